@@ -1,0 +1,1 @@
+//! Tasks, futures, timers and sockets.

@@ -1,0 +1,1 @@
+//! Values, cells, allocation and collection.

@@ -1,0 +1,1 @@
+//! The real host: system calls, files, processes.

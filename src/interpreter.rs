@@ -1,0 +1,1 @@
+//! Text in, result out: joins the stages, and loads modules.

@@ -1,0 +1,1 @@
+//! Functions and types written in Rust that scripts can use.

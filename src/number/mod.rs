@@ -1,0 +1,1 @@
+//! Numbers as text: parsing, formatting and hashing, without any heap.

@@ -1,0 +1,1 @@
+//! The kinds of objects: layouts, and what cannot call a script.

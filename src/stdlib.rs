@@ -1,0 +1,1 @@
+//! The embedded .aio sources of the standard library, looked up by name.

@@ -1,0 +1,1 @@
+//! Unicode, case, escapes and codecs, without any heap.
