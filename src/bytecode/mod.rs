@@ -1,1 +1,5 @@
-//! The instructions of the register machine.
+//! The instructions of the register machine: the table (`op`), the compiled unit (`code`), and what makes, checks and
+//! shows it.
+
+pub mod op;
+pub mod code;

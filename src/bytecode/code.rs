@@ -1,0 +1,194 @@
+//! A compiled function, module or class body. Immutable and shareable between machines (`Arc`); what a machine writes
+//! (caches, constants as values) it keeps beside its own copy. See `op.rs` for the instructions.
+
+use std::sync::Arc;
+
+use bitflags::bitflags;
+
+/// A constant of a code object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Const {
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// `...`.
+    Ellipsis,
+    /// An integer of 64 bits.
+    Int(i64),
+    /// A larger integer.
+    BigInt(num_bigint::BigInt),
+    /// A float; compared by bits when constants are shared.
+    Float(f64),
+    /// The imaginary part of a complex literal.
+    Imaginary(f64),
+    /// Text, as generalised UTF-8: a lone surrogate is three bytes.
+    Str(Box<[u8]>),
+    /// Bytes.
+    Bytes(Box<[u8]>),
+    /// A tuple of constants.
+    Tuple(Box<[Const]>),
+    /// A frozenset of constants (`x in {1, 2}`).
+    FrozenSet(Box<[Const]>),
+}
+
+bitflags! {
+    /// What kind of code this is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CodeFlags: u32 {
+        /// Has `*args`.
+        const VARARGS = 1;
+        /// Has `**kwargs`.
+        const VARKEYWORDS = 1 << 1;
+        /// A generator function.
+        const GENERATOR = 1 << 2;
+        /// A coroutine function.
+        const COROUTINE = 1 << 3;
+        /// An asynchronous generator function.
+        const ASYNC_GENERATOR = 1 << 4;
+        /// Defined inside another function.
+        const NESTED = 1 << 5;
+        /// Its namespace is a mapping in register 0 (class bodies, `exec` with locals).
+        const NAMESPACE = 1 << 6;
+        /// Names are globals (modules): `LoadLocals` is `globals()`.
+        const MODULE = 1 << 7;
+        /// A method in a class with a `__class__` cell, or any other use that needs one.
+        const CLASS_CELL = 1 << 8;
+        /// The first constant is the docstring.
+        const DOCSTRING = 1 << 9;
+        /// A function body: locals are registers. (CPython: CO_OPTIMIZED | CO_NEWLOCALS.)
+        const FUNCTION = 1 << 10;
+        /// Top-level await was allowed and used.
+        const TOP_LEVEL_AWAIT = 1 << 11;
+        /// Defined in a class body: it is a method for `CLASS_CELL`'s and `super()`'s sake.
+        const METHOD = 1 << 12;
+    }
+}
+
+/// Where a closure's cell comes from when the function is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// The cell in this near register of the function that makes it.
+    Register(u8),
+    /// The cell in this far register.
+    Far(u16),
+    /// This captured cell of the function that makes it.
+    Free(u16),
+}
+
+/// A protected range of words: an exception raised at an instruction that starts in `start..end` continues at `target`.
+/// Inner ranges stand before outer ones; the first that matches wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// First protected word.
+    pub start: u32,
+    /// One past the last protected word.
+    pub end: u32,
+    /// Where to continue.
+    pub target: u32,
+    /// The register that gets the exception. Registers from it up hold nothing else then.
+    pub register: u8,
+}
+
+/// The place of an instruction in the source. Lines from 1, columns in bytes from 0, as CPython's `co_positions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The word the instruction starts at; the position holds until the next entry's.
+    pub word: u32,
+    /// First line; 0 for none.
+    pub line: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// Column of the first byte.
+    pub column: u32,
+    /// Column one past the last byte.
+    pub end_column: u32,
+}
+
+/// The number of live registers at a safepoint (call, backward jump, suspension).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Height {
+    /// The word the instruction starts at.
+    pub word: u32,
+    /// Registers below this are live (near locals included); those from it up are dead.
+    pub height: u16,
+}
+
+/// A compiled function, module or class body.
+#[derive(Debug)]
+pub struct Code {
+    /// `__name__`.
+    pub name: Box<str>,
+    /// `__qualname__`.
+    pub qualname: Box<str>,
+    /// The file as tracebacks show it.
+    pub filename: Arc<str>,
+    /// Line of the `def` (or its first decorator), from 1.
+    pub first_line: u32,
+    /// What kind of code this is.
+    pub flags: CodeFlags,
+    /// Number of positional parameters, positional-only ones included.
+    pub positional: u16,
+    /// Number of positional-only parameters.
+    pub positional_only: u16,
+    /// Number of keyword-only parameters.
+    pub keyword_only: u16,
+    /// Names of the locals, by register: parameters first (positional, keyword-only, `*args`, `**kwargs`), then the others. Cells that
+    /// live in a register are locals too.
+    pub locals: Box<[Box<str>]>,
+    /// The first `near_locals` of them are in registers from 0 on; the rest are far, from register `far_base` on.
+    pub near_locals: u16,
+    /// Index of the first far register.
+    pub far_base: u16,
+    /// Registers that hold a cell (the locals other functions capture), as indices into the frame.
+    pub cell_registers: Box<[u16]>,
+    /// Names of the captured cells, by capture index.
+    pub free: Box<[Box<str>]>,
+    /// Where each captured cell comes from in the function that makes this one.
+    pub captures: Box<[Capture]>,
+    /// Size of a frame in registers, far locals included.
+    pub registers: u16,
+    /// The instructions.
+    pub words: Box<[u32]>,
+    /// Constants.
+    pub constants: Box<[Const]>,
+    /// Names of globals, attributes and modules; private names are mangled already.
+    pub names: Box<[Box<str>]>,
+    /// Nested functions and classes.
+    pub children: Box<[Arc<Code>]>,
+    /// Protected ranges, inner ones first.
+    pub handlers: Box<[Handler]>,
+    /// Places, in order of words.
+    pub positions: Box<[Position]>,
+    /// Live registers at safepoints, in order of words.
+    pub heights: Box<[Height]>,
+}
+
+impl Code {
+    /// The place of the instruction that starts at or contains `word`.
+    pub fn position(&self, word: u32) -> Option<Position> {
+        let after = self.positions.partition_point(|p| p.word <= word);
+        after.checked_sub(1).map(|i| self.positions[i])
+    }
+
+    /// Live registers at the safepoint that starts at `word`: all of them if it is none.
+    pub fn height(&self, word: u32) -> u16 {
+        match self.heights.binary_search_by_key(&word, |h| h.word) {
+            Ok(i) => self.heights[i].height,
+            Err(_) => self.registers,
+        }
+    }
+
+    /// The innermost handler for an exception raised at the instruction that starts at `word`.
+    pub fn handler(&self, word: u32) -> Option<&Handler> {
+        self.handlers.iter().find(|h| h.start <= word && word < h.end)
+    }
+
+    /// Number of parameters, `*args` and `**kwargs` included: they are in the first registers.
+    pub fn parameters(&self) -> u16 {
+        self.positional
+            + self.keyword_only
+            + u16::from(self.flags.contains(CodeFlags::VARARGS))
+            + u16::from(self.flags.contains(CodeFlags::VARKEYWORDS))
+    }
+}
