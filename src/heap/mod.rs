@@ -1,1 +1,537 @@
-//! Values, cells, allocation and collection.
+//! Values, cells, allocation and collection. The unsafe code of the object model lives here.
+//!
+//! The heap does not move cells. Allocating takes the heap by `&` and never collects; collecting takes it by `&mut`. A
+//! [`Value`] or [`Gc`] borrows the heap, so the compiler refuses to hold one over a collection. Where a value has to
+//! live longer it is in a register, in a cell, or in a root the `Vm` visits.
+//!
+//! Read on: `value.rs`, `kind.rs`, `cell.rs`, `block.rs`, `collect.rs`.
+
+#![allow(unsafe_code, reason = "raw memory")]
+
+mod append;
+mod block;
+mod cell;
+mod collect;
+mod kind;
+mod value;
+mod weak;
+
+use std::any::TypeId;
+use std::cell::{Cell as StdCell, RefCell};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use append::AppendBuffer;
+pub use cell::{
+    AnyRef, ByteCellTail, ByteTail, Cell, Entry, EntryTail, Gc, IndexTail, KeyEntry, KeyTail, NoTail, Ref, Slot,
+    SlotTail, Tail,
+};
+pub(crate) use cell::{FINALISABLE, Header};
+pub use collect::{Collection, Deaths, Tracer};
+pub use kind::Kind;
+pub use value::{Raw, Value};
+pub use weak::WeakRef;
+
+use block::{BLOCK, Block, BlockSource, CLASSES, LARGEST, class_of, class_size};
+use cell::{Boxed, LOGGED, OLD, new_header};
+
+/// Bytes allocated between two minor collections, at least.
+const NURSERY: usize = 8 << 20;
+/// Live bytes below which no major collection is started.
+const MAJOR_FLOOR: usize = 64 << 20;
+
+/// Bits of the interrupt word: what the run loop stops for at its next safepoint.
+pub mod interrupt {
+    /// A collection is due.
+    pub const COLLECT: u32 = 1;
+    /// A signal came in.
+    pub const SIGNAL: u32 = 2;
+    /// The running fiber's time slice is over.
+    pub const SWITCH: u32 = 4;
+    /// A step or time limit is reached, or the machine is to stop.
+    pub const STOP: u32 = 8;
+    /// Finalisers or weak callbacks wait to be run.
+    pub const FINALISE: u32 = 16;
+    /// The heap has reached its limit.
+    pub const MEMORY: u32 = 32;
+}
+
+/// What the collector knows of a kind.
+pub(crate) struct KindInfo {
+    type_id: Option<TypeId>,
+    pub(crate) leaf: bool,
+    trace: unsafe fn(*mut Header, &mut Tracer<'_>),
+    drop: Option<unsafe fn(*mut Header)>,
+}
+
+impl KindInfo {
+    const NONE: KindInfo = KindInfo { type_id: None, leaf: true, trace: |_, _| {}, drop: None };
+}
+
+/// The free run that cells of one size are taken from, and where the next run is looked for.
+struct Class {
+    cursor: StdCell<*mut u8>,
+    end: StdCell<*mut u8>,
+    block: StdCell<*mut Block>,
+    next_cell: StdCell<u32>,
+    /// Blocks not yet looked at since the last collection.
+    available: RefCell<Vec<NonNull<Block>>>,
+    /// Blocks that were looked at since, and have no room left until the next collection.
+    used: RefCell<Vec<NonNull<Block>>>,
+    /// Blocks found full of old cells: not looked at again before a major collection.
+    full: RefCell<Vec<NonNull<Block>>>,
+}
+
+impl Class {
+    fn new() -> Class {
+        Class {
+            cursor: StdCell::new(std::ptr::null_mut()),
+            end: StdCell::new(std::ptr::null_mut()),
+            block: StdCell::new(std::ptr::null_mut()),
+            next_cell: StdCell::new(0),
+            available: RefCell::default(),
+            used: RefCell::default(),
+            full: RefCell::default(),
+        }
+    }
+
+    fn restart(&self, major: bool) {
+        self.cursor.set(std::ptr::null_mut());
+        self.end.set(std::ptr::null_mut());
+        self.block.set(std::ptr::null_mut());
+        let mut available = self.available.borrow_mut();
+        available.append(&mut self.used.borrow_mut());
+        if major {
+            available.append(&mut self.full.borrow_mut());
+        }
+    }
+
+    fn each_block(&self, mut visit: impl FnMut(*mut Block)) {
+        for list in [&self.available, &self.used, &self.full] {
+            for block in list.borrow().iter() {
+                visit(block.as_ptr());
+            }
+        }
+    }
+}
+
+/// The heap of one machine.
+pub struct Heap {
+    kinds: Box<[KindInfo; 256]>,
+    classes: [Class; CLASSES],
+    /// Classes for kinds that own Rust memory.
+    dropping: [Class; CLASSES],
+    large: RefCell<Vec<NonNull<Block>>>,
+    source: RefCell<BlockSource>,
+    logged: StdCell<Vec<*mut Header>>,
+    weak: RefCell<Vec<*mut Header>>,
+    finalisable: RefCell<Vec<*mut Header>>,
+    /// Bytes handed out since the last collection.
+    allocated: StdCell<usize>,
+    nursery: StdCell<usize>,
+    /// Bytes that survived.
+    live: StdCell<usize>,
+    major_at: StdCell<usize>,
+    limit: StdCell<usize>,
+    collections: StdCell<u64>,
+    interrupt: Arc<AtomicU32>,
+    multiplier: StdCell<u64>,
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("live", &self.live.get()).field("allocated", &self.allocated.get()).finish()
+    }
+}
+
+/// The system has no memory left, or the heap's limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+impl Default for Heap {
+    fn default() -> Heap {
+        Heap::new()
+    }
+}
+
+impl Heap {
+    /// An empty heap.
+    pub fn new() -> Heap {
+        let mut heap = Heap {
+            kinds: Box::new([KindInfo::NONE; 256]),
+            classes: std::array::from_fn(|_| Class::new()),
+            dropping: std::array::from_fn(|_| Class::new()),
+            large: RefCell::default(),
+            source: RefCell::default(),
+            logged: StdCell::default(),
+            weak: RefCell::default(),
+            finalisable: RefCell::default(),
+            allocated: StdCell::new(0),
+            nursery: StdCell::new(NURSERY),
+            live: StdCell::new(0),
+            major_at: StdCell::new(MAJOR_FLOOR),
+            limit: StdCell::new(usize::MAX),
+            collections: StdCell::new(0),
+            interrupt: Arc::default(),
+            multiplier: StdCell::new(0x9E37_79B9_7F4A_7C15),
+        };
+        heap.register::<WeakRef>();
+        heap.register::<AppendBuffer>();
+        heap
+    }
+
+    /// Makes a kind of cell known to the collector.
+    ///
+    /// # Panics
+    /// If another type has the same kind.
+    pub fn register<T: Cell>(&mut self) {
+        unsafe fn trace<T: Cell>(header: *mut Header, tracer: &mut Tracer<'_>) {
+            // SAFETY: called with the header of a T.
+            let cell = unsafe { Gc::<T>::from_header(header) };
+            cell.get().trace(tracer);
+            T::trace_tail(cell.tail(), tracer);
+        }
+        unsafe fn drop_body<T: Cell>(header: *mut Header) {
+            // SAFETY: called once, with the header of a T that is dead.
+            unsafe { std::ptr::drop_in_place(std::ptr::addr_of_mut!((*header.cast::<Boxed<T>>()).body)) }
+        }
+        let info = &mut self.kinds[T::KIND as usize];
+        let id = TypeId::of::<T>();
+        assert!(info.type_id.is_none_or(|known| known == id), "two types of kind {:?}", T::KIND);
+        *info = KindInfo {
+            type_id: Some(id),
+            leaf: T::LEAF,
+            trace: trace::<T>,
+            drop: if std::mem::needs_drop::<T>() { Some(drop_body::<T>) } else { None },
+        };
+    }
+
+    #[inline(always)]
+    pub(crate) fn info(&self, kind: Kind) -> &KindInfo {
+        &self.kinds[kind as usize]
+    }
+
+    /// The word the run loop polls: see [`interrupt`].
+    pub fn interrupt(&self) -> &Arc<AtomicU32> {
+        &self.interrupt
+    }
+
+    /// What dicts multiply hashes with before they take the high bits as a place: odd, and not known to scripts.
+    #[inline(always)]
+    pub fn multiplier(&self) -> u64 {
+        self.multiplier.get()
+    }
+
+    /// Sets the multiplier, before any dict is made.
+    pub fn set_multiplier(&self, multiplier: u64) {
+        self.multiplier.set(multiplier | 1);
+    }
+
+    /// Asks the run loop to stop at its next safepoint.
+    pub fn request(&self, bits: u32) {
+        self.interrupt.fetch_or(bits, Ordering::Relaxed);
+    }
+
+    /// Allocates a cell without a tail.
+    #[inline(always)]
+    pub fn alloc<T: Cell<Tail = NoTail>>(&self, body: T) -> Gc<'_, T> {
+        let size = size_of::<Boxed<T>>();
+        let memory = self.memory::<T>(size);
+        // SAFETY: the memory is ours and large enough.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            Gc::from_header(memory.cast())
+        }
+    }
+
+    /// Allocates a cell with a tail of bytes, a copy of `parts` one after the other.
+    pub fn alloc_bytes<T: Cell<Tail = ByteTail>>(&self, body: T, parts: &[&[u8]]) -> Gc<'_, T> {
+        let len: usize = parts.iter().map(|p| p.len()).sum();
+        assert_eq!(len, body.tail_len(), "the body knows its tail");
+        let memory = self.memory::<T>(Boxed::<T>::size(len).expect("the parts fit the address space"));
+        // SAFETY: the memory is ours and large enough for body and parts.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            let mut at = memory.add(Boxed::<T>::TAIL_OFFSET);
+            for part in parts {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), at, part.len());
+                at = at.add(part.len());
+            }
+            Gc::from_header(memory.cast())
+        }
+    }
+
+    /// Allocates a cell with a tail of zeroed bytes that may change.
+    pub fn alloc_buffer<T: Cell<Tail = ByteCellTail>>(&self, body: T) -> Result<Gc<'_, T>, OutOfMemory> {
+        let len = body.tail_len();
+        let size = Boxed::<T>::size(len).ok_or(OutOfMemory)?;
+        self.check(size)?;
+        let memory = self.memory::<T>(size);
+        // SAFETY: the memory is ours and large enough.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            std::ptr::write_bytes(memory.add(Boxed::<T>::TAIL_OFFSET), 0, len);
+            Ok(Gc::from_header(memory.cast()))
+        }
+    }
+
+    /// Allocates a cell with a tail of values: `value(i)` is the i-th.
+    #[inline]
+    pub fn alloc_slots<'h, T: Cell<Tail = SlotTail>>(
+        &'h self,
+        body: T,
+        mut value: impl FnMut(usize) -> Value<'h>,
+    ) -> Gc<'h, T> {
+        let len = body.tail_len();
+        let memory =
+            self.memory::<T>(Boxed::<T>::size(len).expect("checked by callers that take a length from scripts"));
+        // SAFETY: the memory is ours and large enough; every slot is written before the cell is handed out.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            let tail = memory.add(Boxed::<T>::TAIL_OFFSET).cast::<Raw>();
+            for i in 0..len {
+                tail.add(i).write(value(i).raw());
+            }
+            Gc::from_header(memory.cast())
+        }
+    }
+
+    /// Allocates a cell with a tail that starts as all zero bits: entries without keys, indices of zero.
+    pub fn alloc_zeroed<T: Cell>(&self, body: T) -> Result<Gc<'_, T>, OutOfMemory>
+    where
+        T::Tail: cell::ZeroTail,
+    {
+        let len = body.tail_len();
+        let size = Boxed::<T>::size(len).ok_or(OutOfMemory)?;
+        self.check(size)?;
+        let memory = self.memory::<T>(size);
+        // SAFETY: the memory is ours and large enough; the tail is valid as zeroes.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            std::ptr::write_bytes(memory.add(Boxed::<T>::TAIL_OFFSET), 0, size - Boxed::<T>::TAIL_OFFSET);
+            Ok(Gc::from_header(memory.cast()))
+        }
+    }
+
+    /// Whether `size` more bytes can be had: to be asked before sizes that scripts choose.
+    pub fn check(&self, size: usize) -> Result<(), OutOfMemory> {
+        let used = self.live.get().saturating_add(self.allocated.get());
+        if size > isize::MAX as usize / 2 || used.saturating_add(size) > self.limit.get() {
+            return Err(OutOfMemory);
+        }
+        if size > LARGEST * 1024 && !system_has(size) {
+            return Err(OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Sets the most bytes the heap may use.
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// Tells the heap of memory that a cell holds outside of it, in bytes.
+    pub fn account(&self, bytes: usize) {
+        self.add_allocated(bytes);
+    }
+
+    /// Bytes of cells that survived the last collection or were made since.
+    pub fn used(&self) -> usize {
+        self.live.get() + self.allocated.get()
+    }
+
+    /// Number of collections so far.
+    pub fn collections(&self) -> u64 {
+        self.collections.get()
+    }
+
+    #[inline(always)]
+    fn memory<T: Cell>(&self, size: usize) -> *mut u8 {
+        debug_assert_eq!(self.kinds[T::KIND as usize].type_id, Some(TypeId::of::<T>()), "{:?} is registered", T::KIND);
+        if size > LARGEST {
+            return self.large_memory(size, std::mem::needs_drop::<T>());
+        }
+        let index = class_of(size);
+        let class = if std::mem::needs_drop::<T>() { &self.dropping[index] } else { &self.classes[index] };
+        let memory = class.cursor.get();
+        // In address arithmetic: both are null before the first run.
+        if memory.addr() + class_size(index) <= class.end.get().addr() {
+            class.cursor.set(memory.wrapping_add(class_size(index)));
+            return memory;
+        }
+        self.refill(class, index, std::mem::needs_drop::<T>())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill(&self, class: &Class, index: usize, drops: bool) -> *mut u8 {
+        let size = class_size(index);
+        loop {
+            let mut block = class.block.get();
+            if block.is_null() {
+                let next = class.available.borrow_mut().pop();
+                let taken = match next {
+                    Some(block) => block,
+                    None => self.source.borrow_mut().take(size, drops).unwrap_or_else(|| no_memory()),
+                };
+                block = taken.as_ptr();
+                class.block.set(block);
+                class.next_cell.set(0);
+            }
+            let from = class.next_cell.get();
+            match Block::free_run(block, from) {
+                Some((start, end)) => {
+                    class.next_cell.set(end);
+                    let memory = Block::cell(block, start, size).cast::<u8>();
+                    let bytes = (end - start) as usize * size;
+                    poison(memory, bytes, size);
+                    class.cursor.set(memory.wrapping_add(size));
+                    class.end.set(memory.wrapping_add(bytes));
+                    self.add_allocated(bytes);
+                    // SAFETY: a live block.
+                    if unsafe { end == (*block).count } {
+                        self.retire(class, block, false);
+                    }
+                    return memory;
+                }
+                None => self.retire(class, block, from == 0),
+            }
+        }
+    }
+
+    fn retire(&self, class: &Class, block: *mut Block, full: bool) {
+        let list = if full { &class.full } else { &class.used };
+        list.borrow_mut().push(NonNull::new(block).expect("a block"));
+        class.block.set(std::ptr::null_mut());
+    }
+
+    #[cold]
+    fn large_memory(&self, size: usize, drops: bool) -> *mut u8 {
+        let block = self.source.borrow_mut().take_large(size, drops).unwrap_or_else(|| no_memory());
+        self.large.borrow_mut().push(block);
+        self.add_allocated(size);
+        Block::cell(block.as_ptr(), 0, 0).cast()
+    }
+
+    fn add_allocated(&self, bytes: usize) {
+        let total = self.allocated.get().saturating_add(bytes);
+        self.allocated.set(total);
+        if total >= self.nursery.get() || cfg!(feature = "gc_stress") {
+            self.request(interrupt::COLLECT);
+        }
+        if self.live.get().saturating_add(total) > self.limit.get() {
+            self.request(interrupt::MEMORY);
+        }
+    }
+
+    fn nursery_size(&self) -> usize {
+        (self.live.get() / 2).max(NURSERY)
+    }
+
+    /// Must precede every store into a cell; the stores of [`Gc`] call it. Also called when a frame that lives in its object
+    /// starts to run.
+    #[inline(always)]
+    pub(crate) fn barrier(&self, header: &Header) {
+        if header.flags() & (OLD | LOGGED) == OLD {
+            self.log(header);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log(&self, header: &Header) {
+        header.set_flags(header.flags() | LOGGED);
+        let mut logged = self.logged.take();
+        logged.push(std::ptr::from_ref(header).cast_mut());
+        self.logged.set(logged);
+    }
+
+    /// Asks to be told (in [`Deaths`]) when the cell dies.
+    pub fn finalisable(&self, value: Value<'_>) {
+        if let Some(header) = value.header()
+            && header.flags() & FINALISABLE == 0
+        {
+            header.set_flags(header.flags() | FINALISABLE);
+            self.finalisable.borrow_mut().push(value.raw().header());
+        }
+    }
+
+    /// A number that no other live object has, made from block and place: what `id()` gives.
+    pub fn id(&self, value: Value<'_>) -> u64 {
+        match value.header() {
+            // SAFETY: every cell lies in a block.
+            Some(header) => unsafe {
+                let cell = std::ptr::from_ref(header).cast_mut();
+                let offset = (cell.addr() & (BLOCK - 1)) as u64;
+                0x7f00_0000_0000 + (u64::from((*Block::of(cell)).number) << 16) + offset
+            },
+            None => {
+                let bits = value.raw().bits().wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(20) ^ value.kind() as u64;
+                0x5500_0000_0000 + ((bits & 0xFFFF_FFFF) << 5)
+            }
+        }
+    }
+
+    fn each_block(&self, mut visit: impl FnMut(*mut Block)) {
+        for class in self.classes.iter().chain(&self.dropping) {
+            class.each_block(&mut visit);
+            if !class.block.get().is_null() {
+                visit(class.block.get());
+            }
+        }
+        for block in self.large.borrow().iter() {
+            visit(block.as_ptr());
+        }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // Rust memory that cells own goes back; the blocks go with their source.
+        self.each_block(|block| {
+            // SAFETY: a live block; with no mark left every cell counts as dead.
+            unsafe { (*block).clear_marks() }
+        });
+        let mut deaths = Deaths::default();
+        self.finalisable.borrow_mut().clear();
+        self.weak.borrow_mut().clear();
+        self.logged.set(vec![]);
+        self.collect(Collection::Major, &mut deaths, |_| {});
+    }
+}
+
+/// Whether the system is likely to have this many bytes: an allocation of them is tried and given back.
+fn system_has(size: usize) -> bool {
+    std::alloc::Layout::from_size_align(size, 16).is_ok_and(|layout| {
+        // SAFETY: the layout has a size; the memory is given back unread.
+        unsafe {
+            let memory = std::alloc::alloc(layout);
+            if memory.is_null() {
+                return false;
+            }
+            std::alloc::dealloc(memory, layout);
+            true
+        }
+    })
+}
+
+#[cold]
+fn no_memory() -> ! {
+    std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; BLOCK]>())
+}
+
+/// Under `gc_stress` freed cells are overwritten, so that a use of one shows.
+#[inline(always)]
+fn poison(memory: *mut u8, bytes: usize, size: usize) {
+    if cfg!(feature = "gc_stress") {
+        // SAFETY: the run is free memory of ours.
+        unsafe {
+            std::ptr::write_bytes(memory, 0xDB, bytes);
+            for at in (0..bytes).step_by(size) {
+                (*memory.add(at).cast::<Header>()).set_free();
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Blocks: 64 KiB of memory, aligned, that hold cells of one size. Mark bits are kept at the head of the block, one for
+//! every sixteen bytes, so that sweeping reads no cell.
+
+#![allow(unsafe_code, reason = "raw memory")]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+use super::cell::Header;
+
+/// Size and alignment of a block.
+pub(super) const BLOCK: usize = 64 * 1024;
+/// Where the cells begin.
+pub(super) const CELLS: usize = 640;
+/// Blocks allocated at a time.
+const CHUNK: usize = 16;
+/// The largest cell that shares a block; larger ones get memory of their own.
+pub(super) const LARGEST: usize = 8192;
+
+const SIZES: [u16; 41] = [
+    16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 272, 288, 304, 320, 336, 352, 368, 384,
+    400, 416, 432, 448, 464, 480, 496, 512, 640, 768, 1024, 1536, 2048, 3072, 4096, 5440, 8192,
+];
+/// Number of size classes.
+pub(super) const CLASSES: usize = SIZES.len();
+
+/// The size class of a cell of `size` bytes, at most [`LARGEST`].
+#[inline(always)]
+pub(super) fn class_of(size: usize) -> usize {
+    if size <= 512 { (size + 15) / 16 - 1 } else { class_of_big(size) }
+}
+
+#[cold]
+fn class_of_big(size: usize) -> usize {
+    SIZES.partition_point(|s| usize::from(*s) < size)
+}
+
+/// Bytes of a cell in a size class.
+#[inline(always)]
+pub(super) fn class_size(class: usize) -> usize {
+    usize::from(SIZES[class])
+}
+
+/// The head of a block.
+#[repr(C)]
+pub(super) struct Block {
+    /// Bytes of a cell; of the whole memory for a large block.
+    pub(super) cell_size: usize,
+    /// Number of cells.
+    pub(super) count: u32,
+    /// Its number, in order of making: `id()` is made from it.
+    pub(super) number: u32,
+    /// Whether its cells own Rust memory and are visited when they die.
+    pub(super) drops: bool,
+    /// Bytes of a block with one large cell, 0 otherwise.
+    pub(super) large: usize,
+    marks: [u64; BLOCK / 16 / 64],
+}
+
+const _: () = assert!(size_of::<Block>() <= CELLS);
+
+impl Block {
+    /// The block a cell lies in.
+    #[inline(always)]
+    pub(super) fn of(cell: *mut Header) -> *mut Block {
+        cell.map_addr(|a| a & !(BLOCK - 1)).cast()
+    }
+
+    #[inline(always)]
+    fn bit(cell: *mut Header) -> (usize, u64) {
+        let index = (cell.addr() & (BLOCK - 1)) >> 4;
+        (index >> 6, 1 << (index & 63))
+    }
+
+    /// Whether the cell survived the last collection (or was reached by the one going on).
+    #[inline(always)]
+    pub(super) fn is_marked(cell: *mut Header) -> bool {
+        let (word, bit) = Block::bit(cell);
+        // SAFETY: every cell lies in a block.
+        unsafe { (*Block::of(cell)).marks[word] & bit != 0 }
+    }
+
+    /// Marks the cell; false if it was so already.
+    #[inline(always)]
+    pub(super) fn mark(cell: *mut Header) -> bool {
+        let (word, bit) = Block::bit(cell);
+        // SAFETY: every cell lies in a block; only the collector touches marks.
+        let marks = unsafe { &mut (*Block::of(cell)).marks[word] };
+        let fresh = *marks & bit == 0;
+        *marks |= bit;
+        fresh
+    }
+
+    /// Forgets all marks.
+    pub(super) fn clear_marks(&mut self) {
+        self.marks = [0; BLOCK / 16 / 64];
+    }
+
+    /// The address of cell number `index`.
+    #[inline(always)]
+    pub(super) fn cell(block: *mut Block, index: u32, size: usize) -> *mut Header {
+        // SAFETY: callers pass an index below `count`.
+        unsafe { block.cast::<u8>().add(CELLS + index as usize * size).cast() }
+    }
+
+    /// The next run of unmarked cells from number `from` on: its first and one past its last.
+    pub(super) fn free_run(block: *mut Block, from: u32) -> Option<(u32, u32)> {
+        // SAFETY: a live block.
+        let (count, size) = unsafe { ((*block).count, (*block).cell_size) };
+        let mut start = from;
+        while start < count && Block::is_marked(Block::cell(block, start, size)) {
+            start += 1;
+        }
+        if start == count {
+            return None;
+        }
+        let mut end = start + 1;
+        while end < count && !Block::is_marked(Block::cell(block, end, size)) {
+            end += 1;
+        }
+        Some((start, end))
+    }
+}
+
+/// Hands out empty blocks, in chunks, and takes them back all at once.
+#[derive(Debug, Default)]
+pub(super) struct BlockSource {
+    chunks: Vec<NonNull<u8>>,
+    free: Vec<NonNull<Block>>,
+    made: u32,
+}
+
+impl BlockSource {
+    const LAYOUT: Layout = match Layout::from_size_align(BLOCK * CHUNK, BLOCK) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a valid layout"),
+    };
+
+    /// An empty block for cells of `cell_size` bytes; None if the system has no memory.
+    pub(super) fn take(&mut self, cell_size: usize, drops: bool) -> Option<NonNull<Block>> {
+        if self.free.is_empty() {
+            // SAFETY: the layout has a size.
+            let chunk = NonNull::new(unsafe { alloc_zeroed(Self::LAYOUT) })?;
+            self.chunks.push(chunk);
+            for i in (0..CHUNK).rev() {
+                // SAFETY: within the chunk.
+                self.free.push(unsafe { chunk.add(i * BLOCK).cast() });
+            }
+        }
+        let block = self.free.pop()?;
+        self.made += 1;
+        let count = ((BLOCK - CELLS) / cell_size) as u32;
+        // SAFETY: the block's memory is ours and zeroed, or was given back empty.
+        unsafe {
+            block.write(Block { cell_size, count, number: self.made, drops, large: 0, marks: [0; BLOCK / 16 / 64] });
+        }
+        Some(block)
+    }
+
+    /// Memory for one cell of `size` bytes; None if the system has no memory.
+    pub(super) fn take_large(&mut self, size: usize, drops: bool) -> Option<NonNull<Block>> {
+        let large = size.checked_add(CELLS)?;
+        let layout = Layout::from_size_align(large, BLOCK).ok()?;
+        // SAFETY: the layout has a size.
+        let block: NonNull<Block> = NonNull::new(unsafe { alloc_zeroed(layout) })?.cast();
+        self.made += 1;
+        // SAFETY: the memory is ours.
+        unsafe {
+            block.write(Block {
+                cell_size: size,
+                count: 1,
+                number: self.made,
+                drops,
+                large,
+                marks: [0; BLOCK / 16 / 64],
+            });
+        }
+        Some(block)
+    }
+
+    /// Gives the memory of a large cell back to the system.
+    pub(super) fn free_large(block: NonNull<Block>) {
+        // SAFETY: made by `take_large` with this layout.
+        unsafe {
+            let layout = Layout::from_size_align(block.as_ref().large, BLOCK).expect("as at its making");
+            dealloc(block.as_ptr().cast(), layout);
+        }
+    }
+}
+
+impl Drop for BlockSource {
+    fn drop(&mut self) {
+        for chunk in &self.chunks {
+            // SAFETY: made with this layout; the heap drops its cells first.
+            unsafe { dealloc(chunk.as_ptr(), Self::LAYOUT) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_their_sizes() {
+        for size in 1..=LARGEST {
+            let class = class_of(size);
+            assert!(class_size(class) >= size);
+            assert!(class == 0 || class_size(class - 1) < size);
+        }
+    }
+}

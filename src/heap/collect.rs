@@ -1,0 +1,241 @@
+//! The collector: mark and sweep, with sticky marks for minor collections. A cell that survives is marked and old; a
+//! minor collection marks on from the roots and from the old cells that were written to, and leaves old cells alone.
+//! Nothing here recurses: marking has a stack of its own.
+
+#![allow(unsafe_code, reason = "cells are reached through raw pointers")]
+
+use super::block::Block;
+use super::cell::{Entry, FINALISED, Field, Header, LOGGED, OLD, Slot};
+use super::value::{Raw, Value};
+use super::weak::WeakRef;
+use super::{Heap, MAJOR_FLOOR};
+
+/// Visits what a cell refers to.
+#[derive(Debug)]
+pub struct Tracer<'a> {
+    heap: &'a Heap,
+    stack: Vec<*mut Header>,
+    marked_bytes: usize,
+}
+
+impl Tracer<'_> {
+    /// Visits a value in a cell.
+    #[inline]
+    pub fn slot(&mut self, slot: &Slot) {
+        self.raw(slot.get().raw());
+    }
+
+    /// Visits a cell, or none, in a cell.
+    #[inline]
+    pub(crate) fn reference(&mut self, field: &impl Field) {
+        let header = field.target();
+        if !header.is_null() {
+            self.mark(header);
+        }
+    }
+
+    /// Visits an entry of a dict.
+    #[inline]
+    pub fn entry(&mut self, entry: &Entry) {
+        self.slot(&entry.key);
+        self.slot(&entry.value);
+    }
+
+    /// Visits a value held as a root.
+    #[inline]
+    pub fn raw(&mut self, raw: Raw) {
+        if raw.is_pointer() {
+            self.mark(raw.header());
+        }
+    }
+
+    /// Visits a root and looks inside even if it is old: for frames that run without a barrier.
+    pub fn again(&mut self, raw: Raw) {
+        if raw.is_pointer() && !self.mark(raw.header()) {
+            self.stack.push(raw.header());
+        }
+    }
+
+    #[inline]
+    fn mark(&mut self, header: *mut Header) -> bool {
+        if !Block::mark(header) {
+            return false;
+        }
+        // SAFETY: reached from a root, so allocated.
+        unsafe {
+            debug_assert!((*header).kind() != super::Kind::Free, "a live value refers to a freed cell");
+            (*header).set_flags(((*header).flags() | OLD) & !LOGGED);
+            self.marked_bytes += (*Block::of(header)).cell_size;
+            if !self.heap.info((*header).kind()).leaf {
+                self.stack.push(header);
+            }
+        }
+        true
+    }
+
+    fn drain(&mut self) {
+        while let Some(header) = self.stack.pop() {
+            // SAFETY: marked cells are allocated, and their kind's function knows their layout.
+            unsafe { (self.heap.info((*header).kind()).trace)(header, self) }
+        }
+    }
+}
+
+/// Which collection to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// Only what was made since the last one.
+    Minor,
+    /// Everything.
+    Major,
+}
+
+/// What a collection found that scripts can see.
+#[derive(Debug, Default)]
+pub struct Deaths {
+    /// Cells with a finaliser that nothing refers to any more; kept alive until it has run.
+    pub finalise: Vec<Raw>,
+    /// Weak references with a callback whose object is gone.
+    pub callbacks: Vec<Raw>,
+}
+
+impl Heap {
+    /// The collection that is due.
+    pub fn due(&self) -> Collection {
+        if self.live.get() >= self.major_at.get() { Collection::Major } else { Collection::Minor }
+    }
+
+    /// Collects. `roots` visits every value that is held outside the heap. What died with a finaliser or a weak callback is
+    /// added to `deaths` (and is kept alive by the caller visiting that as a root next time).
+    pub fn collect(&mut self, kind: Collection, deaths: &mut Deaths, roots: impl FnOnce(&mut Tracer<'_>)) {
+        if kind == Collection::Major {
+            self.each_block(|block| {
+                // SAFETY: a live block.
+                unsafe { (*block).clear_marks() }
+            });
+            self.live.set(0);
+        }
+        let logged = self.logged.take();
+        for header in &logged {
+            // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
+            unsafe { (**header).set_flags((**header).flags() & !LOGGED) }
+        }
+        let mut tracer = Tracer { heap: self, stack: vec![], marked_bytes: 0 };
+        roots(&mut tracer);
+        for raw in deaths.finalise.iter().chain(&deaths.callbacks) {
+            tracer.raw(*raw);
+        }
+        if kind == Collection::Minor {
+            for header in logged {
+                // SAFETY: as above.
+                unsafe {
+                    let info = tracer.heap.info((*header).kind());
+                    (info.trace)(header, &mut tracer);
+                }
+            }
+        }
+        tracer.drain();
+        self.find_deaths(&mut tracer, deaths);
+        let marked = tracer.marked_bytes;
+        drop(tracer);
+        self.live.set(self.live.get() + marked);
+        if kind == Collection::Major {
+            self.major_at.set((self.live.get() * 2).max(MAJOR_FLOOR));
+        }
+        self.sweep(kind);
+        self.allocated.set(0);
+        self.nursery.set(self.nursery_size());
+        self.collections.set(self.collections.get() + 1);
+    }
+
+    /// Finds finalisable cells and weakly referred ones that died; finalisable ones live on until their finaliser has run.
+    fn find_deaths(&self, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
+        // Weak references to what is dead are cleared before finalisers can revive it, as CPython does.
+        let mut weak = self.weak.take();
+        weak.retain(|cell| {
+            let alive = Block::is_marked(*cell);
+            // SAFETY: entries are weak references not yet swept.
+            let weak = unsafe { super::Gc::<WeakRef>::from_header(*cell) };
+            if weak.target_dead() {
+                weak.clear();
+                if alive && !weak.callback().is_none() {
+                    deaths.callbacks.push(weak.value().raw());
+                }
+                return false;
+            }
+            alive
+        });
+        self.weak.replace(weak);
+        let mut finalisable = self.finalisable.take();
+        finalisable.retain(|cell| {
+            if Block::is_marked(*cell) {
+                return true;
+            }
+            // SAFETY: entries are cells not yet swept.
+            unsafe { (**cell).set_flags((**cell).flags() | FINALISED) }
+            deaths.finalise.push(Raw::cell(*cell));
+            false
+        });
+        self.finalisable.replace(finalisable);
+        for raw in &deaths.finalise {
+            tracer.raw(*raw);
+        }
+        tracer.drain();
+    }
+
+    /// Visits dead cells that own Rust memory, frees large ones, and makes all blocks available to allocation again.
+    fn sweep(&mut self, kind: Collection) {
+        for class in &self.classes {
+            class.restart(kind == Collection::Major);
+        }
+        for class in &self.dropping {
+            class.each_block(|block| self.drop_dead(block));
+            class.restart(kind == Collection::Major);
+        }
+        let mut large = self.large.take();
+        large.retain(|block| {
+            let cell = Block::cell(block.as_ptr(), 0, 0);
+            if Block::is_marked(cell) {
+                return true;
+            }
+            self.drop_dead(block.as_ptr());
+            super::block::BlockSource::free_large(*block);
+            false
+        });
+        self.large.replace(large);
+    }
+
+    /// Drops the unmarked cells of a block.
+    fn drop_dead(&self, block: *mut Block) {
+        // SAFETY: a live block; its cells are zeroed, freed or of a kind whose function knows their layout.
+        unsafe {
+            if !(*block).drops {
+                return;
+            }
+            for index in 0..(*block).count {
+                let cell = Block::cell(block, index, (*block).cell_size);
+                if !Block::is_marked(cell) && !(*cell).is_free() {
+                    if let Some(drop) = self.info((*cell).kind()).drop {
+                        drop(cell);
+                    }
+                    (*cell).set_free();
+                }
+            }
+        }
+    }
+
+    /// Every live cell as a value, after a major collection: for `gc.get_objects` and the like.
+    pub fn each_live(&self, mut visit: impl FnMut(Value<'_>)) {
+        self.each_block(|block| {
+            // SAFETY: a live block; marked cells are allocated.
+            unsafe {
+                for index in 0..(*block).count {
+                    let cell = Block::cell(block, index, (*block).cell_size);
+                    if Block::is_marked(cell) {
+                        visit(Value::adopt(Raw::cell(cell)));
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! Weak references: cells the collector clears when what they refer to dies.
+
+#![allow(unsafe_code, reason = "the target is not traced")]
+
+use std::cell::Cell as StdCell;
+
+use super::Heap;
+use super::block::Block;
+use super::cell::{Gc, Slot};
+use super::value::{Raw, Value};
+
+/// A weak reference.
+#[derive(Debug)]
+pub struct WeakRef {
+    target: StdCell<Raw>,
+    callback: Slot,
+    /// The hash of the object, once asked for; -1 before.
+    pub hash: StdCell<i64>,
+}
+
+crate::cell! { WeakRef: WeakRef { slots: [callback], refs: [] } }
+
+impl WeakRef {
+    /// A weak reference to a cell. None for a value without one.
+    pub fn new<'h>(heap: &'h Heap, target: Value<'_>, callback: Value<'_>) -> Option<Gc<'h, WeakRef>> {
+        target.header()?;
+        let cell = heap.alloc(WeakRef {
+            target: StdCell::new(target.raw()),
+            callback: Slot::new(callback),
+            hash: StdCell::new(-1),
+        });
+        heap.weak.borrow_mut().push(cell.pointer());
+        Some(cell)
+    }
+
+    /// What it refers to, unless that is dead.
+    pub fn target(&self) -> Option<Value<'_>> {
+        let raw = self.target.get();
+        (!raw.is_unbound()).then(|| Value::adopt(raw))
+    }
+
+    /// The function to call when the object dies, or None.
+    pub fn callback(&self) -> Value<'_> {
+        self.callback.get()
+    }
+
+    /// Forgets what it refers to.
+    pub fn clear(&self) {
+        self.target.set(Raw::UNBOUND);
+    }
+
+    pub(super) fn target_dead(&self) -> bool {
+        let raw = self.target.get();
+        !raw.is_unbound() && !Block::is_marked(raw.header())
+    }
+}
