@@ -48,7 +48,7 @@ bitflags! {
         const ASYNC_GENERATOR = 1 << 4;
         /// Defined inside another function.
         const NESTED = 1 << 5;
-        /// Its namespace is a mapping in register 0 (class bodies, `exec` with locals).
+        /// Its namespace is a mapping in register 0, which is no parameter (class bodies, `exec` with locals); `locals[0]` is `.namespace`.
         const NAMESPACE = 1 << 6;
         /// Names are globals (modules): `LoadLocals` is `globals()`.
         const MODULE = 1 << 7;
@@ -105,12 +105,12 @@ pub struct Position {
     pub end_column: u32,
 }
 
-/// The number of live registers at a safepoint (call, backward jump, suspension).
+/// The number of live registers at an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Height {
-    /// The word the instruction starts at.
+    /// The word the instruction starts at; the height holds until the next entry's.
     pub word: u32,
-    /// Registers below this are live (near locals included); those from it up are dead.
+    /// Registers below this are live (near locals included) and hold a value, a cell or UNBOUND; those from it up are dead.
     pub height: u16,
 }
 
@@ -136,7 +136,9 @@ pub struct Code {
     /// Names of the locals, by register: parameters first (positional, keyword-only, `*args`, `**kwargs`), then the others. Cells that
     /// live in a register are locals too.
     pub locals: Box<[Box<str>]>,
-    /// The first `near_locals` of them are in registers from 0 on; the rest are far, from register `far_base` on.
+    /// The first `near_locals` of them are in registers from 0 on; the rest are far, from register `far_base` on: parameters too, if
+    /// there are that many. A target of an inlined comprehension has an entry of its own, UNBOUND outside it: for `locals()` the last
+    /// bound entry of a name counts.
     pub near_locals: u16,
     /// Index of the first far register.
     pub far_base: u16,
@@ -160,7 +162,7 @@ pub struct Code {
     pub handlers: Box<[Handler]>,
     /// Places, in order of words.
     pub positions: Box<[Position]>,
-    /// Live registers at safepoints, in order of words.
+    /// Live registers, in order of words.
     pub heights: Box<[Height]>,
 }
 
@@ -171,12 +173,11 @@ impl Code {
         after.checked_sub(1).map(|i| self.positions[i])
     }
 
-    /// Live registers at the safepoint that starts at `word`: all of them if it is none.
+    /// Live registers while the instruction that starts at `word` runs: its operands are below, its result need not be. The far
+    /// registers, from `far_base` on, are live besides.
     pub fn height(&self, word: u32) -> u16 {
-        match self.heights.binary_search_by_key(&word, |h| h.word) {
-            Ok(i) => self.heights[i].height,
-            Err(_) => self.registers,
-        }
+        let after = self.heights.partition_point(|h| h.word <= word);
+        after.checked_sub(1).map_or(self.near_locals, |i| self.heights[i].height)
     }
 
     /// The innermost handler for an exception raised at the instruction that starts at `word`.

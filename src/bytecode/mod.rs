@@ -3,3 +3,6 @@
 
 pub mod op;
 pub mod code;
+pub mod builder;
+pub mod verify;
+pub mod disasm;

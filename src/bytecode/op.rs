@@ -12,13 +12,15 @@
 //! # Registers
 //! A frame's registers are `[near locals][temporaries]...[far locals]`. One byte names the first 256; locals that do not
 //! fit are *far* and reached by `LoadFar`/`StoreFar` only. A named local owns its register for the whole function and
-//! is UNBOUND until assigned. Temporaries are a stack above the near locals; at a call, safepoint or suspension the live
-//! height is in the code's height table, and the collector scans no further.
+//! is UNBOUND until assigned. Temporaries are a stack above the near locals; the live height at each instruction is in the
+//! code's height table, and the collector scans no further. Every register below that height holds a value, a cell or
+//! UNBOUND. Far registers (locals, and temporaries spilled in huge expressions) are UNBOUND at entry and always live.
 //!
 //! # Calls
 //! The callee is in `base`, its arguments in the registers after it. The callee's frame begins at `base + 1` (its
-//! parameter 0 is the caller's `base + 1`), so arguments are not copied. After a call the registers from `base` up are
-//! dead, apart from `dst`.
+//! parameter 0 is the caller's `base + 1`), so arguments are not copied. The height at a call counts callee and arguments
+//! (not for the `CallMethod` rows, which fill `base` and `base + 1` themselves: there the registers from `base + 2` on hold the
+//! arguments). After a call the registers from `base` up are dead, apart from `dst`.
 
 /// How an operand is written in the instruction and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +245,7 @@ opcodes! {
     LoadTrue(dst: Reg);
     /// `dst = False`.
     LoadFalse(dst: Reg);
-    /// `dst` becomes UNBOUND, without a check.
+    /// `dst` becomes UNBOUND, without a check. What `del` of a local ends in; also drops the iterator of a `for` left by break.
     Unbind(dst: Reg);
     /// Raises UnboundLocalError for `name` if `src` is UNBOUND.
     CheckBound(src: Reg, name: NameIdx);
@@ -512,12 +514,13 @@ opcodes! {
     CallKw(dst: Reg, base: Reg, argc: u8, names: ConstIdx);
     /// `dst = base(*base+1, **base+2)`: a tuple, and a dict or None.
     CallEx(dst: Reg, base: Reg);
-    /// `dst = base+1.name(base+2 ... argc registers)`: lookup and call in one. Only emitted when evaluating the arguments
-    /// cannot be seen to happen before the lookup (locals known to be bound, constants).
-    CallMethod(dst: Reg, base: Reg, argc: u8, name: NameIdx) cache 6;
-    /// Looks up a method for a later `CallLoaded`: with the receiver in `base+1`, `base` becomes the function and `base+1`
-    /// stays; or, if the attribute is not a plain method, `base` becomes the attribute's value and `base+1` UNBOUND.
-    LoadMethod(base: Reg, name: NameIdx) cache 6;
+    /// `dst = obj.name(base+2 ... argc registers)`: lookup and call in one; the receiver is copied to `base+1` first (`obj` may be
+    /// `base+1` or a local in place). Only emitted when evaluating the arguments cannot be seen to happen before the lookup (locals
+    /// known to be bound, constants). `base` and, unless it is `obj`, `base+1` hold nothing before.
+    CallMethod(dst: Reg, base: Reg, argc: u8, obj: Reg, name: NameIdx) cache 6;
+    /// Looks up a method for a later `CallLoaded`: `base` becomes the function and `base+1` the receiver `obj`; or, if the attribute
+    /// is not a plain method, `base` becomes the attribute's value and `base+1` UNBOUND. `obj` may be `base` or a local in place.
+    LoadMethod(base: Reg, obj: Reg, name: NameIdx) cache 6;
     /// `dst = base(base+1 if it is not UNBOUND, base+2 ... argc registers)` after `LoadMethod`; `argc` does not count `base+1`.
     CallLoaded(dst: Reg, base: Reg, argc: u8);
     /// As `CallLoaded` with keyword arguments; `names` as in `CallKw`.
@@ -593,8 +596,8 @@ opcodes! {
     /// `Delegate` below. Otherwise `base` = the result of the call, and the instructions that must follow do the rest:
     /// `GetAwaitable base, base; LoadNone dst; Delegate dst, base`.
     CallAwait(dst: Reg, base: Reg, argc: u8) cache 4;
-    /// As `CallAwait` for `await base+1.name(...)`; registers as in `CallMethod`.
-    CallMethodAwait(dst: Reg, base: Reg, argc: u8, name: NameIdx) cache 6;
+    /// As `CallAwait` for `await obj.name(...)`; registers as in `CallMethod`.
+    CallMethodAwait(dst: Reg, base: Reg, argc: u8, obj: Reg, name: NameIdx) cache 6;
     /// `dst = aiter(src)`.
     GetAIter(dst: Reg, src: Reg);
     /// `async for`: asks the iterator in `aiter` for its next item. If it is an async generator it runs at once, `dst` = the item, continuing
@@ -707,13 +710,15 @@ pub enum Intrinsic {
     CheckAnnotateFormat,
     /// an exception: turns a StopIteration that leaves a generator into RuntimeError.
     StopIterationError,
-    /// value: itself if it is a tuple or list as `*args`, else its tuple; TypeError in CPython's words for `f(*value)` (callee in base+1).
+    /// value, callable: the tuple of the value's items for `f(*value)`; TypeError in CPython's words if it is no iterable.
     CallArgs,
+    /// namespace: makes `__annotations__` a dict in it if it is not there; returns None.
+    SetupAnnotations,
 }
 
 impl Intrinsic {
     /// Every intrinsic, by number.
-    pub const ALL: [Intrinsic; 11] = [
+    pub const ALL: [Intrinsic; 12] = [
         Self::DisplayHook,
         Self::TypeVar,
         Self::ParamSpec,
@@ -725,7 +730,19 @@ impl Intrinsic {
         Self::CheckAnnotateFormat,
         Self::StopIterationError,
         Self::CallArgs,
+        Self::SetupAnnotations,
     ];
+
+    /// How many registers it reads, from `base` on.
+    pub const fn operands(self) -> u8 {
+        match self {
+            Self::DisplayHook | Self::SubscriptGeneric | Self::ConditionalAnnotations => 1,
+            Self::CheckAnnotateFormat | Self::StopIterationError | Self::SetupAnnotations => 1,
+            Self::ParamSpec | Self::TypeVarTuple | Self::SetTypeParams | Self::CallArgs => 2,
+            Self::TypeAlias => 3,
+            Self::TypeVar => 4,
+        }
+    }
 }
 
 #[cfg(test)]
