@@ -148,8 +148,10 @@ kinds! {
         Buffer,
         /// Bytes that texts built by appending share: never a value of its own.
         AppendBuffer,
-        /// The index of a dict: never a value of its own.
+        /// Offsets of the characters of a text: never a value of its own.
         IndexTable,
+        /// The index of a dict by hash: never a value of its own.
+        DictIndex,
         /// The entries of a dict: never a value of its own.
         Entries,
         /// The table of a set: never a value of its own.

@@ -34,6 +34,7 @@ pub use kind::Kind;
 pub use value::{Raw, Value};
 pub use weak::WeakRef;
 
+use crate::number::hash::HashKey;
 use block::{BLOCK, Block, BlockSource, CLASSES, LARGEST, class_of, class_size};
 use cell::{Boxed, LOGGED, OLD, new_header};
 
@@ -138,6 +139,8 @@ pub struct Heap {
     collections: StdCell<u64>,
     interrupt: Arc<AtomicU32>,
     multiplier: StdCell<u64>,
+    hash_key: StdCell<HashKey>,
+    versions: StdCell<u32>,
 }
 
 impl fmt::Debug for Heap {
@@ -176,6 +179,8 @@ impl Heap {
             collections: StdCell::new(0),
             interrupt: Arc::default(),
             multiplier: StdCell::new(0x9E37_79B9_7F4A_7C15),
+            hash_key: StdCell::default(),
+            versions: StdCell::new(0),
         };
         heap.register::<WeakRef>();
         heap.register::<AppendBuffer>();
@@ -216,6 +221,26 @@ impl Heap {
     /// The word the run loop polls: see [`interrupt`].
     pub fn interrupt(&self) -> &Arc<AtomicU32> {
         &self.interrupt
+    }
+
+    /// The secret of text hashes.
+    #[inline(always)]
+    pub fn hash_key(&self) -> HashKey {
+        self.hash_key.get()
+    }
+
+    /// Sets the secret of text hashes, before any text is hashed.
+    pub fn set_hash_key(&self, key: HashKey) {
+        self.hash_key.set(key);
+    }
+
+    /// A number for the state of a dict's keys that no dict had before. Wraps after 4 Gi changes, which an inline cache would
+    /// have to sleep through to be fooled.
+    #[inline(always)]
+    pub fn next_version(&self) -> u32 {
+        let version = self.versions.get().wrapping_add(1);
+        self.versions.set(version);
+        version
     }
 
     /// What dicts multiply hashes with before they take the high bits as a place: odd, and not known to scripts.

@@ -286,6 +286,14 @@ impl<'h> Value<'h> {
             .then(|| unsafe { Gc::from_header(self.raw.header()) })
     }
 
+    /// The cell, if its header says it is a `T`: for kinds whose values carry other layouts (generators, instances).
+    #[inline(always)]
+    pub fn cell_of_kind<T: Cell>(self) -> Option<Gc<'h, T>> {
+        let header = self.header()?;
+        // SAFETY: the header's kind says the type.
+        (header.kind() == T::KIND).then(|| unsafe { Gc::from_header(self.raw.header()) })
+    }
+
     /// The header of the cell, if the value is one.
     #[inline(always)]
     pub(crate) fn header(self) -> Option<&'h Header> {

@@ -1,1 +1,48 @@
-//! The kinds of objects: layouts, and what cannot call a script.
+//! The kinds of objects: layouts and what cannot call a script. What scripts see of them as methods is in `native::types`.
+
+mod bytes;
+mod class;
+mod descriptor;
+mod dict;
+mod exception;
+mod function;
+mod generator;
+mod iterator;
+pub mod key;
+mod number;
+mod payload;
+mod sequence;
+mod set;
+mod text;
+
+pub use bytes::{Buffer, ByteArray, Bytes};
+pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
+pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
+pub use dict::{Dict, DictIndex, Entries, Found, Probe};
+pub use exception::{Exc, Exception, field_count, field_index};
+pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
+pub use generator::{
+    BUSY, CLOSED, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE, REPORTED, SEEN, any_generator,
+};
+pub use iterator::{
+    DictIterator, DictPart, DictView, NativeIterator, Range, RangeIterator, SequenceIterator, SetIterator, Slice,
+};
+pub use number::{BigInt, Complex, complex_value, int_value};
+pub use payload::{NativeObject, Payload, trace_all};
+pub use sequence::{List, Slots, Tuple};
+pub use set::{FrozenSet, Set, SetFound, SetProbe, SetTable};
+pub use text::{ASCII, INTERNED, Offsets, SURROGATES, Str, exact_str};
+
+use crate::heap::Heap;
+
+/// Makes every kind of this module known to the heap.
+pub fn register(heap: &mut Heap) {
+    macro_rules! all { ($($ty:ty),* $(,)?) => { $(heap.register::<$ty>();)* } }
+    all!(
+        BigInt, BoundMethod, Buffer, ByteArray, Bytes, Class, ClassMethod, CodeObject, Complex, Dict, DictIndex,
+        DictIterator, DictView, Entries, Exception, Frame, FrozenSet, Function, Generator, GenericAlias, GetSet,
+        Instance, List, MappingProxy, Module, NativeIterator, NativeObject, Offsets, Property, Range, RangeIterator,
+        SequenceIterator, Set, SetIterator, SetTable, Slice, Slots, StaticMethod, Str, Super, Traceback, Tuple, Union,
+        Variable,
+    );
+}

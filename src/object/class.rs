@@ -1,0 +1,325 @@
+//! Classes, shapes and instances.
+//!
+//! A class has a namespace (a dict), its bases and its method resolution order. A *shape* says which attribute of an
+//! instance is in which slot; it belongs to one class. Adding an attribute moves an instance to the next shape, so instances
+//! made alike share one, and a place found once for a shape holds for all of them. Instances with very many attributes, with
+//! one deleted, or whose `__dict__` was asked for have a real dict instead (*dict mode*).
+
+use std::cell::Cell as StdCell;
+
+use bitflags::bitflags;
+
+use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, SlotTail, Value};
+use crate::object::{Dict, List, Slots, Str, Tuple};
+
+bitflags! {
+    /// What is known of a class.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ClassFlags: u32 {
+        /// Written in the language: it can be changed.
+        const HEAP = 1;
+        /// Cannot be derived from (bool, NoneType, function, ...).
+        const FINAL = 1 << 1;
+        /// An inline cache relies on how attributes of this class are found: a change of them must bump the machine's epoch.
+        const CACHED = 1 << 2;
+        /// Instances have no `__dict__` (`__slots__` without it all the way up).
+        const NO_DICT = 1 << 3;
+        /// `__getattribute__` is not object's.
+        const GETATTRIBUTE = 1 << 4;
+        /// Has `__getattr__`.
+        const GETATTR = 1 << 5;
+        /// `__setattr__` is not object's.
+        const SETATTR = 1 << 6;
+        /// `__delattr__` is not object's.
+        const DELATTR = 1 << 7;
+        /// Has `__del__`.
+        const FINALISER = 1 << 8;
+        /// `__eq__` is not object's.
+        const EQ = 1 << 9;
+        /// `__hash__` is not object's.
+        const HASH = 1 << 10;
+        /// Cannot be instantiated by calling it (generator, frame, ...).
+        const NO_NEW = 1 << 11;
+        /// Instances can be weakly referred to only if this is unset (`__slots__` without `__weakref__`).
+        const NO_WEAKREF = 1 << 12;
+        /// A pattern matches it positionally by the subject itself (int, str, ...).
+        const MATCH_SELF = 1 << 13;
+        /// Counts as a sequence in patterns.
+        const SEQUENCE = 1 << 14;
+        /// Counts as a mapping in patterns.
+        const MAPPING = 1 << 15;
+        /// Has abstract methods: cannot be instantiated.
+        const ABSTRACT = 1 << 16;
+        /// An exception class.
+        const EXCEPTION = 1 << 17;
+        /// A metaclass: derived from type.
+        const METACLASS = 1 << 18;
+        /// Builtin, but attributes can be set on it, and its instances have a `__dict__` (natives written as classes).
+        const OPEN = 1 << 19;
+    }
+}
+
+/// A class.
+#[derive(Debug)]
+pub struct Class {
+    /// `__name__`.
+    pub name: Ref<Str>,
+    /// `__qualname__`.
+    pub qualname: Slot,
+    /// `__bases__`.
+    pub bases: Ref<Tuple>,
+    /// `__mro__`.
+    pub mro: Ref<Tuple>,
+    /// The namespace.
+    pub dict: Ref<Dict>,
+    /// The class's class.
+    pub metaclass: Ref<Class>,
+    /// Weak references to direct subclasses.
+    pub subclasses: Ref<List>,
+    /// What is known of it.
+    pub flags: StdCell<ClassFlags>,
+    /// The layout of its instances: `Instance`, or that of the builtin type it derives from.
+    pub layout: Kind,
+    /// The shape instances begin with.
+    pub root_shape: StdCell<u32>,
+    /// Slots a new instance gets inline: learnt from earlier ones.
+    pub inline_slots: StdCell<u8>,
+    /// Slots taken by `__slots__` (and the payload of a builtin base), which every instance has.
+    pub fixed_slots: StdCell<u8>,
+    /// Changes when an attribute of it or of a base comes, goes, or changes to or from a function or descriptor.
+    pub version: StdCell<u32>,
+}
+
+crate::cell! { Class: Class {
+    slots: [qualname], refs: [name, bases, mro, dict, metaclass, subclasses]
+} }
+
+impl<'h> Gc<'h, Class> {
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub fn has(self, flag: ClassFlags) -> bool {
+        self.get().flags.get().contains(flag)
+    }
+
+    /// Sets a flag.
+    pub fn set_flag(self, flag: ClassFlags) {
+        self.get().flags.set(self.get().flags.get() | flag);
+    }
+
+    /// The namespace.
+    #[inline(always)]
+    pub fn namespace(self) -> Gc<'h, Dict> {
+        self.get().dict.get().expect("a class has a namespace")
+    }
+
+    /// The name as `__name__` gives it.
+    pub fn name(self) -> Gc<'h, Str> {
+        self.get().name.get().expect("a class has a name")
+    }
+
+    /// The method resolution order: itself first, object last.
+    pub fn mro(self) -> impl DoubleEndedIterator<Item = Gc<'h, Class>> + ExactSizeIterator {
+        self.get().mro.get().expect("a class has an order").items().map(|v| v.exact::<Class>().expect("of classes"))
+    }
+
+    /// Whether it is `other` or derived from it.
+    #[inline]
+    pub fn is_subclass(self, other: Gc<'_, Class>) -> bool {
+        self == other || self.mro().any(|c| c == other)
+    }
+
+    /// Looks a name up along the method resolution order.
+    pub fn lookup(self, heap: &Heap, name: Gc<'_, Str>) -> Option<Value<'h>> {
+        self.lookup_with_owner(heap, name).map(|(value, _)| value)
+    }
+
+    /// As `lookup`, with the class it was found in.
+    pub fn lookup_with_owner(self, heap: &Heap, name: Gc<'_, Str>) -> Option<(Value<'h>, Gc<'h, Class>)> {
+        self.mro().find_map(|c| c.namespace().get_str(heap, name).map(|v| (v, c)))
+    }
+}
+
+/// The number of a shape. 0 is none.
+pub type ShapeId = u32;
+
+/// Attributes from which on an instance goes to dict mode.
+const MOST_SLOTS: usize = 60;
+
+/// One shape.
+#[derive(Debug)]
+pub struct Shape {
+    /// The class it belongs to.
+    class: Raw,
+    /// Names of the slots, in order; UNBOUND for slots reached only by descriptors (`__slots__`, a builtin base's payload).
+    names: Vec<Raw>,
+    /// Shapes with one more attribute.
+    next: Vec<(Raw, ShapeId)>,
+    /// Whether attributes are in a dict.
+    dict_mode: bool,
+    /// The shape with the same class in dict mode.
+    dict_shape: ShapeId,
+}
+
+/// Every shape of a machine.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    table: Vec<Shape>,
+}
+
+impl Shapes {
+    /// A table without shapes.
+    pub fn new() -> Shapes {
+        let none = Shape { class: Raw::UNBOUND, names: vec![], next: vec![], dict_mode: true, dict_shape: 0 };
+        Shapes { table: vec![none] }
+    }
+
+    fn add(&mut self, shape: Shape) -> ShapeId {
+        self.table.push(shape);
+        u32::try_from(self.table.len() - 1).expect("under 4 Gi shapes")
+    }
+
+    /// The shape that instances of a new class begin with: `fixed` slots that only descriptors reach.
+    pub fn root(&mut self, class: Gc<'_, Class>, fixed: usize) -> ShapeId {
+        let class = class.value().raw();
+        let dict_shape =
+            self.add(Shape { class, names: vec![Raw::UNBOUND; fixed], next: vec![], dict_mode: true, dict_shape: 0 });
+        self.table[dict_shape as usize].dict_shape = dict_shape;
+        self.add(Shape { class, names: vec![Raw::UNBOUND; fixed], next: vec![], dict_mode: false, dict_shape })
+    }
+
+    /// The class a shape belongs to.
+    #[inline(always)]
+    pub fn class<'h>(&self, _heap: &'h Heap, shape: ShapeId) -> Gc<'h, Class> {
+        let class = Value::adopt(self.table[shape as usize].class);
+        class.exact::<Class>().expect("a shape belongs to a class")
+    }
+
+    /// Whether instances of this shape have their attributes in a dict.
+    #[inline(always)]
+    pub fn is_dict_mode(&self, shape: ShapeId) -> bool {
+        self.table[shape as usize].dict_mode
+    }
+
+    /// The same class's shape in dict mode.
+    pub fn dict_shape(&self, shape: ShapeId) -> ShapeId {
+        self.table[shape as usize].dict_shape
+    }
+
+    /// The slot of an attribute. `name` is interned.
+    #[inline]
+    pub fn slot(&self, shape: ShapeId, name: Gc<'_, Str>) -> Option<usize> {
+        let name = name.value().raw();
+        self.table[shape as usize].names.iter().position(|n| n.same(name))
+    }
+
+    /// Number of slots in use.
+    pub fn len(&self, shape: ShapeId) -> usize {
+        self.table[shape as usize].names.len()
+    }
+
+    /// Whether there are no shapes but the first.
+    pub fn is_empty(&self) -> bool {
+        self.table.len() <= 1
+    }
+
+    /// Names and slots of a shape's attributes, in order of their making.
+    pub fn names<'h>(&self, _heap: &'h Heap, shape: ShapeId) -> Vec<(usize, Gc<'h, Str>)> {
+        let names = self.table[shape as usize].names.iter().enumerate();
+        names.filter_map(|(slot, name)| Value::adopt(*name).exact::<Str>().map(|n| (slot, n))).collect()
+    }
+
+    /// The shape with one more attribute, in a new slot at the end; None if such an instance should go to dict mode.
+    pub fn with(&mut self, shape: ShapeId, name: Gc<'_, Str>) -> Option<ShapeId> {
+        let raw = name.value().raw();
+        let from = &self.table[shape as usize];
+        if let Some((_, next)) = from.next.iter().find(|(n, _)| n.same(raw)) {
+            return Some(*next);
+        }
+        // A class whose instances differ a lot is better off with dicts.
+        if from.names.len() >= MOST_SLOTS || from.next.len() >= 64 {
+            return None;
+        }
+        let mut names = from.names.clone();
+        names.push(raw);
+        let (class, dict_shape) = (from.class, from.dict_shape);
+        let next = self.add(Shape { class, names, next: vec![], dict_mode: false, dict_shape });
+        self.table[shape as usize].next.push((raw, next));
+        Some(next)
+    }
+}
+
+/// An instance. The inline slots are its tail; slots past them are in `extra`, which in dict mode is the dict.
+#[derive(Debug)]
+pub struct Instance {
+    /// A [`Slots`] with the slots past the inline ones, or a [`Dict`] in dict mode, or none.
+    pub extra: AnyRef,
+    inline: u8,
+}
+
+crate::cell! { Instance: Instance { slots: [], refs: [extra] } tail SlotTail by |i| i.inline as usize }
+
+impl Instance {
+    /// An instance with the class's first shape.
+    #[inline]
+    pub fn new<'h>(heap: &'h Heap, class: Gc<'_, Class>) -> Gc<'h, Instance> {
+        let inline = class.get().inline_slots.get();
+        let instance = heap.alloc_slots(Instance { extra: AnyRef::none(), inline }, |_| Value::UNBOUND);
+        instance.set_shape(class.get().root_shape.get());
+        if class.get().layout != Kind::Instance {
+            instance.set_layout(class.get().layout);
+        }
+        instance
+    }
+
+    /// Number of inline slots.
+    #[inline(always)]
+    pub fn inline(&self) -> usize {
+        usize::from(self.inline)
+    }
+}
+
+impl<'h> Gc<'h, Instance> {
+    /// The dict of an instance in dict mode.
+    #[inline(always)]
+    pub fn dict(self) -> Option<Gc<'h, Dict>> {
+        self.get().extra.get::<Dict>()
+    }
+
+    /// The content of a slot; UNBOUND if it was never set.
+    #[inline(always)]
+    pub fn slot(self, slot: usize) -> Value<'h> {
+        let inline = self.tail();
+        if slot < inline.len() {
+            return inline[slot].get();
+        }
+        match self.get().extra.get::<Slots>() {
+            Some(more) if slot - inline.len() < more.capacity() => more.tail()[slot - inline.len()].get(),
+            _ => Value::UNBOUND,
+        }
+    }
+
+    /// Sets the content of a slot, with room made where there is none.
+    pub fn set_slot(self, heap: &'h Heap, slot: usize, value: Value<'_>) {
+        let inline = self.inline();
+        if slot < inline {
+            self.set_tail(heap, slot, value);
+            return;
+        }
+        let at = slot - inline;
+        let more = match self.get().extra.get::<Slots>() {
+            Some(more) if at < more.capacity() => more,
+            old => {
+                let capacity = (at + 1).next_power_of_two().max(4);
+                let more = Slots::with_capacity(heap, capacity).expect("a few slots");
+                if let Some(old) = old {
+                    for (i, slot) in old.tail().iter().enumerate() {
+                        more.set_tail(heap, i, slot.get());
+                    }
+                }
+                self.set_any(heap, |i| &i.extra, more.value());
+                more
+            }
+        };
+        more.set_tail(heap, at, value);
+    }
+}

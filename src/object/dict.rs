@@ -1,0 +1,373 @@
+//! dict: insertion ordered. Entries lie in order of insertion; an index of open addressing leads from a hash to an entry.
+//! Small dicts have no index and are searched from the end. Namespaces (globals, class bodies) are dicts too: `version`
+//! changes whenever a key comes or goes, so that a cached place stays right as long as it does not.
+//!
+//! Comparing keys can call a script. The functions here never do: [`Gc::find`] says [`Found::Ask`] where only a script knows, and
+//! `vm` goes on from there.
+
+use std::cell::Cell as StdCell;
+
+use crate::heap::{Entry, EntryTail, Gc, Heap, IndexTail, OutOfMemory, Ref, Value};
+use crate::object::Str;
+use crate::object::key::{same_key, SameKey};
+
+/// Entries up to which a dict has no index.
+const LINEAR: usize = 8;
+
+/// The entries of a dict, in order of insertion; a removed one has no key.
+#[derive(Debug)]
+pub struct Entries {
+    capacity: usize,
+}
+
+crate::cell! { Entries: Entries { slots: [], refs: [] } tail EntryTail by |e| e.capacity }
+
+/// Entry numbers plus one, by hash; 0 where there is none.
+#[derive(Debug)]
+pub struct DictIndex {
+    len: usize,
+}
+
+crate::cell! { DictIndex: DictIndex { slots: [], refs: [] } tail IndexTail by |i| i.len }
+
+/// A dict.
+#[derive(Debug)]
+pub struct Dict {
+    /// Number of live entries.
+    len: StdCell<usize>,
+    /// Entries in use, removed ones included.
+    used: StdCell<usize>,
+    /// Changes when a key comes or goes; unique among all dicts of the machine.
+    version: StdCell<u32>,
+    entries: Ref<Entries>,
+    index: Ref<DictIndex>,
+}
+
+crate::cell! { Dict: Dict { slots: [], refs: [entries, index] } }
+
+/// What a search came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The entry with this number has the key.
+    Entry(usize),
+    /// No entry has the key.
+    Missing,
+    /// Only a script can say whether the entry with this number has the key; if not, the search goes on with the probe after it.
+    Ask(usize, Probe),
+}
+
+/// Where a search stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe(usize);
+
+impl Probe {
+    /// The start of a search.
+    pub const START: Probe = Probe(0);
+}
+
+impl Dict {
+    /// An empty dict.
+    #[inline]
+    pub fn new(heap: &Heap) -> Gc<'_, Dict> {
+        heap.alloc(Dict {
+            len: StdCell::new(0),
+            used: StdCell::new(0),
+            version: StdCell::new(heap.next_version()),
+            entries: Ref::none(),
+            index: Ref::none(),
+        })
+    }
+
+    /// Number of keys.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    /// Number of entries in use, removed ones included: entry numbers are below it.
+    #[inline(always)]
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Changes when a key comes or goes.
+    #[inline(always)]
+    pub fn version(&self) -> u32 {
+        self.version.get()
+    }
+}
+
+impl<'h> Gc<'h, Dict> {
+    #[inline(always)]
+    fn storage(self) -> &'h [Entry] {
+        match self.get().entries.get() {
+            Some(entries) => entries.tail(),
+            None => &[],
+        }
+    }
+
+    /// Entry number `index`, if it is in use and not removed.
+    #[inline(always)]
+    pub fn entry(self, index: usize) -> Option<(Value<'h>, Value<'h>)> {
+        if index >= self.used() {
+            return None;
+        }
+        let entry = &self.storage()[index];
+        let key = entry.key();
+        if key.is_unbound() { None } else { Some((key, entry.value())) }
+    }
+
+    /// The hash of entry number `index`.
+    pub fn entry_hash(self, index: usize) -> i64 {
+        self.storage()[index].hash.get()
+    }
+
+    /// The value of entry number `index`, which must be in use; UNBOUND if it was removed.
+    #[inline(always)]
+    pub fn value_at(self, index: usize) -> Value<'h> {
+        self.storage()[index].value()
+    }
+
+    /// Replaces the value of entry number `index`, which must be in use and not removed.
+    #[inline(always)]
+    pub fn set_value_at(self, heap: &Heap, index: usize, value: Value<'_>) {
+        self.get().entries.get().expect("an entry in use").set_entry_value(heap, index, value);
+    }
+
+    /// Keys and values in order of insertion, as they are now.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = (Value<'h>, Value<'h>)> {
+        self.storage()[..self.used()].iter().filter(|e| !e.key().is_unbound()).map(|e| (e.key(), e.value()))
+    }
+
+    /// Searches for a key from `probe` on (see [`Found::Ask`]).
+    pub fn find_from(self, heap: &Heap, hash: i64, key: Value<'_>, probe: Probe) -> Found {
+        let entries = self.storage();
+        match self.get().index.get() {
+            None => {
+                for number in probe.0..self.used() {
+                    let entry = &entries[number];
+                    if entry.hash.get() == hash && !entry.key().is_unbound() {
+                        match same_key(entry.key(), key) {
+                            SameKey::Yes => return Found::Entry(number),
+                            SameKey::No => {}
+                            SameKey::Ask => return Found::Ask(number, Probe(number + 1)),
+                        }
+                    }
+                }
+                Found::Missing
+            }
+            Some(index) => {
+                let index = index.tail();
+                let mask = index.len() - 1;
+                let mut step = probe.0;
+                loop {
+                    let place = (start(heap, hash, index.len()) + step) & mask;
+                    let number = index[place].get() as usize;
+                    if number == 0 {
+                        return Found::Missing;
+                    }
+                    step += 1;
+                    let entry = &entries[number - 1];
+                    if entry.hash.get() == hash && !entry.key().is_unbound() {
+                        match same_key(entry.key(), key) {
+                            SameKey::Yes => return Found::Entry(number - 1),
+                            SameKey::No => {}
+                            SameKey::Ask => return Found::Ask(number - 1, Probe(step)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Searches for a text.
+    #[inline]
+    pub fn find_str(self, heap: &Heap, key: Gc<'_, Str>) -> Option<usize> {
+        let hash = key.hash(heap);
+        let entries = self.storage();
+        let same = |entry: &Entry| {
+            entry.hash.get() == hash
+                && match entry.key().exact::<Str>() {
+                    Some(text) => text == key || text.equals(key),
+                    None => false,
+                }
+        };
+        match self.get().index.get() {
+            None => (0..self.used()).find(|number| same(&entries[*number])),
+            Some(index) => {
+                let index = index.tail();
+                let mask = index.len() - 1;
+                let mut place = start(heap, hash, index.len());
+                loop {
+                    let number = index[place].get() as usize;
+                    if number == 0 {
+                        return None;
+                    }
+                    if same(&entries[number - 1]) {
+                        return Some(number - 1);
+                    }
+                    place = (place + 1) & mask;
+                }
+            }
+        }
+    }
+
+    /// The value of a text key.
+    #[inline]
+    pub fn get_str(self, heap: &Heap, key: Gc<'_, Str>) -> Option<Value<'h>> {
+        self.find_str(heap, key).map(|number| self.value_at(number))
+    }
+
+    /// Sets the value of a text key.
+    pub fn set_str(self, heap: &'h Heap, key: Gc<'_, Str>, value: Value<'_>) -> Result<(), OutOfMemory> {
+        match self.find_str(heap, key) {
+            Some(number) => {
+                self.set_value_at(heap, number, value);
+                Ok(())
+            }
+            None => self.insert(heap, key.hash(heap), key.value(), value).map(|_| ()),
+        }
+    }
+
+    /// Removes a text key, and returns its value.
+    pub fn remove_str(self, heap: &Heap, key: Gc<'_, Str>) -> Option<Value<'h>> {
+        let number = self.find_str(heap, key)?;
+        let value = self.value_at(number);
+        self.remove_at(heap, number);
+        Some(value)
+    }
+
+    /// Adds a key that is not in the dict. Returns the number of its entry.
+    pub fn insert(
+        self,
+        heap: &'h Heap,
+        hash: i64,
+        key: Value<'_>,
+        value: Value<'_>,
+    ) -> Result<usize, OutOfMemory> {
+        let number = self.used();
+        let entries = match self.get().entries.get() {
+            Some(entries) if entries.capacity > number => entries,
+            _ => return self.insert_growing(heap, hash, key, value),
+        };
+        entries.set_entry(heap, number, hash, key, value);
+        if let Some(index) = self.get().index.get() {
+            place(heap, index.tail(), hash, number);
+        }
+        let dict = self.get();
+        dict.used.set(number + 1);
+        dict.len.set(dict.len.get() + 1);
+        dict.version.set(heap.next_version());
+        Ok(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_growing(
+        self,
+        heap: &'h Heap,
+        hash: i64,
+        key: Value<'_>,
+        value: Value<'_>,
+    ) -> Result<usize, OutOfMemory> {
+        self.resize(heap, (self.len() * 2).max(LINEAR / 2))?;
+        self.insert(heap, hash, key, value)
+    }
+
+    /// Moves the live entries together, with room for `capacity`.
+    fn resize(self, heap: &'h Heap, capacity: usize) -> Result<(), OutOfMemory> {
+        let capacity = capacity.max(self.len() + 1);
+        let entries = heap.alloc_zeroed(Entries { capacity })?;
+        let index = if capacity > LINEAR {
+            let len = (capacity.checked_mul(3).ok_or(OutOfMemory)? / 2).next_power_of_two();
+            Some(heap.alloc_zeroed(DictIndex { len })?)
+        } else {
+            None
+        };
+        let mut used = 0;
+        for entry in &self.storage()[..self.used()] {
+            if entry.key().is_unbound() {
+                continue;
+            }
+            entries.set_entry(heap, used, entry.hash.get(), entry.key(), entry.value());
+            if let Some(index) = index {
+                place(heap, index.tail(), entry.hash.get(), used);
+            }
+            used += 1;
+        }
+        self.set_ref(heap, |d| &d.entries, Some(entries));
+        self.set_ref(heap, |d| &d.index, index);
+        self.get().used.set(used);
+        self.get().version.set(heap.next_version());
+        Ok(())
+    }
+
+    /// Makes room for `extra` more keys.
+    pub fn reserve(self, heap: &'h Heap, extra: usize) -> Result<(), OutOfMemory> {
+        let need = self.used().checked_add(extra).ok_or(OutOfMemory)?;
+        if self.get().entries.get().is_none_or(|e| e.capacity < need) {
+            self.resize(heap, self.len() + extra)?;
+        }
+        Ok(())
+    }
+
+    /// Removes entry number `index`, which must be in use and not removed.
+    pub fn remove_at(self, heap: &Heap, index: usize) {
+        let entries = self.get().entries.get().expect("an entry in use");
+        let hash = entries.tail()[index].hash.get();
+        entries.set_entry(heap, index, hash, Value::UNBOUND, Value::UNBOUND);
+        let dict = self.get();
+        dict.len.set(dict.len.get() - 1);
+        dict.version.set(heap.next_version());
+        if dict.len.get() == 0 {
+            // All gone: start afresh, so that a queue of keys does not grow.
+            self.clear(heap);
+        } else if index + 1 == dict.used.get() && dict.index.get().is_none() {
+            dict.used.set(index);
+        }
+    }
+
+    /// Removes every key.
+    pub fn clear(self, heap: &Heap) {
+        self.set_ref(heap, |d| &d.entries, None);
+        self.set_ref(heap, |d| &d.index, None);
+        self.get().len.set(0);
+        self.get().used.set(0);
+        self.get().version.set(heap.next_version());
+    }
+
+    /// A copy with the same keys and values.
+    pub fn copy(self, heap: &'h Heap) -> Result<Gc<'h, Dict>, OutOfMemory> {
+        let copy = Dict::new(heap);
+        if self.len() > 0 {
+            copy.reserve(heap, self.len())?;
+            for entry in &self.storage()[..self.used()] {
+                if !entry.key().is_unbound() {
+                    copy.insert(heap, entry.hash.get(), entry.key(), entry.value())?;
+                }
+            }
+        }
+        Ok(copy)
+    }
+}
+
+/// Where the search for a hash starts in an index of `len` places. The multiplier is private, so scripts cannot choose keys
+/// that collide.
+#[inline(always)]
+fn start(heap: &Heap, hash: i64, len: usize) -> usize {
+    ((hash as u64).wrapping_mul(heap.multiplier()) >> (64 - len.trailing_zeros())) as usize
+}
+
+fn place(heap: &Heap, index: &[StdCell<u32>], hash: i64, number: usize) {
+    let mask = index.len() - 1;
+    let mut at = start(heap, hash, index.len());
+    while index[at].get() != 0 {
+        at = (at + 1) & mask;
+    }
+    index[at].set(u32::try_from(number + 1).expect("a dict has under 4 Gi entries"));
+}
