@@ -13,6 +13,7 @@ mod block;
 mod cell;
 mod collect;
 mod kind;
+mod stack;
 mod value;
 mod weak;
 
@@ -31,6 +32,7 @@ pub use cell::{
 pub(crate) use cell::{FINALISABLE, Header};
 pub use collect::{Collection, Deaths, Tracer};
 pub use kind::Kind;
+pub use stack::RegisterStack;
 pub use value::{Raw, Value};
 pub use weak::WeakRef;
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{ByteTail, Gc, Heap, OutOfMemory, Ref};
+use crate::heap::{Gc, Heap, OutOfMemory, Ref};
 
 /// Immutable bytes.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::cell::Cell as StdCell;
 
 use bitflags::bitflags;
 
-use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, SlotTail, Value};
+use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, Value};
 use crate::object::{Dict, List, Slots, Str, Tuple};
 
 bitflags! {
@@ -147,7 +147,7 @@ const MOST_SLOTS: usize = 60;
 
 /// One shape.
 #[derive(Debug)]
-pub struct Shape {
+pub(super) struct Shape {
     /// The class it belongs to.
     class: Raw,
     /// Names of the slots, in order; UNBOUND for slots reached only by descriptors (`__slots__`, a builtin base's payload).

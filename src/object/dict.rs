@@ -7,9 +7,9 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Entry, EntryTail, Gc, Heap, IndexTail, OutOfMemory, Ref, Value};
+use crate::heap::{Entry, Gc, Heap, OutOfMemory, Ref, Value};
 use crate::object::Str;
-use crate::object::key::{same_key, SameKey};
+use crate::object::key::{SameKey, same_key};
 
 /// Entries up to which a dict has no index.
 const LINEAR: usize = 8;
@@ -243,13 +243,7 @@ impl<'h> Gc<'h, Dict> {
     }
 
     /// Adds a key that is not in the dict. Returns the number of its entry.
-    pub fn insert(
-        self,
-        heap: &'h Heap,
-        hash: i64,
-        key: Value<'_>,
-        value: Value<'_>,
-    ) -> Result<usize, OutOfMemory> {
+    pub fn insert(self, heap: &'h Heap, hash: i64, key: Value<'_>, value: Value<'_>) -> Result<usize, OutOfMemory> {
         let number = self.used();
         let entries = match self.get().entries.get() {
             Some(entries) if entries.capacity > number => entries,
@@ -268,13 +262,7 @@ impl<'h> Gc<'h, Dict> {
 
     #[cold]
     #[inline(never)]
-    fn insert_growing(
-        self,
-        heap: &'h Heap,
-        hash: i64,
-        key: Value<'_>,
-        value: Value<'_>,
-    ) -> Result<usize, OutOfMemory> {
+    fn insert_growing(self, heap: &'h Heap, hash: i64, key: Value<'_>, value: Value<'_>) -> Result<usize, OutOfMemory> {
         self.resize(heap, (self.len() * 2).max(LINEAR / 2))?;
         self.insert(heap, hash, key, value)
     }

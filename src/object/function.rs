@@ -167,9 +167,9 @@ pub struct Frame {
 crate::cell! { Frame: Frame { slots: [], refs: [function, back, generator, locals, names] } }
 
 /// The name a function shows: `__name__` may have been changed.
-pub fn code_name(code: &Code) -> &str {
+pub(super) fn code_name(code: &Code) -> &str {
     &code.name
 }
 
 /// A value named once in the heap for all code: helper for tables keyed by interned names.
-pub type Name<'h> = Gc<'h, Str>;
+pub(super) type Name<'h> = Gc<'h, Str>;

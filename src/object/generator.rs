@@ -3,7 +3,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{AnyRef, Gc, Heap, Kind, Ref, SlotTail, Value};
+use crate::heap::{AnyRef, Gc, Heap, Kind, Ref, Value};
 use crate::object::{Frame, Function};
 
 /// What a generator is doing.

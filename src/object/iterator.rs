@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Slot, SlotTail};
+use crate::heap::Slot;
 
 /// An iterator over anything with items by number: list, tuple, str, bytes, `__getitem__`.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt::Debug;
 
-use crate::heap::{Gc, Raw, Ref, SlotTail, Tracer};
+use crate::heap::{Gc, Raw, Ref, Tracer};
 use crate::object::Dict;
 
 /// What a native keeps in an object. Values it holds outside of the object's slots are visited by `trace`.
@@ -26,7 +26,7 @@ pub struct NativeObject {
 }
 
 crate::cell! { NativeObject: NativeObject { slots: [], refs: [dict] } tail SlotTail by |o| usize::from(o.len),
-    with |object, tracer| { object.payload.borrow().trace(tracer); } }
+with |object, tracer| { object.payload.borrow().trace(tracer); } }
 
 impl NativeObject {
     /// An object with this payload and `len` slots.

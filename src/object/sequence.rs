@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Gc, Heap, OutOfMemory, Ref, Slot, SlotTail, Value};
+use crate::heap::{Gc, Heap, OutOfMemory, Ref, Slot, Value};
 
 /// A tuple.
 #[derive(Debug)]
@@ -155,8 +155,7 @@ impl<'h> Gc<'h, List> {
         let capacity = need.max(len + len / 2).max(4);
         let old = self.storage();
         heap.check(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
-        let slots = heap
-            .alloc_slots(Slots { capacity }, |i| if i < len { old[i].get() } else { Value::UNBOUND });
+        let slots = heap.alloc_slots(Slots { capacity }, |i| if i < len { old[i].get() } else { Value::UNBOUND });
         self.set_ref(heap, |l| &l.slots, Some(slots));
         Ok(slots)
     }

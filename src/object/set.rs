@@ -4,8 +4,8 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Gc, Heap, KeyEntry, KeyTail, OutOfMemory, Ref, Value};
-use crate::object::key::{same_key, SameKey};
+use crate::heap::{Gc, Heap, KeyEntry, OutOfMemory, Ref, Value};
+use crate::object::key::{SameKey, same_key};
 
 /// The table of a set. A key of UNBOUND is a place never used; `...` with hash -1 is a dummy.
 #[derive(Debug)]

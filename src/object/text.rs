@@ -3,7 +3,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{AppendBuffer, ByteTail, Gc, Heap, Ref, Value};
+use crate::heap::{AppendBuffer, Gc, Heap, Ref, Value};
 
 /// Every character is ASCII.
 pub const ASCII: u8 = 1;
