@@ -212,6 +212,11 @@ pub unsafe trait Cell: Sized + 'static {
     type Tail: Tail;
     /// Number of items in the tail.
     fn tail_len(&self) -> usize;
+    /// Which items of the tail the collector visits: those before the first number and those from the second on. The others are dead:
+    /// they are written before they are read again.
+    fn live_tail(&self) -> (usize, usize) {
+        (self.tail_len(), self.tail_len())
+    }
     /// Visits every slot and ref of the body (the heap visits the tail).
     fn trace(&self, tracer: &mut Tracer<'_>);
     /// Visits the tail, where that holds values.
@@ -305,6 +310,12 @@ impl<'h, T: Cell> Gc<'h, T> {
     #[inline(always)]
     pub fn value(self) -> Value<'h> {
         Value::adopt(Raw::cell(self.pointer()))
+    }
+
+    /// The same cell for as long as its holder is visited by the collector: for records of frames, which are.
+    #[inline(always)]
+    pub(crate) fn held(self) -> Gc<'static, T> {
+        Gc { pointer: self.pointer, heap: PhantomData }
     }
 
     /// The tail.
@@ -563,7 +574,7 @@ pub(super) fn new_header(kind: Kind) -> Header {
 #[macro_export]
 macro_rules! cell {
     ($ty:ty : $kind:ident { slots: [$($slot:ident),*], refs: [$($field:ident),*] }
-     $(tail $tail:ident by |$t:ident| $len:expr)? $(, with |$cell:ident, $tracer:ident| $with:block)?) => {
+     $(tail $tail:ident by |$t:ident| $len:expr)? $(, live |$l:ident| $live:expr)? $(, with |$cell:ident, $tracer:ident| $with:block)?) => {
         #[allow(unsafe_code, reason = "the macro lists every slot and ref; one type per kind is checked at registration")]
         // SAFETY: as the reason says.
         unsafe impl $crate::heap::Cell for $ty {
@@ -577,6 +588,7 @@ macro_rules! cell {
                 $( let $t = self; len = $len; )?
                 len
             }
+            $( fn live_tail(&self) -> (usize, usize) { let $l = self; $live } )?
             fn trace(&self, tracer: &mut $crate::heap::Tracer<'_>) {
                 let _ = &tracer;
                 $( tracer.slot(&self.$slot); )*

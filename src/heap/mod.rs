@@ -198,7 +198,9 @@ impl Heap {
             // SAFETY: called with the header of a T.
             let cell = unsafe { Gc::<T>::from_header(header) };
             cell.get().trace(tracer);
-            T::trace_tail(cell.tail(), tracer);
+            let (first, second) = cell.get().live_tail();
+            T::trace_tail(&cell.tail()[..first], tracer);
+            T::trace_tail(&cell.tail()[second..], tracer);
         }
         unsafe fn drop_body<T: Cell>(header: *mut Header) {
             // SAFETY: called once, with the header of a T that is dead.
@@ -463,6 +465,14 @@ impl Heap {
     pub(crate) fn barrier(&self, header: &Header) {
         if header.flags() & (OLD | LOGGED) == OLD {
             self.log(header);
+        }
+    }
+
+    /// The barrier for a cell whose registers are about to be written by the run loop.
+    #[inline(always)]
+    pub(crate) fn barrier_of(&self, value: Value<'_>) {
+        if let Some(header) = value.header() {
+            self.barrier(header);
         }
     }
 

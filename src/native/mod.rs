@@ -1,1 +1,173 @@
-//! Functions and types written in Rust that scripts can use.
+//! Functions and types written in Rust that scripts can use. One declaration gives name, signature, defaults, docs, whether it
+//! suspends: from it follow calls and their errors, `help()`, completion and the reference.
+//!
+//! ```ignore
+//! natives!(
+//!     /// Tasks, time and waiting.
+//!     pub static ASYNCIO: Functions;
+//!
+//!     /// Return the number of items in a container.
+//!     fn len(cx: &mut Cx, obj: Root) -> NativeResult { … }
+//!
+//!     /// Return a new sorted list.
+//!     fn sorted(cx: &mut Cx, iterable: Root, #[key] key: Option<Root>, #[key] #[default(false)] reverse: bool) -> NativeResult { … }
+//! );
+//! ```
+//! Parameters are positional-only; `#[either]` makes one positional or keyword, `#[key]` keyword-only. `#[default(x)]`, `Option` and
+//! `Given` make one optional; `Rest` and `KeywordRest` are `*args` and `**kwargs`. In a table of `Methods` the first parameter is
+//! the instance; `#[class]`, `#[fixed]` (a static method), `#[getter]` and `#[setter]` before a function say otherwise. `#[name("x")]` gives a
+//! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
+//! signatures show it, where that is not the Rust text.
+
+use crate::vm::native::NativeDef;
+
+/// A table of natives.
+#[derive(Debug)]
+pub struct Natives {
+    /// The docs of the table: the module's or type's docstring, line by line.
+    pub doc: &'static [&'static str],
+    /// The natives.
+    pub defs: &'static [NativeDef],
+}
+
+/// Declares a table of natives; see the module's docs.
+macro_rules! natives {
+    (
+        $(#[doc = $tdoc:literal])*
+        $vis:vis static $table:ident : $what:ident ;
+        $(
+            $(#[$($fattr:tt)*])*
+            fn $name:ident $(<$lt:lifetime>)? (
+                $cx:ident : $cxty:ty $(, $(#[$($pattr:tt)*])* $p:ident : $pty:ty)* $(,)?
+            ) -> $ret:ty $body:block
+        )*
+    ) => {
+        $(#[doc = $tdoc])*
+        $vis static $table: $crate::native::Natives = $crate::native::Natives {
+            doc: &[$($tdoc),*],
+            defs: &[$({
+                #[allow(unused_variables, unused_mut, clippy::extra_unused_lifetimes, clippy::needless_lifetimes, clippy::too_many_arguments,
+                    reason = "declarations are uniform, and not all need everything")]
+                fn run $(<$lt>)? (cx: &mut $crate::vm::native::Cx, args: $crate::vm::native::Args) -> $crate::vm::native::NativeResult {
+                    fn $name $(<$lt>)? ($cx: $cxty $(, $p: $pty)*) -> $ret $body
+                    let mut index = 0usize;
+                    $(
+                        let $p = {
+                            let root = args.root(index);
+                            index += 1;
+                            $crate::native::natives!(@prepare cx, root, index, $name, $p, $pty, [$([$($pattr)*])*])
+                        };
+                    )*
+                    $( let $p = $crate::native::natives!(@get cx, $p, $pty, [$([$($pattr)*])*]); )*
+                    let cx: $cxty = cx;
+                    Ok($name(cx $(, $p)*)?.into())
+                }
+                $crate::vm::native::NativeDef {
+                    name: $crate::native::natives!(@name $name, $([$($fattr)*])*),
+                    doc: $crate::native::natives!(@docs [] $([$($fattr)*])*),
+                    kind: $crate::native::natives!(@fnkind $what, $([$($fattr)*])*),
+                    params: &[$($crate::vm::native::Param {
+                        name: $crate::native::natives!(@pname $p),
+                        kind: $crate::native::natives!(@kind $pty, [$([$($pattr)*])*]),
+                        default: $crate::native::natives!(@default $pty, [$([$($pattr)*])*]),
+                    }),*],
+                    suspends: $crate::native::natives!(@suspends $([$($fattr)*])*),
+                    run,
+                }
+            }),*],
+        };
+    };
+
+    (@name $name:ident,) => { $crate::native::param_name(stringify!($name)) };
+    (@name $name:ident, [name($py:literal)] $($more:tt)*) => { $py };
+    (@name $name:ident, $other:tt $($more:tt)*) => { $crate::native::natives!(@name $name, $($more)*) };
+    (@pname $p:ident) => { $crate::native::param_name(stringify!($p)) };
+    (@docs [$($line:literal)*]) => { &[$($line),*] };
+    (@docs [$($line:literal)*] [doc = $doc:literal] $($more:tt)*) => { $crate::native::natives!(@docs [$($line)* $doc] $($more)*) };
+    (@docs [$($line:literal)*] $other:tt $($more:tt)*) => { $crate::native::natives!(@docs [$($line)*] $($more)*) };
+    (@suspends) => { false };
+    (@suspends [suspends] $($more:tt)*) => { true };
+    (@suspends $other:tt $($more:tt)*) => { $crate::native::natives!(@suspends $($more)*) };
+    (@fnkind Functions,) => { $crate::vm::native::NativeKind::Function };
+    (@fnkind Methods,) => { $crate::vm::native::NativeKind::Method };
+    (@fnkind $w:ident, [class] $($more:tt)*) => { $crate::vm::native::NativeKind::ClassMethod };
+    (@fnkind $w:ident, [fixed] $($more:tt)*) => { $crate::vm::native::NativeKind::StaticMethod };
+    (@fnkind $w:ident, [getter] $($more:tt)*) => { $crate::vm::native::NativeKind::Getter };
+    (@fnkind $w:ident, [setter] $($more:tt)*) => { $crate::vm::native::NativeKind::Setter };
+    (@fnkind $w:ident, $other:tt $($more:tt)*) => { $crate::native::natives!(@fnkind $w, $($more)*) };
+
+    (@kind Rest, $attrs:tt) => { $crate::vm::native::ParamKind::Rest };
+    (@kind KeywordRest, $attrs:tt) => { $crate::vm::native::ParamKind::KeywordRest };
+    (@kind $ty:ty, []) => { <$ty as $crate::native::Special>::KIND };
+    (@kind $ty:ty, [[key] $($more:tt)*]) => { $crate::vm::native::ParamKind::Keyword };
+    (@kind $ty:ty, [[either] $($more:tt)*]) => { $crate::vm::native::ParamKind::Either };
+    (@kind $ty:ty, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@kind $ty, [$($more)*]) };
+
+    (@default $ty:ty, []) => { <$ty as $crate::native::Special>::DEFAULT };
+    (@default $ty:ty, [[text($t:literal)] $($more:tt)*]) => { $t };
+    (@default $ty:ty, [[default($d:expr)] $($more:tt)*]) => { $crate::native::natives!(@deftext $d, [$($more)*]) };
+    (@default $ty:ty, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@default $ty, [$($more)*]) };
+    (@deftext $d:expr, []) => { stringify!($d) };
+    (@deftext $d:expr, [[text($t:literal)] $($more:tt)*]) => { $t };
+    (@deftext $d:expr, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@deftext $d, [$($more)*]) };
+
+    (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, [[default($d:expr)] $($more:tt)*]) => {
+        if $root.get($cx).is_unbound() { None } else {
+            Some($crate::native::natives!(@prepare $cx, $root, $index, $fn, $p, $ty, []))
+        }
+    };
+    (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, [$other:tt $($more:tt)*]) => {
+        $crate::native::natives!(@prepare $cx, $root, $index, $fn, $p, $ty, [$($more)*])
+    };
+    (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, []) => {
+        <$ty as $crate::vm::native::FromArg<'_>>::prepare($cx, $root, &$crate::vm::native::ParamAt {
+            function: $crate::native::param_name(stringify!($fn)),
+            param: $crate::native::param_name(stringify!($p)),
+            number: $index,
+        })?
+    };
+    (@get $cx:ident, $p:ident, $ty:ty, [[default($d:expr)] $($more:tt)*]) => {
+        match $p { Some(p) => $crate::vm::native::FromArg::get(&*$cx, p), None => $d }
+    };
+    (@get $cx:ident, $p:ident, $ty:ty, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@get $cx, $p, $ty, [$($more)*]) };
+    (@get $cx:ident, $p:ident, $ty:ty, []) => { <$ty as $crate::vm::native::FromArg<'_>>::get(&*$cx, $p) };
+}
+pub(crate) use natives;
+
+/// What a parameter's type alone says of it.
+pub trait Special {
+    /// How it is given, unless an attribute says otherwise.
+    const KIND: crate::vm::native::ParamKind = crate::vm::native::ParamKind::Positional;
+    /// Its default as text; empty if it must be given.
+    const DEFAULT: &'static str = "";
+}
+
+impl Special for crate::vm::native::Rest {
+    const KIND: crate::vm::native::ParamKind = crate::vm::native::ParamKind::Rest;
+}
+impl Special for crate::vm::native::KeywordRest {
+    const KIND: crate::vm::native::ParamKind = crate::vm::native::ParamKind::KeywordRest;
+}
+impl<T> Special for Option<T> {
+    const DEFAULT: &'static str = "None";
+}
+impl<T> Special for crate::vm::native::Given<T> {
+    const DEFAULT: &'static str = "<unrepresentable>";
+}
+macro_rules! plain { ($($ty:ty),*) => { $(impl Special for $ty {})* } }
+plain!(crate::vm::native::Root, crate::heap::Value<'_>, i64, f64, bool, crate::heap::Gc<'_, crate::object::Str>, &str);
+
+/// A parameter's name without what keeps it apart from Rust's keywords: `r#in` and `in_` are both `in`; `this` is `self`.
+pub const fn param_name(name: &'static str) -> &'static str {
+    let bytes = name.as_bytes();
+    if bytes.len() == 4 && bytes[0] == b't' && bytes[1] == b'h' && bytes[2] == b'i' && bytes[3] == b's' {
+        return "self";
+    }
+    if bytes.len() > 2 && bytes[0] == b'r' && bytes[1] == b'#' {
+        return name.split_at(2).1;
+    }
+    if bytes.len() > 1 && bytes[bytes.len() - 1] == b'_' && bytes[bytes.len() - 2] != b'_' {
+        return name.split_at(bytes.len() - 1).0;
+    }
+    name
+}

@@ -173,6 +173,13 @@ impl Shapes {
         Shapes { table: vec![none] }
     }
 
+    /// Visits the classes the shapes belong to.
+    pub fn trace(&self, tracer: &mut crate::heap::Tracer<'_>) {
+        for shape in &self.table {
+            tracer.raw(shape.class);
+        }
+    }
+
     fn add(&mut self, shape: Shape) -> ShapeId {
         self.table.push(shape);
         u32::try_from(self.table.len() - 1).expect("under 4 Gi shapes")

@@ -25,8 +25,10 @@ pub enum GeneratorState {
 pub struct Generator {
     /// The function it is a call of.
     pub function: Ref<Function>,
-    /// The word to continue at.
+    /// The word of the instruction it stopped at.
     pub word: StdCell<u32>,
+    /// The word to continue at.
+    pub next: StdCell<u32>,
     /// The register that gets what is sent.
     pub input: StdCell<u8>,
     /// What it is doing.
@@ -53,7 +55,7 @@ pub struct Generator {
 
 crate::cell! { Generator: Generator {
     slots: [], refs: [function, awaiter, awaiting, innermost, handled, frame, details]
-} tail SlotTail by |g| usize::from(g.registers) }
+} tail SlotTail by |g| usize::from(g.registers), live |g| g.live_registers() }
 
 /// A coroutine that may be awaited by plain generators and awaits them (`types.coroutine`).
 pub const ITERABLE_COROUTINE: u8 = 1;
@@ -69,6 +71,21 @@ pub const REPORTED: u8 = 16;
 pub const BUSY: u8 = 32;
 
 impl Generator {
+    /// Live registers where it stopped: those below the first number and those from the second on.
+    fn live_registers(&self) -> (usize, usize) {
+        let all = usize::from(self.registers);
+        let Some(code) = self.function.get().map(|f| f.code()) else { return (all, all) };
+        match self.state.get() {
+            // The parameters; all others are UNBOUND.
+            GeneratorState::Created => (all, all),
+            GeneratorState::Finished => (0, all),
+            GeneratorState::Suspended | GeneratorState::Running => {
+                let height = usize::from(code.get().code.height(self.word.get()));
+                (height.min(all), usize::from(code.get().code.far_base).clamp(height.min(all), all))
+            }
+        }
+    }
+
     /// A generator of kind `Generator`, `Coroutine` or `AsyncGenerator`, with all registers UNBOUND.
     pub fn new<'h>(heap: &'h Heap, kind: Kind, function: Gc<'_, Function>) -> Gc<'h, Generator> {
         let registers = function.code().registers as u16;
@@ -76,6 +93,7 @@ impl Generator {
             Generator {
                 function: Ref::new(function),
                 word: StdCell::new(0),
+                next: StdCell::new(0),
                 input: StdCell::new(0),
                 state: StdCell::new(GeneratorState::Created),
                 registers,
@@ -92,6 +110,13 @@ impl Generator {
         );
         generator.set_layout(kind);
         generator
+    }
+}
+
+impl<'h> Gc<'h, Generator> {
+    /// The content of a register.
+    pub fn get_tail_value(self, index: usize) -> Value<'h> {
+        self.tail()[index].get()
     }
 }
 

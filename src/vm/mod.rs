@@ -1,1 +1,634 @@
-//! Runs frames.
+//! Runs frames. [`Vm`] is a machine: its heap, its modules, its fibers. Nothing about a script is kept anywhere else.
+//!
+//! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
+//! protocols: `attribute.rs`, `ops.rs`, `iterate.rs`, `class.rs`. `host.rs` is the door to the outside world.
+
+mod attribute;
+mod call;
+mod class;
+mod error;
+mod frame;
+pub mod host;
+mod iterate;
+mod mapping;
+mod names;
+pub mod native;
+mod ops;
+mod run;
+mod unwind;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hashbrown::HashTable;
+
+use crate::bytecode::code::{Code, Const};
+use crate::heap::{Collection, Deaths, Gc, Heap, Kind, Raw, Ref, Tracer, Value};
+use crate::object::{
+    Bytes, Class, CodeObject, Dict, Entry, Exc, Function, INTERNED, List, Module, Shapes, Str, Tuple, complex_value,
+    int_value,
+};
+use frame::{Fiber, RecordKind};
+use host::Host;
+pub use names::Name;
+use native::{NativeFunction, Raised, Root};
+
+/// Registers of the main fiber: 4 Mi of them, 64 MiB of address space of which only what is used is committed.
+const MAIN_REGISTERS: usize = 4 << 20;
+/// Entries of the method cache; a power of two.
+const METHOD_CACHE: usize = 2048;
+
+/// What a layer above keeps in the machine (the event loop, the module system): found by its number.
+pub trait Extension: Any + fmt::Debug {
+    /// Visits the values it holds.
+    fn trace(&self, tracer: &mut Tracer<'_>);
+}
+
+/// The places for extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionSlot {
+    /// `event_loop`.
+    EventLoop,
+    /// `native` modules' state.
+    Natives,
+    /// `interpreter`: module loading.
+    Interpreter,
+}
+
+#[derive(Clone, Copy)]
+struct CachedMethod {
+    class: *const (),
+    name: *const (),
+    epoch: u32,
+    value: Raw,
+}
+
+/// The classes the machine itself needs.
+#[derive(Debug)]
+pub struct Types {
+    by_kind: Vec<Raw>,
+    by_exception: Vec<Raw>,
+    /// `object`.
+    pub(crate) object: Raw,
+    /// `type`.
+    pub(crate) type_: Raw,
+    /// `int`, which bool derives from.
+    pub(crate) bool_: Raw,
+    /// Classes of natives without a kind of their own, by name: set by `native`.
+    pub(crate) named: Vec<(&'static str, Raw)>,
+}
+
+/// A machine.
+pub struct Vm {
+    /// Its heap.
+    pub heap: Heap,
+    pub(crate) shapes: Shapes,
+    pub(crate) types: Types,
+    pub(crate) fiber: Fiber,
+    names: Vec<Raw>,
+    interned: HashTable<Raw>,
+    method_cache: Box<[CachedMethod]>,
+    /// Changes whenever a cached way of finding an attribute may have become wrong.
+    epoch: u32,
+    raised: Raw,
+    /// Frame objects of running plain frames, with the numbers of their records.
+    observed: Vec<(u32, Raw)>,
+    deaths: Deaths,
+    recursion_limit: u32,
+    /// The interrupt word, shared with signal handlers and timers.
+    interrupt: Arc<AtomicU32>,
+    host: Box<dyn Host>,
+    extensions: [Option<Box<dyn Extension>>; 3],
+    /// `sys.modules`.
+    modules: Raw,
+    /// The namespace of `builtins`.
+    builtins: Raw,
+    /// Values that live as long as the machine.
+    permanent: Vec<Raw>,
+    /// Address below which natives must not go deeper on the machine's stack.
+    stack_limit: usize,
+    /// Tuple without items: there is only one.
+    empty_tuple: Raw,
+    /// Texts of one Latin-1 character.
+    characters: Vec<Raw>,
+    /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
+    pub(crate) pending_signals: Vec<i32>,
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vm").field("heap", &self.heap).field("records", &self.fiber.records.len()).finish()
+    }
+}
+
+impl Vm {
+    /// A machine without any class or module: `native::install` adds those.
+    pub fn new(host: Box<dyn Host>) -> Vm {
+        let mut heap = Heap::new();
+        crate::object::register(&mut heap);
+        heap.register::<NativeFunction>();
+        let interrupt = heap.interrupt().clone();
+        let mut vm = Vm {
+            heap,
+            shapes: Shapes::new(),
+            types: Types {
+                by_kind: vec![Raw::NONE; 256],
+                by_exception: vec![Raw::NONE; Exc::ALL.len()],
+                object: Raw::NONE,
+                type_: Raw::NONE,
+                bool_: Raw::NONE,
+                named: vec![],
+            },
+            fiber: Fiber::new(MAIN_REGISTERS),
+            names: vec![],
+            interned: HashTable::with_capacity(4096),
+            method_cache: vec![
+                CachedMethod {
+                    class: std::ptr::null(),
+                    name: std::ptr::null(),
+                    epoch: 0,
+                    value: Raw::UNBOUND
+                };
+                METHOD_CACHE
+            ]
+            .into(),
+            epoch: 1,
+            raised: Raw::UNBOUND,
+            observed: vec![],
+            deaths: Deaths::default(),
+            recursion_limit: 1000,
+            interrupt,
+            host,
+            extensions: [None, None, None],
+            modules: Raw::NONE,
+            builtins: Raw::NONE,
+            permanent: vec![],
+            stack_limit: 0,
+            empty_tuple: Raw::NONE,
+            characters: vec![],
+            pending_signals: vec![],
+        };
+        vm.heap.set_hash_key(vm.host.hash_key());
+        vm.heap.set_multiplier(vm.host.random_seed());
+        vm.set_stack_room(vm.host.stack_size());
+        for text in Name::TEXTS {
+            let name = vm.intern(text).value().raw();
+            vm.names.push(name);
+        }
+        vm.empty_tuple = Tuple::new(&vm.heap, &[]).value().raw();
+        for c in 0..=255u8 {
+            let text = vm.intern(char::from(c).encode_utf8(&mut [0; 4])).value().raw();
+            vm.characters.push(text);
+        }
+        vm.modules = Dict::new(&vm.heap).value().raw();
+        vm.builtins = Dict::new(&vm.heap).value().raw();
+        vm
+    }
+
+    /// Says how much of the machine's stack, in bytes from here on, natives may use.
+    pub fn set_stack_room(&mut self, bytes: usize) {
+        let here = std::ptr::from_ref(&bytes).addr();
+        self.stack_limit = here.saturating_sub(bytes.saturating_sub(256 * 1024));
+    }
+
+    /// Whether natives may go deeper on the machine's stack.
+    #[inline]
+    pub fn stack_is_left(&self) -> bool {
+        let here = 0u8;
+        std::ptr::from_ref(&here).addr() > self.stack_limit
+    }
+
+    /// Raises RecursionError if natives may not go deeper on the machine's stack.
+    pub fn check_stack(&mut self) -> Result<(), Raised> {
+        if self.stack_is_left() { Ok(()) } else { Err(self.recursion_error()) }
+    }
+
+    // ---- names ----
+
+    /// The interned text of a name the machine looks up.
+    #[inline(always)]
+    pub fn name(&self, name: Name) -> Gc<'_, Str> {
+        Value::adopt(self.names[name as usize]).exact::<Str>().expect("names are texts")
+    }
+
+    /// The one text with these characters in the table of interned texts.
+    pub fn intern(&mut self, text: &str) -> Gc<'_, Str> {
+        self.intern_bytes(text.as_bytes())
+    }
+
+    /// As `intern`, for a text with lone surrogates.
+    pub fn intern_bytes(&mut self, bytes: &[u8]) -> Gc<'_, Str> {
+        let hash = self.heap.hash_key().hash_text(bytes) as u64;
+        let text = |raw: &Raw| Value::adopt(*raw).exact::<Str>().expect("a table of texts");
+        if let Some(found) = self.interned.find(hash, |raw| text(raw).as_bytes() == bytes) {
+            return text(found);
+        }
+        let new = Str::from_parts(&self.heap, &[bytes]);
+        new.set_aux(new.aux() | INTERNED);
+        let raw = new.value().raw();
+        let heap = &self.heap;
+        self.interned.insert_unique(hash, raw, |raw| text(raw).hash(heap) as u64);
+        Value::adopt(raw).exact::<Str>().expect("a text")
+    }
+
+    /// The interned text equal to `text`.
+    pub fn intern_str(&mut self, root: Root) -> Gc<'_, Str> {
+        let text = root.get(self).exact::<Str>().expect("callers intern texts");
+        if text.is_interned() {
+            return root.get(self).exact::<Str>().expect("a text");
+        }
+        let bytes = text.as_bytes().to_vec();
+        self.intern_bytes(&bytes)
+    }
+
+    /// The interned text equal to these characters, if there is one: what is not interned is no attribute of anything.
+    pub fn find_interned(&self, text: Gc<'_, Str>) -> Option<Gc<'_, Str>> {
+        let hash = text.hash(&self.heap) as u64;
+        let get = |raw: &Raw| Value::adopt(*raw).exact::<Str>().expect("a table of texts");
+        self.interned.find(hash, |raw| get(raw).equals(text)).map(get)
+    }
+
+    // ---- roots ----
+
+    /// Pushes a value to the running native's registers.
+    #[inline]
+    pub fn push(&mut self, value: Value<'_>) -> Root {
+        self.push_raw(value.raw())
+    }
+
+    /// Pushes a bare value to the running native's registers.
+    #[inline]
+    pub(crate) fn push_raw(&mut self, raw: Raw) -> Root {
+        let top = self.fiber.top;
+        self.fiber.registers.set(top, raw);
+        self.fiber.top = top + 1;
+        Root(top)
+    }
+
+    /// Where the next root goes: hand it to `release` to drop those pushed since.
+    pub fn mark(&self) -> u32 {
+        self.fiber.top
+    }
+
+    /// Drops the roots pushed since `mark`.
+    pub fn release(&mut self, mark: u32) {
+        debug_assert!(mark <= self.fiber.top);
+        self.fiber.top = mark;
+    }
+
+    /// Drops the roots pushed since `mark`, keeping one, which moves to the first place freed.
+    pub fn release_keeping(&mut self, mark: u32, keep: Root) -> Root {
+        let raw = keep.get(self).raw();
+        self.fiber.top = mark;
+        self.push_raw(raw)
+    }
+
+    /// Keeps a value alive as long as the machine.
+    pub fn keep(&mut self, value: Raw) {
+        self.permanent.push(value);
+    }
+
+    // ---- small constructors ----
+
+    /// A text.
+    pub fn str(&self, text: &str) -> Gc<'_, Str> {
+        let bytes = text.as_bytes();
+        if bytes.len() == 1 { self.character(bytes[0]) } else { Str::new(&self.heap, text) }
+    }
+
+    /// The text of one character below U+0100.
+    #[inline]
+    pub fn character(&self, c: u8) -> Gc<'_, Str> {
+        Value::adopt(self.characters[usize::from(c)]).exact::<Str>().expect("texts")
+    }
+
+    /// The tuple without items.
+    pub fn empty_tuple(&self) -> Gc<'_, Tuple> {
+        Value::adopt(self.empty_tuple).exact::<Tuple>().expect("a tuple")
+    }
+
+    /// A tuple of these items.
+    pub fn tuple(&self, items: &[Value<'_>]) -> Gc<'_, Tuple> {
+        if items.is_empty() { self.empty_tuple() } else { Tuple::build(&self.heap, items.len(), |i| Value::adopt(items[i].raw())) }
+    }
+
+    /// A list of these items.
+    pub fn list(&self, items: &[Value<'_>]) -> Gc<'_, List> {
+        List::build(&self.heap, items.len(), |i| Value::adopt(items[i].raw()))
+    }
+
+    /// The text a value is: exact, or an instance of a class derived from str.
+    #[inline]
+    pub fn as_str<'h>(&'h self, value: Value<'h>) -> Option<Gc<'h, Str>> {
+        value.exact::<Str>().or_else(|| self.payload(value).exact::<Str>())
+    }
+
+    /// The value that an instance of a class derived from a builtin type stands for; any other value as it is.
+    #[inline]
+    pub fn payload<'h>(&'h self, value: Value<'h>) -> Value<'h> {
+        if !value.is_subclassed() {
+            return value;
+        }
+        match value.cell_of_kind::<crate::object::Instance>() {
+            Some(instance) => instance.slot(0),
+            None => value,
+        }
+    }
+
+    // ---- modules and namespaces ----
+
+    /// `sys.modules`.
+    pub fn modules(&self) -> Gc<'_, Dict> {
+        Value::adopt(self.modules).exact::<Dict>().expect("a dict")
+    }
+
+    /// The namespace of `builtins`.
+    pub fn builtins(&self) -> Gc<'_, Dict> {
+        Value::adopt(self.builtins).exact::<Dict>().expect("a dict")
+    }
+
+    /// Makes a module and puts it into `sys.modules`.
+    pub fn new_module(&mut self, name: &str) -> Gc<'_, Module> {
+        let key = self.intern(name).value().raw();
+        let doc = self.name(Name::Doc).value().raw();
+        let dunder = self.name(Name::Name).value().raw();
+        let package = self.name(Name::Package).value().raw();
+        let loader = self.name(Name::Loader).value().raw();
+        let spec = self.name(Name::Spec).value().raw();
+        let heap = &self.heap;
+        let text = |raw: Raw| Value::adopt(raw).exact::<Str>().expect("a text");
+        let dict = if name == "builtins" { self.builtins() } else { Dict::new(heap) };
+        let memory = "a few entries fit";
+        dict.set_str(heap, text(dunder), Value::adopt(key)).expect(memory);
+        dict.set_str(heap, text(doc), Value::NONE).expect(memory);
+        dict.set_str(heap, text(package), Value::NONE).expect(memory);
+        dict.set_str(heap, text(loader), Value::NONE).expect(memory);
+        dict.set_str(heap, text(spec), Value::NONE).expect(memory);
+        let module = heap.alloc(Module { dict: Ref::new(dict), class: Ref::none() });
+        self.modules().set_str(heap, text(key), module.value()).expect(memory);
+        module
+    }
+
+    /// A module that is loaded.
+    pub fn find_module(&self, name: &str) -> Option<Value<'_>> {
+        let key = Str::new(&self.heap, name);
+        self.modules().get_str(&self.heap, key)
+    }
+
+    // ---- code ----
+
+    /// Loads compiled code: a copy of its words to keep caches in, its constants and names as values.
+    pub fn load(&mut self, code: &Arc<Code>) -> Gc<'_, CodeObject> {
+        let mark = self.mark();
+        for name in &code.names {
+            let raw = self.intern(name).value().raw();
+            self.push_raw(raw);
+        }
+        let names_at = mark;
+        let constants_at = self.mark();
+        for constant in &code.constants {
+            let raw = self.constant(constant).raw();
+            self.push_raw(raw);
+        }
+        let heap = &self.heap;
+        let registers = &self.fiber.registers;
+        let names = Tuple::build(heap, code.names.len(), |i| registers.get(names_at + i as u32));
+        let constants = Tuple::build(heap, code.constants.len(), |i| registers.get(constants_at + i as u32));
+        let children = Tuple::build(heap, code.children.len(), |_| Value::NONE);
+        let flags = code.flags;
+        use crate::bytecode::code::CodeFlags as F;
+        let simple = code.keyword_only == 0
+            && !flags.intersects(F::VARARGS | F::VARKEYWORDS)
+            && code.far_base == code.registers
+            && code.near_locals as usize >= code.positional as usize;
+        let entry = if flags.intersects(F::GENERATOR | F::COROUTINE | F::ASYNC_GENERATOR) {
+            Entry::Generator
+        } else if simple {
+            Entry::Simple
+        } else {
+            Entry::Bind
+        };
+        let object = heap.alloc(CodeObject {
+            code: code.clone(),
+            words: code.words.iter().map(|w| std::cell::Cell::new(*w)).collect(),
+            constants: Ref::new(constants),
+            names: Ref::new(names),
+            children: Ref::new(children),
+            registers: u32::from(code.registers),
+            positional: code.positional,
+            locals: code.near_locals,
+            entry,
+        });
+        heap.account(code.words.len() * 4);
+        let raw = object.value().raw();
+        self.release(mark);
+        Value::adopt(raw).exact::<CodeObject>().expect("just made")
+    }
+
+    /// A constant as a value.
+    pub fn constant(&mut self, constant: &Const) -> Value<'_> {
+        match constant {
+            Const::None => Value::NONE,
+            Const::Bool(b) => Value::bool(*b),
+            Const::Ellipsis => Value::ELLIPSIS,
+            Const::Int(i) => Value::int(*i),
+            Const::BigInt(big) => int_value(&self.heap, crate::number::int::Int::Big(big.clone())),
+            Const::Float(f) => Value::float(*f),
+            Const::Imaginary(f) => complex_value(&self.heap, 0.0, *f).value(),
+            Const::Str(bytes) => {
+                // Texts that look like names are shared, as CPython does; so `is` agrees for them.
+                if bytes.len() <= 64 && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') {
+                    self.intern_bytes(bytes).value()
+                } else {
+                    Str::from_parts(&self.heap, &[bytes]).value()
+                }
+            }
+            Const::Bytes(bytes) => Bytes::new(&self.heap, bytes).value(),
+            Const::Tuple(items) => {
+                let mark = self.mark();
+                for item in items {
+                    let raw = self.constant(item).raw();
+                    self.push_raw(raw);
+                }
+                let registers = &self.fiber.registers;
+                let tuple = if items.is_empty() {
+                    self.empty_tuple
+                } else {
+                    Tuple::build(&self.heap, items.len(), |i| registers.get(mark + i as u32)).value().raw()
+                };
+                self.release(mark);
+                Value::adopt(tuple)
+            }
+            Const::FrozenSet(items) => {
+                let mark = self.mark();
+                let set = crate::object::FrozenSet::new(&self.heap).value().raw();
+                let set = self.push_raw(set);
+                for item in items {
+                    let raw = self.constant(item).raw();
+                    let item = self.push_raw(raw);
+                    // Constants are hashable and compare without scripts.
+                    let _ = self.frozenset_add(set, item);
+                }
+                let raw = set.get(self).raw();
+                self.release(mark);
+                Value::adopt(raw)
+            }
+        }
+    }
+
+    /// A function of loaded code, without closure or defaults.
+    pub fn function(&self, code: Gc<'_, CodeObject>, globals: Gc<'_, Dict>) -> Gc<'_, Function> {
+        self.heap.alloc(Function {
+            code: Ref::new(code),
+            globals: Ref::new(globals),
+            defaults: Ref::none(),
+            kwdefaults: Ref::none(),
+            closure: Ref::none(),
+            details: Ref::none(),
+        })
+    }
+
+    // ---- extensions and host ----
+
+    /// The door to the outside world.
+    #[inline]
+    pub fn host(&self) -> &dyn Host {
+        self.host.as_ref()
+    }
+
+    /// The door to the outside world, to change something.
+    #[inline]
+    pub fn host_mut(&mut self) -> &mut dyn Host {
+        self.host.as_mut()
+    }
+
+    /// Puts an extension in its place.
+    pub fn set_extension(&mut self, slot: ExtensionSlot, extension: Box<dyn Extension>) {
+        self.extensions[slot as usize] = Some(extension);
+    }
+
+    /// An extension, by place and type.
+    #[inline]
+    pub fn extension<T: Extension>(&self, slot: ExtensionSlot) -> Option<&T> {
+        let any: &dyn Any = self.extensions[slot as usize].as_deref()?;
+        any.downcast_ref()
+    }
+
+    /// An extension, by place and type, to change it.
+    #[inline]
+    pub fn extension_mut<T: Extension>(&mut self, slot: ExtensionSlot) -> Option<&mut T> {
+        let any: &mut dyn Any = self.extensions[slot as usize].as_deref_mut()?;
+        any.downcast_mut()
+    }
+
+    // ---- limits and collection ----
+
+    /// `sys.getrecursionlimit()`.
+    pub fn recursion_limit(&self) -> u32 {
+        self.recursion_limit
+    }
+
+    /// `sys.setrecursionlimit(limit)`.
+    pub fn set_recursion_limit(&mut self, limit: u32) {
+        self.recursion_limit = limit;
+    }
+
+    /// Depth of frames, those in await chains included.
+    pub fn depth(&self) -> u32 {
+        self.fiber.records.len() as u32 + self.fiber.extra_depth
+    }
+
+    /// Collects. The values of the running native are its roots.
+    pub fn collect(&mut self, kind: Collection) {
+        let mut deaths = std::mem::take(&mut self.deaths);
+        let Vm { heap, fiber, shapes, types, names, interned, extensions, permanent, method_cache, .. } = self;
+        let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
+        let (characters, observed) = (&self.characters, &self.observed);
+        heap.collect(kind, &mut deaths, |tracer| {
+            fiber.trace(tracer);
+            shapes.trace(tracer);
+            types.trace(tracer);
+            for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters) {
+                tracer.raw(*raw);
+            }
+            observed.iter().for_each(|(_, raw)| tracer.raw(*raw));
+            interned.iter().for_each(|raw| tracer.raw(*raw));
+            for extension in extensions.iter().flatten() {
+                extension.trace(tracer);
+            }
+        });
+        // A method found for a class that died could be found again for another at its address.
+        for entry in method_cache.iter_mut() {
+            entry.class = std::ptr::null();
+        }
+        // What runs in place goes on being written to without a barrier.
+        for record in &self.fiber.records {
+            if let RecordKind::InPlace { generator, .. } = record.kind {
+                self.heap.barrier_of(generator.value());
+            }
+        }
+        if !deaths.finalise.is_empty() || !deaths.callbacks.is_empty() {
+            self.heap.request(crate::heap::interrupt::FINALISE);
+        }
+        self.deaths = deaths;
+    }
+
+    /// The interrupt word.
+    pub fn interrupt(&self) -> &Arc<AtomicU32> {
+        &self.interrupt
+    }
+
+    /// Takes a bit of the interrupt word.
+    fn take_interrupt(&self, bit: u32) -> bool {
+        self.interrupt.fetch_and(!bit, Ordering::Relaxed) & bit != 0
+    }
+}
+
+impl Types {
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        crate::object::trace_all(tracer, self.by_kind.iter().chain(&self.by_exception));
+        crate::object::trace_all(tracer, [&self.object, &self.type_, &self.bool_]);
+        crate::object::trace_all(tracer, self.named.iter().map(|(_, raw)| raw));
+    }
+
+    /// Says which class values of a kind have.
+    pub(crate) fn set_kind(&mut self, kind: Kind, class: Gc<'_, Class>) {
+        self.by_kind[kind as usize] = class.value().raw();
+    }
+
+    /// Says which class a builtin exception is.
+    pub(crate) fn set_exception(&mut self, exception: Exc, class: Gc<'_, Class>) {
+        self.by_exception[exception as usize] = class.value().raw();
+    }
+}
+
+impl Vm {
+    /// The class of values of a kind.
+    #[inline(always)]
+    pub fn kind_class(&self, kind: Kind) -> Gc<'_, Class> {
+        Value::adopt(self.types.by_kind[kind as usize]).exact::<Class>().expect("every kind has a class")
+    }
+
+    /// A builtin exception class.
+    pub fn exception_class(&self, exception: Exc) -> Gc<'_, Class> {
+        Value::adopt(self.types.by_exception[exception as usize]).exact::<Class>().expect("every exception has a class")
+    }
+
+    /// `object`.
+    pub fn object_class(&self) -> Gc<'_, Class> {
+        Value::adopt(self.types.object).exact::<Class>().expect("installed")
+    }
+
+    /// `type`.
+    pub fn type_class(&self) -> Gc<'_, Class> {
+        Value::adopt(self.types.type_).exact::<Class>().expect("installed")
+    }
+
+    /// The class of natives that have no kind of their own, by the name it was registered with.
+    pub fn named_class(&self, name: &str) -> Gc<'_, Class> {
+        let found = self.types.named.iter().find(|(n, _)| *n == name);
+        found.and_then(|(_, raw)| Value::adopt(*raw).exact::<Class>()).expect("registered at the start")
+    }
+}

@@ -1,0 +1,998 @@
+//! Calls: from a callable and arguments in registers to a new frame, a native's outcome, or a new object.
+//!
+//! Arguments are in registers `start..start + argc`, and the register before `start` is free: a receiver goes there. Nothing here
+//! enters the run loop except [`Vm::call`], which natives use where they cannot ask by their outcome.
+
+use smallvec::SmallVec;
+
+use crate::bytecode::code::{Code, CodeFlags};
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::object::{
+    BoundMethod, Class, ClassFlags, Dict, Entry, Exc, Function, Generator, Instance, StaticMethod, Str, Tuple,
+};
+
+use super::frame::{Deliver, Held, Record, RecordKind};
+use super::native::{
+    Args, Continuation, NativeDef, NativeFunction, NativeResult, Outcome, ParamKind, Raised, Resumed, Root, Then,
+};
+use super::{Name, Vm};
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Invoked {
+    /// It is done.
+    Value(Raw),
+    /// A frame was pushed: its result will be delivered.
+    Pushed,
+    /// The native suspends the chain that awaits it, yielding this.
+    Suspended(Raw),
+    /// The generator that was resumed yielded this at once.
+    Yielded(Raw),
+    /// A frame was pushed, and the exception on its way is to be raised in it.
+    Raise,
+}
+
+/// Arguments copied out of registers while they are arranged; nothing is collected meanwhile.
+type Copied = SmallVec<[Raw; 12]>;
+
+impl Vm {
+    /// The call's machinery: calls `callee` with the arguments in `start..start + argc`. `keywords` is a tuple naming the last of them.
+    pub(super) fn invoke(
+        &mut self,
+        callee: Raw,
+        mut start: u32,
+        mut argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Invoked, Raised> {
+        let mut callee = callee;
+        for _ in 0..64 {
+            let value = Value::adopt(callee);
+            match value.kind() {
+                Kind::Function => {
+                    let function = value.exact::<Function>().expect("a function").held();
+                    return self.enter(function, start, argc, keywords, Raw::UNBOUND);
+                }
+                Kind::Native => {
+                    let native = value.exact::<NativeFunction>().expect("a native").held();
+                    return self.invoke_native(native, start, argc, keywords);
+                }
+                Kind::BoundMethod => {
+                    let method = value.exact::<BoundMethod>().expect("a bound method");
+                    start -= 1;
+                    argc += 1;
+                    self.fiber.registers.set(start, method.receiver.get().raw());
+                    callee = method.function.get().raw();
+                }
+                Kind::Class => {
+                    let class = value.exact::<Class>().expect("a class").held();
+                    return self.construct(class, start, argc, keywords);
+                }
+                Kind::StaticMethod => {
+                    callee = value.exact::<StaticMethod>().expect("a staticmethod").function.get().raw();
+                }
+                _ => {
+                    let class = self.class_of(value).held();
+                    let name = self.name(Name::Call).held();
+                    let Some(call) = self.lookup_class(class, name) else {
+                        let name = self.type_name_for_error(value);
+                        return Err(self.type_error(format!("'{name}' object is not callable")));
+                    };
+                    let call = call.raw();
+                    match Value::adopt(call).kind() {
+                        // A method: the object becomes its first argument.
+                        Kind::Function | Kind::Native => {
+                            start -= 1;
+                            argc += 1;
+                            self.fiber.registers.set(start, callee);
+                            callee = call;
+                        }
+                        _ => {
+                            let receiver = value.raw();
+                            callee = self.bind_descriptor(call, receiver, class)?;
+                        }
+                    }
+                }
+            }
+        }
+        Err(self.recursion_error())
+    }
+
+    /// Pushes the frame of a function, or makes its generator. `instance` is given for a constructor's `__init__`.
+    pub(super) fn enter(
+        &mut self,
+        function: Held<Function>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+        instance: Raw,
+    ) -> Result<Invoked, Raised> {
+        let code = function.code();
+        if keywords.is_some() || argc != u32::from(code.get().positional) || code.get().entry == Entry::Bind || argc < u32::from(code.code.positional) {
+            self.bind(function, start, argc, keywords)?;
+        } else if code.get().entry == Entry::Generator
+            && (code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS))
+        {
+            self.bind(function, start, argc, keywords)?;
+        }
+        if code.get().entry == Entry::Generator {
+            let generator = self.make_generator(function, start);
+            if !instance.is_unbound() {
+                let kind = self.type_name_for_error(Value::adopt(generator.value().raw()));
+                return Err(self.type_error(format!("__init__() should return None, not '{kind}'")));
+            }
+            return Ok(Invoked::Value(generator.value().raw()));
+        }
+        self.push_plain(function, start, instance)?;
+        Ok(Invoked::Pushed)
+    }
+
+    /// Pushes the record of a plain frame whose parameters are in place.
+    pub(super) fn push_plain(&mut self, function: Held<Function>, start: u32, instance: Raw) -> Result<(), Raised> {
+        let code = function.code();
+        let end = start as usize + code.get().registers as usize;
+        if end + 512 > self.fiber.registers.len() || self.depth() >= self.recursion_limit {
+            return Err(self.recursion_error());
+        }
+        let parameters = u32::from(code.code.parameters());
+        let near = parameters..u32::from(code.get().locals);
+        let far_parameters = parameters.saturating_sub(u32::from(code.get().locals));
+        let far = u32::from(code.code.far_base) + far_parameters..code.get().registers;
+        for index in near.chain(far) {
+            self.fiber.registers.set(start + index, Raw::UNBOUND);
+        }
+        let first = code.get().words.as_ptr();
+        self.fiber.records.push(Record {
+            kind: RecordKind::Plain,
+            deliver: Deliver::Store,
+            dst: 0,
+            flags: if instance.is_unbound() { 0 } else { Record::CONSTRUCTOR },
+            base: start,
+            ip: first,
+            next: first,
+            target: first,
+            function: Some(function),
+            handled: instance,
+        });
+        Ok(())
+    }
+
+    /// The generator, coroutine or asynchronous generator of a call whose parameters are in place.
+    pub(super) fn make_generator(&mut self, function: Held<Function>, start: u32) -> Held<Generator> {
+        let code = function.code();
+        let flags = code.flags();
+        let kind = if flags.contains(CodeFlags::COROUTINE) {
+            Kind::Coroutine
+        } else if flags.contains(CodeFlags::ASYNC_GENERATOR) {
+            Kind::AsyncGenerator
+        } else {
+            Kind::Generator
+        };
+        let heap = &self.heap;
+        let generator = Generator::new(heap, kind, function);
+        let parameters = u32::from(code.code.parameters());
+        for index in 0..parameters {
+            let at = parameter_register(&code.code, index);
+            generator.set_tail(heap, at as usize, self.fiber.registers.get(start + at));
+        }
+        if kind == Kind::Coroutine {
+            heap.finalisable(generator.value());
+        }
+        generator.held()
+    }
+
+    // ---- binding ----
+
+    /// Arranges arguments as a function's parameters want them, in the registers from `start` on.
+    fn bind(
+        &mut self,
+        function: Held<Function>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<(), Raised> {
+        let code = function.code().code.clone();
+        let positional = usize::from(code.positional);
+        let keyword_only = usize::from(code.keyword_only);
+        let named = positional + keyword_only;
+        let varargs = code.flags.contains(CodeFlags::VARARGS);
+        let varkeywords = code.flags.contains(CodeFlags::VARKEYWORDS);
+        let args: Copied = (start..start + argc).map(|i| self.fiber.registers.get(i).raw()).collect();
+        let names = keywords.and_then(|k| Value::adopt(k).exact::<Tuple>()).map(Gc::held);
+        let by_name = names.map_or(0, |n| n.len());
+        let given = args.len() - by_name;
+        let end = start as usize + code.registers as usize + args.len();
+        if end + 512 > self.fiber.registers.len() {
+            return Err(self.recursion_error());
+        }
+        let mut bound: Copied = SmallVec::from_elem(Raw::UNBOUND, usize::from(code.parameters()));
+        for (to, from) in bound[..positional].iter_mut().zip(&args[..given]) {
+            *to = *from;
+        }
+        if varargs {
+            let rest = args.get(positional..given).unwrap_or(&[]);
+            bound[named] = if rest.is_empty() {
+                self.empty_tuple
+            } else {
+                Tuple::build(&self.heap, rest.len(), |i| Value::adopt(rest[i])).value().raw()
+            };
+        }
+        let extra = varkeywords.then(|| Dict::new(&self.heap).held());
+        if let Some(extra) = extra {
+            bound[named + usize::from(varargs)] = extra.value().raw();
+        }
+        if let Some(names) = names {
+            for (name, value) in names.items().zip(&args[given..]) {
+                let Some(text) = name.exact::<Str>() else {
+                    return Err(self.type_error("keywords must be strings".into()));
+                };
+                let bytes = text.as_bytes();
+                let found = (usize::from(code.positional_only)..named).find(|i| code.locals[*i].as_bytes() == bytes);
+                match (found, extra) {
+                    (Some(index), _) if bound[index].is_unbound() => bound[index] = *value,
+                    (Some(_), _) => {
+                        let name = text.to_str_lossy().into_owned();
+                        let function = self.function_label(function);
+                        return Err(self
+                            .type_error(format!("{function}() got multiple values for argument '{name}'")));
+                    }
+                    (None, Some(extra)) => {
+                        let done = extra.set_str(&self.heap, text, Value::adopt(*value));
+                        if done.is_err() {
+                            return Err(self.memory_error());
+                        }
+                    }
+                    (None, None) => return Err(self.unexpected_keyword(function, text.held(), names)),
+                }
+            }
+        }
+        if given > positional && !varargs {
+            return Err(self.too_many_positional(function, given, &bound));
+        }
+        // Defaults, then what is missing.
+        let mut missing: SmallVec<[usize; 4]> = SmallVec::new();
+        let defaults = function.get().defaults.get();
+        let default_count = defaults.map_or(0, |d| d.len());
+        for (index, slot) in bound[..positional].iter_mut().enumerate() {
+            if slot.is_unbound() {
+                match (index + default_count).checked_sub(positional) {
+                    Some(at) => *slot = defaults.expect("there are some").item(at).raw(),
+                    None => missing.push(index),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            return Err(self.missing_arguments(function, &missing, false));
+        }
+        let kwdefaults = function.get().kwdefaults.get();
+        for (index, slot) in bound.iter_mut().enumerate().take(named).skip(positional) {
+            if slot.is_unbound() {
+                let name = Str::new(&self.heap, &code.locals[index]);
+                match kwdefaults.and_then(|d| d.get_str(&self.heap, name)) {
+                    Some(value) => *slot = value.raw(),
+                    None => missing.push(index),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            return Err(self.missing_arguments(function, &missing, true));
+        }
+        for (index, value) in bound.into_iter().enumerate() {
+            self.fiber.registers.set(start + parameter_register(&code, index as u32), value);
+        }
+        Ok(())
+    }
+
+    /// The name of a function in the errors of its calls: the qualified one.
+    pub(super) fn function_label(&self, function: Held<Function>) -> String {
+        self.function_detail(function, Name::Qualname)
+            .and_then(|v| v.exact::<Str>())
+            .map_or_else(|| function.code().code.qualname.to_string(), |s| s.to_str_lossy().into_owned())
+    }
+
+    /// What was set on a function instead of what its code says.
+    pub(super) fn function_detail(&self, function: Held<Function>, name: Name) -> Option<Value<'_>> {
+        let details = function.get().details.get()?;
+        details.get_str(&self.heap, self.name(name))
+    }
+
+    fn unexpected_keyword(&mut self, function: Held<Function>, name: Held<Str>, names: Held<Tuple>) -> Raised {
+        let code = function.code().code.clone();
+        let label = self.function_label(function);
+        let only: Vec<&str> = code.locals[..usize::from(code.positional_only)]
+            .iter()
+            .filter(|l| names.items().any(|n| n.exact::<Str>().is_some_and(|n| n.as_bytes() == l.as_bytes())))
+            .map(|l| &**l)
+            .collect();
+        if !only.is_empty() {
+            let list = only.join(", ");
+            return self.type_error(format!(
+                "{label}() got some positional-only arguments passed as keyword arguments: '{list}'"
+            ));
+        }
+        let name = name.to_str_lossy().into_owned();
+        let range = usize::from(code.positional_only)..usize::from(code.positional + code.keyword_only);
+        let choices: Vec<&str> = code.locals[range].iter().map(|l| &**l).collect();
+        let hint = match super::error::closest(&name, choices.into_iter()) {
+            Some(near) => format!(". Did you mean '{near}'?"),
+            None => String::new(),
+        };
+        self.type_error(format!("{label}() got an unexpected keyword argument '{name}'{hint}"))
+    }
+
+    fn too_many_positional(&mut self, function: Held<Function>, given: usize, bound: &[Raw]) -> Raised {
+        let code = function.code().code.clone();
+        let label = self.function_label(function);
+        let positional = usize::from(code.positional);
+        let keyword_given = bound[positional..positional + usize::from(code.keyword_only)]
+            .iter()
+            .filter(|v| !v.is_unbound())
+            .count();
+        let defaults = function.get().defaults.get().map_or(0, |d| d.len());
+        let plural = if defaults > 0 { true } else { positional != 1 };
+        let takes = if defaults > 0 {
+            format!("from {} to {positional}", positional - defaults.min(positional))
+        } else {
+            positional.to_string()
+        };
+        let given_text = if keyword_given > 0 {
+            let s = |n: usize| if n == 1 { "" } else { "s" };
+            format!(
+                "{given} positional argument{} (and {keyword_given} keyword-only argument{})",
+                s(given),
+                s(keyword_given)
+            )
+        } else {
+            given.to_string()
+        };
+        let were = if given == 1 && keyword_given == 0 { "was" } else { "were" };
+        let s = if plural { "s" } else { "" };
+        self.type_error(format!("{label}() takes {takes} positional argument{s} but {given_text} {were} given"))
+    }
+
+    fn missing_arguments(&mut self, function: Held<Function>, missing: &[usize], keyword: bool) -> Raised {
+        let code = function.code().code.clone();
+        let label = self.function_label(function);
+        let names: Vec<String> = missing.iter().map(|i| format!("'{}'", code.locals[*i])).collect();
+        let list = match names.as_slice() {
+            [one] => one.clone(),
+            [one, two] => format!("{one} and {two}"),
+            [most @ .., last] => format!("{}, and {last}", most.join(", ")),
+            [] => String::new(),
+        };
+        let kind = if keyword { "keyword-only" } else { "positional" };
+        let s = if missing.len() == 1 { "" } else { "s" };
+        self.type_error(format!("{label}() missing {} required {kind} argument{s}: {list}", missing.len()))
+    }
+
+    // ---- natives ----
+
+    fn invoke_native(
+        &mut self,
+        native: Held<NativeFunction>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Invoked, Raised> {
+        if native.get().simple && argc == u32::from(native.get().positional) && keywords.is_none() {
+            return self.run_native(native.get().def, Args { start, count: argc });
+        }
+        let args = self.bind_native(native, start, argc, keywords)?;
+        self.run_native(native.get().def, args)
+    }
+
+    /// Runs a native whose arguments are bound, and carries out what it asks for.
+    #[inline]
+    pub(super) fn run_native(&mut self, def: &'static NativeDef, args: Args) -> Result<Invoked, Raised> {
+        let window = self.fiber.window;
+        self.fiber.window = args.start;
+        self.fiber.top = args.start + args.count;
+        let outcome = (def.run)(self, args);
+        self.fiber.window = window;
+        match outcome? {
+            Outcome::Value(raw) => Ok(Invoked::Value(raw)),
+            other => self.carry_out(other, args.start),
+        }
+    }
+
+    /// Carries out what a native with its window at `start` asks for.
+    pub(super) fn carry_out(&mut self, mut outcome: Outcome, start: u32) -> Result<Invoked, Raised> {
+        loop {
+            let (then, invoked) = match outcome {
+                Outcome::Value(raw) => return Ok(Invoked::Value(raw)),
+                Outcome::Suspend { value, then } => {
+                    let raw = value.get(self).raw();
+                    return self.suspend_native(raw, then, start);
+                }
+                Outcome::Call { callee, argc, keywords, then } => {
+                    let keywords = keywords.map(|k| k.get(self).raw());
+                    let function = callee.get(self).raw();
+                    self.push_native(then, start, callee.0 - start);
+                    (then, self.invoke(function, callee.0 + 1, argc, keywords))
+                }
+                Outcome::Resume { target, input, throw, then } => {
+                    let then = if let Then::Return = then { Then::Continue(send_result) } else { then };
+                    self.push_native(then, start, self.fiber.top - start);
+                    (then, self.resume(target, input, throw))
+                }
+            };
+            let resumed = match (then, invoked) {
+                (Then::Return, invoked) => return invoked,
+                (_, Ok(Invoked::Value(raw))) => {
+                    let count = self.pop_native();
+                    self.fiber.top = start + count;
+                    Resumed::Returned(self.push_raw(raw))
+                }
+                (_, Ok(Invoked::Yielded(raw))) => {
+                    let count = self.pop_native();
+                    self.fiber.top = start + count;
+                    Resumed::Yielded(self.push_raw(raw))
+                }
+                (_, Ok(other)) => return Ok(other),
+                (Then::Continue(_), Err(raised)) => {
+                    self.pop_native();
+                    return Err(raised);
+                }
+                (Then::Catch(_), Err(raised)) => {
+                    let count = self.pop_native();
+                    self.fiber.top = start + count;
+                    let exception = self.take_raised(raised);
+                    Resumed::Raised(self.push_raw(exception))
+                }
+            };
+            let (Then::Continue(next) | Then::Catch(next)) = then else { unreachable!("returned above") };
+            let count = match resumed {
+                Resumed::Returned(r) | Resumed::Yielded(r) | Resumed::Raised(r) => r.0 - start,
+            };
+            outcome = self.run_continuation(next, start, count, resumed)?;
+        }
+    }
+
+    /// Runs a native's continuation.
+    pub(super) fn run_continuation(
+        &mut self,
+        next: Continuation,
+        start: u32,
+        count: u32,
+        resumed: Resumed,
+    ) -> NativeResult {
+        let window = self.fiber.window;
+        self.fiber.window = start;
+        let outcome = next(self, Args { start, count }, resumed);
+        self.fiber.window = window;
+        outcome
+    }
+
+    fn push_native(&mut self, then: Then, base: u32, count: u32) {
+        let (next, catches) = match then {
+            Then::Return => return,
+            Then::Continue(next) => (next, false),
+            Then::Catch(next) => (next, true),
+        };
+        self.fiber.records.push(Record {
+            kind: RecordKind::Native { then: next, catches, count },
+            deliver: Deliver::Discard,
+            dst: 0,
+            flags: 0,
+            base,
+            ip: std::ptr::null(),
+            next: std::ptr::null(),
+            target: std::ptr::null(),
+            function: None,
+            handled: Raw::UNBOUND,
+        });
+    }
+
+    fn pop_native(&mut self) -> u32 {
+        match self.fiber.records.pop().map(|r| r.kind) {
+            Some(RecordKind::Native { count, .. }) => count,
+            other => unreachable!("a call that ended leaves its native on top, not {other:?}"),
+        }
+    }
+
+    /// Arranges arguments as a native's parameters want them: parameters in order, `*args` as a run of registers behind them.
+    fn bind_native(
+        &mut self,
+        native: Held<NativeFunction>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Args, Raised> {
+        let def = native.get().def;
+        let params = def.params;
+        let args: Copied = (start..start + argc).map(|i| self.fiber.registers.get(i).raw()).collect();
+        let names = keywords.and_then(|k| Value::adopt(k).exact::<Tuple>()).map(Gc::held);
+        let by_name = names.map_or(0, |n| n.len());
+        let given = args.len() - by_name;
+        let positional = usize::from(native.get().positional);
+        if start as usize + params.len() + args.len() + 512 > self.fiber.registers.len() {
+            return Err(self.recursion_error());
+        }
+        let has_rest = params.iter().any(|p| p.kind == ParamKind::Rest);
+        let mut bound: Copied = SmallVec::from_elem(Raw::UNBOUND, params.len());
+        for (to, from) in bound.iter_mut().zip(&args[..given.min(positional)]) {
+            *to = *from;
+        }
+        if given > positional && !has_rest {
+            return Err(self.native_too_many(native, given));
+        }
+        let keyword_rest = params.iter().position(|p| p.kind == ParamKind::KeywordRest);
+        if let Some(at) = keyword_rest {
+            bound[at] = Dict::new(&self.heap).value().raw();
+        }
+        if let Some(names) = names {
+            let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
+            if keyword_rest.is_none() && !params.iter().any(accepts) {
+                let label = self.native_label(native);
+                return Err(self.type_error(format!("{label}() takes no keyword arguments")));
+            }
+            for (name, value) in names.items().zip(&args[given..]) {
+                let Some(text) = name.exact::<Str>() else {
+                    return Err(self.type_error("keywords must be strings".into()));
+                };
+                let found = params.iter().position(|p| accepts(p) && p.name.as_bytes() == text.as_bytes());
+                match (found, keyword_rest) {
+                    (Some(at), _) if bound[at].is_unbound() => bound[at] = *value,
+                    (Some(at), _) => {
+                        let label = self.native_label(native);
+                        let position = at + 1 - usize::from(has_receiver(def));
+                        let name = params[at].name;
+                        return Err(self.type_error(format!(
+                            "argument for {label}() given by name ('{name}') and position ({position})"
+                        )));
+                    }
+                    (None, Some(at)) => {
+                        let dict = Value::adopt(bound[at]).exact::<Dict>().expect("just made");
+                        if dict.set_str(&self.heap, text, Value::adopt(*value)).is_err() {
+                            return Err(self.memory_error());
+                        }
+                    }
+                    (None, None) => {
+                        let name = text.to_str_lossy().into_owned();
+                        let label = self.native_label(native);
+                        let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
+                        let hint = match super::error::closest(&name, choices) {
+                            Some(near) => format!(". Did you mean '{near}'?"),
+                            None => String::new(),
+                        };
+                        return Err(self
+                            .type_error(format!("{label}() got an unexpected keyword argument '{name}'{hint}")));
+                    }
+                }
+            }
+        }
+        for (at, param) in params.iter().enumerate() {
+            let optional = !param.default.is_empty() || matches!(param.kind, ParamKind::Rest | ParamKind::KeywordRest);
+            if bound[at].is_unbound() && !optional {
+                return Err(self.native_missing(native, given, at));
+            }
+        }
+        // The run of `*args` follows the parameters; its own register holds nothing.
+        let mut count = 0;
+        for value in &bound {
+            self.fiber.registers.set(start + count, *value);
+            count += 1;
+        }
+        for value in args.get(positional..given).unwrap_or(&[]) {
+            self.fiber.registers.set(start + count, *value);
+            count += 1;
+        }
+        Ok(Args { start, count })
+    }
+
+    /// The name of a native in the errors of its calls: methods are shown with their class.
+    pub(super) fn native_label(&self, native: Held<NativeFunction>) -> String {
+        let name = native.get().def.name;
+        match native.get().class.get() {
+            Some(class) if name == "__new__" || name == "__init__" => class.name().to_str_lossy().into_owned(),
+            Some(class) => format!("{}.{name}", class.name().to_str_lossy()),
+            None => name.to_owned(),
+        }
+    }
+
+    fn native_too_many(&mut self, native: Held<NativeFunction>, given: usize) -> Raised {
+        let def = native.get().def;
+        let receiver = usize::from(has_receiver(def));
+        let label = self.native_label(native);
+        let positional: Vec<_> =
+            def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).skip(receiver).collect();
+        let most = positional.len();
+        let least = positional.iter().filter(|p| p.default.is_empty()).count();
+        let given = given - receiver;
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        if positional.iter().any(|p| p.kind == ParamKind::Either) || def.params.iter().any(|p| p.kind == ParamKind::Keyword) {
+            let at_most = if least == most { "exactly" } else { "at most" };
+            return self.type_error(if most == 0 {
+                format!("{label}() takes no positional arguments")
+            } else {
+                format!("{label}() takes {at_most} {most} positional argument{} ({given} given)", s(most))
+            });
+        }
+        self.type_error(match (least, most) {
+            (_, 0) => format!("{label}() takes no arguments ({given} given)"),
+            (least, most) if least == most && most == 1 => {
+                format!("{label}() takes exactly one argument ({given} given)")
+            }
+            (least, most) if least == most => format!("{} expected {most} arguments, got {given}", def.name),
+            (_, most) => format!("{} expected at most {most} argument{}, got {given}", def.name, s(most)),
+        })
+    }
+
+    fn native_missing(&mut self, native: Held<NativeFunction>, given: usize, at: usize) -> Raised {
+        let def = native.get().def;
+        let receiver = usize::from(has_receiver(def));
+        if at < receiver {
+            let class = native.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
+            return self.type_error(format!("unbound method {class}.{}() needs an argument", def.name));
+        }
+        let label = self.native_label(native);
+        let param = &def.params[at];
+        let given = given.saturating_sub(receiver);
+        let positional: Vec<_> =
+            def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).skip(receiver).collect();
+        let most = positional.len();
+        let least = positional.iter().filter(|p| p.default.is_empty()).count();
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) {
+            return self.type_error(format!(
+                "{label}() missing required argument '{}' (pos {})",
+                param.name,
+                at + 1 - receiver
+            ));
+        }
+        self.type_error(match (least, most) {
+            (1, 1) => format!("{label}() takes exactly one argument ({given} given)"),
+            (least, most) if least == most => format!("{} expected {most} arguments, got {given}", def.name),
+            (least, _) => format!("{} expected at least {least} argument{}, got {given}", def.name, s(least)),
+        })
+    }
+
+    // ---- classes ----
+
+    /// Calls a class: `__new__`, then `__init__`.
+    pub(super) fn construct(
+        &mut self,
+        class: Held<Class>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Invoked, Raised> {
+        let metaclass = class.get().metaclass.get().map(Gc::held);
+        if let Some(metaclass) = metaclass
+            && !metaclass.value().raw().same(self.types.type_)
+        {
+            let name = self.name(Name::Call).held();
+            if let Some((call, owner)) = self.lookup_class_with_owner(metaclass, name)
+                && !owner.value().raw().same(self.types.type_)
+            {
+                let call = call.raw();
+                self.fiber.registers.set(start - 1, class.value().raw());
+                return self.invoke(call, start - 1, argc + 1, keywords);
+            }
+        }
+        self.construct_plain(class, start, argc, keywords)
+    }
+
+    /// `type.__call__`.
+    pub(super) fn construct_plain(
+        &mut self,
+        class: Held<Class>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Invoked, Raised> {
+        if class.value().raw().same(self.types.type_) && argc == 1 && keywords.is_none() {
+            return Ok(Invoked::Value(self.class_of(self.fiber.registers.get(start)).value().raw()));
+        }
+        let (new_name, init_name) = (self.name(Name::New).held(), self.name(Name::Init).held());
+        let new = self.lookup_class_with_owner(class, new_name);
+        let init = self.lookup_class_with_owner(class, init_name);
+        let (Some((new, new_owner)), Some((init, init_owner))) = (new, init) else {
+            return Err(self.system_error("a class without __new__ or __init__"));
+        };
+        let (new, init) = (new.raw(), init.raw());
+        let object = self.types.object;
+        let plain_new = new_owner.value().raw().same(object);
+        let plain_init = init_owner.value().raw().same(object);
+        if plain_new {
+            if class.has(ClassFlags::ABSTRACT) {
+                return Err(self.abstract_instantiation(class));
+            }
+            if class.has(ClassFlags::NO_NEW) || class.get().layout != Kind::Instance {
+                return self.construct_layout(class, start, argc, keywords, init);
+            }
+            if plain_init {
+                if argc > 0 {
+                    let name = class.name().to_str_lossy().into_owned();
+                    return Err(self.type_error(format!("{name}() takes no arguments")));
+                }
+                let instance = Instance::new(&self.heap, class);
+                if class.has(ClassFlags::FINALISER) {
+                    self.heap.finalisable(instance.value());
+                }
+                return Ok(Invoked::Value(instance.value().raw()));
+            }
+            let instance = Instance::new(&self.heap, class);
+            if class.has(ClassFlags::FINALISER) {
+                self.heap.finalisable(instance.value());
+            }
+            let instance = instance.value().raw();
+            return self.initialise(instance, init, start, argc, keywords);
+        }
+        // `__new__` is looked up as a static method.
+        let new = match Value::adopt(new).exact::<StaticMethod>() {
+            Some(method) => method.function.get().raw(),
+            None => new,
+        };
+        self.fiber.registers.set(start - 1, class.value().raw());
+        if plain_init {
+            // Nothing to initialise: the result of `__new__` is the result.
+            return self.invoke(new, start - 1, argc + 1, keywords);
+        }
+        // Arguments are needed twice: they stay in this window, copies go to `__new__`.
+        let top = start + argc;
+        let keywords_at = top;
+        self.fiber.registers.set(keywords_at, keywords.unwrap_or(Raw::NONE));
+        self.fiber.registers.set(keywords_at + 1, init);
+        self.fiber.registers.set(keywords_at + 2, new);
+        for index in 0..=argc {
+            let arg = self.fiber.registers.get(start - 1 + index).raw();
+            self.fiber.registers.set(keywords_at + 3 + index, arg);
+        }
+        self.fiber.top = keywords_at + 4 + argc;
+        self.carry_out(
+            Outcome::Call {
+                callee: Root(keywords_at + 2),
+                argc: argc + 1,
+                keywords: keywords.map(|_| Root(keywords_at)),
+                then: Then::Continue(after_new),
+            },
+            start - 1,
+        )
+    }
+
+    /// Calls `__init__` on a new instance; the result is the instance.
+    fn initialise(
+        &mut self,
+        instance: Raw,
+        init: Raw,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Invoked, Raised> {
+        self.fiber.registers.set(start - 1, instance);
+        if let Some(function) = Value::adopt(init).exact::<Function>() {
+            return self.enter(function.held(), start - 1, argc + 1, keywords, instance);
+        }
+        if let Some(native) = Value::adopt(init).exact::<NativeFunction>() {
+            // The window before is free for the instance: a native may overwrite its arguments.
+            let native = native.held();
+            let at = start + argc;
+            self.fiber.registers.set(at, instance);
+            self.fiber.registers.set(at + 1, native.value().raw());
+            for index in 0..=argc {
+                let arg = self.fiber.registers.get(start - 1 + index).raw();
+                self.fiber.registers.set(at + 2 + index, arg);
+            }
+            let keywords_at = at + 3 + argc;
+            self.fiber.registers.set(keywords_at, keywords.unwrap_or(Raw::NONE));
+            self.fiber.top = keywords_at + 1;
+            return self.carry_out(
+                Outcome::Call {
+                    callee: Root(at + 1),
+                    argc: argc + 1,
+                    keywords: keywords.map(|_| Root(keywords_at)),
+                    then: Then::Continue(after_init),
+                },
+                at,
+            );
+        }
+        // Some other callable: bind it, and drop its result.
+        let class = self.class_of(Value::adopt(instance)).held();
+        let callable = self.bind_descriptor(init, instance, class)?;
+        let at = start + argc;
+        self.fiber.registers.set(at, instance);
+        self.fiber.registers.set(at + 1, callable);
+        for index in 0..argc {
+            let arg = self.fiber.registers.get(start + index).raw();
+            self.fiber.registers.set(at + 2 + index, arg);
+        }
+        self.fiber.registers.set(at + 2 + argc, keywords.unwrap_or(Raw::NONE));
+        self.fiber.top = at + 3 + argc;
+        self.carry_out(
+            Outcome::Call {
+                callee: Root(at + 1),
+                argc,
+                keywords: keywords.map(|_| Root(at + 2 + argc)),
+                then: Then::Continue(after_init),
+            },
+            at,
+        )
+    }
+
+    /// A class whose `__new__` is object's although its instances are no plain ones.
+    fn construct_layout(
+        &mut self,
+        class: Held<Class>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+        init: Raw,
+    ) -> Result<Invoked, Raised> {
+        let _ = (start, argc, keywords, init);
+        let name = class.name().to_str_lossy().into_owned();
+        let module = self.module_prefix(class);
+        Err(self.type_error(format!("cannot create '{module}{name}' instances")))
+    }
+
+    // ---- calls from natives ----
+
+    /// Calls a callable and waits for its result. Natives that can ask by their outcome do that instead: this nests on the machine's
+    /// stack.
+    pub fn call(&mut self, callee: Root, args: &[Root]) -> Result<Root, Raised> {
+        self.call_keywords(callee, args, None)
+    }
+
+    /// As `call`; `keywords` is a root with a tuple that names the last arguments.
+    pub fn call_keywords(&mut self, callee: Root, args: &[Root], keywords: Option<Root>) -> Result<Root, Raised> {
+        let mark = self.mark();
+        let callee = callee.get(self).raw();
+        self.push_raw(callee);
+        for arg in args {
+            let raw = arg.get(self).raw();
+            self.push_raw(raw);
+        }
+        let keywords = keywords.map(|k| k.get(self).raw());
+        let result = self.call_window(mark, args.len() as u32, keywords)?;
+        self.release(mark);
+        Ok(self.push_raw(result))
+    }
+
+    /// Calls what is in register `at` with the `argc` registers after it.
+    pub(super) fn call_window(&mut self, at: u32, argc: u32, keywords: Option<Raw>) -> Result<Raw, Raised> {
+        self.check_stack()?;
+        let callee = self.fiber.registers.get(at).raw();
+        let (window, top) = (self.fiber.window, self.fiber.top);
+        self.push_exit(at);
+        let invoked = self.invoke(callee, at + 1, argc, keywords);
+        let result = self.finish_nested(invoked);
+        (self.fiber.window, self.fiber.top) = (window, top);
+        result
+    }
+
+    pub(super) fn push_exit(&mut self, base: u32) {
+        let window = self.fiber.window;
+        self.fiber.records.push(Record {
+            kind: RecordKind::Exit { window },
+            deliver: Deliver::Store,
+            dst: 0,
+            flags: 0,
+            base,
+            ip: std::ptr::null(),
+            next: std::ptr::null(),
+            target: std::ptr::null(),
+            function: None,
+            handled: Raw::UNBOUND,
+        });
+    }
+
+    /// Runs what `invoked` started until its result reaches the exit record, which is popped.
+    pub(super) fn finish_nested(&mut self, invoked: Result<Invoked, Raised>) -> Result<Raw, Raised> {
+        match invoked {
+            Ok(Invoked::Pushed) => {
+                self.fiber.nesting += 1;
+                let result = self.run();
+                self.fiber.nesting -= 1;
+                result
+            }
+            Ok(Invoked::Value(raw)) => {
+                self.fiber.records.pop();
+                Ok(raw)
+            }
+            Ok(Invoked::Raise) => {
+                self.fiber.nesting += 1;
+                let result = match self.unwind() {
+                    Ok(Some(raw)) => Ok(raw),
+                    Ok(None) => self.run(),
+                    Err(raised) => Err(raised),
+                };
+                self.fiber.nesting -= 1;
+                result
+            }
+            Ok(Invoked::Suspended(_) | Invoked::Yielded(_)) => {
+                self.fiber.records.pop();
+                Err(self.system_error("a native suspended where nothing awaits it"))
+            }
+            Err(raised) => {
+                self.fiber.records.pop();
+                Err(raised)
+            }
+        }
+    }
+
+    /// Calls a method of an object and waits for its result.
+    pub fn call_method(&mut self, object: Root, name: &str, args: &[Root]) -> Result<Root, Raised> {
+        let mark = self.mark();
+        let name = self.intern(name).value().raw();
+        let name = self.push_raw(name);
+        let method = self.get_attribute(object, name)?;
+        let result = self.call(method, args)?;
+        Ok(self.release_keeping(mark, result))
+    }
+}
+
+/// The register of a parameter: past the near ones they are far.
+fn parameter_register(code: &Code, index: u32) -> u32 {
+    let near = u32::from(code.near_locals);
+    if index < near { index } else { u32::from(code.far_base) + index - near }
+}
+
+/// Whether a native's first parameter is the instance or class it was reached through.
+pub(super) fn has_receiver(def: &NativeDef) -> bool {
+    use super::native::NativeKind;
+    match def.kind {
+        NativeKind::Function => false,
+        NativeKind::StaticMethod => def.name == "__new__",
+        NativeKind::Method | NativeKind::ClassMethod | NativeKind::Getter | NativeKind::Setter => true,
+    }
+}
+
+/// What `send` makes of a resumption.
+fn send_result(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Yielded(value) => Ok(value.get(cx).into()),
+        Resumed::Returned(value) => Err(cx.stop_iteration(value)),
+        Resumed::Raised(exception) => Err(cx.raise(exception)),
+    }
+}
+
+/// Window: class, arguments, keywords or None, `__init__`.
+fn after_new(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    let Resumed::Returned(object) = resumed else { unreachable!("exceptions pass") };
+    let argc = window.count - 3;
+    let class = window.get(cx, 0).exact::<Class>().expect("the class").held();
+    if !cx.class_of(object.get(cx)).is_subclass(class) {
+        return Ok(object.get(cx).into());
+    }
+    let keywords = window.root(argc as usize + 1);
+    let init = window.root(argc as usize + 2);
+    let has_keywords = !keywords.get(cx).is_none();
+    let instance_class = cx.class_of(object.get(cx)).held();
+    // The object's own class may have another `__init__`.
+    let name = cx.name(Name::Init).held();
+    let init_raw = match cx.lookup_class(instance_class, name) {
+        Some(own) => own.raw(),
+        None => init.get(cx).raw(),
+    };
+    let receiver = object.get(cx).raw();
+    let bound = cx.bind_descriptor(init_raw, receiver, instance_class)?;
+    let callee = cx.push_raw(bound);
+    for index in 0..argc {
+        let arg = window.get(cx, 1 + index as usize).raw();
+        cx.push_raw(arg);
+    }
+    // The object takes the class's place, to be there afterwards.
+    let object = object.get(cx).raw();
+    cx.fiber.registers.set(window.start, object);
+    Ok(Outcome::Call { callee, argc, keywords: has_keywords.then_some(keywords), then: Then::Continue(after_init) })
+}
+
+/// Window: the instance first.
+fn after_init(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    if let Resumed::Returned(value) = resumed
+        && !value.get(cx).is_none()
+    {
+        let got = cx.type_name_for_error(value.get(cx));
+        return Err(cx.type_error(format!("__init__() should return None, not '{got}'")));
+    }
+    Ok(window.get(cx, 0).into())
+}
+
+impl Vm {
+    /// Raises StopIteration with a value.
+    pub fn stop_iteration(&mut self, value: Root) -> Raised {
+        if value.get(self).is_none() {
+            return self.raise_new(Exc::StopIteration, &[]);
+        }
+        self.raise_new(Exc::StopIteration, &[value])
+    }
+}

@@ -1,0 +1,170 @@
+//! Records of running frames, and the fiber they run on.
+//!
+//! A fiber has a stack of registers and a stack of records. A record is one of four: a plain frame of the language, whose registers
+//! are a window of the fiber's; a frame in place, whose registers are in its generator or coroutine (one record for a whole chain
+//! of awaits); a native that waits for what it asked for; and an exit, where the run loop was entered from Rust.
+
+use std::cell::Cell as StdCell;
+
+use crate::heap::{Gc, Raw, RegisterStack, Tracer};
+use crate::object::{CodeObject, Function, Generator};
+
+use super::native::Continuation;
+
+/// A cell that a record keeps alive: the collector visits it, so it is valid while the record is on the stack.
+pub(super) type Held<T> = Gc<'static, T>;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RecordKind {
+    /// A plain frame.
+    Plain,
+    /// A frame whose registers are in this generator; `root` is the outermost of its chain, which was resumed.
+    InPlace { generator: Held<Generator>, root: Held<Generator> },
+    /// A native that waits. It has its window at `base`, `count` registers.
+    Native { then: Continuation, catches: bool, count: u32 },
+    /// The run loop was entered here, by a native whose window begins at `window`: it returns when this record is on top.
+    Exit { window: u32 },
+}
+
+/// What a frame does with the result of what it called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Deliver {
+    /// Stores it in register `dst`.
+    Store,
+    /// Drops it.
+    Discard,
+    /// It is a bool: jumps to `target` if it is true.
+    JumpTrue,
+    /// It is a bool: jumps to `target` if it is false.
+    JumpFalse,
+    /// It is the next item, for `dst`; UNBOUND means there is none: jumps to `target`.
+    Next,
+    /// It is a bool: stores its opposite in `dst`.
+    StoreNot,
+    /// What it delegates to (not a generator of the language) yielded or returned.
+    Delegate,
+}
+
+/// A frame, or what else is on the stack of records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) kind: RecordKind,
+    /// What to do with the result of what was called.
+    pub(super) deliver: Deliver,
+    pub(super) dst: u8,
+    /// See the constants of [`Record`].
+    pub(super) flags: u8,
+    /// First register of a plain frame or of a native's window; where scratch registers begin for a frame in place and an exit.
+    pub(super) base: u32,
+    /// The current instruction.
+    pub(super) ip: *const StdCell<u32>,
+    /// The one to continue at.
+    pub(super) next: *const StdCell<u32>,
+    /// Where to jump, for the deliveries that do.
+    pub(super) target: *const StdCell<u32>,
+    /// The function of a plain frame; of a frame in place, its generator's.
+    pub(super) function: Option<Held<Function>>,
+    /// For a frame in place: what the one below was handling. For a constructor: the instance.
+    pub(super) handled: Raw,
+}
+
+impl Record {
+    /// Somebody asked for its frame object.
+    pub(super) const OBSERVED: u8 = 1;
+    /// It is an `__init__`: it must return None, and the result is the instance, which is in `handled`.
+    pub(super) const CONSTRUCTOR: u8 = 2;
+
+    /// The exception on its way was raised again: this frame is in its traceback already.
+    pub(super) const RERAISED: u8 = 4;
+
+    /// The code, for a plain frame or a frame in place.
+    #[inline(always)]
+    pub(super) fn code(&self) -> Held<CodeObject> {
+        self.function.expect("a frame of the language has a function").code()
+    }
+
+    /// The word of the current instruction.
+    pub(super) fn word(&self) -> u32 {
+        let code = self.code();
+        let start = code.get().words.as_ptr();
+        ((self.ip.addr() - start.addr()) / 4) as u32
+    }
+
+    /// One past the last register of a plain frame; where scratch begins for the others.
+    #[inline(always)]
+    pub(super) fn end(&self) -> u32 {
+        match self.kind {
+            RecordKind::Plain => self.base + self.code().get().registers,
+            RecordKind::InPlace { .. } | RecordKind::Exit { .. } => self.base,
+            RecordKind::Native { count, .. } => self.base + count,
+        }
+    }
+}
+
+/// A machine stack's worth of execution: the main one, and one for each thread.
+#[derive(Debug)]
+pub struct Fiber {
+    pub(super) registers: RegisterStack,
+    pub(super) records: Vec<Record>,
+    /// Where the running native's window begins.
+    pub(super) window: u32,
+    /// Where the running native's next root goes.
+    pub(super) top: u32,
+    /// The exception being handled at the innermost level (see rule 5 in ARCHITECTURE.md); UNBOUND if none.
+    pub(super) handled: Raw,
+    /// Frames in await chains beyond the one that has a record.
+    pub(super) extra_depth: u32,
+    /// Nesting of run loops.
+    pub(super) nesting: u32,
+}
+
+impl Fiber {
+    /// A fiber with a stack of `registers`.
+    pub(super) fn new(registers: usize) -> Fiber {
+        Fiber {
+            registers: RegisterStack::new(registers),
+            records: Vec::with_capacity(64),
+            window: 0,
+            top: 0,
+            handled: Raw::UNBOUND,
+            extra_depth: 0,
+            nesting: 0,
+        }
+    }
+
+    /// Visits the live registers and what the records hold.
+    pub(super) fn trace(&self, tracer: &mut Tracer<'_>) {
+        tracer.raw(self.handled);
+        for record in &self.records {
+            if let Some(function) = record.function {
+                tracer.raw(function.value().raw());
+            }
+            tracer.raw(record.handled);
+            match record.kind {
+                RecordKind::Plain => {
+                    let code = record.code();
+                    let height = u32::from(code.get().code.height(record.word()));
+                    let far = u32::from(code.get().code.far_base).max(height);
+                    self.trace_range(tracer, record.base, record.base + height);
+                    self.trace_range(tracer, record.base + far, record.base + code.get().registers);
+                }
+                RecordKind::InPlace { generator, root } => {
+                    generator.get().word.set(record.word());
+                    tracer.again(generator.value().raw());
+                    tracer.raw(root.value().raw());
+                }
+                RecordKind::Native { count, .. } => self.trace_range(tracer, record.base, record.base + count),
+                RecordKind::Exit { window } => self.trace_range(tracer, window, record.base),
+            }
+        }
+        self.trace_range(tracer, self.window, self.top);
+    }
+
+    fn trace_range(&self, tracer: &mut Tracer<'_>, from: u32, to: u32) {
+        for index in from..to {
+            tracer.raw(self.registers.get(index).raw());
+        }
+    }
+}

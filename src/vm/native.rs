@@ -1,0 +1,459 @@
+//! Functions written in Rust: how they are declared, called, and what they can return.
+//!
+//! A native gets its arguments in registers: it is handed the *window* [`Args`] they are in. While it runs it may push more
+//! values behind them ([`Cx::push`](super::Vm::push)); all of them are visited by the collector, and gone when it returns. A value is held over
+//! anything that may run a script only as such a [`Root`].
+//!
+//! What a native cannot do itself, because a script has to run, it asks of the run loop by what it returns: [`Outcome`].
+//! So these things never nest on the machine's stack.
+
+use std::fmt;
+
+use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
+use crate::object::{Class, Str};
+
+use super::Vm;
+
+/// What natives are given: the machine.
+pub type Cx = Vm;
+
+/// An exception was raised: it is in the machine (`Vm::take_raised`), and on its way.
+#[derive(Debug)]
+#[must_use]
+pub struct Raised(pub(super) ());
+
+/// A register of the running native, visited by the collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root(pub(super) u32);
+
+impl Root {
+    /// The value in it.
+    #[inline(always)]
+    pub fn get(self, cx: &Cx) -> Value<'_> {
+        cx.fiber.registers.get(self.0)
+    }
+
+    /// Replaces the value in it.
+    #[inline(always)]
+    pub fn set(self, cx: &Cx, value: Value<'_>) {
+        cx.fiber.registers.set(self.0, value.raw());
+    }
+
+    /// The register `n` further on.
+    #[inline(always)]
+    pub fn offset(self, n: usize) -> Root {
+        Root(self.0 + n as u32)
+    }
+}
+
+/// The registers a native gets its arguments in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Args {
+    pub(super) start: u32,
+    pub(super) count: u32,
+}
+
+impl Args {
+    /// Number of arguments.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// Argument number `index`. Panics if there is none.
+    #[inline(always)]
+    pub fn root(self, index: usize) -> Root {
+        assert!(index < self.count as usize, "an argument of the window");
+        Root(self.start + index as u32)
+    }
+
+    /// Argument number `index`'s value. Panics if there is none.
+    #[inline(always)]
+    pub fn get(self, cx: &Cx, index: usize) -> Value<'_> {
+        self.root(index).get(cx)
+    }
+
+    /// The arguments.
+    pub fn roots(self) -> impl DoubleEndedIterator<Item = Root> + ExactSizeIterator {
+        (self.start..self.start + self.count).map(Root)
+    }
+
+    /// The arguments from number `from` on.
+    pub fn rest(self, from: usize) -> Args {
+        let from = (from as u32).min(self.count);
+        Args { start: self.start + from, count: self.count - from }
+    }
+}
+
+/// How a resumption or a call that a native asked for came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It returned this.
+    Returned(Root),
+    /// The generator or coroutine yielded this and is suspended.
+    Yielded(Root),
+    /// It raised; the exception is in this root, and is no longer on its way.
+    Raised(Root),
+}
+
+/// What a native does when what it asked for is done. `window` holds the native's arguments and what it pushed before it asked.
+pub type Continuation = fn(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult;
+
+/// What happens with the result of what a native asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Then {
+    /// It is the native's own result.
+    Return,
+    /// It goes to the continuation; an exception passes on to the native's caller.
+    Continue(Continuation),
+    /// It goes to the continuation, and so does an exception.
+    Catch(Continuation),
+}
+
+/// What a native hands back to the run loop.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// A result.
+    Value(Raw),
+    /// Call the callable in `callee` with the `argc` registers after it; the last are keywords named by the tuple in
+    /// `keywords`, if any.
+    Call {
+        /// Where the callable is.
+        callee: Root,
+        /// Number of registers with arguments.
+        argc: u32,
+        /// A tuple with the names of the last arguments.
+        keywords: Option<Root>,
+        /// What then.
+        then: Then,
+    },
+    /// Resume the generator or coroutine in `target`, with a value sent or an exception thrown.
+    Resume {
+        /// Where the generator is.
+        target: Root,
+        /// Where the value sent (None to begin) or the exception thrown is.
+        input: Root,
+        /// Whether `input` is thrown.
+        throw: bool,
+        /// What then. `Return` means as `send` does it: what is yielded is the result, and a return raises StopIteration.
+        then: Then,
+    },
+    /// Suspend the coroutine that awaits this native, yielding the value in this root to whoever drives it.
+    Suspend {
+        /// What is yielded.
+        value: Root,
+        /// What happens when it is resumed: with what was sent as `Returned`, or with what was thrown as `Raised`.
+        then: Then,
+    },
+}
+
+/// What a native returns.
+pub type NativeResult = Result<Outcome, Raised>;
+
+impl Outcome {
+    /// `None`.
+    pub const NONE: Outcome = Outcome::Value(Raw::NONE);
+}
+
+impl From<Value<'_>> for Outcome {
+    #[inline(always)]
+    fn from(value: Value<'_>) -> Outcome {
+        Outcome::Value(value.raw())
+    }
+}
+
+impl<T: crate::heap::Cell> From<Gc<'_, T>> for Outcome {
+    #[inline(always)]
+    fn from(cell: Gc<'_, T>) -> Outcome {
+        Outcome::Value(cell.value().raw())
+    }
+}
+
+impl From<bool> for Outcome {
+    fn from(value: bool) -> Outcome {
+        Outcome::Value(Raw::bool(value))
+    }
+}
+
+impl From<i64> for Outcome {
+    fn from(value: i64) -> Outcome {
+        Outcome::Value(Raw::int(value))
+    }
+}
+
+impl From<f64> for Outcome {
+    fn from(value: f64) -> Outcome {
+        Outcome::Value(Raw::float(value))
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Outcome {
+        Outcome::NONE
+    }
+}
+
+/// How an argument may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// By position only.
+    Positional,
+    /// By position or name.
+    Either,
+    /// By name only.
+    Keyword,
+    /// `*args`.
+    Rest,
+    /// `**kwargs`.
+    KeywordRest,
+}
+
+/// A parameter of a native.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// How it may be given.
+    pub kind: ParamKind,
+    /// The default as text, for signatures; empty if it must be given.
+    pub default: &'static str,
+}
+
+/// How a native is reached through a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeKind {
+    /// A function of a module.
+    Function,
+    /// A method: its first parameter is the instance.
+    Method,
+    /// A class method: its first parameter is the class.
+    ClassMethod,
+    /// A static method (`__new__` among them).
+    StaticMethod,
+    /// An attribute that is computed: called with the instance.
+    Getter,
+    /// Sets the attribute of the getter with the same name: called with the instance and the value (UNBOUND to delete).
+    Setter,
+}
+
+/// A native as it is declared.
+pub struct NativeDef {
+    /// Its name.
+    pub name: &'static str,
+    /// Its docstring, one line after the other.
+    pub doc: &'static [&'static str],
+    /// How it is reached.
+    pub kind: NativeKind,
+    /// Its parameters.
+    pub params: &'static [Param],
+    /// Whether it can suspend the task: shown as `async def`.
+    pub suspends: bool,
+    /// Runs it.
+    pub run: fn(&mut Cx, Args) -> NativeResult,
+}
+
+impl fmt::Debug for NativeDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NativeDef({})", self.name)
+    }
+}
+
+impl NativeDef {
+    /// Number of parameters that are given by position, and whether these are all (so that a call with just as many arguments needs no
+    /// binding).
+    pub fn positional(&self) -> (usize, bool) {
+        let count =
+            self.params.iter().take_while(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).count();
+        (count, count == self.params.len())
+    }
+}
+
+/// A function written in Rust, as a value.
+#[derive(Debug)]
+pub struct NativeFunction {
+    /// Its declaration.
+    pub def: &'static NativeDef,
+    /// Parameters given by position.
+    pub positional: u8,
+    /// Whether a call with exactly that many arguments needs no binding.
+    pub simple: bool,
+    /// `__self__` of a module's function: the module or None.
+    pub receiver: Slot,
+    /// The class it is a method of, or none.
+    pub class: Ref<Class>,
+    /// `__module__`: a str, or None.
+    pub module: AnyRef,
+}
+
+crate::cell! { NativeFunction: Native { slots: [receiver], refs: [class, module] } }
+
+/// A type whose values natives take as parameters: how an argument becomes one.
+pub trait FromArg<'a>: Sized {
+    /// What the argument becomes first, while a script may still be called (`__index__`, `__float__`).
+    type Prepared: Copy;
+    /// Checks and converts an argument. `name` is the parameter's.
+    fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Self::Prepared, Raised>;
+    /// The parameter's value.
+    fn get(cx: &'a Cx, prepared: Self::Prepared) -> Self;
+}
+
+/// Which parameter of which native is converted: for error messages.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamAt {
+    /// The native's name.
+    pub function: &'static str,
+    /// The parameter's name.
+    pub param: &'static str,
+    /// Its number, from 1.
+    pub number: usize,
+}
+
+impl<'a> FromArg<'a> for Root {
+    type Prepared = Root;
+    #[inline(always)]
+    fn prepare(_: &mut Cx, root: Root, _: &ParamAt) -> Result<Root, Raised> {
+        Ok(root)
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, root: Root) -> Root {
+        root
+    }
+}
+
+impl<'a> FromArg<'a> for Value<'a> {
+    type Prepared = Root;
+    #[inline(always)]
+    fn prepare(_: &mut Cx, root: Root, _: &ParamAt) -> Result<Root, Raised> {
+        Ok(root)
+    }
+    #[inline(always)]
+    fn get(cx: &'a Cx, root: Root) -> Value<'a> {
+        root.get(cx)
+    }
+}
+
+impl<'a> FromArg<'a> for i64 {
+    type Prepared = i64;
+    #[inline]
+    fn prepare(cx: &mut Cx, root: Root, _: &ParamAt) -> Result<i64, Raised> {
+        if let Some(int) = root.get(cx).as_int() {
+            return Ok(int);
+        }
+        cx.index_as_i64(root)
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, int: i64) -> i64 {
+        int
+    }
+}
+
+impl<'a> FromArg<'a> for f64 {
+    type Prepared = f64;
+    #[inline]
+    fn prepare(cx: &mut Cx, root: Root, _: &ParamAt) -> Result<f64, Raised> {
+        if let Some(float) = root.get(cx).as_float() {
+            return Ok(float);
+        }
+        cx.to_float(root)
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, float: f64) -> f64 {
+        float
+    }
+}
+
+impl<'a> FromArg<'a> for bool {
+    type Prepared = bool;
+    #[inline]
+    fn prepare(cx: &mut Cx, root: Root, _: &ParamAt) -> Result<bool, Raised> {
+        cx.truth(root)
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, truth: bool) -> bool {
+        truth
+    }
+}
+
+impl<'a> FromArg<'a> for Gc<'a, Str> {
+    type Prepared = Root;
+    fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Root, Raised> {
+        if cx.as_str(root.get(cx)).is_some() {
+            return Ok(root);
+        }
+        let got = cx.type_name_for_error(root.get(cx));
+        Err(cx.type_error(format!("{}() argument '{}' must be str, not {got}", at.function, at.param)))
+    }
+    #[inline(always)]
+    fn get(cx: &'a Cx, root: Root) -> Gc<'a, Str> {
+        cx.as_str(root.get(cx)).expect("checked when prepared")
+    }
+}
+
+impl<'a> FromArg<'a> for &'a str {
+    type Prepared = Root;
+    fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Root, Raised> {
+        let root = <Gc<'_, Str>>::prepare(cx, root, at)?;
+        if cx.as_str(root.get(cx)).is_some_and(|s| s.as_str().is_some()) {
+            return Ok(root);
+        }
+        let offset = cx.as_str(root.get(cx)).map_or(0, |s| {
+            let valid = std::str::from_utf8(s.as_bytes()).map_or_else(|e| e.valid_up_to(), str::len);
+            s.char_index(valid)
+        });
+        Err(cx.unicode_encode_error(root, "utf-8", offset, offset + 1, "surrogates not allowed"))
+    }
+    #[inline(always)]
+    fn get(cx: &'a Cx, root: Root) -> &'a str {
+        cx.as_str(root.get(cx)).and_then(|s| s.as_str()).expect("checked when prepared")
+    }
+}
+
+impl<'a, T: FromArg<'a>> FromArg<'a> for Option<T> {
+    type Prepared = Option<T::Prepared>;
+    /// None for an argument that was not given, and for `None`.
+    fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Self::Prepared, Raised> {
+        let value = root.get(cx);
+        if value.is_unbound() || value.is_none() { Ok(None) } else { T::prepare(cx, root, at).map(Some) }
+    }
+    #[inline(always)]
+    fn get(cx: &'a Cx, prepared: Self::Prepared) -> Self {
+        prepared.map(|p| T::get(cx, p))
+    }
+}
+
+/// An argument that may be left out: unlike `Option`, `None` counts as given.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<T>(pub Option<T>);
+
+impl<'a, T: FromArg<'a>> FromArg<'a> for Given<T> {
+    type Prepared = Option<T::Prepared>;
+    fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Self::Prepared, Raised> {
+        if root.get(cx).is_unbound() { Ok(None) } else { T::prepare(cx, root, at).map(Some) }
+    }
+    #[inline(always)]
+    fn get(cx: &'a Cx, prepared: Self::Prepared) -> Self {
+        Given(prepared.map(|p| T::get(cx, p)))
+    }
+}
+
+/// `*args` of a native: its registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest(pub Args);
+
+/// `**kwargs` of a native: the register with a dict.
+#[derive(Clone, Copy, Debug)]
+pub struct KeywordRest(pub Root);
+
+/// The kind of a `self` parameter: checked by the method's binding, so a conversion can rely on it.
+pub fn expect_kind(cx: &mut Cx, root: Root, kind: Kind, function: &str, type_name: &str) -> Result<(), Raised> {
+    if root.get(cx).kind() == kind {
+        return Ok(());
+    }
+    let got = cx.type_name_for_error(root.get(cx));
+    Err(cx.type_error(format!("descriptor '{function}' requires a '{type_name}' object but received a '{got}'")))
+}

@@ -1,0 +1,1723 @@
+//! The run loop: one `match` over the opcodes. Handlers do the common case of exact builtin types; everything else is a call of a
+//! function out of line, whose result comes back as [`Invoked`]. The loop never recurses for a call of a script by a script.
+//!
+//! Registers, words and constants are reached through raw pointers. What makes that sound: code passed the verifier, so every
+//! register index is below the frame's size and every jump leads to an instruction; frames are pushed only with room for all their
+//! registers; registers and cells never move; and the record on top keeps the code and generator alive.
+
+#![allow(unsafe_code, reason = "register and code access; see above")]
+
+use std::cell::Cell as StdCell;
+use std::sync::atomic::Ordering;
+
+use crate::bytecode::op::{BinaryKind, Op};
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::object::{
+    Class, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator,
+    SequenceIterator, Str, Tuple, Variable, any_generator,
+};
+
+use super::Vm;
+use super::call::Invoked;
+use super::frame::{Deliver, Held, Record, RecordKind};
+use super::native::{Args, NativeFunction, Raised};
+use super::ops::CompareKind;
+use super::unwind::Delivery;
+
+const INT: u64 = Kind::Int as u64;
+const FLOAT: u64 = Kind::Float as u64;
+const TRUE: u64 = Kind::True as u64;
+const FALSE: u64 = Kind::False as u64;
+const NONE: u64 = Kind::None as u64;
+const LIST: u64 = Kind::List as u64 | crate::heap::POINTER;
+const TUPLE: u64 = Kind::Tuple as u64 | crate::heap::POINTER;
+const DICT: u64 = Kind::Dict as u64 | crate::heap::POINTER;
+const STR: u64 = Kind::Str as u64 | crate::heap::POINTER;
+const FUNCTION: u64 = Kind::Function as u64 | crate::heap::POINTER;
+const NATIVE: u64 = Kind::Native as u64 | crate::heap::POINTER;
+const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
+const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
+const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
+const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
+const GENERATOR: u64 = Kind::Generator as u64 | crate::heap::POINTER;
+
+/// What an attribute cache says: see `attribute.rs`, which fills it.
+pub(super) mod cached {
+    /// Nothing.
+    pub(in crate::vm) const EMPTY: u32 = 0;
+    /// The attribute is in this inline slot (low bits) of the instance.
+    pub(in crate::vm) const INLINE: u32 = 1;
+    /// It is a function of the language, a method: the pointer is in the next two words.
+    pub(in crate::vm) const FUNCTION: u32 = 2;
+    /// It is a native method.
+    pub(in crate::vm) const NATIVE: u32 = 3;
+    /// An entry of a module's dict: the shape word is the dict's version.
+    pub(in crate::vm) const MODULE: u32 = 4;
+    /// A new attribute: the instance moves to the shape in the next word and its inline slot is in the one after.
+    pub(in crate::vm) const ADD: u32 = 5;
+}
+
+/// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
+#[inline(always)]
+pub(super) fn shape_key(raw: Raw) -> u32 {
+    let pseudo = 0xFFFF_0000 | (raw.tag() as u32 & 0x1FF);
+    if !raw.is_pointer() {
+        return pseudo;
+    }
+    // SAFETY: the tag says there is a cell, and it is alive in a register.
+    let shape = unsafe { (*raw.header()).shape() };
+    if shape == 0 { pseudo } else { shape }
+}
+
+/// Why the inner loop was left.
+enum Leave {
+    /// An exception is on its way.
+    Raise,
+    /// A result is to be delivered to the record on top.
+    Deliver(Delivery),
+}
+
+const fn length(op: Op) -> usize {
+    Op::INFO[op as usize].length() as usize
+}
+
+impl Vm {
+    /// Runs the frame on top until the exit record below it is reached; returns what reaches that.
+    pub(super) fn run(&mut self) -> Result<Raw, Raised> {
+        'reload: loop {
+            // SAFETY (of the whole loop): as the module's docs say.
+            let leave = unsafe {
+                let mut fp: *mut Record = self.fiber.records.last_mut().expect("a frame to run");
+                let record = *fp;
+                let function = record.function.expect("a frame of the language");
+                let code = function.code();
+                let (regs, detached): (*mut Raw, bool) = match record.kind {
+                    RecordKind::InPlace { generator, .. } => (generator.tail().as_ptr().cast_mut().cast(), true),
+                    _ => (
+                        self.fiber.registers.pointer(record.base),
+                        u32::from(code.code.far_base) != code.get().registers,
+                    ),
+                };
+                let constants: *const Raw = code.get().constants.get().expect("loaded code has them").tail().as_ptr().cast();
+                let interrupt: *const std::sync::atomic::AtomicU32 = &**self.interrupt();
+                let mut pc: *const StdCell<u32> = record.next;
+
+                macro_rules! a { ($insn:expr) => { (($insn >> 8) & 0xFF) as usize }; }
+                macro_rules! b { ($insn:expr) => { (($insn >> 16) & 0xFF) as usize }; }
+                macro_rules! c { ($insn:expr) => { ($insn >> 24) as usize }; }
+                macro_rules! imm { ($insn:expr) => { i64::from(($insn >> 24) as u8 as i8) }; }
+                macro_rules! imm_b { ($insn:expr) => { i64::from(($insn >> 16) as u8 as i8) }; }
+                macro_rules! half { ($insn:expr) => { $insn >> 16 }; }
+                macro_rules! word { ($ip:expr, $n:expr) => { (*$ip.add($n)).get() }; }
+                macro_rules! reg {
+                    ($i:expr) => {{
+                        let i: usize = $i;
+                        if cfg!(feature = "checked") { assert!(i < code.get().registers as usize); }
+                        Raw::read(regs.add(i))
+                    }};
+                }
+                macro_rules! set {
+                    ($i:expr, $v:expr) => {{
+                        let (i, v): (usize, Raw) = ($i, $v);
+                        if cfg!(feature = "checked") { assert!(i < code.get().registers as usize); }
+                        regs.add(i).write(v)
+                    }};
+                }
+                macro_rules! name {
+                    ($ip:expr, $n:expr) => {
+                        code.get().names.get().expect("loaded code has them").item(word!($ip, $n) as usize).raw()
+                    };
+                }
+                macro_rules! constant { ($i:expr) => { Raw::read(constants.add($i as usize)) }; }
+
+                break_run(|| ());
+                let leave: Leave = 'run: loop {
+                    let ip = pc;
+                    let insn = (*ip).get();
+                    // SAFETY: the verifier saw only known opcodes.
+                    let op: Op = std::mem::transmute(insn as u8);
+
+                    macro_rules! go { ($op:ident) => {{ pc = ip.add(const { length(Op::$op) }); continue 'run; }}; }
+                    // What must be so before anything that could look at the frame.
+                    macro_rules! sync {
+                        ($op:ident, $deliver:expr, $dst:expr) => {{
+                            let record = &mut *fp;
+                            record.ip = ip;
+                            record.next = ip.add(const { length(Op::$op) });
+                            record.deliver = $deliver;
+                            record.dst = $dst as u8;
+                            let end = record.end();
+                            self.fiber.top = end;
+                            self.fiber.window = end;
+                        }};
+                    }
+                    macro_rules! raise {
+                        ($op:ident, $e:expr) => {{
+                            sync!($op, Deliver::Discard, 0);
+                            let _: Raised = $e;
+                            break 'run Leave::Raise;
+                        }};
+                    }
+                    // Calls out of line: `$e` gives Result<Invoked, Raised>.
+                    macro_rules! out {
+                        ($e:expr, |$raw:ident| $done:expr) => {
+                            match $e {
+                                Ok(Invoked::Value($raw)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    $done
+                                }
+                                Ok(Invoked::Pushed) => continue 'reload,
+                                Ok(Invoked::Raise) | Err(_) => break 'run Leave::Raise,
+                                Ok(Invoked::Suspended(raw)) => break 'run Leave::Deliver(Delivery::Suspended(raw)),
+                                Ok(Invoked::Yielded(raw)) => break 'run Leave::Deliver(Delivery::Yielded(raw)),
+                            }
+                        };
+                    }
+                    macro_rules! store {
+                        ($op:ident, $dst:expr, $e:expr) => {{
+                            let dst: usize = $dst;
+                            sync!($op, Deliver::Store, dst);
+                            out!($e, |raw| { set!(dst, raw); go!($op) })
+                        }};
+                    }
+                    macro_rules! discard {
+                        ($op:ident, $e:expr) => {{
+                            sync!($op, Deliver::Discard, 0);
+                            out!($e, |_raw| go!($op))
+                        }};
+                    }
+                    // For what gives a plain Result<Raw, Raised>, with at most nested runs.
+                    macro_rules! direct {
+                        ($op:ident, $dst:expr, $e:expr) => {{
+                            let dst: usize = $dst;
+                            sync!($op, Deliver::Store, dst);
+                            match $e {
+                                Ok(raw) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    set!(dst, raw);
+                                    go!($op)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }};
+                    }
+                    macro_rules! effect {
+                        ($op:ident, $e:expr) => {{
+                            sync!($op, Deliver::Discard, 0);
+                            match $e {
+                                Ok(_) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    go!($op)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }};
+                    }
+                    // A taken jump; backward ones are safepoints.
+                    macro_rules! jump {
+                        ($op:ident, $offset:expr) => {{
+                            let offset = $offset as i32 as isize;
+                            pc = ip.offset(offset);
+                            if offset < 0 && (*interrupt).load(Ordering::Relaxed) != 0 {
+                                sync!($op, Deliver::Discard, 0);
+                                (*fp).next = pc;
+                                match self.safepoint() {
+                                    Ok(()) => continue 'reload,
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            }
+                            continue 'run;
+                        }};
+                    }
+                    // Jumps on the truth of what `$e` gives.
+                    macro_rules! jump_on {
+                        ($op:ident, $sense:expr, $offset:expr, $e:expr) => {{
+                            let offset: u32 = $offset;
+                            sync!($op, if $sense { Deliver::JumpTrue } else { Deliver::JumpFalse }, 0);
+                            (*fp).target = ip.offset(offset as i32 as isize);
+                            out!($e, |raw| {
+                                if raw.same(Raw::bool($sense)) { jump!($op, offset) } else { go!($op) }
+                            })
+                        }};
+                    }
+                    macro_rules! arithmetic {
+                        ($op:ident, $kind:ident, $checked:ident, $x:ident, $y:ident, $float:expr) => {{
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT {
+                                if let Some(r) = x.int_unchecked().$checked(y.int_unchecked()) {
+                                    set!(a!(insn), Raw::int(r));
+                                    go!($op);
+                                }
+                            } else if x.tag() == FLOAT && y.tag() == FLOAT {
+                                let ($x, $y) = (x.float_unchecked(), y.float_unchecked());
+                                set!(a!(insn), Raw::float($float));
+                                go!($op);
+                            } else if let Some(($x, $y)) = mixed(x, y) {
+                                set!(a!(insn), Raw::float($float));
+                                go!($op);
+                            }
+                            store!($op, a!(insn), self.binary(BinaryKind::$kind, x, y))
+                        }};
+                    }
+                    macro_rules! inplace {
+                        ($op:ident, $kind:ident, $checked:ident, $x:ident, $y:ident, $float:expr) => {{
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT {
+                                if let Some(r) = x.int_unchecked().$checked(y.int_unchecked()) {
+                                    set!(a!(insn), Raw::int(r));
+                                    go!($op);
+                                }
+                            } else if x.tag() == FLOAT && y.tag() == FLOAT {
+                                let ($x, $y) = (x.float_unchecked(), y.float_unchecked());
+                                set!(a!(insn), Raw::float($float));
+                                go!($op);
+                            } else if let Some(($x, $y)) = mixed(x, y) {
+                                set!(a!(insn), Raw::float($float));
+                                go!($op);
+                            }
+                            store!($op, a!(insn), self.inplace(BinaryKind::$kind, x, y))
+                        }};
+                    }
+                    macro_rules! arithmetic_imm {
+                        ($op:ident, $slow:ident, $kind:ident, $checked:ident, $x:ident, $y:ident, $float:expr) => {{
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT {
+                                if let Some(r) = x.int_unchecked().$checked(imm) {
+                                    set!(a!(insn), Raw::int(r));
+                                    go!($op);
+                                }
+                            } else if x.tag() == FLOAT {
+                                let ($x, $y) = (x.float_unchecked(), imm as f64);
+                                set!(a!(insn), Raw::float($float));
+                                go!($op);
+                            }
+                            store!($op, a!(insn), self.$slow(BinaryKind::$kind, x, Raw::int(imm)))
+                        }};
+                    }
+                    macro_rules! bits {
+                        ($op:ident, $kind:ident, $o:tt) => {{
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT {
+                                set!(a!(insn), Raw::int(x.int_unchecked() $o y.int_unchecked()));
+                                go!($op);
+                            }
+                            store!($op, a!(insn), self.binary(BinaryKind::$kind, x, y))
+                        }};
+                    }
+                    macro_rules! compare {
+                        ($op:ident, $kind:ident, $o:tt) => {{
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT {
+                                set!(a!(insn), Raw::bool(x.int_unchecked() $o y.int_unchecked()));
+                                go!($op);
+                            }
+                            if x.tag() == FLOAT && y.tag() == FLOAT {
+                                set!(a!(insn), Raw::bool(x.float_unchecked() $o y.float_unchecked()));
+                                go!($op);
+                            }
+                            store!($op, a!(insn), self.compare(CompareKind::$kind, x, y))
+                        }};
+                    }
+                    macro_rules! jump_compare {
+                        ($op:ident, $kind:ident, $o:tt, $sense:expr) => {{
+                            let (x, y) = (reg!(a!(insn)), reg!(b!(insn)));
+                            let truth = if x.tag() == INT && y.tag() == INT {
+                                x.int_unchecked() $o y.int_unchecked()
+                            } else if x.tag() == FLOAT && y.tag() == FLOAT {
+                                x.float_unchecked() $o y.float_unchecked()
+                            } else {
+                                jump_on!($op, $sense, word!(ip, 1), self.compare_truth(CompareKind::$kind, x, y))
+                            };
+                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op) }
+                        }};
+                    }
+                    macro_rules! jump_compare_imm {
+                        ($op:ident, $kind:ident, $o:tt, $sense:expr) => {{
+                            let (x, imm) = (reg!(a!(insn)), imm_b!(insn));
+                            let truth = if x.tag() == INT {
+                                x.int_unchecked() $o imm
+                            } else if x.tag() == FLOAT {
+                                x.float_unchecked() $o imm as f64
+                            } else {
+                                jump_on!($op, $sense, word!(ip, 1), self.compare_truth(CompareKind::$kind, x, Raw::int(imm)))
+                            };
+                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op) }
+                        }};
+                    }
+                    // Enters a function of the language whose arguments are in registers `first..` of this frame.
+                    macro_rules! enter {
+                        ($op:ident, $dst:expr, $function:expr, $first:expr, $argc:expr) => {{
+                            let callee: Held<Function> = $function;
+                            let (first, argc): (usize, usize) = ($first, $argc);
+                            let callee_code = callee.code();
+                            if callee_code.get().entry == Entry::Simple
+                                && argc == usize::from(callee_code.get().positional)
+                                && !detached
+                                && (self.fiber.records.len() as u32 + self.fiber.extra_depth) < self.recursion_limit
+                            {
+                                let record = &mut *fp;
+                                let start = record.base + first as u32;
+                                if (start + callee_code.get().registers) as usize + 512 <= self.fiber.registers.len() {
+                                    record.ip = ip;
+                                    record.next = ip.add(const { length(Op::$op) });
+                                    record.deliver = Deliver::Store;
+                                    record.dst = $dst as u8;
+                                    let to = regs.add(first);
+                                    for i in argc..usize::from(callee_code.get().locals) {
+                                        to.add(i).write(Raw::UNBOUND);
+                                    }
+                                    let entry = callee_code.get().words.as_ptr();
+                                    self.fiber.records.push(Record {
+                                        kind: RecordKind::Plain,
+                                        deliver: Deliver::Store,
+                                        dst: 0,
+                                        flags: 0,
+                                        base: start,
+                                        ip: entry,
+                                        next: entry,
+                                        target: entry,
+                                        function: Some(callee),
+                                        handled: Raw::UNBOUND,
+                                    });
+                                    if (*interrupt).load(Ordering::Relaxed) != 0 {
+                                        self.fiber.top = start + callee_code.get().registers;
+                                        self.fiber.window = self.fiber.top;
+                                        if self.safepoint().is_err() {
+                                            break 'run Leave::Raise;
+                                        }
+                                    }
+                                    continue 'reload;
+                                }
+                            }
+                        }};
+                    }
+                    // A call of anything with callee and arguments in registers `base..`.
+                    macro_rules! call {
+                        ($op:ident, $dst:expr, $callee:expr, $first:expr, $argc:expr, $keywords:expr) => {{
+                            let dst: usize = $dst;
+                            let (callee, first, argc): (Raw, usize, usize) = ($callee, $first, $argc);
+                            sync!($op, Deliver::Store, dst);
+                            let start = self.window(regs, first, argc, detached);
+                            out!(self.invoke(callee, start, argc as u32, $keywords), |raw| {
+                                set!(dst, raw);
+                                go!($op)
+                            })
+                        }};
+                    }
+                    // A native with just the arguments it wants needs no binding.
+                    macro_rules! call_native {
+                        ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
+                            let native: Held<NativeFunction> = $native;
+                            let argc: usize = $argc;
+                            if native.get().simple && argc == usize::from(native.get().positional) {
+                                let dst: usize = $dst;
+                                sync!($op, Deliver::Store, dst);
+                                let start = self.window(regs, $first, argc, detached);
+                                out!(self.run_native(native.get().def, Args { start, count: argc as u32 }), |raw| {
+                                    set!(dst, raw);
+                                    go!($op)
+                                })
+                            }
+                        }};
+                    }
+
+                    match op {
+                        // ---- moves and constants ----
+                        Op::Move => {
+                            set!(a!(insn), reg!(b!(insn)));
+                            go!(Move)
+                        }
+                        Op::LoadConst => {
+                            set!(a!(insn), constant!(word!(ip, 1)));
+                            go!(LoadConst)
+                        }
+                        Op::LoadInt => {
+                            set!(a!(insn), Raw::int(i64::from(half!(insn) as u16 as i16)));
+                            go!(LoadInt)
+                        }
+                        Op::LoadNone => {
+                            set!(a!(insn), Raw::NONE);
+                            go!(LoadNone)
+                        }
+                        Op::LoadTrue => {
+                            set!(a!(insn), Raw::TRUE);
+                            go!(LoadTrue)
+                        }
+                        Op::LoadFalse => {
+                            set!(a!(insn), Raw::FALSE);
+                            go!(LoadFalse)
+                        }
+                        Op::Unbind => {
+                            set!(a!(insn), Raw::UNBOUND);
+                            go!(Unbind)
+                        }
+                        Op::CheckBound => {
+                            if reg!(a!(insn)).is_unbound() {
+                                raise!(CheckBound, self.unbound_local(name!(ip, 1)))
+                            }
+                            go!(CheckBound)
+                        }
+                        Op::LoadFar => {
+                            set!(a!(insn), reg!(half!(insn) as usize));
+                            go!(LoadFar)
+                        }
+                        Op::StoreFar => {
+                            set!(half!(insn) as usize, reg!(a!(insn)));
+                            go!(StoreFar)
+                        }
+
+                        // ---- variables ----
+                        Op::MakeCell => {
+                            let content = crate::heap::Slot::new(Value::adopt(reg!(a!(insn))));
+                            let cell = self.heap.alloc(Variable { content });
+                            set!(a!(insn), cell.value().raw());
+                            go!(MakeCell)
+                        }
+                        Op::LoadCell => {
+                            let content = variable(reg!(b!(insn))).content.get().raw();
+                            if content.is_unbound() {
+                                raise!(LoadCell, self.unbound_local(name!(ip, 1)))
+                            }
+                            set!(a!(insn), content);
+                            go!(LoadCell)
+                        }
+                        Op::StoreCell => {
+                            variable(reg!(a!(insn))).set(&self.heap, |v| &v.content, Value::adopt(reg!(b!(insn))));
+                            go!(StoreCell)
+                        }
+                        Op::DeleteCell => {
+                            let cell = variable(reg!(a!(insn)));
+                            if cell.content.get().is_unbound() {
+                                raise!(DeleteCell, self.unbound_local(name!(ip, 1)))
+                            }
+                            cell.set(&self.heap, |v| &v.content, Value::UNBOUND);
+                            go!(DeleteCell)
+                        }
+                        Op::LoadFree => {
+                            let content = free(function, half!(insn) as usize).content.get().raw();
+                            if content.is_unbound() {
+                                raise!(LoadFree, self.unbound_free(name!(ip, 1)))
+                            }
+                            set!(a!(insn), content);
+                            go!(LoadFree)
+                        }
+                        Op::StoreFree => {
+                            let value = Value::adopt(reg!(a!(insn)));
+                            free(function, half!(insn) as usize).set(&self.heap, |v| &v.content, value);
+                            go!(StoreFree)
+                        }
+                        Op::DeleteFree => {
+                            // One two-byte operand and no other: it is in bytes B and C.
+                            let cell = free(function, half!(insn) as usize);
+                            if cell.content.get().is_unbound() {
+                                raise!(DeleteFree, self.unbound_free(name!(ip, 1)))
+                            }
+                            cell.set(&self.heap, |v| &v.content, Value::UNBOUND);
+                            go!(DeleteFree)
+                        }
+                        Op::LoadFreeCell => {
+                            let closure = function.get().closure.get().expect("a closure");
+                            set!(a!(insn), closure.item(half!(insn) as usize).raw());
+                            go!(LoadFreeCell)
+                        }
+                        Op::LoadGlobal => {
+                            let globals = function.globals();
+                            if globals.version() == word!(ip, 2) && word!(ip, 2) != 0 {
+                                let index = word!(ip, 3);
+                                if word!(ip, 4) == 0 {
+                                    set!(a!(insn), globals.value_at(index as usize).raw());
+                                    go!(LoadGlobal);
+                                }
+                                let builtins = self.builtins();
+                                if builtins.version() == word!(ip, 4) {
+                                    set!(a!(insn), builtins.value_at(index as usize).raw());
+                                    go!(LoadGlobal);
+                                }
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4)];
+                            direct!(LoadGlobal, a!(insn), self.load_global(globals, name!(ip, 1), cache))
+                        }
+                        Op::StoreGlobal => {
+                            let globals = function.globals();
+                            let value = Value::adopt(reg!(a!(insn)));
+                            if globals.version() == word!(ip, 2) && word!(ip, 2) != 0 {
+                                globals.set_value_at(&self.heap, word!(ip, 3) as usize, value);
+                                go!(StoreGlobal);
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3)];
+                            effect!(StoreGlobal, self.store_global(globals, name!(ip, 1), value.raw(), cache))
+                        }
+                        Op::DeleteGlobal => effect!(DeleteGlobal, self.delete_global(function.globals(), name!(ip, 1))),
+                        Op::LoadName => {
+                            direct!(LoadName, a!(insn), self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals()))
+                        }
+                        Op::StoreName => {
+                            effect!(StoreName, self.store_name(reg!(a!(insn)), name!(ip, 1), reg!(b!(insn))))
+                        }
+                        Op::DeleteName => effect!(DeleteName, self.delete_name(reg!(a!(insn)), name!(ip, 1))),
+                        Op::LoadNameOrFree => {
+                            let cell = free(function, word!(ip, 1) as usize);
+                            direct!(LoadNameOrFree, a!(insn), self.load_name_or_free(reg!(b!(insn)), name!(ip, 2), cell))
+                        }
+                        Op::LoadNameOrGlobal => {
+                            direct!(LoadNameOrGlobal, a!(insn), self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals()))
+                        }
+                        Op::LoadGlobals => {
+                            set!(a!(insn), function.globals().value().raw());
+                            go!(LoadGlobals)
+                        }
+                        Op::LoadLocals => {
+                            direct!(LoadLocals, a!(insn), self.locals_of_top())
+                        }
+
+                        // ---- arithmetic ----
+                        Op::Add => arithmetic!(Add, Add, checked_add, x, y, x + y),
+                        Op::Sub => arithmetic!(Sub, Sub, checked_sub, x, y, x - y),
+                        Op::Mul => arithmetic!(Mul, Mul, checked_mul, x, y, x * y),
+                        Op::TrueDiv => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            let pair = if x.tag() == FLOAT && y.tag() == FLOAT {
+                                Some((x.float_unchecked(), y.float_unchecked()))
+                            } else if x.tag() == INT && y.tag() == INT {
+                                small_pair(x.int_unchecked(), y.int_unchecked())
+                            } else {
+                                mixed(x, y)
+                            };
+                            if let Some((x, y)) = pair
+                                && y != 0.0
+                            {
+                                set!(a!(insn), Raw::float(x / y));
+                                go!(TrueDiv);
+                            }
+                            store!(TrueDiv, a!(insn), self.binary(BinaryKind::TrueDiv, x, y))
+                        }
+                        Op::FloorDiv => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT
+                                && let Some(r) = floor_div(x.int_unchecked(), y.int_unchecked())
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(FloorDiv);
+                            }
+                            store!(FloorDiv, a!(insn), self.binary(BinaryKind::FloorDiv, x, y))
+                        }
+                        Op::Mod => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT
+                                && let Some(r) = modulo(x.int_unchecked(), y.int_unchecked())
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(Mod);
+                            }
+                            store!(Mod, a!(insn), self.binary(BinaryKind::Mod, x, y))
+                        }
+                        Op::Pow => store!(Pow, a!(insn), self.binary(BinaryKind::Pow, reg!(b!(insn)), reg!(c!(insn)))),
+                        Op::LShift => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT
+                                && let Some(r) = shift_left(x.int_unchecked(), y.int_unchecked())
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(LShift);
+                            }
+                            store!(LShift, a!(insn), self.binary(BinaryKind::LShift, x, y))
+                        }
+                        Op::RShift => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == INT && y.tag() == INT && y.int_unchecked() >= 0 {
+                                set!(a!(insn), Raw::int(x.int_unchecked() >> y.int_unchecked().min(63)));
+                                go!(RShift);
+                            }
+                            store!(RShift, a!(insn), self.binary(BinaryKind::RShift, x, y))
+                        }
+                        Op::And => bits!(And, And, &),
+                        Op::Or => bits!(Or, Or, |),
+                        Op::Xor => bits!(Xor, Xor, ^),
+                        Op::MatMul => {
+                            store!(MatMul, a!(insn), self.binary(BinaryKind::MatMul, reg!(b!(insn)), reg!(c!(insn))))
+                        }
+                        Op::AddImm => arithmetic_imm!(AddImm, binary, Add, checked_add, x, y, x + y),
+                        Op::SubImm => arithmetic_imm!(SubImm, binary, Sub, checked_sub, x, y, x - y),
+                        Op::MulImm => arithmetic_imm!(MulImm, binary, Mul, checked_mul, x, y, x * y),
+                        Op::FloorDivImm => {
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT
+                                && let Some(r) = floor_div(x.int_unchecked(), imm)
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(FloorDivImm);
+                            }
+                            store!(FloorDivImm, a!(insn), self.binary(BinaryKind::FloorDiv, x, Raw::int(imm)))
+                        }
+                        Op::ModImm => {
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT
+                                && let Some(r) = modulo(x.int_unchecked(), imm)
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(ModImm);
+                            }
+                            store!(ModImm, a!(insn), self.binary(BinaryKind::Mod, x, Raw::int(imm)))
+                        }
+                        Op::AndImm => {
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT {
+                                set!(a!(insn), Raw::int(x.int_unchecked() & imm));
+                                go!(AndImm);
+                            }
+                            store!(AndImm, a!(insn), self.binary(BinaryKind::And, x, Raw::int(imm)))
+                        }
+                        Op::LShiftImm => {
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT
+                                && let Some(r) = shift_left(x.int_unchecked(), imm)
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(LShiftImm);
+                            }
+                            store!(LShiftImm, a!(insn), self.binary(BinaryKind::LShift, x, Raw::int(imm)))
+                        }
+                        Op::RShiftImm => {
+                            let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT && imm >= 0 {
+                                set!(a!(insn), Raw::int(x.int_unchecked() >> imm.min(63)));
+                                go!(RShiftImm);
+                            }
+                            store!(RShiftImm, a!(insn), self.binary(BinaryKind::RShift, x, Raw::int(imm)))
+                        }
+                        Op::InplaceAdd => inplace!(InplaceAdd, Add, checked_add, x, y, x + y),
+                        Op::InplaceSub => inplace!(InplaceSub, Sub, checked_sub, x, y, x - y),
+                        Op::InplaceMul => inplace!(InplaceMul, Mul, checked_mul, x, y, x * y),
+                        Op::InplaceOp => {
+                            let kind = BinaryKind::ALL[word!(ip, 1) as usize];
+                            store!(InplaceOp, a!(insn), self.inplace(kind, reg!(b!(insn)), reg!(c!(insn))))
+                        }
+                        Op::InplaceAddImm => arithmetic_imm!(InplaceAddImm, inplace, Add, checked_add, x, y, x + y),
+                        Op::InplaceSubImm => arithmetic_imm!(InplaceSubImm, inplace, Sub, checked_sub, x, y, x - y),
+                        Op::Neg => {
+                            let x = reg!(b!(insn));
+                            if x.tag() == INT
+                                && let Some(r) = x.int_unchecked().checked_neg()
+                            {
+                                set!(a!(insn), Raw::int(r));
+                                go!(Neg);
+                            }
+                            if x.tag() == FLOAT {
+                                set!(a!(insn), Raw::float(-x.float_unchecked()));
+                                go!(Neg);
+                            }
+                            store!(Neg, a!(insn), self.unary(super::ops::UnaryKind::Neg, x))
+                        }
+                        Op::Pos => store!(Pos, a!(insn), self.unary(super::ops::UnaryKind::Pos, reg!(b!(insn)))),
+                        Op::Invert => store!(Invert, a!(insn), self.unary(super::ops::UnaryKind::Invert, reg!(b!(insn)))),
+                        Op::Not => {
+                            let x = reg!(b!(insn));
+                            match x.tag() {
+                                TRUE => {
+                                    set!(a!(insn), Raw::FALSE);
+                                    go!(Not)
+                                }
+                                FALSE | NONE => {
+                                    set!(a!(insn), Raw::TRUE);
+                                    go!(Not)
+                                }
+                                _ => {}
+                            }
+                            sync!(Not, Deliver::StoreNot, a!(insn));
+                            out!(self.truth_of(x), |raw| {
+                                set!(a!(insn), Raw::bool(raw.same(Raw::FALSE)));
+                                go!(Not)
+                            })
+                        }
+
+                        // ---- comparison ----
+                        Op::Lt => compare!(Lt, Lt, <),
+                        Op::Le => compare!(Le, Le, <=),
+                        Op::Eq => compare!(Eq, Eq, ==),
+                        Op::Ne => compare!(Ne, Ne, !=),
+                        Op::Gt => compare!(Gt, Gt, >),
+                        Op::Ge => compare!(Ge, Ge, >=),
+                        Op::Is => {
+                            set!(a!(insn), Raw::bool(reg!(b!(insn)).same(reg!(c!(insn)))));
+                            go!(Is)
+                        }
+                        Op::IsNot => {
+                            set!(a!(insn), Raw::bool(!reg!(b!(insn)).same(reg!(c!(insn)))));
+                            go!(IsNot)
+                        }
+                        Op::In => store!(In, a!(insn), self.contains(reg!(c!(insn)), reg!(b!(insn)))),
+                        Op::NotIn => {
+                            sync!(NotIn, Deliver::StoreNot, a!(insn));
+                            out!(self.contains(reg!(c!(insn)), reg!(b!(insn))), |raw| {
+                                set!(a!(insn), Raw::bool(raw.same(Raw::FALSE)));
+                                go!(NotIn)
+                            })
+                        }
+
+                        // ---- jumps ----
+                        Op::Jump => jump!(Jump, word!(ip, 1)),
+                        Op::JumpIfTrue => {
+                            let x = reg!(a!(insn));
+                            match x.tag() {
+                                TRUE => jump!(JumpIfTrue, word!(ip, 1)),
+                                FALSE | NONE => go!(JumpIfTrue),
+                                INT => {
+                                    if x.int_unchecked() != 0 { jump!(JumpIfTrue, word!(ip, 1)) } else { go!(JumpIfTrue) }
+                                }
+                                _ => jump_on!(JumpIfTrue, true, word!(ip, 1), self.truth_of(x)),
+                            }
+                        }
+                        Op::JumpIfFalse => {
+                            let x = reg!(a!(insn));
+                            match x.tag() {
+                                TRUE => go!(JumpIfFalse),
+                                FALSE | NONE => jump!(JumpIfFalse, word!(ip, 1)),
+                                INT => {
+                                    if x.int_unchecked() == 0 { jump!(JumpIfFalse, word!(ip, 1)) } else { go!(JumpIfFalse) }
+                                }
+                                _ => jump_on!(JumpIfFalse, false, word!(ip, 1), self.truth_of(x)),
+                            }
+                        }
+                        Op::JumpIfNone => {
+                            if reg!(a!(insn)).tag() == NONE { jump!(JumpIfNone, word!(ip, 1)) } else { go!(JumpIfNone) }
+                        }
+                        Op::JumpIfNotNone => {
+                            if reg!(a!(insn)).tag() != NONE { jump!(JumpIfNotNone, word!(ip, 1)) } else { go!(JumpIfNotNone) }
+                        }
+                        Op::JumpIfIs => {
+                            if reg!(a!(insn)).same(reg!(b!(insn))) { jump!(JumpIfIs, word!(ip, 1)) } else { go!(JumpIfIs) }
+                        }
+                        Op::JumpIfIsNot => {
+                            if reg!(a!(insn)).same(reg!(b!(insn))) { go!(JumpIfIsNot) } else { jump!(JumpIfIsNot, word!(ip, 1)) }
+                        }
+                        Op::JumpIfLt => jump_compare!(JumpIfLt, Lt, <, true),
+                        Op::JumpIfLe => jump_compare!(JumpIfLe, Le, <=, true),
+                        Op::JumpIfEq => jump_compare!(JumpIfEq, Eq, ==, true),
+                        Op::JumpIfNe => jump_compare!(JumpIfNe, Ne, !=, true),
+                        Op::JumpIfGt => jump_compare!(JumpIfGt, Gt, >, true),
+                        Op::JumpIfGe => jump_compare!(JumpIfGe, Ge, >=, true),
+                        Op::JumpUnlessLt => jump_compare!(JumpUnlessLt, Lt, <, false),
+                        Op::JumpUnlessLe => jump_compare!(JumpUnlessLe, Le, <=, false),
+                        Op::JumpUnlessEq => jump_compare!(JumpUnlessEq, Eq, ==, false),
+                        Op::JumpUnlessNe => jump_compare!(JumpUnlessNe, Ne, !=, false),
+                        Op::JumpUnlessGt => jump_compare!(JumpUnlessGt, Gt, >, false),
+                        Op::JumpUnlessGe => jump_compare!(JumpUnlessGe, Ge, >=, false),
+                        Op::JumpIfLtImm => jump_compare_imm!(JumpIfLtImm, Lt, <, true),
+                        Op::JumpIfLeImm => jump_compare_imm!(JumpIfLeImm, Le, <=, true),
+                        Op::JumpIfEqImm => jump_compare_imm!(JumpIfEqImm, Eq, ==, true),
+                        Op::JumpIfNeImm => jump_compare_imm!(JumpIfNeImm, Ne, !=, true),
+                        Op::JumpIfGtImm => jump_compare_imm!(JumpIfGtImm, Gt, >, true),
+                        Op::JumpIfGeImm => jump_compare_imm!(JumpIfGeImm, Ge, >=, true),
+                        Op::JumpUnlessLtImm => jump_compare_imm!(JumpUnlessLtImm, Lt, <, false),
+                        Op::JumpUnlessLeImm => jump_compare_imm!(JumpUnlessLeImm, Le, <=, false),
+                        Op::JumpUnlessEqImm => jump_compare_imm!(JumpUnlessEqImm, Eq, ==, false),
+                        Op::JumpUnlessNeImm => jump_compare_imm!(JumpUnlessNeImm, Ne, !=, false),
+                        Op::JumpUnlessGtImm => jump_compare_imm!(JumpUnlessGtImm, Gt, >, false),
+                        Op::JumpUnlessGeImm => jump_compare_imm!(JumpUnlessGeImm, Ge, >=, false),
+
+                        // ---- iteration and unpacking ----
+                        Op::GetIter => store!(GetIter, a!(insn), self.get_iter(reg!(b!(insn)))),
+                        Op::ForIter => {
+                            let iter = reg!(b!(insn));
+                            match iter.tag() {
+                                RANGE_ITERATOR => {
+                                    let range: Gc<'_, RangeIterator> = Gc::from_header(iter.header());
+                                    let left = range.left.get();
+                                    if left == 0 {
+                                        jump!(ForIter, word!(ip, 1));
+                                    }
+                                    let next = range.next.get();
+                                    range.left.set(left - 1);
+                                    range.next.set(next.wrapping_add(range.step));
+                                    set!(a!(insn), Raw::int(next));
+                                    go!(ForIter)
+                                }
+                                SEQUENCE_ITERATOR => {
+                                    let sequence: Gc<'_, SequenceIterator> = Gc::from_header(iter.header());
+                                    let source = sequence.sequence.get().raw();
+                                    let at = sequence.next.get();
+                                    if !sequence.backward && source.tag() == LIST {
+                                        let list: Gc<'_, List> = Gc::from_header(source.header());
+                                        if let Some(item) = list.item(at) {
+                                            sequence.next.set(at + 1);
+                                            set!(a!(insn), item.raw());
+                                            go!(ForIter);
+                                        }
+                                        sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
+                                        jump!(ForIter, word!(ip, 1));
+                                    }
+                                    if !sequence.backward && source.tag() == TUPLE {
+                                        let tuple: Gc<'_, Tuple> = Gc::from_header(source.header());
+                                        if at < tuple.len() {
+                                            sequence.next.set(at + 1);
+                                            set!(a!(insn), tuple.item(at).raw());
+                                            go!(ForIter);
+                                        }
+                                        sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
+                                        jump!(ForIter, word!(ip, 1));
+                                    }
+                                }
+                                GENERATOR => {
+                                    let generator = any_generator(Value::adopt(iter)).expect("the tag says so").held();
+                                    let state = generator.get().state.get();
+                                    if matches!(state, GeneratorState::Suspended | GeneratorState::Created)
+                                        && generator.get().innermost.is_none()
+                                        && generator.get().awaiting.is_none()
+                                        && self.depth() < self.recursion_limit
+                                    {
+                                        sync!(ForIter, Deliver::Next, a!(insn));
+                                        (*fp).target = ip.offset(word!(ip, 1) as i32 as isize);
+                                        self.push_in_place(generator, generator);
+                                        generator.get().state.set(GeneratorState::Running);
+                                        if state == GeneratorState::Suspended {
+                                            let input = usize::from(generator.get().input.get());
+                                            generator.set_tail(&self.heap, input, Value::NONE);
+                                        }
+                                        continue 'reload;
+                                    }
+                                }
+                                _ => {}
+                            }
+                            sync!(ForIter, Deliver::Next, a!(insn));
+                            (*fp).target = ip.offset(word!(ip, 1) as i32 as isize);
+                            out!(self.next_item(iter), |raw| {
+                                if raw.is_unbound() {
+                                    jump!(ForIter, word!(ip, 1));
+                                }
+                                set!(a!(insn), raw);
+                                go!(ForIter)
+                            })
+                        }
+                        Op::UnpackSequence => {
+                            let (base, src, count) = (a!(insn), reg!(b!(insn)), c!(insn));
+                            if src.tag() == TUPLE {
+                                let tuple: Gc<'_, Tuple> = Gc::from_header(src.header());
+                                if tuple.len() == count {
+                                    for i in 0..count {
+                                        set!(base + i, tuple.item(i).raw());
+                                    }
+                                    go!(UnpackSequence);
+                                }
+                            } else if src.tag() == LIST {
+                                let list: Gc<'_, List> = Gc::from_header(src.header());
+                                if list.len() == count {
+                                    for (i, item) in list.items().enumerate() {
+                                        set!(base + i, item.raw());
+                                    }
+                                    go!(UnpackSequence);
+                                }
+                            }
+                            sync!(UnpackSequence, Deliver::Discard, 0);
+                            match self.unpack_sequence(src, count) {
+                                Ok(items) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    for (i, item) in items.iter().enumerate() {
+                                        set!(base + i, *item);
+                                    }
+                                    go!(UnpackSequence)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::UnpackEx => {
+                            let (base, src, before) = (a!(insn), reg!(b!(insn)), c!(insn));
+                            sync!(UnpackEx, Deliver::Discard, 0);
+                            match self.unpack_extended(src, before, word!(ip, 1) as usize) {
+                                Ok(items) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    for (i, item) in items.iter().enumerate() {
+                                        set!(base + i, *item);
+                                    }
+                                    go!(UnpackEx)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+
+                        // ---- building ----
+                        Op::BuildList => {
+                            let base = b!(insn);
+                            let list = List::build(&self.heap, c!(insn), |i| Value::adopt(reg!(base + i)));
+                            set!(a!(insn), list.value().raw());
+                            go!(BuildList)
+                        }
+                        Op::BuildTuple => {
+                            let (base, count) = (b!(insn), c!(insn));
+                            let tuple = if count == 0 {
+                                self.empty_tuple().value().raw()
+                            } else {
+                                Tuple::build(&self.heap, count, |i| Value::adopt(reg!(base + i))).value().raw()
+                            };
+                            set!(a!(insn), tuple);
+                            go!(BuildTuple)
+                        }
+                        Op::BuildSet => {
+                            direct!(BuildSet, a!(insn), self.build_set(self.window_of(regs, b!(insn), c!(insn))))
+                        }
+                        Op::BuildMap => {
+                            direct!(BuildMap, a!(insn), self.build_map(self.window_of(regs, b!(insn), 2 * c!(insn))))
+                        }
+                        Op::BuildSlice => {
+                            let base = b!(insn);
+                            let step = if c!(insn) == 3 { reg!(base + 2) } else { Raw::NONE };
+                            let slice = self.build_slice(reg!(base), reg!(base + 1), step);
+                            set!(a!(insn), slice);
+                            go!(BuildSlice)
+                        }
+                        Op::BuildString => {
+                            let (base, count) = (b!(insn), c!(insn));
+                            sync!(BuildString, Deliver::Store, 0);
+                            let joined = self.join_texts((0..count).map(|i| reg!(base + i)));
+                            match joined {
+                                Ok(raw) => {
+                                    set!(a!(insn), raw);
+                                    go!(BuildString)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::ListAppend => {
+                            let list: Gc<'_, List> = Gc::from_header(reg!(a!(insn)).header());
+                            if list.push(&self.heap, Value::adopt(reg!(b!(insn)))).is_err() {
+                                raise!(ListAppend, self.memory_error());
+                            }
+                            go!(ListAppend)
+                        }
+                        Op::ListExtend => effect!(ListExtend, self.list_extend(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::SetAdd => effect!(SetAdd, self.set_add_raw(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::SetUpdate => effect!(SetUpdate, self.set_update_raw(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::MapAdd => {
+                            effect!(MapAdd, self.dict_set_raw(reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn))))
+                        }
+                        Op::DictUpdate => effect!(DictUpdate, self.dict_update_raw(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::DictMerge => {
+                            effect!(DictMerge, self.dict_merge_raw(reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn))))
+                        }
+                        Op::ListToTuple => {
+                            let list: Gc<'_, List> = Gc::from_header(reg!(b!(insn)).header());
+                            let tuple = if list.is_empty() {
+                                self.empty_tuple().value().raw()
+                            } else {
+                                let mut items = list.items();
+                                Tuple::build(&self.heap, list.len(), |_| items.next().expect("as many")).value().raw()
+                            };
+                            set!(a!(insn), tuple);
+                            go!(ListToTuple)
+                        }
+                        Op::FormatSimple => {
+                            let value = reg!(b!(insn));
+                            if value.tag() == STR {
+                                if matches!(c!(insn) as u8, 0 | b's') {
+                                    set!(a!(insn), value);
+                                    go!(FormatSimple);
+                                }
+                            } else if value.tag() == INT && matches!(c!(insn) as u8, 0 | b's' | b'r') {
+                                let text = self.int_text(value.int_unchecked());
+                                set!(a!(insn), text);
+                                go!(FormatSimple);
+                            }
+                            store!(FormatSimple, a!(insn), self.format_value(value, Raw::UNBOUND, c!(insn) as u8))
+                        }
+                        Op::FormatSpec => {
+                            let (value, spec) = (reg!(b!(insn)), reg!(c!(insn)));
+                            store!(FormatSpec, a!(insn), self.format_value(value, spec, word!(ip, 1) as u8))
+                        }
+                        Op::BuildInterpolation => {
+                            let base = b!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            direct!(BuildInterpolation, a!(insn), self.build_interpolation(parts, c!(insn) as u8))
+                        }
+                        Op::BuildTemplate => {
+                            let base = b!(insn);
+                            direct!(BuildTemplate, a!(insn), self.build_template(reg!(base), reg!(base + 1)))
+                        }
+
+                        // ---- attributes and items ----
+                        Op::GetAttr => {
+                            let object = reg!(b!(insn));
+                            if object.tag() == INSTANCE {
+                                let instance: Gc<'_, Instance> = Gc::from_header(object.header());
+                                if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
+                                    let kind = word!(ip, 4);
+                                    if kind == cached::INLINE {
+                                        let value = instance.tail()[word!(ip, 5) as usize].get().raw();
+                                        set!(a!(insn), value);
+                                        go!(GetAttr);
+                                    }
+                                }
+                            } else if object.tag() == MODULE && word!(ip, 4) == cached::MODULE {
+                                let module: Gc<'_, Module> = Gc::from_header(object.header());
+                                let dict = module.dict();
+                                if dict.version() == word!(ip, 2) {
+                                    set!(a!(insn), dict.value_at(word!(ip, 5) as usize).raw());
+                                    go!(GetAttr);
+                                }
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5)];
+                            store!(GetAttr, a!(insn), self.get_attr_op(object, name!(ip, 1), cache))
+                        }
+                        Op::SetAttr => {
+                            let (object, value) = (reg!(a!(insn)), reg!(b!(insn)));
+                            if object.tag() == INSTANCE {
+                                let instance: Gc<'_, Instance> = Gc::from_header(object.header());
+                                if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
+                                    let kind = word!(ip, 4);
+                                    if kind == cached::INLINE {
+                                        instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
+                                        go!(SetAttr);
+                                    }
+                                    if kind == cached::ADD {
+                                        instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
+                                        instance.set_shape(word!(ip, 6));
+                                        go!(SetAttr);
+                                    }
+                                }
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
+                            discard!(SetAttr, self.set_attr_op(object, name!(ip, 1), value, cache))
+                        }
+                        Op::DeleteAttr => discard!(DeleteAttr, self.delete_attr_op(reg!(a!(insn)), name!(ip, 1))),
+                        Op::GetItem => {
+                            let (object, index) = (reg!(b!(insn)), reg!(c!(insn)));
+                            match object.tag() {
+                                LIST if index.tag() == INT => {
+                                    let list: Gc<'_, List> = Gc::from_header(object.header());
+                                    let i = index.int_unchecked();
+                                    let at = if i < 0 { i.wrapping_add(list.len() as i64) } else { i };
+                                    if let Some(item) = list.item(at as usize) {
+                                        set!(a!(insn), item.raw());
+                                        go!(GetItem);
+                                    }
+                                }
+                                TUPLE if index.tag() == INT => {
+                                    let tuple: Gc<'_, Tuple> = Gc::from_header(object.header());
+                                    let i = index.int_unchecked();
+                                    let at = if i < 0 { i.wrapping_add(tuple.len() as i64) } else { i };
+                                    if (at as u64) < tuple.len() as u64 {
+                                        set!(a!(insn), tuple.item(at as usize).raw());
+                                        go!(GetItem);
+                                    }
+                                }
+                                DICT if index.tag() == STR => {
+                                    let dict: Gc<'_, Dict> = Gc::from_header(object.header());
+                                    let key: Gc<'_, Str> = Gc::from_header(index.header());
+                                    if let Some(value) = dict.get_str(&self.heap, key) {
+                                        set!(a!(insn), value.raw());
+                                        go!(GetItem);
+                                    }
+                                }
+                                _ => {}
+                            }
+                            store!(GetItem, a!(insn), self.get_item(object, index))
+                        }
+                        Op::SetItem => {
+                            let (object, index, value) = (reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn)));
+                            if object.tag() == LIST && index.tag() == INT {
+                                let list: Gc<'_, List> = Gc::from_header(object.header());
+                                let i = index.int_unchecked();
+                                let at = if i < 0 { i.wrapping_add(list.len() as i64) } else { i };
+                                if list.set_item(&self.heap, at as usize, Value::adopt(value)) {
+                                    go!(SetItem);
+                                }
+                            }
+                            discard!(SetItem, self.set_item(object, index, value))
+                        }
+                        Op::DeleteItem => discard!(DeleteItem, self.delete_item(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::SuperAttr => {
+                            let base = b!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            store!(SuperAttr, a!(insn), self.super_attribute(parts, c!(insn) as u8, name!(ip, 1)))
+                        }
+
+                        // ---- calls ----
+                        Op::Call => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            let callee = reg!(base);
+                            if callee.tag() == FUNCTION {
+                                let function: Held<Function> = Gc::from_header(callee.header());
+                                enter!(Call, a!(insn), function, base + 1, argc);
+                            } else if callee.tag() == NATIVE {
+                                let native: Held<NativeFunction> = Gc::from_header(callee.header());
+                                call_native!(Call, a!(insn), native, base + 1, argc);
+                            }
+                            call!(Call, a!(insn), callee, base + 1, argc, None)
+                        }
+                        Op::CallKw => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            call!(CallKw, a!(insn), reg!(base), base + 1, argc, Some(constant!(word!(ip, 1))))
+                        }
+                        Op::CallEx => {
+                            let base = b!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            store!(CallEx, a!(insn), self.call_extended(parts))
+                        }
+                        Op::CallMethod => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            // The fourth byte operand has a word of its own.
+                            let object = reg!(word!(ip, 1) as usize);
+                            if shape_key(object) == word!(ip, 3) && word!(ip, 4) == self.epoch {
+                                let pointer = pointer_of(word!(ip, 6), word!(ip, 7));
+                                match word!(ip, 5) {
+                                    cached::FUNCTION => {
+                                        set!(base + 1, object);
+                                        let function: Held<Function> = Gc::from_header(pointer);
+                                        enter!(CallMethod, a!(insn), function, base + 1, argc + 1);
+                                        call!(CallMethod, a!(insn), function.value().raw(), base + 1, argc + 1, None)
+                                    }
+                                    cached::NATIVE => {
+                                        set!(base + 1, object);
+                                        let native: Held<NativeFunction> = Gc::from_header(pointer);
+                                        call_native!(CallMethod, a!(insn), native, base + 1, argc + 1);
+                                        call!(CallMethod, a!(insn), native.value().raw(), base + 1, argc + 1, None)
+                                    }
+                                    _ => {}
+                                }
+                            }
+                            let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
+                            sync!(CallMethod, Deliver::Store, a!(insn));
+                            match self.find_method(object, name!(ip, 2), cache) {
+                                Ok((callee, true)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    set!(base, callee);
+                                    set!(base + 1, object);
+                                    call!(CallMethod, a!(insn), callee, base + 1, argc + 1, None)
+                                }
+                                Ok((callee, false)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    set!(base, Raw::NONE);
+                                    set!(base + 1, callee);
+                                    call!(CallMethod, a!(insn), callee, base + 2, argc, None)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::LoadMethod => {
+                            let (base, object) = (a!(insn), reg!(b!(insn)));
+                            if shape_key(object) == word!(ip, 2) && word!(ip, 3) == self.epoch {
+                                let kind = word!(ip, 4);
+                                if kind == cached::FUNCTION || kind == cached::NATIVE {
+                                    let pointer = pointer_of(word!(ip, 5), word!(ip, 6));
+                                    set!(base + 1, object);
+                                    set!(base, Raw::cell(pointer));
+                                    go!(LoadMethod);
+                                }
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
+                            sync!(LoadMethod, Deliver::Store, base);
+                            match self.find_method(object, name!(ip, 1), cache) {
+                                Ok((callee, method)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    set!(base + 1, if method { object } else { Raw::UNBOUND });
+                                    set!(base, callee);
+                                    go!(LoadMethod)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::CallLoaded => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            let callee = reg!(base);
+                            let own = usize::from(!reg!(base + 1).is_unbound());
+                            let (first, argc) = (base + 2 - own, argc + own);
+                            if callee.tag() == FUNCTION {
+                                let function: Held<Function> = Gc::from_header(callee.header());
+                                enter!(CallLoaded, a!(insn), function, first, argc);
+                            } else if callee.tag() == NATIVE {
+                                let native: Held<NativeFunction> = Gc::from_header(callee.header());
+                                call_native!(CallLoaded, a!(insn), native, first, argc);
+                            }
+                            call!(CallLoaded, a!(insn), callee, first, argc, None)
+                        }
+                        Op::CallLoadedKw => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            let own = usize::from(!reg!(base + 1).is_unbound());
+                            let keywords = Some(constant!(word!(ip, 1)));
+                            call!(CallLoadedKw, a!(insn), reg!(base), base + 2 - own, argc + own, keywords)
+                        }
+                        Op::CallSuper => {
+                            let base = b!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            store!(CallSuper, a!(insn), self.call_super(parts))
+                        }
+                        Op::Discard => {
+                            let value = reg!(a!(insn));
+                            if value.tag() == Kind::Coroutine as u64 | crate::heap::POINTER {
+                                effect!(Discard, self.discard_coroutine(value))
+                            }
+                            go!(Discard)
+                        }
+                        Op::MakeFunction => {
+                            let base = b!(insn);
+                            let flags = c!(insn) as u8;
+                            let extras = [0, 1, 2].map(|i| {
+                                let before = (flags & ((1 << i) - 1)).count_ones() as usize;
+                                if flags & (1 << i) != 0 { reg!(base + before) } else { Raw::UNBOUND }
+                            });
+                            let child = self.child_code(code, word!(ip, 1) as usize);
+                            let mut captured = smallvec::SmallVec::<[Raw; 8]>::new();
+                            for capture in &child.code.captures {
+                                use crate::bytecode::code::Capture;
+                                captured.push(match *capture {
+                                    Capture::Register(r) => reg!(usize::from(r)),
+                                    Capture::Far(r) => reg!(usize::from(r)),
+                                    Capture::Free(i) => function.get().closure.get().expect("a closure").item(usize::from(i)).raw(),
+                                });
+                            }
+                            let made = self.make_function(child, function.globals(), &captured, extras);
+                            set!(a!(insn), made);
+                            go!(MakeFunction)
+                        }
+                        Op::LoadBuildClass => direct!(LoadBuildClass, a!(insn), self.load_build_class()),
+                        Op::Return => {
+                            let value = reg!(a!(insn));
+                            let record = &mut *fp;
+                            record.ip = ip;
+                            if record.flags == 0 {
+                                let parent = &*fp.sub(1);
+                                if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Store {
+                                    let dst = self.fiber.registers.pointer(parent.base + u32::from(parent.dst));
+                                    dst.write(value);
+                                    self.fiber.records.pop();
+                                    continue 'reload;
+                                }
+                            }
+                            match self.return_slow(value) {
+                                Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::ReturnNone => {
+                            let record = &mut *fp;
+                            record.ip = ip;
+                            if record.flags == 0 {
+                                let parent = &*fp.sub(1);
+                                if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Store {
+                                    let dst = self.fiber.registers.pointer(parent.base + u32::from(parent.dst));
+                                    dst.write(Raw::NONE);
+                                    self.fiber.records.pop();
+                                    continue 'reload;
+                                }
+                            }
+                            match self.return_slow(Raw::NONE) {
+                                Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+
+                        // ---- exceptions ----
+                        Op::Raise => raise!(Raise, self.raise_statement(reg!(a!(insn)), Raw::UNBOUND)),
+                        Op::RaiseFrom => raise!(RaiseFrom, self.raise_statement(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::RaiseAgain => raise!(RaiseAgain, self.raise_again()),
+                        Op::Reraise => raise!(Reraise, self.reraise(reg!(a!(insn)))),
+                        Op::EnterHandler => {
+                            set!(a!(insn), self.fiber.handled);
+                            self.fiber.handled = reg!(b!(insn));
+                            go!(EnterHandler)
+                        }
+                        Op::LeaveHandler => {
+                            self.fiber.handled = reg!(a!(insn));
+                            go!(LeaveHandler)
+                        }
+                        Op::JumpUnlessMatch => {
+                            sync!(JumpUnlessMatch, Deliver::Discard, 0);
+                            match self.exception_matches(reg!(a!(insn)), reg!(b!(insn))) {
+                                Ok(true) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    go!(JumpUnlessMatch)
+                                }
+                                Ok(false) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    jump!(JumpUnlessMatch, word!(ip, 1))
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::SplitGroup => {
+                            sync!(SplitGroup, Deliver::Discard, 0);
+                            match self.split_group(reg!(b!(insn)), reg!(c!(insn))) {
+                                Ok((matched, rest)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    set!(b!(insn), rest);
+                                    set!(a!(insn), matched);
+                                    go!(SplitGroup)
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::JoinGroup => direct!(JoinGroup, a!(insn), self.join_group(reg!(b!(insn)), reg!(c!(insn)))),
+                        Op::LoadAssertionError => {
+                            set!(a!(insn), self.exception_class(crate::object::Exc::AssertionError).value().raw());
+                            go!(LoadAssertionError)
+                        }
+
+                        // ---- with ----
+                        Op::WithEnter | Op::AsyncWithEnter => {
+                            let base = a!(insn);
+                            let manager = reg!(base);
+                            let is_async = op == Op::AsyncWithEnter;
+                            sync!(WithEnter, Deliver::Store, base + 1);
+                            match self.with_methods(manager, is_async) {
+                                Ok((enter, exit)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    set!(base, exit);
+                                    let start = self.fiber.top + 1;
+                                    self.fiber.registers.set(start, manager);
+                                    out!(self.invoke_bound(enter, manager, start), |raw| {
+                                        set!(base + 1, raw);
+                                        go!(WithEnter)
+                                    })
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::WithExit => {
+                            let exit = reg!(a!(insn));
+                            sync!(WithExit, Deliver::Discard, 0);
+                            out!(self.call_exit(exit, Raw::UNBOUND), |_raw| go!(WithExit))
+                        }
+                        Op::WithExitExc => {
+                            store!(WithExitExc, a!(insn), self.call_exit(reg!(b!(insn)), reg!(c!(insn))))
+                        }
+                        Op::AsyncWithExit => {
+                            store!(AsyncWithExit, a!(insn), self.call_exit(reg!(b!(insn)), Raw::UNBOUND))
+                        }
+                        Op::AsyncWithExitExc => {
+                            store!(AsyncWithExitExc, a!(insn), self.call_exit(reg!(b!(insn)), reg!(c!(insn))))
+                        }
+
+                        // ---- generators and coroutines ----
+                        Op::ReturnGenerator => {
+                            let value = reg!(a!(insn));
+                            (*fp).ip = ip;
+                            match self.return_in_place(value) {
+                                None => continue 'reload,
+                                Some(delivery) => break 'run Leave::Deliver(delivery),
+                            }
+                        }
+                        Op::Yield => {
+                            let value = reg!(b!(insn));
+                            sync!(Yield, Deliver::Store, a!(insn));
+                            let value = self.suspend(value);
+                            let parent = self.fiber.records.last_mut().expect("whoever resumed it");
+                            if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Next {
+                                let dst = parent.base + u32::from(parent.dst);
+                                self.fiber.registers.set(dst, value);
+                                continue 'reload;
+                            }
+                            break 'run Leave::Deliver(Delivery::Yielded(value));
+                        }
+                        Op::YieldAsync => {
+                            let value = reg!(b!(insn));
+                            sync!(YieldAsync, Deliver::Store, a!(insn));
+                            match self.yield_async(value) {
+                                None => continue 'reload,
+                                Some(delivery) => break 'run Leave::Deliver(delivery),
+                            }
+                        }
+                        Op::GetYieldFrom => store!(GetYieldFrom, a!(insn), self.get_yield_from(reg!(b!(insn)))),
+                        Op::GetAwaitable => {
+                            let value = reg!(b!(insn));
+                            if value.tag() == Kind::Coroutine as u64 | crate::heap::POINTER {
+                                let coroutine = any_generator(Value::adopt(value)).expect("the tag says so");
+                                if coroutine.get().state.get() == GeneratorState::Created {
+                                    set!(a!(insn), value);
+                                    go!(GetAwaitable);
+                                }
+                            }
+                            store!(GetAwaitable, a!(insn), self.get_awaitable(value, c!(insn) as u8))
+                        }
+                        Op::Delegate => {
+                            let (dst, iter) = (a!(insn), reg!(b!(insn)));
+                            sync!(Delegate, Deliver::Delegate, dst);
+                            out!(self.delegate(iter), |raw| {
+                                set!(dst, raw);
+                                go!(Delegate)
+                            })
+                        }
+                        Op::CallAwait => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            let callee = reg!(base);
+                            if callee.tag() == FUNCTION {
+                                let function: Held<Function> = Gc::from_header(callee.header());
+                                sync!(CallAwait, Deliver::Store, a!(insn));
+                                (*fp).next = behind_delegate(ip.add(const { length(Op::CallAwait) }));
+                                let start = self.window(regs, base + 1, argc, detached);
+                                match self.await_call(function, start, argc as u32) {
+                                    Ok(true) => continue 'reload,
+                                    Ok(false) => {}
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            }
+                            call!(CallAwait, base, callee, base + 1, argc, None)
+                        }
+                        Op::CallMethodAwait => {
+                            let (base, argc) = (b!(insn), c!(insn));
+                            let object = reg!(word!(ip, 1) as usize);
+                            let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
+                            let known = shape_key(object) == word!(ip, 3) && word!(ip, 4) == self.epoch;
+                            let (callee, method) = if known && matches!(word!(ip, 5), cached::FUNCTION | cached::NATIVE) {
+                                (Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))), true)
+                            } else {
+                                sync!(CallMethodAwait, Deliver::Store, base);
+                                match self.find_method(object, name!(ip, 2), cache) {
+                                    Ok(found) => {
+                                        fp = self.fiber.records.last_mut().expect("this frame");
+                                        found
+                                    }
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            };
+                            let own = usize::from(method);
+                            set!(base, if method { callee } else { Raw::NONE });
+                            set!(base + 1, if method { object } else { callee });
+                            let (first, argc) = (base + 2 - own, argc + own);
+                            if callee.tag() == FUNCTION {
+                                let function: Held<Function> = Gc::from_header(callee.header());
+                                sync!(CallMethodAwait, Deliver::Store, a!(insn));
+                                (*fp).next = behind_delegate(ip.add(const { length(Op::CallMethodAwait) }));
+                                let start = self.window(regs, first, argc, detached);
+                                match self.await_call(function, start, argc as u32) {
+                                    Ok(true) => continue 'reload,
+                                    Ok(false) => {}
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            }
+                            call!(CallMethodAwait, base, callee, first, argc, None)
+                        }
+                        Op::GetAIter => store!(GetAIter, a!(insn), self.get_aiter(reg!(b!(insn)))),
+                        Op::NextAsync => {
+                            let (dst, aiter, base) = (a!(insn), reg!(b!(insn)), c!(insn));
+                            sync!(NextAsync, Deliver::Store, dst);
+                            let behind = behind_delegate(ip.add(const { length(Op::NextAsync) }));
+                            (*fp).next = behind;
+                            match self.next_async_in_place(aiter) {
+                                Ok(true) => continue 'reload,
+                                Ok(false) => {}
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                            store!(NextAsync, base, self.call_anext(aiter))
+                        }
+                        Op::EndAsyncFor => {
+                            sync!(EndAsyncFor, Deliver::Discard, 0);
+                            let exception = reg!(a!(insn));
+                            let stop = self.exception_class(crate::object::Exc::StopAsyncIteration);
+                            if self.class_of(Value::adopt(exception)).is_subclass(stop) {
+                                jump!(EndAsyncFor, word!(ip, 1))
+                            }
+                            raise!(EndAsyncFor, self.reraise(exception))
+                        }
+
+                        // ---- imports ----
+                        Op::ImportName => {
+                            let level = b!(insn) as u8;
+                            let (name, from) = (name!(ip, 1), constant!(word!(ip, 2)));
+                            store!(ImportName, a!(insn), self.import_name(name, from, level, function.globals()))
+                        }
+                        Op::ImportFrom => store!(ImportFrom, a!(insn), self.import_from(reg!(b!(insn)), name!(ip, 1))),
+                        Op::ImportStar => {
+                            let names = if c!(insn) == 0 { function.globals().value().raw() } else { reg!(b!(insn)) };
+                            effect!(ImportStar, self.import_star(reg!(a!(insn)), names))
+                        }
+
+                        // ---- match ----
+                        Op::MatchSequence => {
+                            let matches = self.matches_sequence(reg!(b!(insn)));
+                            set!(a!(insn), Raw::bool(matches));
+                            go!(MatchSequence)
+                        }
+                        Op::MatchMapping => {
+                            let matches = self.matches_mapping(reg!(b!(insn)));
+                            set!(a!(insn), Raw::bool(matches));
+                            go!(MatchMapping)
+                        }
+                        Op::GetLen => direct!(GetLen, a!(insn), self.length_raw(reg!(b!(insn)))),
+                        Op::MatchKeys => direct!(MatchKeys, a!(insn), self.match_keys(reg!(b!(insn)), reg!(c!(insn)))),
+                        Op::MatchClass => {
+                            let base = b!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            direct!(MatchClass, a!(insn), self.match_class(parts, c!(insn)))
+                        }
+                        Op::Intrinsic => {
+                            let kind = crate::bytecode::op::Intrinsic::ALL[c!(insn)];
+                            let window = self.window_of(regs, b!(insn), usize::from(kind.operands()));
+                            direct!(Intrinsic, a!(insn), self.intrinsic(kind, &window))
+                        }
+                    }
+                };
+                leave
+            };
+            let done = match leave {
+                Leave::Raise => self.unwind()?,
+                Leave::Deliver(delivery) => match self.deliver(delivery) {
+                    Ok(done) => done,
+                    Err(_) => self.unwind()?,
+                },
+            };
+            if let Some(raw) = done {
+                return Ok(raw);
+            }
+        }
+    }
+
+    /// Where a callee finds `argc` arguments that are in registers `first..` of the running frame: right there, or, for a frame whose
+    /// registers are not the end of the fiber's stack, in a copy.
+    #[inline(always)]
+    unsafe fn window(&mut self, regs: *mut Raw, first: usize, argc: usize, detached: bool) -> u32 {
+        if !detached {
+            // SAFETY: the record on top is the running frame.
+            let base = unsafe { self.fiber.records.last().unwrap_unchecked() }.base;
+            return base + first as u32;
+        }
+        let start = self.fiber.top + 1;
+        for i in 0..argc {
+            // SAFETY: the arguments are registers of the frame.
+            let arg = unsafe { Raw::read(regs.add(first + i)) };
+            self.fiber.registers.set(start + i as u32, arg);
+        }
+        self.fiber.registers.set(start - 1, Raw::NONE);
+        self.fiber.top = start + argc as u32;
+        start
+    }
+
+    /// A copy of `count` registers from `first` on.
+    unsafe fn window_of(&self, regs: *mut Raw, first: usize, count: usize) -> smallvec::SmallVec<[Raw; 16]> {
+        // SAFETY: registers of the frame.
+        (0..count).map(|i| unsafe { Raw::read(regs.add(first + i)) }).collect()
+    }
+
+    /// Returns from a plain frame that somebody looks at, that is a constructor, or that something else than a frame waits for.
+    #[cold]
+    #[inline(never)]
+    fn return_slow(&mut self, value: Raw) -> Result<Raw, Raised> {
+        let record = *self.fiber.records.last().expect("the frame");
+        let mut value = value;
+        if record.flags & Record::CONSTRUCTOR != 0 {
+            if !value.same(Raw::NONE) {
+                let got = self.type_name_for_error(Value::adopt(value));
+                return Err(self.type_error(format!("__init__() should return None, not '{got}'")));
+            }
+            value = record.handled;
+        }
+        self.leave_plain();
+        Ok(value)
+    }
+
+    /// What the interrupt word asks for, done at a safepoint.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn safepoint(&mut self) -> Result<(), Raised> {
+        use crate::heap::interrupt;
+        if self.take_interrupt(interrupt::COLLECT) {
+            let kind = self.heap.due();
+            self.collect(kind);
+        }
+        if self.take_interrupt(interrupt::MEMORY) {
+            return Err(self.memory_error());
+        }
+        if self.take_interrupt(interrupt::FINALISE) {
+            self.run_finalisers();
+        }
+        if self.take_interrupt(interrupt::SIGNAL) {
+            self.handle_signals()?;
+        }
+        self.take_interrupt(interrupt::SWITCH);
+        self.take_interrupt(interrupt::STOP);
+        Ok(())
+    }
+}
+
+/// Keeps the compiler from warning about the unused label when every handler leaves by name.
+#[inline(always)]
+fn break_run(f: impl FnOnce()) {
+    f();
+}
+
+#[inline(always)]
+fn variable(raw: Raw) -> Gc<'static, Variable> {
+    // SAFETY: the compiler of scripts uses registers with cells as such only; the verifier's cell registers agree.
+    unsafe { Gc::from_header(raw.header()) }
+}
+
+#[inline(always)]
+fn free(function: Held<Function>, index: usize) -> Gc<'static, Variable> {
+    let cell = function.get().closure.get().expect("a function with free variables has a closure").item(index);
+    cell.exact::<Variable>().expect("of cells").held()
+}
+
+/// Both as floats, for one float and one int that a float holds exactly.
+#[inline(always)]
+fn mixed(x: Raw, y: Raw) -> Option<(f64, f64)> {
+    const EXACT: i64 = 1 << 53;
+    match (x.tag(), y.tag()) {
+        (FLOAT, INT) if y.int_unchecked().abs_diff(0) <= EXACT as u64 => {
+            Some((x.float_unchecked(), y.int_unchecked() as f64))
+        }
+        (INT, FLOAT) if x.int_unchecked().abs_diff(0) <= EXACT as u64 => {
+            Some((x.int_unchecked() as f64, y.float_unchecked()))
+        }
+        _ => None,
+    }
+}
+
+/// Two ints that floats hold exactly.
+#[inline(always)]
+fn small_pair(x: i64, y: i64) -> Option<(f64, f64)> {
+    const EXACT: u64 = 1 << 53;
+    (x.abs_diff(0) <= EXACT && y.abs_diff(0) <= EXACT).then_some((x as f64, y as f64))
+}
+
+#[inline(always)]
+fn floor_div(x: i64, y: i64) -> Option<i64> {
+    if y == 0 {
+        return None;
+    }
+    let q = x.checked_div(y)?;
+    Some(if (x % y != 0) && ((x < 0) != (y < 0)) { q - 1 } else { q })
+}
+
+#[inline(always)]
+fn modulo(x: i64, y: i64) -> Option<i64> {
+    if y == 0 {
+        return None;
+    }
+    let r = x.checked_rem(y)?;
+    Some(if r != 0 && ((r < 0) != (y < 0)) { r + y } else { r })
+}
+
+#[inline(always)]
+fn shift_left(x: i64, by: i64) -> Option<i64> {
+    if !(0..63).contains(&by) {
+        return (x == 0 && by >= 0).then_some(0);
+    }
+    let r = x << by;
+    (r >> by == x).then_some(r)
+}
+
+/// The pointer in two cache words.
+#[inline(always)]
+fn pointer_of(low: u32, high: u32) -> *mut crate::heap::Header {
+    std::ptr::with_exposed_provenance_mut((u64::from(low) | u64::from(high) << 32) as usize)
+}
+
+/// The instruction behind the `GetAwaitable; LoadNone; Delegate` at `at`.
+#[inline(always)]
+unsafe fn behind_delegate(at: *const StdCell<u32>) -> *const StdCell<u32> {
+    const SKIP: usize = length(Op::GetAwaitable) + length(Op::LoadNone) + length(Op::Delegate);
+    // SAFETY: the verifier saw the three instructions there.
+    unsafe { at.add(SKIP) }
+}
+
+/// Ends unused imports of types only some features name.
+#[allow(dead_code, reason = "documents what the caches hold")]
+type CachedClass = Class;
+#[allow(dead_code, reason = "documents what runs in place")]
+type InPlace = Generator;

@@ -1,0 +1,500 @@
+//! What happens when something ends: results go to whoever asked (`deliver`), exceptions to the nearest handler (`unwind`),
+//! suspensions to whoever resumed the chain (`suspend`).
+
+use crate::heap::{Kind, Raw, Ref, Value};
+use crate::object::{Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
+
+use super::Vm;
+use super::call::Invoked;
+use super::frame::{Deliver, Held, Record, RecordKind};
+use super::native::{Raised, Resumed, Root};
+
+/// A result on its way to the record on top.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Delivery {
+    /// Of a call that returned, or of a generator that did.
+    Returned(Raw),
+    /// Of a generator or coroutine that yielded and is suspended.
+    Yielded(Raw),
+    /// A native that the frame awaits suspends it.
+    Suspended(Raw),
+}
+
+impl Vm {
+    /// Hands a result to the record on top, and on as long as natives make results of it. The result of the run loop if an exit is
+    /// reached; None if a frame goes on.
+    pub(super) fn deliver(&mut self, mut delivery: Delivery) -> Result<Option<Raw>, Raised> {
+        loop {
+            let top = self.fiber.records.len() - 1;
+            let record = self.fiber.records[top];
+            match record.kind {
+                RecordKind::Exit { .. } => {
+                    self.fiber.records.pop();
+                    return match delivery {
+                        Delivery::Returned(raw) | Delivery::Yielded(raw) => Ok(Some(raw)),
+                        Delivery::Suspended(_) => Err(self.system_error("a native suspended where nothing awaits it")),
+                    };
+                }
+                RecordKind::Native { then, count, .. } => {
+                    self.fiber.records.pop();
+                    self.fiber.top = record.base + count;
+                    let resumed = match delivery {
+                        Delivery::Returned(raw) => Resumed::Returned(self.push_raw(raw)),
+                        Delivery::Yielded(raw) | Delivery::Suspended(raw) => Resumed::Yielded(self.push_raw(raw)),
+                    };
+                    let outcome = self.run_continuation(then, record.base, count, resumed)?;
+                    match self.carry_out(outcome, record.base)? {
+                        Invoked::Value(raw) => delivery = Delivery::Returned(raw),
+                        Invoked::Suspended(raw) => delivery = Delivery::Suspended(raw),
+                        Invoked::Yielded(raw) => delivery = Delivery::Yielded(raw),
+                        Invoked::Pushed => return Ok(None),
+                        Invoked::Raise => return self.unwind(),
+                    }
+                }
+                RecordKind::Plain | RecordKind::InPlace { .. } => {
+                    match (record.deliver, delivery) {
+                        (Deliver::Delegate, Delivery::Suspended(raw)) => {
+                            delivery = Delivery::Yielded(self.suspend(raw));
+                            continue;
+                        }
+                        (Deliver::Delegate | Deliver::Store, Delivery::Returned(raw)) => {
+                            if record.deliver == Deliver::Delegate {
+                                self.end_delegation(&record);
+                            }
+                            self.set_register(&record, raw);
+                        }
+                        (Deliver::StoreNot, Delivery::Returned(raw)) => {
+                            self.set_register(&record, Raw::bool(!raw.same(Raw::TRUE)));
+                        }
+                        (Deliver::Discard, Delivery::Returned(_)) => {}
+                        (Deliver::JumpTrue, Delivery::Returned(raw)) => {
+                            if raw.same(Raw::TRUE) {
+                                self.fiber.records[top].next = record.target;
+                            }
+                        }
+                        (Deliver::JumpFalse, Delivery::Returned(raw)) => {
+                            if raw.same(Raw::FALSE) {
+                                self.fiber.records[top].next = record.target;
+                            }
+                        }
+                        (Deliver::Next, Delivery::Yielded(raw)) => self.set_register(&record, raw),
+                        (Deliver::Next, Delivery::Returned(raw)) => {
+                            if raw.is_unbound() {
+                                self.fiber.records[top].next = record.target;
+                            } else {
+                                self.set_register(&record, raw);
+                            }
+                        }
+                        (deliver, delivery) => {
+                            return Err(self.system_error(&format!("{delivery:?} for a frame that waits for {deliver:?}")));
+                        }
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Writes the `dst` register of a frame.
+    fn set_register(&mut self, record: &Record, raw: Raw) {
+        match record.kind {
+            RecordKind::InPlace { generator, .. } => {
+                generator.set_tail(&self.heap, usize::from(record.dst), Value::adopt(raw));
+            }
+            RecordKind::Plain | RecordKind::Native { .. } | RecordKind::Exit { .. } => {
+                self.fiber.registers.set(record.base + u32::from(record.dst), raw);
+            }
+        }
+    }
+
+    fn end_delegation(&mut self, record: &Record) {
+        if let RecordKind::InPlace { generator, .. } = record.kind {
+            generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        }
+    }
+
+    // ---- suspension and resumption ----
+
+    /// Takes the chain on top off the records, suspended at its innermost frame's current instruction. Returns what it yields.
+    pub(super) fn suspend(&mut self, yielded: Raw) -> Raw {
+        let record = self.fiber.records.pop().expect("a frame in place");
+        let RecordKind::InPlace { generator, root } = record.kind else { unreachable!("only frames in place suspend") };
+        let code = record.code();
+        let start = code.get().words.as_ptr().addr();
+        generator.get().word.set(((record.ip.addr() - start) / 4) as u32);
+        generator.get().next.set(((record.next.addr() - start) / 4) as u32);
+        generator.get().input.set(record.dst);
+        generator.get().state.set(GeneratorState::Suspended);
+        generator.set_any(&self.heap, |g| &g.handled, Value::adopt(self.fiber.handled));
+        self.fiber.handled = record.handled;
+        if generator != root {
+            root.set_any(&self.heap, |g| &g.innermost, generator.value());
+            root.get().state.set(GeneratorState::Suspended);
+        } else {
+            root.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        }
+        self.fiber.extra_depth -= generator.get().depth.get();
+        yielded
+    }
+
+    /// Resumes a generator, coroutine or asynchronous generator: pushes the record of its innermost frame.
+    pub(super) fn resume(&mut self, target: Root, input: Root, throw: bool) -> Result<Invoked, Raised> {
+        let root = any_generator(target.get(self)).expect("callers resume generators").held();
+        let input = input.get(self).raw();
+        match root.get().state.get() {
+            GeneratorState::Running => {
+                let what = self.generator_noun(root);
+                return Err(self.raise_text(Exc::ValueError, &format!("{what} already executing")));
+            }
+            GeneratorState::Finished => {
+                if throw {
+                    return Err(self.raise_raw(input));
+                }
+                return match root.value().kind() {
+                    Kind::Coroutine => {
+                        Err(self.raise_text(Exc::RuntimeError, "cannot reuse already awaited coroutine"))
+                    }
+                    _ => Err(self.stop_iteration_of(root)),
+                };
+            }
+            GeneratorState::Created => {
+                if throw {
+                    root.get().state.set(GeneratorState::Finished);
+                    let raised = self.raise_raw(input);
+                    self.add_traceback(root.get().function.get().map(|f| f.held()), 0, Value::NONE);
+                    return Err(raised);
+                }
+                if !Value::adopt(input).is_none() {
+                    let what = self.generator_noun(root);
+                    return Err(self
+                        .raise_text(Exc::TypeError, &format!("can't send non-None value to a just-started {what}")));
+                }
+            }
+            GeneratorState::Suspended => {}
+        }
+        if self.depth() >= self.recursion_limit {
+            return Err(self.recursion_error());
+        }
+        let generator = root.get().innermost.get::<Generator>().map_or(root, |g| g.held());
+        self.push_in_place(generator, root);
+        if generator.get().state.replace(GeneratorState::Running) == GeneratorState::Created {
+            return Ok(Invoked::Pushed);
+        }
+        root.get().state.set(GeneratorState::Running);
+        // Something that is not a frame of the language is awaited: what is sent or thrown is for it.
+        let awaiting = generator.get().awaiting.value().raw();
+        if !Value::adopt(awaiting).is_none() {
+            self.fiber.records.last_mut().expect("just pushed").deliver = Deliver::Delegate;
+            let start = self.fiber.top;
+            let awaitable = self.push_raw(awaiting);
+            let input = self.push_raw(input);
+            let resumed = if throw { Resumed::Raised(input) } else { Resumed::Returned(input) };
+            let window = self.fiber.window;
+            self.fiber.window = start;
+            let outcome = self.drive(awaitable, resumed);
+            self.fiber.window = window;
+            let invoked = match outcome {
+                Ok(outcome) => self.carry_out(outcome, start),
+                Err(raised) => Err(raised),
+            };
+            return match invoked {
+                Ok(Invoked::Value(raw)) => {
+                    let record = *self.fiber.records.last().expect("the frame");
+                    self.end_delegation(&record);
+                    self.set_register(&record, raw);
+                    Ok(Invoked::Pushed)
+                }
+                Ok(Invoked::Suspended(raw) | Invoked::Yielded(raw)) => Ok(Invoked::Yielded(self.suspend(raw))),
+                Ok(other) => Ok(other),
+                Err(Raised(())) => {
+                    generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+                    Ok(Invoked::Raise)
+                }
+            };
+        }
+        if throw {
+            let _ = self.raise_raw(input);
+            return Ok(Invoked::Raise);
+        }
+        let record = *self.fiber.records.last().expect("just pushed");
+        self.set_register(&record, input);
+        Ok(Invoked::Pushed)
+    }
+
+    /// Pushes the record of a frame in place, to go on where it stopped.
+    pub(super) fn push_in_place(&mut self, generator: Held<Generator>, root: Held<Generator>) {
+        self.heap.barrier_of(generator.value());
+        let function = generator.get().function.get().expect("a generator has a function").held();
+        let code = function.code();
+        let words = &code.get().words;
+        let base = self.scratch();
+        self.fiber.records.push(Record {
+            kind: RecordKind::InPlace { generator, root },
+            deliver: Deliver::Store,
+            dst: generator.get().input.get(),
+            flags: 0,
+            base,
+            ip: words.as_ptr().wrapping_add(generator.get().word.get() as usize),
+            next: words.as_ptr().wrapping_add(generator.get().next.get() as usize),
+            target: words.as_ptr(),
+            function: Some(function),
+            handled: self.fiber.handled,
+        });
+        let handled = generator.get().handled.value();
+        self.fiber.handled = if handled.is_none() { Raw::UNBOUND } else { handled.raw() };
+        self.fiber.extra_depth += generator.get().depth.get();
+        self.fiber.top = base;
+    }
+
+    /// The first register that no record uses.
+    pub(super) fn scratch(&self) -> u32 {
+        match self.fiber.records.last() {
+            Some(record) => record.end().max(self.fiber.top),
+            None => self.fiber.top,
+        }
+    }
+
+    /// What a generator is called in error messages.
+    pub(super) fn generator_noun(&self, generator: Held<Generator>) -> &'static str {
+        match generator.value().kind() {
+            Kind::Coroutine => "coroutine",
+            Kind::AsyncGenerator => "async generator",
+            _ => "generator",
+        }
+    }
+
+    fn stop_iteration_of(&mut self, generator: Held<Generator>) -> Raised {
+        match generator.value().kind() {
+            Kind::AsyncGenerator => self.raise_new(Exc::StopAsyncIteration, &[]),
+            _ => self.raise_new(Exc::StopIteration, &[]),
+        }
+    }
+
+    // ---- exceptions ----
+
+    /// Adds an entry for a frame to the traceback of the exception on its way.
+    pub(super) fn add_traceback(&mut self, function: Option<Held<super::Function>>, word: u32, frame: Value<'_>) {
+        let Some(exception) = Value::adopt(self.raised).exact::<Exception>() else { return };
+        let Some(function) = function else { return };
+        let entry = self.heap.alloc(Traceback {
+            function: Ref::new(function),
+            word,
+            frame: crate::heap::AnyRef::new(frame),
+            next: Ref::from_option(exception.get().traceback.get()),
+            line: std::cell::Cell::new(0),
+        });
+        exception.set_ref(&self.heap, |e| &e.traceback, Some(entry));
+    }
+
+    /// Takes the exception on its way to the nearest handler. As [`Vm::deliver`]: the result if the run loop ends, None if a frame goes
+    /// on, the exception if an exit is reached.
+    pub(super) fn unwind(&mut self) -> Result<Option<Raw>, Raised> {
+        loop {
+            let top = self.fiber.records.len() - 1;
+            let record = self.fiber.records[top];
+            match record.kind {
+                RecordKind::Exit { .. } => {
+                    self.fiber.records.pop();
+                    return Err(Raised(()));
+                }
+                RecordKind::Native { then, catches, count } => {
+                    self.fiber.records.pop();
+                    if !catches {
+                        continue;
+                    }
+                    self.fiber.top = record.base + count;
+                    let raised = self.raised;
+                    self.raised = Raw::UNBOUND;
+                    let exception = self.push_raw(raised);
+                    let outcome = self.run_continuation(then, record.base, count, Resumed::Raised(exception));
+                    let invoked = match outcome {
+                        Ok(outcome) => self.carry_out(outcome, record.base),
+                        Err(raised) => Err(raised),
+                    };
+                    let delivery = match invoked {
+                        Ok(Invoked::Value(raw)) => Delivery::Returned(raw),
+                        Ok(Invoked::Suspended(raw)) => Delivery::Suspended(raw),
+                        Ok(Invoked::Yielded(raw)) => Delivery::Yielded(raw),
+                        Ok(Invoked::Pushed) => return Ok(None),
+                        Ok(Invoked::Raise) | Err(_) => continue,
+                    };
+                    match self.deliver(delivery) {
+                        Ok(done) => return Ok(done),
+                        Err(_) => continue,
+                    }
+                }
+                RecordKind::Plain | RecordKind::InPlace { .. } => {
+                    let code = record.code();
+                    let word = record.word();
+                    let repeated = self.fiber.records[top].flags & Record::RERAISED != 0;
+                    self.fiber.records[top].flags &= !Record::RERAISED;
+                    let handler = code.code.handler(word).copied();
+                    if !repeated {
+                        // A frame that goes on makes its object when asked; one that is left has no later chance.
+                        let known = handler.is_some() && record.flags & Record::OBSERVED == 0;
+                        let frame = if known { Raw::NONE } else { self.frame_object(top) };
+                        self.add_traceback(record.function, word, Value::adopt(frame));
+                    }
+                    if let Some(handler) = handler {
+                        let at = code.get().words.as_ptr().wrapping_add(handler.target as usize);
+                        let raised = std::mem::replace(&mut self.raised, Raw::UNBOUND);
+                        let record = &mut self.fiber.records[top];
+                        record.next = at;
+                        record.ip = at;
+                        record.dst = handler.register;
+                        record.deliver = Deliver::Store;
+                        let record = *record;
+                        self.set_register(&record, raised);
+                        return Ok(None);
+                    }
+                    if let RecordKind::InPlace { generator, root } = record.kind {
+                        self.leave_in_place(generator, root, record);
+                    } else {
+                        self.leave_plain();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a plain frame off the records; its frame object, if there is one, gets the locals.
+    pub(super) fn leave_plain(&mut self) {
+        let top = self.fiber.records.len() - 1;
+        if self.fiber.records[top].flags & Record::OBSERVED != 0 {
+            self.detach_frame(top);
+        }
+        self.fiber.records.pop();
+    }
+
+    /// Ends a generator by the exception on its way; what awaits it goes on with the exception.
+    fn leave_in_place(&mut self, generator: Held<Generator>, root: Held<Generator>, record: Record) {
+        let top = self.fiber.records.len() - 1;
+        if record.flags & Record::OBSERVED != 0 || generator.get().frame.get().is_some() {
+            self.detach_frame(top);
+        }
+        self.convert_stop_iteration(generator);
+        generator.get().state.set(GeneratorState::Finished);
+        generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
+        generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());
+        generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
+        self.fiber.extra_depth -= generator.get().depth.get();
+        match awaiter {
+            Some(awaiter) => self.switch_to(awaiter, root),
+            None => {
+                self.fiber.handled = record.handled;
+                self.fiber.records.pop();
+            }
+        }
+    }
+
+    /// Makes the record on top go on with another frame of the chain: the one that awaited what ended.
+    pub(super) fn switch_to(&mut self, awaiter: Held<Generator>, root: Held<Generator>) {
+        self.heap.barrier_of(awaiter.value());
+        awaiter.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        let function = awaiter.get().function.get().expect("a generator has a function").held();
+        let words = function.code().get().words.as_ptr();
+        self.fiber.extra_depth += awaiter.get().depth.get();
+        let handled = awaiter.get().handled.value();
+        self.fiber.handled = if handled.is_none() { Raw::UNBOUND } else { handled.raw() };
+        let record = self.fiber.records.last_mut().expect("a frame in place");
+        record.kind = RecordKind::InPlace { generator: awaiter, root };
+        record.function = Some(function);
+        record.dst = awaiter.get().input.get();
+        record.deliver = Deliver::Store;
+        record.flags = if awaiter.get().frame.get().is_some() { Record::OBSERVED } else { 0 };
+        record.ip = words.wrapping_add(awaiter.get().word.get() as usize);
+        record.next = words.wrapping_add(awaiter.get().next.get() as usize);
+    }
+
+    /// A StopIteration that leaves a generator becomes RuntimeError (PEP 479).
+    fn convert_stop_iteration(&mut self, generator: Held<Generator>) {
+        let raised = Value::adopt(self.raised);
+        let Some(exception) = raised.exact::<Exception>() else { return };
+        let class = self.class_of(raised);
+        let is_async = generator.value().kind() == Kind::AsyncGenerator;
+        let stop = class.is_subclass(self.exception_class(Exc::StopIteration));
+        let stop_async = is_async && class.is_subclass(self.exception_class(Exc::StopAsyncIteration));
+        if !stop && !stop_async {
+            return;
+        }
+        let what = self.generator_noun(generator);
+        let name = if stop { "StopIteration" } else { "StopAsyncIteration" };
+        let old = exception.held();
+        let _ = self.raise_text(Exc::RuntimeError, &format!("{what} raised {name}"));
+        if let Some(new) = Value::adopt(self.raised).exact::<Exception>() {
+            new.set_any(&self.heap, |e| &e.cause, old.value());
+            new.set_any(&self.heap, |e| &e.context, old.value());
+            new.get().suppress_context.set(true);
+        }
+        let function = generator.get().function.get().map(|f| f.held());
+        let word = self.fiber.records.last().map_or(0, |r| r.word());
+        self.add_traceback(function, word, Value::NONE);
+    }
+
+    // ---- frame objects ----
+
+    /// The frame object of a record, made if there is none.
+    pub(super) fn frame_object(&mut self, at: usize) -> Raw {
+        let record = self.fiber.records[at];
+        let existing = match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.get().frame.get().map(|f| f.value().raw()),
+            _ if record.flags & Record::OBSERVED != 0 => self.observed_frame(at),
+            _ => None,
+        };
+        if let Some(frame) = existing {
+            return frame;
+        }
+        let function = record.function.expect("a frame of the language");
+        let generator = match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.value().raw(),
+            _ => Raw::NONE,
+        };
+        let frame = self.heap.alloc(Frame {
+            function: Ref::new(function),
+            back: crate::heap::AnyRef::none(),
+            record: std::cell::Cell::new(at as u32),
+            fiber: std::cell::Cell::new(0),
+            generator: crate::heap::AnyRef::new(Value::adopt(generator)),
+            word: std::cell::Cell::new(record.word()),
+            locals: Ref::none(),
+            names: crate::heap::AnyRef::none(),
+        });
+        let raw = frame.value().raw();
+        match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.set_ref(&self.heap, |g| &g.frame, Some(frame)),
+            _ => self.observed.push((at as u32, raw)),
+        }
+        self.fiber.records[at].flags |= Record::OBSERVED;
+        raw
+    }
+
+    fn observed_frame(&self, at: usize) -> Option<Raw> {
+        self.observed.iter().rev().find(|(i, _)| *i == at as u32).map(|(_, raw)| *raw)
+    }
+
+    /// Copies the named locals of a record that ends into its frame object.
+    pub(super) fn detach_frame(&mut self, at: usize) {
+        let record = self.fiber.records[at];
+        let raw = match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.get().frame.get().map(|f| f.value().raw()),
+            _ => {
+                let found = self.observed_frame(at);
+                self.observed.retain(|(i, _)| *i != at as u32);
+                found
+            }
+        };
+        let Some(frame) = raw.and_then(|r| Value::adopt(r).exact::<Frame>()).map(|f| f.held()) else { return };
+        frame.get().word.set(record.word());
+        let code = record.code();
+        let near = usize::from(code.get().locals);
+        let locals = match record.kind {
+            RecordKind::InPlace { generator, .. } => {
+                Tuple::build(&self.heap, near, |i| generator.get_tail_value(i))
+            }
+            _ => Tuple::build(&self.heap, near, |i| self.fiber.registers.get(record.base + i as u32)),
+        };
+        frame.set_ref(&self.heap, |f| &f.locals, Some(locals));
+        frame.get().record.set(u32::MAX);
+    }
+}
