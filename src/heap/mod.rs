@@ -223,6 +223,13 @@ impl Heap {
         &self.kinds[kind as usize]
     }
 
+    /// This heap, for as long as the cells of a caller that holds them: it is not collected meanwhile.
+    #[inline(always)]
+    pub(crate) fn forever(&self) -> &'static Heap {
+        // SAFETY: only used to allocate a cell whose reference is stored in a register or dropped before the next collection.
+        unsafe { &*std::ptr::from_ref(self) }
+    }
+
     /// The word the run loop polls: see [`interrupt`].
     pub fn interrupt(&self) -> &Arc<AtomicU32> {
         &self.interrupt
