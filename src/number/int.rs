@@ -216,6 +216,14 @@ fn top_bits(magnitude: &BigUint) -> (u64, bool, i64) {
     (top, magnitude.trailing_zeros().is_some_and(|zeros| zeros < shift), shift as i64)
 }
 
+/// How two integers compare.
+pub fn compare(a: IntRef<'_>, b: IntRef<'_>) -> Ordering {
+    match (a, b) {
+        (IntRef::Small(a), IntRef::Small(b)) => a.cmp(&b),
+        (a, b) => a.to_big().cmp(&b.to_big()),
+    }
+}
+
 /// `a + b`.
 pub fn add(a: IntRef<'_>, b: IntRef<'_>) -> Int {
     match (a, b) {

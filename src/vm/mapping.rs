@@ -647,7 +647,7 @@ impl Vm {
 
     /// The hash of a set's items, as of the frozenset with them.
     pub(super) fn hash_frozenset(&mut self, root: Root) -> Result<i64, Raised> {
-        let mut hash = crate::number::hash::FrozenSetHash::new();
+        let mut hash = crate::number::hash::SetHash::default();
         for (item, _) in self.set_items(root.get(self)) {
             hash.push(item);
         }

@@ -15,6 +15,7 @@ mod names;
 pub mod native;
 mod ops;
 mod run;
+pub mod special;
 mod unwind;
 
 use std::any::Any;
@@ -113,6 +114,8 @@ pub struct Vm {
     empty_tuple: Raw,
     /// Texts of one Latin-1 character.
     characters: Vec<Raw>,
+    /// `builtins.__import__` is not the machine's own any more.
+    pub(crate) import_replaced: bool,
     /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
     pub(crate) pending_signals: Vec<i32>,
 }
@@ -168,6 +171,7 @@ impl Vm {
             stack_limit: 0,
             empty_tuple: Raw::NONE,
             characters: vec![],
+            import_replaced: false,
             pending_signals: vec![],
         };
         vm.heap.set_hash_key(vm.host.hash_key());

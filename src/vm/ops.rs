@@ -120,6 +120,18 @@ impl Vm {
             FaultKind::Overflow => Exc::OverflowError,
             FaultKind::ZeroDivision => Exc::ZeroDivisionError,
             FaultKind::Type => Exc::TypeError,
+            FaultKind::Key => Exc::KeyError,
+            FaultKind::Index => Exc::IndexError,
+            FaultKind::Lookup => Exc::LookupError,
+            FaultKind::Range => {
+                let mark = self.mark();
+                let number = self.push_raw(Raw::int(34));
+                let text = Str::new(&self.heap, &fault.message).value().raw();
+                let text = self.push_raw(text);
+                let raised = self.raise_new(Exc::OverflowError, &[number, text]);
+                self.release(mark);
+                return raised;
+            }
             FaultKind::Memory => return self.memory_error(),
         };
         self.raise_text(class, &fault.message)
@@ -273,22 +285,26 @@ impl Vm {
     }
 
     fn complex_binary(&mut self, kind: BinaryKind, x: Value<'_>, y: Value<'_>) -> Result<Option<Raw>, Raised> {
-        let part = |cx: &Vm, v: Value<'_>| -> Result<complex::Complex, Fault> {
+        let part = |cx: &Vm, v: Value<'_>| -> Result<complex::Operand, Fault> {
             match v.exact::<Complex>() {
-                Some(c) => Ok(complex::Complex { re: c.real, im: c.imaginary }),
-                None => Ok(complex::Complex { re: cx.number_as_float(v)?, im: 0.0 }),
+                Some(c) => Ok(complex::Operand::Complex(complex::Complex::new(c.real, c.imaginary))),
+                None => cx.number_as_float(v).map(complex::Operand::Real),
             }
         };
         let (a, b) = match (part(self, x), part(self, y)) {
             (Ok(a), Ok(b)) => (a, b),
             (Err(fault), _) | (_, Err(fault)) => return Err(self.fault(fault)),
         };
+        let widen = |operand: complex::Operand| match operand {
+            complex::Operand::Real(re) => complex::Complex::new(re, 0.0),
+            complex::Operand::Complex(c) => c,
+        };
         let result = match kind {
             BinaryKind::Add => Ok(complex::add(a, b)),
             BinaryKind::Sub => Ok(complex::subtract(a, b)),
             BinaryKind::Mul => Ok(complex::multiply(a, b)),
             BinaryKind::TrueDiv => complex::divide(a, b),
-            BinaryKind::Pow => complex::power(a, b),
+            BinaryKind::Pow => complex::power(widen(a), widen(b)),
             _ => return Ok(None),
         };
         match result {

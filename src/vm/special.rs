@@ -1,0 +1,374 @@
+//! What is left of the instructions: calls with `*` and `**`, `with`, imports, and the intrinsics.
+
+use crate::bytecode::op::Intrinsic;
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::object::{Dict, Exc, Exception, List, Module, Str, Tuple};
+
+use super::call::Invoked;
+use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::{Name, Vm};
+
+impl Vm {
+    /// `callee(*args, **keywords)`: the parts are callee, a tuple, and a dict or None.
+    pub(super) fn call_extended(&mut self, parts: [Raw; 3]) -> Result<Invoked, Raised> {
+        let [callee, args, keywords] = parts;
+        let at = self.fiber.top;
+        let items = Value::adopt(args).exact::<Tuple>().expect("the compiler made a tuple").held();
+        let dict = Value::adopt(keywords).exact::<Dict>().map(Gc::held);
+        let count = items.len() + dict.map_or(0, |d| d.len());
+        if at as usize + count + 1024 > self.fiber.registers.len() {
+            return Err(self.recursion_error());
+        }
+        self.push_raw(callee);
+        for item in items.items() {
+            self.push_raw(item.raw());
+        }
+        let mut names = None;
+        if let Some(dict) = dict
+            && !dict.is_empty()
+        {
+            let pairs: Vec<(Raw, Raw)> = dict.iter().map(|(k, v)| (k.raw(), v.raw())).collect();
+            let tuple = Tuple::build(&self.heap, pairs.len(), |i| Value::adopt(pairs[i].0));
+            names = Some(tuple.value().raw());
+            for (_, value) in &pairs {
+                self.push_raw(*value);
+            }
+        }
+        self.invoke(callee, at + 1, count as u32, names)
+    }
+
+    /// Calls `method`, found in the class of `receiver`, without arguments; the register before `start` is free and `start` holds
+    /// the receiver.
+    pub(super) fn invoke_bound(&mut self, method: Raw, receiver: Raw, start: u32) -> Result<Invoked, Raised> {
+        self.fiber.top = start + 1;
+        let outcome = self.call_unbound(method, receiver, &[], Then::Return)?;
+        self.carry_out(outcome, start)
+    }
+
+    /// The enter method of a context manager (as found in its class), and its bound exit method.
+    pub(super) fn with_methods(&mut self, manager: Raw, is_async: bool) -> Result<(Raw, Raw), Raised> {
+        let class = self.class_of(Value::adopt(manager)).held();
+        let (enter_name, exit_name) =
+            if is_async { (Name::AEnter, Name::AExit) } else { (Name::Enter, Name::Exit) };
+        let (enter, exit) = (self.name(enter_name).held(), self.name(exit_name).held());
+        let enter = self.lookup_class(class, enter).map(|v| v.raw());
+        let exit = self.lookup_class(class, exit).map(|v| v.raw());
+        let (Some(enter), Some(exit)) = (enter, exit) else {
+            let got = self.type_name_for_error(Value::adopt(manager));
+            let missing = if enter.is_none() { enter_name.text() } else { exit_name.text() };
+            let kind = if is_async { "an asynchronous context manager" } else { "a context manager" };
+            let mut text = format!("'{got}' object does not support {} protocol (missed {missing} method)", kind.replacen("an ", "the ", 1).replacen("a ", "the ", 1));
+            let other = if is_async { Name::Enter } else { Name::AEnter };
+            let other = self.name(other).held();
+            if self.lookup_class(class, other).is_some() {
+                let (is, use_) = if is_async {
+                    ("the context manager", "with")
+                } else {
+                    ("the asynchronous context manager", "async with")
+                };
+                text.push_str(&format!(" but it supports {is} protocol. Did you mean to use '{use_}'?"));
+            }
+            return Err(self.type_error(text));
+        };
+        let bound = self.bind_descriptor(exit, manager, class)?;
+        Ok((enter, bound))
+    }
+
+    /// Calls a bound exit method with what an exception is made of, or three None for UNBOUND.
+    pub(super) fn call_exit(&mut self, exit: Raw, exception: Raw) -> Result<Invoked, Raised> {
+        let at = self.fiber.top;
+        self.push_raw(exit);
+        if exception.is_unbound() {
+            for _ in 0..3 {
+                self.push_raw(Raw::NONE);
+            }
+        } else {
+            let class = self.class_of(Value::adopt(exception)).value().raw();
+            let traceback = Value::adopt(exception)
+                .exact::<Exception>()
+                .and_then(|e| e.traceback.get().map(|t| t.value().raw()))
+                .unwrap_or(Raw::NONE);
+            self.push_raw(class);
+            self.push_raw(exception);
+            self.push_raw(traceback);
+        }
+        self.invoke(exit, at + 1, 3, None)
+    }
+
+    // ---- imports ----
+
+    /// `import name`: what `__import__` of the builtins returns.
+    pub(super) fn import_name(
+        &mut self,
+        name: Raw,
+        from: Raw,
+        level: u8,
+        globals: Gc<'static, Dict>,
+    ) -> Result<Invoked, Raised> {
+        // A module that is loaded, without dots: no call.
+        if level == 0
+            && let Some(key) = Value::adopt(name).exact::<Str>()
+            && !key.as_bytes().contains(&b'.')
+            && let Some(module) = self.modules().get_str(&self.heap, key)
+            && module.kind() == Kind::Module
+            && !self.import_replaced
+        {
+            return Ok(Invoked::Value(module.raw()));
+        }
+        let start = self.fiber.top;
+        let key = self.name(Name::Import).held();
+        let Some(import) = self.builtins().get_str(&self.heap, key).map(|v| v.raw()) else {
+            return Err(self.raise_text(Exc::ImportError, "__import__ not found"));
+        };
+        let callee = self.push_raw(import);
+        self.push_raw(name);
+        self.push_raw(globals.value().raw());
+        self.push_raw(Raw::NONE);
+        self.push_raw(from);
+        self.push_raw(Raw::int(i64::from(level)));
+        self.carry_out(Outcome::Call { callee, argc: 5, keywords: None, then: Then::Return }, start)
+    }
+
+    /// `from module import name`: an attribute, or a submodule that is loaded.
+    pub(super) fn import_from(&mut self, module: Raw, name: Raw) -> Result<Invoked, Raised> {
+        let (module, key) = (self.push_raw(module), self.push_raw(name));
+        match self.get_attribute(module, key) {
+            Ok(value) => return Ok(Invoked::Value(value.get(self).raw())),
+            Err(raised) => {
+                if !self.raised_is(Exc::AttributeError) {
+                    return Err(raised);
+                }
+                self.take_raised(raised);
+            }
+        }
+        let name_text = self.str_text(key)?;
+        let package = match self.find_attribute(module, "__name__")? {
+            Some(name) if self.as_str(name.get(self)).is_some() => Some(self.str_text(name)?),
+            _ => None,
+        };
+        if let Some(package) = &package
+            && let Some(found) = self.find_module(&format!("{package}.{name_text}"))
+        {
+            return Ok(Invoked::Value(found.raw()));
+        }
+        let file = match self.find_attribute(module, "__file__")? {
+            Some(file) if self.as_str(file.get(self)).is_some() => Some(self.str_text(file)?),
+            _ => None,
+        };
+        let shown = package.clone().unwrap_or_else(|| "<unknown module name>".into());
+        let place = file.as_deref().unwrap_or("unknown location").to_owned();
+        let hint = if file.is_none() && package.is_some() && self.is_native_module(module) {
+            // A module of the interpreter: say whose gap it is.
+            String::new()
+        } else {
+            String::new()
+        };
+        let message = format!("cannot import name '{name_text}' from '{shown}' ({place}){hint}");
+        let text = self.str(&message).value().raw();
+        let text = self.push_raw(text);
+        let raw = self.new_exception(Exc::ImportError, &[text]).value().raw();
+        let exception = self.push_raw(raw);
+        self.set_exception_field(exception, Exc::ImportError, "msg", text);
+        let name = self.str(&shown).value().raw();
+        let name = self.push_raw(name);
+        self.set_exception_field(exception, Exc::ImportError, "name", name);
+        self.set_exception_field(exception, Exc::ImportError, "name_from", key);
+        if let Some(file) = file {
+            let path = self.str(&file).value().raw();
+            let path = self.push_raw(path);
+            self.set_exception_field(exception, Exc::ImportError, "path", path);
+        }
+        Err(self.raise(exception))
+    }
+
+    fn is_native_module(&self, module: Root) -> bool {
+        module.get(self).exact::<Module>().is_some()
+    }
+
+    /// `from module import *`.
+    pub(super) fn import_star(&mut self, module: Raw, names: Raw) -> Result<(), Raised> {
+        let (module, names) = (self.push_raw(module), self.push_raw(names));
+        let (list, all) = match self.find_attribute(module, "__all__")? {
+            Some(all) => (self.list_from(all)?, true),
+            None => {
+                let dict = self.attribute(module, "__dict__")?;
+                (self.list_from(dict)?, false)
+            }
+        };
+        let len = list.get(self).exact::<List>().map_or(0, |l| l.len());
+        for i in 0..len {
+            let mark = self.mark();
+            let name = list.get(self).exact::<List>().and_then(|l| l.item(i)).map_or(Raw::NONE, |v| v.raw());
+            let name = self.push_raw(name);
+            let Some(text) = self.as_str(name.get(self)) else {
+                let got = self.type_name_for_error(name.get(self));
+                return Err(self.type_error(format!("Item in __all__ must be str, not {got}")));
+            };
+            if all || !text.as_bytes().starts_with(b"_") {
+                let value = self.get_attribute(module, name)?;
+                let (n, k, v) = (names.get(self).raw(), name.get(self).raw(), value.get(self).raw());
+                self.store_name(n, k, v)?;
+            }
+            self.release(mark);
+        }
+        Ok(())
+    }
+
+    // ---- intrinsics ----
+
+    pub(super) fn intrinsic(&mut self, kind: Intrinsic, operands: &[Raw]) -> Result<Raw, Raised> {
+        match kind {
+            Intrinsic::DisplayHook => {
+                let sys = self.find_module("sys").map(|v| v.raw());
+                let value = self.push_raw(operands[0]);
+                let Some(sys) = sys else { return Ok(Raw::NONE) };
+                let sys = self.push_raw(sys);
+                let hook = self.attribute(sys, "displayhook")?;
+                self.call(hook, &[value])?;
+                Ok(Raw::NONE)
+            }
+            Intrinsic::CheckAnnotateFormat => {
+                let format = self.push_raw(operands[0]);
+                let number = self.index_as_i64(format)?;
+                if number > 2 {
+                    return Err(self.raise_new(Exc::NotImplementedError, &[]));
+                }
+                Ok(Raw::NONE)
+            }
+            Intrinsic::StopIterationError => {
+                // The machine itself turns a StopIteration that leaves a generator.
+                Ok(operands[0])
+            }
+            Intrinsic::CallArgs => {
+                let value = Value::adopt(operands[0]);
+                if value.exact::<Tuple>().is_some() {
+                    return Ok(operands[0]);
+                }
+                let (items, callee) = (self.push_raw(operands[0]), self.push_raw(operands[1]));
+                let iterable = value.kind() == Kind::List && !value.is_subclassed() || {
+                    let class = self.class_of(items.get(self)).held();
+                    let (iter, item) = (self.name(Name::Iter).held(), self.name(Name::GetItem).held());
+                    self.lookup_class(class, iter).is_some() || self.lookup_class(class, item).is_some()
+                };
+                if !iterable {
+                    let function = self.callee_text(callee)?;
+                    let got = self.type_name_for_error(items.get(self));
+                    return Err(self
+                        .type_error(format!("{function} argument after * must be an iterable, not {got}")));
+                }
+                Ok(self.tuple_from(items)?.get(self).raw())
+            }
+            Intrinsic::SetupAnnotations => {
+                let names = operands[0];
+                let key = self.name(Name::Annotations).value().raw();
+                let (names, key) = (self.push_raw(names), self.push_raw(key));
+                if !self.contains_root(names, key)? {
+                    let dict = Dict::new(&self.heap).value().raw();
+                    let dict = self.push_raw(dict);
+                    self.set_item_root(names, key, dict)?;
+                }
+                Ok(Raw::NONE)
+            }
+            Intrinsic::ConditionalAnnotations => {
+                if Value::adopt(operands[0]).is_unbound() || Value::adopt(operands[0]).is_none() {
+                    return Ok(crate::object::Set::new(&self.heap).value().raw());
+                }
+                Ok(operands[0])
+            }
+            Intrinsic::TypeVar
+            | Intrinsic::ParamSpec
+            | Intrinsic::TypeVarTuple
+            | Intrinsic::TypeAlias
+            | Intrinsic::SubscriptGeneric
+            | Intrinsic::SetTypeParams => self.typing_intrinsic(kind, operands),
+        }
+    }
+
+    /// Type parameters and aliases are objects of the module `typing`, made by its functions of these names.
+    fn typing_intrinsic(&mut self, kind: Intrinsic, operands: &[Raw]) -> Result<Raw, Raised> {
+        if kind == Intrinsic::SetTypeParams {
+            let (function, params) = (self.push_raw(operands[0]), self.push_raw(operands[1]));
+            let name = self.name(Name::TypeParams).value().raw();
+            let name = self.push_raw(name);
+            self.set_attribute(function, name, params)?;
+            return Ok(operands[0]);
+        }
+        let name = match kind {
+            Intrinsic::TypeVar => "_make_typevar",
+            Intrinsic::ParamSpec => "_make_paramspec",
+            Intrinsic::TypeVarTuple => "_make_typevartuple",
+            Intrinsic::TypeAlias => "_make_typealias",
+            _ => "_make_generic",
+        };
+        let mark = self.mark();
+        let module = self.import("_typeparams")?;
+        let maker = self.attribute(module, name)?;
+        let args: Vec<Root> = operands.iter().map(|raw| self.push_raw(*raw)).collect();
+        let raw = self.call(maker, &args)?.get(self).raw();
+        self.release(mark);
+        Ok(raw)
+    }
+
+    /// Imports a module by its full name, nested: for natives.
+    pub fn import(&mut self, name: &str) -> Result<Root, Raised> {
+        if let Some(module) = self.find_module(name) {
+            let raw = module.raw();
+            return Ok(self.push_raw(raw));
+        }
+        let mark = self.mark();
+        let key = self.name(Name::Import).held();
+        let import = self.builtins().get_str(&self.heap, key).map_or(Raw::NONE, |v| v.raw());
+        let import = self.push_raw(import);
+        let text = self.str(name).value().raw();
+        let text = self.push_raw(text);
+        self.call(import, &[text])?;
+        self.release(mark);
+        match self.find_module(name).map(|m| m.raw()) {
+            Some(raw) => Ok(self.push_raw(raw)),
+            None => Err(self.raise_text(Exc::ImportError, &format!("No module named '{name}'"))),
+        }
+    }
+
+    /// A DeprecationWarning, through `warnings` where that is loaded; such warnings are ignored by default outside `__main__`.
+    pub(super) fn warn_deprecated(&mut self, message: &str) -> Result<(), Raised> {
+        self.warn(Exc::DeprecationWarning, message)
+    }
+
+    /// Issues a warning: calls `warnings.warn(message, category)`.
+    pub fn warn(&mut self, class: Exc, message: &str) -> Result<(), Raised> {
+        let mark = self.mark();
+        let module = self.import("warnings")?;
+        let warn = self.attribute(module, "warn")?;
+        let text = self.str(message).value().raw();
+        let text = self.push_raw(text);
+        let class = self.exception_class(class).value().raw();
+        let class = self.push_raw(class);
+        self.call(warn, &[text, class])?;
+        self.release(mark);
+        Ok(())
+    }
+
+    /// `text % values`, for str and bytes: the class's own `__mod__`.
+    pub(super) fn percent_format(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
+        let class = self.class_of(Value::adopt(a)).held();
+        let name = self.name(Name::Mod).held();
+        let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
+            return Err(self.unsupported(crate::bytecode::op::BinaryKind::Mod, false, a, b));
+        };
+        let native = Value::adopt(method).exact::<NativeFunction>().is_some();
+        debug_assert!(native, "the builtin types' own");
+        self.nested(|cx| {
+            let start = cx.fiber.top;
+            let outcome = cx.call_unbound(method, a, &[b], Then::Return)?;
+            cx.carry_out(outcome, start)
+        })
+    }
+}
+
+/// The result as it is: a continuation for natives that only wait.
+pub fn pass_on(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Returned(value) | Resumed::Yielded(value) => Ok(value.get(cx).into()),
+        Resumed::Raised(exception) => Err(cx.raise(exception)),
+    }
+}
