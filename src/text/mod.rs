@@ -5,6 +5,9 @@
 pub mod wtf8;
 pub mod unicode;
 mod unicode_tables;
+pub mod names;
+pub mod escape;
+pub mod search;
 pub mod number;
 pub mod repr;
 pub mod format_spec;
