@@ -714,10 +714,11 @@ impl<'s> Builder<'s> {
         let has = |letter: u8| text[..prefix].iter().any(|byte| byte.to_ascii_lowercase() == letter);
         let (raw, bytes, u_prefix) = (has(b'r'), has(b'b'), has(b'u'));
         let quotes = if text[prefix..].len() >= 6 && text[prefix..].starts_with(&[text[prefix]; 3]) { 3 } else { 1 };
-        let content = Span::new(
-            token.start + (prefix + quotes) as u32,
-            token.end.saturating_sub(quotes as u32).max(token.start + (prefix + quotes) as u32),
-        );
+        // An unterminated string has no closing quotes to leave out: its last character may be longer than a byte.
+        let closed = text.len() >= prefix + 2 * quotes && text.ends_with(&text[prefix..prefix + quotes]);
+        let start = token.start + (prefix + quotes) as u32;
+        let end = if closed { token.end - quotes as u32 } else { token.end };
+        let content = Span::new(start, end.max(start));
         if bytes && !self.text(content).is_ascii() {
             self.report(Code::InvalidLiteral, token, "bytes can only contain ASCII literal characters");
         }

@@ -428,7 +428,11 @@ impl<'s> Lexer<'s> {
                     continue;
                 }
                 // A backslash among the indentation: the line goes on, the first part counts.
-                Some(b'\\') if matches!(bytes.get(at + 1), Some(b'\n' | b'\r')) && at + 2 < bytes.len() => {
+                // (At the very end of a text nothing follows, and that is an error.)
+                Some(b'\\')
+                    if matches!(bytes.get(at + 1), Some(b'\n' | b'\r'))
+                        && !matches!(&bytes[at + 1..], b"\n" | b"\r" | b"\r\n") =>
+                {
                     continued.get_or_insert((column, alternate));
                     at += 1 + usize::from(bytes[at + 1..].starts_with(b"\r\n"));
                     (column, alternate) = (0, 0);
