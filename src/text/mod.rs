@@ -8,6 +8,8 @@ mod unicode_tables;
 pub mod names;
 pub mod escape;
 pub mod search;
+pub mod charmap;
+pub mod codec;
 pub mod number;
 pub mod repr;
 pub mod format_spec;
