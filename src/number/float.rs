@@ -169,13 +169,7 @@ pub fn round_to(x: f64, digits: i64) -> Result<f64, Fault> {
         let kept = exponent + digits;
         let size = if kept >= 0 {
             read(format!("{magnitude:.*e}", kept as usize))
-        } else if kept == -1
-            && exact.as_str() > "5."
-            && exact[2..]
-                .split('e')
-                .next()
-                .is_some_and(|fraction| exact.as_bytes()[0] > b'5' || fraction.bytes().any(|digit| digit != b'0'))
-        {
+        } else if kept == -1 && exceeds_half(&exact) {
             read(format!("1e{}", -digits))
         } else {
             0.0
@@ -186,6 +180,11 @@ pub fn round_to(x: f64, digits: i64) -> Result<f64, Fault> {
         return Err(Fault::overflow("rounded value too large to represent"));
     }
     Ok(rounded)
+}
+
+/// Whether a number in scientific notation is more than five of its leading digit's units.
+fn exceeds_half(scientific: &str) -> bool {
+    scientific.split('e').next().is_some_and(|digits| digits.trim_end_matches('0') > "5.")
 }
 
 /// `x.as_integer_ratio()`: numerator and positive denominator in lowest terms.

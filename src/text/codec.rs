@@ -3,6 +3,8 @@
 //! Encodings report an error and go on where the handler says; the handlers with a name are in [`Handler`], and a handler
 //! of the script's own is any closure given to [`decode_with`] or [`encode_with`].
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "encodings come in families, and most have no case of their own")]
+
 use super::escape::{self, Escape};
 use super::repr::push_escape;
 use super::{charmap, names, wtf8};

@@ -112,7 +112,6 @@ impl Parser<'_> {
                 String::from_utf8_lossy(self.whole)
             )));
         }
-        let default = if text_like { Some('s' as u32) } else { None };
         let kind = spec.kind.unwrap_or(if text_like { 's' as u32 } else { 'd' as u32 });
         let grouped = |separator: u8| match u8::try_from(kind) {
             Ok(b'd' | b'e' | b'f' | b'g' | b'E' | b'G' | b'%' | b'F') => true,

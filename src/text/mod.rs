@@ -14,6 +14,7 @@ pub mod number;
 pub mod repr;
 pub mod format_spec;
 pub mod percent;
+pub mod template;
 
 /// Results longer than this are refused with `MemoryError` before any work is done.
 pub const MAX_LENGTH: usize = 1 << 31;

@@ -371,7 +371,7 @@ pub fn justify(kind: Kind, text: &[u8], width: usize, fill: u32, how: Justify) -
         Justify::Center => padding / 2 + (padding & width & 1),
     };
     let mut out = Vec::with_capacity(text.len() + padding * wtf8::width_of(fill));
-    let mut fill_up = |out: &mut Vec<u8>, times: usize| match kind {
+    let fill_up = |out: &mut Vec<u8>, times: usize| match kind {
         Kind::Text => wtf8::push_times(out, fill, times),
         Kind::Bytes => out.resize(out.len() + times, fill as u8),
     };
