@@ -426,7 +426,11 @@ fn decode_run(bytes: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> (usize, Op
                     match error.error_len() {
                         None => Bad::unfinished(bytes.len() - good, "unexpected end of data"),
                         Some(1) if matches!(bytes[good], 0x80..0xc2 | 0xf5..) => Bad::new(1, "invalid start byte"),
-                        Some(length) => Bad::new(length, "invalid continuation byte"),
+                        Some(length) => {
+                            // Half a surrogate may become one that `surrogatepass` takes.
+                            let unfinished = matches!(bytes[good..], [0xed, 0xa0..=0xbf]);
+                            Some(Bad { length, reason: "invalid continuation byte", unfinished })
+                        }
                     },
                 )
             }

@@ -4,8 +4,15 @@ use super::unicode;
 
 /// The character with a name or an alias, letters in any case.
 pub fn lookup(name: &str) -> Option<char> {
-    // The crate matches loosely, Python doesn't: the name found must be the one asked for.
-    if name.len() > 120 || name.contains('_') || name.starts_with(' ') || name.ends_with(' ') || name.contains("  ") {
+    // The crate matches loosely, and counts below zero for a hyphen in front. Python doesn't: the name found must be the
+    // one asked for.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-');
+    let edges = [name.bytes().next()?, name.bytes().next_back()?];
+    if name.len() > 120
+        || !name.bytes().all(plain)
+        || name.contains("  ")
+        || !edges.iter().all(u8::is_ascii_alphanumeric)
+    {
         return None;
     }
     let found = unicode_names2::character(name).filter(|&c| unicode::category(c as u32) != "Cn")?;

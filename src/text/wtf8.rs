@@ -1,7 +1,7 @@
 //! Generalised UTF-8: what Python's `str` can hold, a lone surrogate being three bytes.
 //!
 //! Two surrogates side by side stay two code points, as in Python, so concatenation is that of the bytes. All functions
-//! here trust their input to be well formed in this sense; malformed bytes give wrong characters, never a panic.
+//! here trust their input to be well formed in this sense, as what makes strings sees to it.
 
 /// The number of code points.
 pub fn count(text: &[u8]) -> usize {
@@ -78,11 +78,10 @@ pub fn code_points(text: &[u8]) -> CodePoints<'_> {
 
 /// The code points with the offsets at which they start.
 pub fn code_point_indices(text: &[u8]) -> impl Iterator<Item = (usize, u32)> + Clone + '_ {
-    let mut at = 0;
-    code_points(text).map(move |point| {
-        let start = at;
-        at += width_of(point);
-        (start, point)
+    let mut points = code_points(text);
+    std::iter::from_fn(move || {
+        let at = text.len() - points.rest.len();
+        Some((at, points.next()?))
     })
 }
 
