@@ -71,12 +71,20 @@ pub struct Diagnostic {
 pub enum Reported {
     /// From the first to after the last byte of the span.
     Span(Span),
-    /// The character at this byte, with no width.
+    /// The character at this byte, with no width: errors of the tokenizer.
     Point(u32),
-    /// The whole line that this byte is on: `offset` is one past its last character.
+    /// The character at this byte, even if it is the end of the text.
+    Character(u32),
+    /// The character at this byte, its end unknown (`end_offset` 0).
+    Open(u32),
+    /// Where the tokenizer stood: the bytes before this one, on its line; `end_offset` is -1.
+    Cursor(u32),
+    /// The whole line that this byte is on: `offset` is one past its last character, `end_offset` is -1.
     LineEnd(u32),
-    /// Like `LineEnd`, with `end_offset` -1: indentation errors of the tokenizer.
-    Indentation(u32),
+    /// The line that this byte is on, `end_offset` 0: `TabError`.
+    Line(u32),
+    /// The end of the text, which has no columns.
+    End,
 }
 
 /// The positions of a `SyntaxError`, as its attributes show them.
@@ -150,21 +158,41 @@ impl Diagnostic {
                     end_offset: end.column as i32 + 1,
                 }
             }
-            Reported::Point(at) => {
-                let at = source.char_position(at);
-                ErrorPosition {
-                    line: at.line,
-                    offset: at.column + 1,
-                    end_line: at.line,
-                    end_offset: at.column as i32 + 1,
-                }
+            Reported::Point(at) | Reported::Character(at) | Reported::Open(at) => {
+                let start = source.char_position(at);
+                let end_offset = match self.reported {
+                    Reported::Point(_) => start.column as i32 + 1,
+                    Reported::Open(_) => 0,
+                    _ => start.column as i32 + 2,
+                };
+                ErrorPosition { line: start.line, offset: start.column + 1, end_line: start.line, end_offset }
             }
-            Reported::LineEnd(at) | Reported::Indentation(at) => {
+            Reported::Cursor(at) => {
+                let (line, column) = last_line(source, at);
+                ErrorPosition { line, offset: column, end_line: line, end_offset: -1 }
+            }
+            Reported::LineEnd(at) => {
                 let line = source.line(at);
-                let width = source.line_text(line).chars().count() as u32 + 1;
-                let end_offset = if let Reported::LineEnd(_) = self.reported { width as i32 } else { -1 };
-                ErrorPosition { line, offset: width, end_line: line, end_offset }
+                let offset = source.line_text(line).chars().count() as u32 + 1;
+                ErrorPosition { line, offset, end_line: line, end_offset: -1 }
+            }
+            Reported::Line(at) => {
+                let line = source.line(at);
+                ErrorPosition { line, offset: 1, end_line: line, end_offset: 0 }
+            }
+            Reported::End => {
+                let (line, _) = last_line(source, source.text().len() as u32);
+                ErrorPosition { line, offset: 0, end_line: line, end_offset: 0 }
             }
         }
     }
+}
+
+/// The line of `at` and the bytes before it; the end of a text that ends in a line end is on the line before.
+fn last_line(source: &SourceFile, at: u32) -> (u32, u32) {
+    let position = source.position(at);
+    if position.column == 0 && at as usize == source.text().len() && position.line > 1 {
+        return (position.line - 1, at - source.line_start(position.line - 1));
+    }
+    (position.line, position.column)
 }

@@ -1,6 +1,8 @@
 //! What the grammar's actions call: constructors of nodes, and the checks a context-free grammar can't make. Nothing
 //! here fails; what is wrong is reported and a node is made all the same, so that parsing goes on.
 
+use std::collections::HashMap;
+
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use crate::diagnostic::{Code, Diagnostic, ErrorClass, Reported};
@@ -10,6 +12,7 @@ use super::ast::*;
 use super::layout::SyntaxWarning;
 use super::literal::{self, Escape, Mode};
 use super::target::{self, Purpose};
+use super::token::{Lexeme, Token};
 
 /// How high an expression or pattern may be: about what CPython's compiler takes.
 pub(super) const MAX_HEIGHT: u32 = 2_990;
@@ -18,12 +21,15 @@ pub(super) const MAX_HEIGHT: u32 = 2_990;
 #[derive(Debug)]
 pub(crate) struct Builder<'s> {
     pub(super) source: &'s SourceFile,
+    tokens: &'s [Lexeme],
     pub(super) ast: Ast,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<SyntaxWarning>,
     /// `(a as b, c)`: legal only as the items of a `with`, which takes it from here.
     with_groups: Vec<(ExprId, Vec<GroupItem>)>,
     too_high: bool,
+    /// Statements with a `;` behind them, and where it ends: blocks that end in one reach that far.
+    semicolons: HashMap<StmtId, u32>,
 }
 
 /// An identifier with its place.
@@ -86,6 +92,15 @@ impl Argument {
 
     pub(crate) fn unpacking(start: u32, value: ExprId, end: u32) -> Argument {
         Argument::Unpacking(Keyword { arg: None, value, span: Span::new(start, end) })
+    }
+}
+
+impl Argument {
+    fn span(&self) -> Span {
+        match *self {
+            Argument::Positional(_, span) | Argument::Starred(_, span) | Argument::Generator(_, span) => span,
+            Argument::Keyword(keyword) | Argument::Unpacking(keyword) => keyword.span,
+        }
     }
 }
 
@@ -158,20 +173,23 @@ impl Field {
 }
 
 impl<'s> Builder<'s> {
-    pub(super) fn new(source: &'s SourceFile) -> Builder<'s> {
+    pub(super) fn new(source: &'s SourceFile, tokens: &'s [Lexeme]) -> Builder<'s> {
         Builder {
             source,
+            tokens,
             ast: Ast::default(),
             errors: Vec::new(),
             warnings: Vec::new(),
             with_groups: Vec::new(),
             too_high: false,
+            semicolons: HashMap::new(),
         }
     }
 
-    /// Report what only shows when all is parsed.
-    pub(super) fn finish(&mut self) {
-        for (_, items) in std::mem::take(&mut self.with_groups) {
+    /// Report what only shows when all is parsed: `complete` says whether it is.
+    pub(super) fn finish(&mut self, complete: bool) {
+        let groups = std::mem::take(&mut self.with_groups);
+        for (_, items) in groups.into_iter().filter(|_| complete) {
             if let Some(target) = items.iter().find_map(|item| item.target) {
                 let span = self.ast.expr(target).span;
                 // The error is at the `as` before the target.
@@ -184,6 +202,23 @@ impl<'s> Builder<'s> {
 
     pub(super) fn report(&mut self, code: Code, span: Span, text: impl Into<String>) {
         self.errors.push(Diagnostic::new(code, span, text));
+    }
+
+    /// The token at or after `offset`.
+    fn token_at(&self, offset: u32) -> Lexeme {
+        let index = self.tokens.partition_point(|lexeme| lexeme.span.start < offset);
+        let end = Lexeme { token: Token::Newline, span: Span::at(self.source.text().len() as u32) };
+        self.tokens.get(index).copied().unwrap_or(end)
+    }
+
+    /// Report something at the token that follows `offset`, where CPython's parser stands when it notices.
+    fn report_after(&mut self, code: Code, offset: u32, text: impl Into<String>) {
+        let next = self.token_at(offset);
+        let reported = match next.token {
+            Token::Newline => Reported::Character(next.span.start),
+            _ => Reported::Span(next.span),
+        };
+        self.errors.push(Diagnostic::new(code, next.span, text).reported(reported));
     }
 
     pub(super) fn text(&self, span: Span) -> &'s str {
@@ -365,7 +400,7 @@ impl<'s> Builder<'s> {
         }
         let node = self.ast.expr(target);
         if !matches!(node.kind, ExprKind::Name { .. }) || node.parenthesized {
-            let (span, name) = (node.span, target::describe(node));
+            let (span, name) = (node.span, target::describe(&node.kind));
             self.report(Code::InvalidTarget, span, format!("cannot use assignment expressions with {name}"));
         }
         self.expr(start, ExprKind::NamedExpr { target, value }, end)
@@ -376,7 +411,7 @@ impl<'s> Builder<'s> {
     }
 
     pub(crate) fn lambda(&mut self, start: u32, params: Params, body: ExprId, end: u32) -> ExprId {
-        let args = Box::new(self.arguments(params));
+        let args = Box::new(self.arguments(params, true));
         self.expr(start, ExprKind::Lambda { args, body }, end)
     }
 
@@ -449,7 +484,7 @@ impl<'s> Builder<'s> {
         let arg = match node.kind {
             ExprKind::Name { id, .. } if !node.parenthesized => Some(id),
             _ => {
-                let head = Span::new(start, self.equals_after(node.span.end));
+                let head = Span::new(node.span.start, self.equals_after(node.span.end));
                 let constant = match node.kind {
                     ExprKind::Constant(Constant::True) => Some("True"),
                     ExprKind::Constant(Constant::False) => Some("False"),
@@ -494,29 +529,30 @@ impl<'s> Builder<'s> {
         list.extend(last);
         let mut args = Args::default();
         let count = list.len();
-        let mut unpacked = false;
-        for (index, argument) in list.iter().enumerate() {
+        let (mut unpacked, mut misplaced) = (false, false);
+        for argument in &list {
             match *argument {
                 Argument::Positional(value, _) => {
-                    if unpacked || !args.keywords.is_empty() {
-                        // CPython points from here to the end of the arguments.
-                        let what = if unpacked {
-                            "argument follows keyword argument unpacking"
-                        } else {
-                            "argument follows keyword argument"
-                        };
-                        if args.keywords.len() + args.args.len() == index {
-                            let span = self.last_positional(&list[index..]);
-                            self.report(Code::InvalidArguments, span, format!("positional {what}"));
-                        }
+                    if !args.keywords.is_empty() && !misplaced {
+                        misplaced = true;
+                        let what = if unpacked { " unpacking" } else { "" };
+                        let last = list.last().map_or(0, |last| last.span().end);
+                        let next = self.token_at(last);
+                        let at = if next.token == Token::Comma { next.span.end } else { last };
+                        self.report_after(
+                            Code::InvalidArguments,
+                            at,
+                            format!("positional argument follows keyword argument{what}"),
+                        );
                     }
                     args.args.push(value);
                 }
                 Argument::Starred(value, span) => {
                     if unpacked {
+                        let comma = self.source.text()[..span.start as usize].rfind(',').unwrap_or(0) as u32;
                         self.report(
                             Code::InvalidArguments,
-                            span,
+                            Span::new(comma, span.end),
                             "iterable argument unpacking follows keyword argument unpacking",
                         );
                     }
@@ -538,14 +574,6 @@ impl<'s> Builder<'s> {
             }
         }
         args
-    }
-
-    fn last_positional(&self, rest: &[Argument]) -> Span {
-        let span = |argument: &Argument| match *argument {
-            Argument::Positional(_, span) | Argument::Starred(_, span) | Argument::Generator(_, span) => span,
-            Argument::Keyword(keyword) | Argument::Unpacking(keyword) => keyword.span,
-        };
-        span(&rest[rest.len() - 1])
     }
 
     pub(crate) fn call(&mut self, start: u32, func: ExprId, open: u32, args: Args, end: u32) -> ExprId {
@@ -575,7 +603,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Sort parameters into their kinds.
-    fn arguments(&mut self, params: Params) -> Arguments {
+    fn arguments(&mut self, params: Params, lambda: bool) -> Arguments {
         if params.is_empty() {
             return Arguments::default();
         }
@@ -593,6 +621,10 @@ impl<'s> Builder<'s> {
         for (index, param) in params.iter().enumerate() {
             let span = param.span;
             if kwarg.is_some() {
+                let span = match param.kind {
+                    ParamKind::Star => Span::new(self.star_before(span), self.star_before(span) + 1),
+                    _ => span,
+                };
                 fail(self, span, "arguments cannot follow var-keyword argument");
                 break;
             }
@@ -616,17 +648,17 @@ impl<'s> Builder<'s> {
                         fail(
                             self,
                             Span::new(self.star_before(span), self.star_before(span) + 1),
-                            "* may appear only once",
+                            "* argument may appear only once",
                         );
                     } else if arg.is_none() {
-                        match params.get(index + 1) {
-                            None => {
-                                fail(self, span, "named parameters must follow bare *");
+                        let next = params.get(index + 1);
+                        if next.is_none_or(|next| next.kind == ParamKind::DoubleStar) {
+                            let text = "named arguments must follow bare *";
+                            if lambda {
+                                self.report_after(Code::InvalidParameters, span.end, text);
+                            } else {
+                                fail(self, span, text);
                             }
-                            Some(next) if next.kind == ParamKind::DoubleStar => {
-                                fail(self, span, "named parameters must follow bare *");
-                            }
-                            Some(_) => {}
                         }
                     }
                     star = Some(span);
@@ -639,7 +671,7 @@ impl<'s> Builder<'s> {
                     } else if star.is_some() {
                         fail(self, span, "/ must be ahead of *");
                     } else if index == 0 {
-                        fail(self, span, "at least one parameter must precede /");
+                        fail(self, span, "invalid syntax");
                     }
                     slash = true;
                     posonly = std::mem::take(&mut plain);
@@ -713,12 +745,13 @@ impl<'s> Builder<'s> {
         let prefix = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let has = |letter: u8| text[..prefix].iter().any(|byte| byte.to_ascii_lowercase() == letter);
         let (raw, bytes, u_prefix) = (has(b'r'), has(b'b'), has(b'u'));
-        let quotes = if text[prefix..].len() >= 6 && text[prefix..].starts_with(&[text[prefix]; 3]) { 3 } else { 1 };
-        // An unterminated string has no closing quotes to leave out: its last character may be longer than a byte.
-        let closed = text.len() >= prefix + 2 * quotes && text.ends_with(&text[prefix..prefix + quotes]);
-        let start = token.start + (prefix + quotes) as u32;
-        let end = if closed { token.end - quotes as u32 } else { token.end };
-        let content = Span::new(start, end.max(start));
+        let quote = text.get(prefix).copied().unwrap_or_default();
+        let quotes = if text.len() >= prefix + 6 && text[prefix..].starts_with(&[quote; 3]) { 3 } else { 1 };
+        if text.len() < prefix + 2 * quotes || !text.ends_with(&[quote; 3][..quotes]) {
+            // The lexer has said that it isn't closed.
+            return (bytes, u_prefix);
+        }
+        let content = Span::new(token.start + (prefix + quotes) as u32, token.end - quotes as u32);
         if bytes && !self.text(content).is_ascii() {
             self.report(Code::InvalidLiteral, token, "bytes can only contain ASCII literal characters");
         }
@@ -750,7 +783,7 @@ impl<'s> Builder<'s> {
             let text = "cannot mix t-string literals with string or bytes literals";
             self.report(Code::InvalidLiteral, Span::new(start, end), text);
         } else if bytes > 0 && bytes < parts.len() {
-            self.report(Code::InvalidLiteral, Span::new(start, end), "cannot mix bytes and nonbytes literals");
+            self.report_after(Code::InvalidLiteral, end, "cannot mix bytes and nonbytes literals");
         }
         let mut buffer = StrBuffer::default();
         if formats == 0 {
@@ -863,6 +896,12 @@ impl<'s> Builder<'s> {
         let conversion = match field.conversion {
             None if field.debug.is_some() && field.spec.is_none() => Conversion::Repr,
             None => Conversion::None,
+            Some((bang, ident)) if ident.span.start > bang + 1 => {
+                let letter = if template { 't' } else { 'f' };
+                let text = format!("{letter}-string: conversion type must come right after the exclamation mark");
+                self.report(Code::InvalidField, Span::new(bang, ident.span.end), text);
+                Conversion::None
+            }
             Some((_, ident)) => match self.text(ident.span) {
                 "s" => Conversion::Str,
                 "r" => Conversion::Repr,
@@ -900,9 +939,15 @@ impl<'s> Builder<'s> {
         self.ast.add_stmt(kind, Span::new(start, end))
     }
 
+    /// Note the end of the `;` behind the last statement of a line.
+    pub(crate) fn semicolon(&mut self, stmt: StmtId, end: u32) {
+        self.semicolons.insert(stmt, end);
+    }
+
     /// The end of a block's last statement.
     fn block_end(&self, block: &[StmtId]) -> u32 {
-        block.last().map_or(0, |&last| self.ast.stmt(last).span.end)
+        let Some(last) = block.last() else { return 0 };
+        self.semicolons.get(last).copied().unwrap_or(self.ast.stmt(*last).span.end)
     }
 
     pub(crate) fn expr_stmt(&mut self, start: u32, value: ExprId, end: u32) -> StmtId {
@@ -978,7 +1023,7 @@ impl<'s> Builder<'s> {
         {
             return Some(id);
         }
-        let (span, name) = (node.span, target::describe(node));
+        let (span, name) = (node.span, target::describe(&node.kind));
         self.report(Code::InvalidTarget, span, format!("cannot {verb} {name} as {role}"));
         None
     }
@@ -1102,13 +1147,13 @@ impl<'s> Builder<'s> {
         body: Block,
     ) -> Handler {
         let end = self.block_end(&body);
-        if let (Some(type_), Some(_)) = (type_, name) {
+        if let (Some(type_), Some(name)) = (type_, name) {
             let node = self.ast.expr(type_);
             if let ExprKind::Tuple { elts, .. } = &node.kind
                 && !node.parenthesized
                 && let [first, ..] = elts[..]
             {
-                let span = Span::new(self.span(first).start, node.span.end);
+                let span = self.span(first).to(self.span(name));
                 self.report(
                     Code::InvalidClause,
                     span,
@@ -1123,7 +1168,7 @@ impl<'s> Builder<'s> {
             {
                 return Some(id);
             }
-            let (span, name) = (node.span, target::describe(node));
+            let (span, name) = (node.span, target::describe(&node.kind));
             let star = if is_star { "*" } else { "" };
             self.report(Code::InvalidTarget, span, format!("cannot use except{star} statement with {name}"));
             None
@@ -1142,9 +1187,11 @@ impl<'s> Builder<'s> {
         let is_star = handlers.first().is_some_and(|handler| handler.is_star);
         if let Some(other) = handlers.iter().find(|handler| handler.is_star != is_star) {
             let start = other.handler.span.start;
+            let star = self.token_at(start + 6);
+            let end = if star.token == Token::Star { star.span.end } else { start + 6 };
             self.report(
                 Code::InvalidClause,
-                Span::new(start, start + 6),
+                Span::new(start, end),
                 "cannot have both 'except' and 'except*' on the same 'try'",
             );
         }
@@ -1177,7 +1224,7 @@ impl<'s> Builder<'s> {
         body: Block,
     ) -> StmtId {
         let end = self.block_end(&body);
-        let args = self.arguments(params);
+        let args = self.arguments(params, false);
         let function = FunctionDef {
             is_async,
             name: name.name,
@@ -1202,8 +1249,10 @@ impl<'s> Builder<'s> {
         let end = self.block_end(&body);
         let args = args.unwrap_or_default();
         if args.lone_generator {
-            let span = self.span(args.args[0]);
-            self.report(Code::InvalidArguments, span, "invalid syntax");
+            if let ExprKind::GeneratorExp { elt, .. } = self.ast.expr(args.args[0]).kind {
+                let end = self.span(elt).end;
+                self.report_after(Code::InvalidArguments, end, "invalid syntax");
+            }
         }
         let class = ClassDef {
             name: name.name,
@@ -1312,27 +1361,31 @@ impl<'s> Builder<'s> {
 
     /// `case a, b:`
     pub(crate) fn open_sequence(&mut self, start: u32, patterns: Vec<PatternId>, end: u32) -> PatternId {
+        if let [only] = patterns[..]
+            && self.ast.pattern(only).span.end == end
+        {
+            // A lone star without a comma.
+            self.report_after(Code::InvalidPattern, end, "invalid syntax");
+        }
         self.sequence_pattern(start, patterns, end)
     }
 
     pub(crate) fn mapping_pattern(&mut self, start: u32, items: Vec<MappingItem>, end: u32) -> PatternId {
         let (mut keys, mut patterns, mut rest) = (Vec::new(), Vec::new(), None);
-        let count = items.len();
-        for (index, item) in items.into_iter().enumerate() {
+        for item in items {
+            if rest.is_some() {
+                let start = match &item {
+                    MappingItem::Pair(key, _) => self.span(*key).start,
+                    MappingItem::Rest(stars, _) => *stars,
+                };
+                self.report_after(Code::InvalidPattern, start, "invalid syntax");
+            }
             match item {
                 MappingItem::Pair(key, pattern) => {
                     keys.push(key);
                     patterns.push(pattern);
                 }
-                MappingItem::Rest(stars, name) => {
-                    if index + 1 != count {
-                        let span = Span::new(stars, name.span.end);
-                        self.report(
-                            Code::InvalidPattern,
-                            span,
-                            "double star pattern '**' must be the last (right-most) subpattern in a mapping pattern",
-                        );
-                    }
+                MappingItem::Rest(_, name) => {
                     if self.text(name.span) == "_" {
                         self.report(Code::InvalidPattern, name.span, "invalid syntax");
                     }
@@ -1414,9 +1467,10 @@ fn precedence(op: BinaryOp) -> u8 {
     }
 }
 
-/// The text of a replacement field's expression, as `=` and templates show it: comments are left out.
+/// The text of a replacement field's expression, as `=` and templates show it: comments are left out, and lines end in
+/// `\n`.
 fn without_comments(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.contains('#') {
+    if !text.contains(['#', '\r']) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
@@ -1424,12 +1478,15 @@ fn without_comments(text: &str) -> std::borrow::Cow<'_, str> {
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         match (quote, char) {
+            (_, '\r') => {
+                chars.next_if_eq(&'\n');
+                out.push('\n');
+                continue;
+            }
             (Some(open), _) if char == open => quote = None,
             (None, '"' | '\'') => quote = Some(char),
             (None, '#') => {
-                while chars.peek().is_some_and(|&next| next != '\n') {
-                    chars.next();
-                }
+                while chars.next_if(|&next| next != '\n' && next != '\r').is_some() {}
                 continue;
             }
             _ => {}

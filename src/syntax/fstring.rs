@@ -35,6 +35,17 @@ struct Field {
 }
 
 impl FString {
+    /// `f` or `t`.
+    pub(super) fn letter(&self) -> char {
+        self.letter
+    }
+
+    /// Whether the quotes that `text` begins with would end this string; its letter if so.
+    pub(super) fn closed_by(&self, text: &str) -> Option<char> {
+        let triple = text.as_bytes().starts_with(&[self.quote; 3]);
+        (text.as_bytes().first() == Some(&self.quote) && triple == self.triple).then_some(self.letter)
+    }
+
     /// Brackets below this are outside of the innermost field.
     pub(super) fn floor(&self) -> usize {
         self.fields.last().map_or(0, |field| field.depth)
@@ -161,7 +172,8 @@ impl Lexer<'_> {
                 let span = Span::new(at as u32, at as u32 + 1);
                 self.error(
                     Diagnostic::new(Code::InvalidField, span, format!("{letter}-string: single '}}' is not allowed"))
-                        .hint("write `}}` for the character `}`"),
+                        .hint("write `}}` for the character `}`")
+                        .reported(Reported::Point(at as u32)),
                 );
                 self.resume(at + 1);
             }
@@ -174,7 +186,8 @@ impl Lexer<'_> {
         if let Some(first) = fstring.fields.first() {
             self.brackets.truncate(first.depth.saturating_sub(1));
         }
-        let line = 1 + line_ends(&self.text.as_bytes()[..at]);
+        let ends_line = at == self.text.len() && self.text.ends_with('\n');
+        let line = 1 + line_ends(&self.text.as_bytes()[..at]) - usize::from(ends_line);
         let triple = if fstring.triple { "triple-quoted " } else { "" };
         let text = format!("unterminated {triple}{}-string literal (detected at line {line})", fstring.letter);
         self.error(
@@ -198,7 +211,9 @@ impl Lexer<'_> {
         fstring.fields.push(Field { depth, in_spec: false });
         if fstring.fields.len() > MAX_FIELDS {
             let text = format!("{}-string: expressions nested too deeply", fstring.letter);
-            self.error(Diagnostic::new(Code::TooDeep, span, text).reported(Reported::Point(span.start)));
+            self.error(
+                Diagnostic::new(Code::TooDeep, span, text).reported(Reported::Point(span.start.saturating_sub(1))),
+            );
             self.stopped = true;
         }
     }

@@ -190,7 +190,11 @@ impl<'s> Lexer<'s> {
         if !name.is_ascii()
             && let Err((at, char)) = check_name(name)
         {
-            return self.stray_char(span.start + at as u32, char);
+            let at = span.start + at as u32;
+            if at > span.start {
+                self.push(Token::Name, Span::new(span.start, at));
+            }
+            return self.stray_char(at, char);
         }
         // `type x` is never an expression, so a name after it at the start of a statement decides.
         if let [before @ .., Lexeme { token: Token::Name, span: type_span }] = self.lexed.tokens.as_slice()
@@ -240,9 +244,14 @@ impl<'s> Lexer<'s> {
                 self.resume(end);
                 self.push(Token::String, Span::new(span.start, end as u32));
             }
-            Err(bad) => {
+            Err(mut bad) => {
                 let resume = bad.resume;
                 let whole = Span::new(span.start, resume as u32);
+                let quotes = &self.text[span.end as usize - 1..];
+                if let Some(letter) = self.fstrings.last().and_then(|fstring| fstring.closed_by(quotes)) {
+                    // The quote was meant to end the f-string around it.
+                    bad.message = format!("{letter}-string: expecting '}}'");
+                }
                 let triple = bad.message.contains("triple");
                 self.bad_token(Code::UnterminatedString, Span::new(span.start, span.end), bad);
                 if triple {
@@ -256,10 +265,7 @@ impl<'s> Lexer<'s> {
     /// Report what `scan_…` found and go on behind it.
     pub(super) fn bad_token(&mut self, code: Code, span: Span, bad: BadToken) {
         let reported = Span::new(bad.start as u32, bad.end as u32);
-        let reported = match code {
-            Code::UnterminatedString | Code::InvalidNumber if reported.len() == 1 => Reported::Point(reported.start),
-            _ => Reported::Span(reported),
-        };
+        let reported = if bad.point { Reported::Point(reported.start) } else { Reported::Span(reported) };
         let mut diagnostic = Diagnostic::new(code, span, bad.message).reported(reported);
         if code == Code::UnterminatedString {
             diagnostic = diagnostic.message("this quote is never closed");
@@ -285,7 +291,7 @@ impl<'s> Lexer<'s> {
                     span,
                     "unexpected character after line continuation character",
                 )
-                .reported(Reported::Point(span.start))
+                .reported(Reported::Open(span.end))
             };
             self.error(diagnostic.message("only the line end may stand after a backslash"));
             // What follows on the line says nothing more.
@@ -342,9 +348,9 @@ impl<'s> Lexer<'s> {
         let close = self.text.as_bytes()[span.start as usize];
         // Only brackets of the innermost replacement field can be closed from within it.
         let floor = self.fstrings.last().map_or(0, |fstring| fstring.floor());
-        let prefix = if floor > 0 { "f-string: " } else { "" };
         self.push(token, span);
         if self.brackets.len() <= floor {
+            let prefix = self.fstrings.last().map_or(String::new(), |fstring| format!("{}-string: ", fstring.letter()));
             let text = format!("{prefix}unmatched '{}'", close as char);
             self.error(Diagnostic::new(Code::BracketMismatch, span, text).reported(Reported::Point(span.start)));
             return;
@@ -358,7 +364,7 @@ impl<'s> Lexer<'s> {
         if close != expected {
             let (line, open_line) = (self.source.line(span.start), self.source.line(bracket.at));
             let mut text = format!(
-                "{prefix}closing parenthesis '{}' does not match opening parenthesis '{}'",
+                "closing parenthesis '{}' does not match opening parenthesis '{}'",
                 close as char, bracket.open as char
             );
             if line != open_line {
@@ -459,7 +465,7 @@ impl<'s> Lexer<'s> {
                     .class(ErrorClass::TabError)
                     .message("this indentation is deeper or not depending on the width of a tab")
                     .hint("indent with spaces only")
-                    .reported(Reported::Indentation(at)),
+                    .reported(Reported::Line(at)),
             );
         };
         let is_match = std::mem::take(&mut self.match_pending);
@@ -476,7 +482,7 @@ impl<'s> Lexer<'s> {
                     Diagnostic::new(Code::TooDeep, line, "too many levels of indentation")
                         .class(ErrorClass::IndentationError)
                         .message(format!("at most {MAX_INDENTS} blocks nest"))
-                        .reported(Reported::Indentation(at)),
+                        .reported(Reported::LineEnd(at)),
                 );
                 self.stopped = true;
                 return;
@@ -494,7 +500,7 @@ impl<'s> Lexer<'s> {
                     Diagnostic::new(Code::UnmatchedDedent, line, "unindent does not match any outer indentation level")
                         .class(ErrorClass::IndentationError)
                         .message("no open block is indented this far")
-                        .reported(Reported::Indentation(at)),
+                        .reported(Reported::LineEnd(at)),
                 );
             } else if top.alternate != alternate {
                 tabs(self);

@@ -11,6 +11,8 @@ pub(crate) struct BadToken {
     pub(crate) start: usize,
     /// Where it ends.
     pub(crate) end: usize,
+    /// Whether the caret has no width, as where CPython's tokenizer points at the place it stands.
+    pub(crate) point: bool,
     /// Where lexing can go on.
     pub(crate) resume: usize,
 }
@@ -48,7 +50,7 @@ impl NumberScan<'_> {
             resume += 1;
         }
         let caret = self.at.saturating_sub(1).max(self.start);
-        Err(BadToken { message, start: caret, end: caret + 1, resume: resume.max(self.start + 1) })
+        Err(BadToken { message, start: caret, end: caret + 1, point: true, resume: resume.max(self.start + 1) })
     }
 
     /// Advance over the literal; its kind is what messages about what follows call it.
@@ -87,6 +89,7 @@ impl NumberScan<'_> {
                         .into(),
                     start: self.start,
                     end: zeros_end,
+                    point: false,
                     resume: self.at,
                 }),
                 _ => Ok("decimal"),
@@ -194,11 +197,14 @@ fn is_name_byte(byte: u8) -> bool {
 pub(crate) fn scan_string(text: &[u8], start: usize, quote: usize) -> Result<usize, BadToken> {
     let mark = text[quote];
     let unterminated = |message: &str, at: usize| {
-        let line = 1 + line_ends(&text[..at.min(text.len())]);
+        // At the end of the text the tokenizer stands on the last line that has something.
+        let ends_line = at == text.len() && text.ends_with(b"\n");
+        let line = 1 + line_ends(&text[..at]) - usize::from(ends_line);
         Err(BadToken {
             message: format!("unterminated {message} (detected at line {line})"),
             start,
             end: start + 1,
+            point: true,
             resume: at,
         })
     };
@@ -252,7 +258,7 @@ fn unterminated_line(
 ) -> Result<usize, BadToken> {
     let mut result = unterminated("string literal", at);
     if let (true, Err(bad)) = (escaped_quote, &mut result) {
-        bad.message.push_str("; perhaps you escaped the end quote");
+        bad.message.push_str("; perhaps you escaped the end quote?");
     }
     result
 }
@@ -329,7 +335,7 @@ mod tests {
         assert_eq!(end("'a\rb'"), Err("unterminated string literal (detected at line 1)".into()));
         assert_eq!(
             end("'a\\'"),
-            Err("unterminated string literal (detected at line 1); perhaps you escaped the end quote".into())
+            Err("unterminated string literal (detected at line 1); perhaps you escaped the end quote?".into())
         );
     }
 }

@@ -9,7 +9,7 @@ use lalrpop_util::ParseError;
 use crate::diagnostic::Diagnostic;
 use crate::source::{SourceFile, Span};
 
-use super::ast::Ast;
+use super::ast::{Ast, Expr, Root};
 use super::builder::Builder;
 use super::explain::{self, Refused};
 use super::layout::{Lexed, SyntaxWarning, lex};
@@ -62,22 +62,22 @@ pub fn parse(source: &SourceFile, mode: Mode) -> Result<Ast, Vec<Diagnostic>> {
 pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Vec<Diagnostic>> {
     let mut lexed = lex(source);
     let mut warnings = std::mem::take(&mut lexed.warnings);
-    match run(source, &lexed.tokens, mode) {
-        (Ok(()), mut builder) if lexed.errors.is_empty() && builder.errors.is_empty() => {
-            warnings.append(&mut builder.warnings);
-            warnings.sort_by_key(|warning| warning.span.start);
-            Ok(Parsed { ast: builder.ast, warnings })
-        }
-        (outcome, builder) => Err(diagnose(source, lexed, mode, outcome.err(), builder.errors)),
+    let (outcome, builder) = run(source, &lexed.tokens, mode);
+    let Builder { ast, errors, warnings: mut more, .. } = builder;
+    if outcome.is_ok() && lexed.errors.is_empty() && errors.is_empty() {
+        warnings.append(&mut more);
+        warnings.sort_by_key(|warning| warning.span.start);
+        return Ok(Parsed { ast, warnings });
     }
+    Err(diagnose(source, lexed, mode, outcome.err(), errors))
 }
 
 /// Where the parser got stuck: the index of the token, and what would have fitted.
 type Stuck = (usize, Vec<String>);
 
 /// One pass of the generated parser.
-fn run<'s>(source: &'s SourceFile, tokens: &[Lexeme], mode: Mode) -> (Result<(), Stuck>, Builder<'s>) {
-    let mut builder = Builder::new(source);
+fn run<'s>(source: &'s SourceFile, tokens: &'s [Lexeme], mode: Mode) -> (Result<(), Stuck>, Builder<'s>) {
+    let mut builder = Builder::new(source, tokens);
     let mut at = 0;
     let stream = tokens.iter().map(|lexeme| {
         at += 1;
@@ -88,7 +88,7 @@ fn run<'s>(source: &'s SourceFile, tokens: &[Lexeme], mode: Mode) -> (Result<(),
         Mode::Expression => grammar::EvalParser::new().parse(&mut builder, stream),
         Mode::Interactive => grammar::SingleParser::new().parse(&mut builder, stream),
     };
-    builder.finish();
+    builder.finish(outcome.is_ok());
     let outcome = outcome.map_err(|error| match error {
         ParseError::UnrecognizedToken { expected, .. } => (at - 1, expected),
         ParseError::UnrecognizedEof { expected, .. } => (tokens.len(), expected),
@@ -97,6 +97,16 @@ fn run<'s>(source: &'s SourceFile, tokens: &[Lexeme], mode: Mode) -> (Result<(),
         ParseError::User { error } => match error {},
     });
     (outcome, builder)
+}
+
+/// What expression `tokens` are, if they are one.
+pub(super) fn parse_expression(source: &SourceFile, tokens: &[Lexeme]) -> Option<Expr> {
+    let (outcome, builder) = run(source, tokens, Mode::Expression);
+    let ast = builder.ast;
+    match ast.root {
+        Root::Expression(id) if outcome.is_ok() && builder.errors.is_empty() => Some(ast.expr(id).clone()),
+        _ => None,
+    }
 }
 
 /// Everything that is wrong with a text, first what CPython would say.
@@ -116,7 +126,7 @@ fn diagnose(
         if refused_lines > MAX_ERRORS {
             break;
         }
-        let refused = Refused { source, tokens: &tokens, index, expected, unclosed: &lexed.unclosed, mode };
+        let refused = Refused { source, tokens: &tokens, index, expected, unclosed: &lexed.unclosed };
         let diagnostic = explain::explain(&refused);
         // An error of the lexer on the same line has said it already.
         let line = source.line(diagnostic.span.start);
@@ -128,10 +138,10 @@ fn diagnose(
         if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index) {
             break;
         }
-        let (outcome, builder) = run(source, &tokens, mode);
+        let (outcome, Builder { errors: more, .. }) = run(source, &tokens, mode);
         stuck = outcome.err();
         let known = found.len();
-        for error in builder.errors {
+        for error in more {
             if !found[..known].contains(&error) {
                 found.push(error);
             }

@@ -27,7 +27,7 @@ impl Builder<'_> {
     /// Make `id` a target.
     pub(super) fn narrow(&mut self, id: ExprId, purpose: Purpose) {
         let node = self.ast.expr(id);
-        let name = describe(node);
+        let name = describe(&node.kind);
         let span = node.span;
         match purpose {
             Purpose::Augment => {
@@ -45,6 +45,13 @@ impl Builder<'_> {
                         }
                         _ => "illegal target for annotation".into(),
                     };
+                    // Of a list without parentheses CPython shows the first.
+                    let span = match &node.kind {
+                        ExprKind::Tuple { elts, .. } if !node.parenthesized => {
+                            elts.first().map_or(span, |&first| self.span(first))
+                        }
+                        _ => span,
+                    };
                     return self.report(Code::InvalidTarget, span, text);
                 }
                 self.bind(id, Context::Store);
@@ -52,14 +59,14 @@ impl Builder<'_> {
             Purpose::Delete => {
                 if let Some(bad) = self.bind(id, Context::Del) {
                     let node = self.ast.expr(bad);
-                    let (span, text) = (node.span, format!("cannot delete {}", describe(node)));
+                    let (span, text) = (node.span, format!("cannot delete {}", describe(&node.kind)));
                     self.report(Code::InvalidTarget, span, text);
                 }
             }
             Purpose::For | Purpose::As => {
                 if let Some(bad) = self.bind(id, Context::Store) {
                     let node = self.ast.expr(bad);
-                    let (span, text) = (node.span, format!("cannot assign to {}", describe(node)));
+                    let (span, text) = (node.span, format!("cannot assign to {}", describe(&node.kind)));
                     self.report(Code::InvalidTarget, span, text);
                 }
             }
@@ -73,7 +80,7 @@ impl Builder<'_> {
 
     fn bad_assignment(&mut self, target: ExprId, bad: ExprId, single_to: Option<ExprId>) {
         let node = self.ast.expr(bad);
-        let (span, name) = (node.span, describe(node));
+        let (span, name) = (node.span, describe(&node.kind));
         if let ExprKind::Yield { .. } | ExprKind::YieldFrom { .. } = node.kind
             && target == bad
             && !node.parenthesized
@@ -118,7 +125,7 @@ impl Builder<'_> {
             )
         {
             let node = self.ast.expr(last);
-            let (span, name) = (node.span, describe(node));
+            let (span, name) = (node.span, describe(&node.kind));
             let text = format!("cannot assign to {name} here. Maybe you meant '==' instead of '='?");
             self.errors.push(
                 Diagnostic::new(Code::InvalidTarget, span, text)
@@ -177,8 +184,8 @@ fn article(name: &str) -> String {
 }
 
 /// What messages call an expression.
-pub(super) fn describe(expr: &Expr) -> &'static str {
-    match &expr.kind {
+pub(super) fn describe(kind: &ExprKind) -> &'static str {
+    match kind {
         ExprKind::Attribute { .. } => "attribute",
         ExprKind::Subscript { .. } => "subscript",
         ExprKind::Starred { .. } => "starred",
