@@ -6,11 +6,13 @@ Files that this Python itself refuses are left out, and those that declare an en
 Latin-1, which aio refuses by name. With --positions the places of all nodes are compared too.
 Exit status 1 if any file differs. The form of the dump is 3.14's; what 3.13 does otherwise is normalised here:
 
-- nothing: 3.13 and 3.14 leave out the same empty fields.
+- new characters: 3.14 knows Unicode 16 and its repr shows the characters that came with it; a Python with older
+  tables escapes them, so here they are escaped too.
 """
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -42,7 +44,14 @@ def ours(aio, path, positions):
         return UNKNOWN_ENCODING, ""
     if done.returncode:
         return None, done.stderr.decode(errors="replace")
-    return done.stdout.decode("utf-8", "replace"), ""
+    return re.sub(r"[^\x00-\x7f]", escape_unknown, done.stdout.decode("utf-8", "replace")), ""
+
+
+def escape_unknown(found):
+    char = found[0]
+    if char.isprintable():
+        return char
+    return repr(char)[1:-1]
 
 
 def theirs(path, positions):

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use super::ast::*;
+use crate::number::float_repr;
 use crate::source::{SourceFile, Span};
+use crate::text::repr;
+
+use super::ast::*;
 
 /// What `ast.dump(ast.parse(text), indent=1)` prints, without a line end.
 pub fn dump(ast: &Ast) -> String {
@@ -134,12 +137,12 @@ impl<'a> Dumper<'a> {
     fn symbol(&mut self, name: &str, symbol: Symbol) {
         let text = self.ast.name(symbol);
         self.field(name);
-        self.out.push_str(&repr_str(text.as_bytes()));
+        self.out.push_str(&repr::text(text.as_bytes()));
     }
 
     fn symbols(&mut self, name: &str, symbols: &[Symbol]) {
         let ast = self.ast;
-        self.list(name, symbols, |dumper, symbol| dumper.out.push_str(&repr_str(ast.name(*symbol).as_bytes())));
+        self.list(name, symbols, |dumper, symbol| dumper.out.push_str(&repr::text(ast.name(*symbol).as_bytes())));
     }
 
     fn context(&mut self, ctx: Context) {
@@ -292,7 +295,7 @@ impl<'a> Dumper<'a> {
             }
             ExprKind::Interpolation { value, str, conversion, format_spec } => {
                 self.expr_field("value", *value);
-                self.plain("str", repr_str(str.as_bytes()));
+                self.plain("str", repr::text(str.as_bytes()));
                 self.plain("conversion", conversion_code(*conversion));
                 self.optional("format_spec", *format_spec);
             }
@@ -686,130 +689,15 @@ fn repr_constant(value: &Constant) -> String {
         Constant::Ellipsis => "Ellipsis".into(),
         Constant::Int(value) => value.to_string(),
         Constant::BigInt(value) => value.to_string(),
-        Constant::Float(value) => repr_float(*value, true),
-        Constant::Complex(value) => format!("{}j", repr_float(*value, false)),
-        Constant::Str(text) => repr_str(&text.bytes),
-        Constant::Bytes(bytes) => repr_bytes(bytes),
+        Constant::Float(value) => float_repr::repr(*value),
+        Constant::Complex(value) => format!("{}j", imaginary(*value)),
+        Constant::Str(text) => repr::text(&text.bytes),
+        Constant::Bytes(bytes) => repr::bytes(bytes),
     }
 }
 
-/// The shortest digits that read back, in Python's layout; `point` asks for a `.0` on whole numbers.
-fn repr_float(value: f64, point: bool) -> String {
-    if value.is_infinite() {
-        // `ast.dump` has the repr, `ast.unparse` alone writes 1e309.
-        return "inf".into();
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let plain: String = digits.chars().filter(|char| *char != '.').collect();
-    if !(-4..16).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    if exponent < 0 {
-        return format!("0.{}{plain}", "0".repeat(-exponent as usize - 1));
-    }
-    let whole = exponent as usize + 1;
-    if plain.len() > whole {
-        return format!("{}.{}", &plain[..whole], &plain[whole..]);
-    }
-    format!("{plain}{}{}", "0".repeat(whole - plain.len()), if point { ".0" } else { "" })
-}
-
-fn quote_for(bytes: &[u8]) -> u8 {
-    if bytes.contains(&b'\'') && !bytes.contains(&b'"') { b'"' } else { b'\'' }
-}
-
-fn repr_bytes(bytes: &[u8]) -> String {
-    let quote = quote_for(bytes);
-    let mut out = format!("b{}", quote as char);
-    for &byte in bytes {
-        match byte {
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            _ if byte == quote => out.extend(['\\', quote as char]),
-            b' '..=b'~' => out.push(byte as char),
-            _ => write!(out, "\\x{byte:02x}").expect("a String takes everything"),
-        }
-    }
-    out.push(quote as char);
-    out
-}
-
-/// `repr` of a string of generalised UTF-8.
-fn repr_str(bytes: &[u8]) -> String {
-    let quote = quote_for(bytes);
-    let mut out = String::with_capacity(bytes.len() + 2);
-    out.push(quote as char);
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (valid, after) = match std::str::from_utf8(rest) {
-            Ok(text) => (text, &[][..]),
-            Err(error) => {
-                let (valid, after) = rest.split_at(error.valid_up_to());
-                (std::str::from_utf8(valid).unwrap_or_default(), after)
-            }
-        };
-        for char in valid.chars() {
-            match char {
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                _ if char as u32 == u32::from(quote) => out.extend(['\\', char]),
-                ' '..='~' => out.push(char),
-                _ if char as u32 > 0x7f && crate::syntax::lexer::is_printable(char) => out.push(char),
-                _ => {
-                    let code = char as u32;
-                    match code {
-                        0..=0xff => write!(out, "\\x{code:02x}"),
-                        0x100..=0xffff => write!(out, "\\u{code:04x}"),
-                        _ => write!(out, "\\U{code:08x}"),
-                    }
-                    .expect("a String takes everything");
-                }
-            }
-        }
-        rest = match after {
-            [first, second, third, tail @ ..] => {
-                let code = u32::from(first & 0xf) << 12 | u32::from(second & 0x3f) << 6 | u32::from(third & 0x3f);
-                write!(out, "\\u{code:04x}").expect("a String takes everything");
-                tail
-            }
-            _ => &[],
-        };
-    }
-    out.push(quote as char);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn floats_are_written_as_python_writes_them() {
-        for (value, text) in [
-            (1.0, "1.0"),
-            (0.1, "0.1"),
-            (1e16, "1e+16"),
-            (1.5e-7, "1.5e-07"),
-            (123456.75, "123456.75"),
-            (1e-4, "0.0001"),
-        ] {
-            assert_eq!(repr_float(value, true), text);
-        }
-        assert_eq!(repr_float(2.0, false), "2");
-    }
-
-    #[test]
-    fn strings_are_quoted_as_python_quotes_them() {
-        assert_eq!(repr_str("it's".as_bytes()), "\"it's\"");
-        assert_eq!(repr_str("a\n\u{7f}é\u{ad}".as_bytes()), "'a\\n\\x7fé\\xad'");
-        assert_eq!(repr_str(&[0xed, 0xa0, 0x80]), "'\\ud800'");
-        assert_eq!(repr_bytes(b"a\xff'\""), "b'a\\xff\\'\"'");
-    }
+/// The repr of a float without the `.0` of whole numbers, as complex numbers show their parts.
+fn imaginary(value: f64) -> String {
+    let text = float_repr::repr(value);
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

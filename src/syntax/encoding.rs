@@ -109,7 +109,7 @@ mod tests {
     fn declared_encodings_are_honoured() {
         assert_eq!(decode_source(b"\xef\xbb\xbfx = 1", "f"), Ok("x = 1".into()));
         assert_eq!(decode_source("é".as_bytes(), "f"), Ok("é".into()));
-        assert_eq!(decode_source(b"#!/x\n# -*- coding: latin-1 -*-\n'\xe9'", "f").unwrap().chars().nth(30), Some('é'));
+        assert!(decode_source(b"#!/x\n# -*- coding: latin-1 -*-\n'\xe9'", "f").is_ok_and(|text| text.ends_with("é'")));
         assert!(decode_source(b"x = 1\n# coding: latin-1\n'\xe9'", "f").is_err(), "only a comment line declares");
         assert!(decode_source(b"# coding: ascii\n'\xe9'", "f").is_err());
         assert_eq!(decode_source(b"# coding: koi8-r\n", "f").unwrap_err().message, "unknown encoding: koi8-r");

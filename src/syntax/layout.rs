@@ -6,9 +6,10 @@ use logos::Logos;
 
 use crate::diagnostic::{Code, Diagnostic, ErrorClass, Reported};
 use crate::source::{SourceFile, Span};
+use crate::text::unicode;
 
 use super::fstring::FString;
-use super::lexer::{BadToken, check_name, is_printable, scan_number, scan_string};
+use super::lexer::{BadToken, check_name, scan_number, scan_string};
 use super::token::{Lexeme, Token};
 
 /// Brackets and replacement fields nest this deep.
@@ -297,6 +298,7 @@ impl<'s> Lexer<'s> {
             // What follows on the line says nothing more.
             let rest = self.text.as_bytes();
             let end = memchr::memchr2(b'\n', b'\r', &rest[start..]).map_or(rest.len(), |skip| start + skip);
+            self.push(Token::Unknown, Span::new(span.start, end as u32));
             self.resume(end);
             return;
         }
@@ -310,7 +312,7 @@ impl<'s> Lexer<'s> {
         if char == '\0' {
             self.error(Diagnostic::new(Code::InvalidEncoding, span, "source code cannot contain null bytes"));
             self.stopped = true;
-        } else if !is_printable(char) {
+        } else if !unicode::is_printable(code) {
             let text = format!("invalid non-printable character U+{code:04X}");
             self.error(Diagnostic::new(Code::InvalidCharacter, span, text).reported(Reported::Point(at)));
         } else if !char.is_ascii() {

@@ -3,6 +3,8 @@
 
 use memchr::{memchr2, memchr3};
 
+use crate::text::unicode;
+
 /// What is wrong with a token: CPython's words, and the bytes its message points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadToken {
@@ -273,24 +275,15 @@ pub(crate) fn line_ends(text: &[u8]) -> usize {
 pub(crate) fn check_name(name: &str) -> Result<(), (usize, char)> {
     for (at, char) in name.char_indices() {
         let allowed = if at == 0 {
-            char == '_' || unicode_ident::is_xid_start(char)
+            char == '_' || unicode::is_identifier_start(char as u32)
         } else {
-            unicode_ident::is_xid_continue(char)
+            unicode::is_identifier_continue(char as u32)
         };
         if !allowed {
             return Err((at, char));
         }
     }
     Ok(())
-}
-
-/// Whether `str.isprintable` holds for `char`, as far as messages about stray characters need it.
-pub(crate) fn is_printable(char: char) -> bool {
-    let code = char as u32;
-    !(char.is_control()
-        || char.is_whitespace() && char != ' '
-        || matches!(code, 0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x8e2 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
-            | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0001..=0xe007f | 0xe000..=0xf8ff | 0xf0000..=0x10ffff))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use num_bigint::BigUint;
 
+use crate::text::names;
+
 use super::ast::Constant;
 
 /// Decimal integers beyond this many digits are refused: reading them is quadratic.
@@ -226,7 +228,7 @@ fn named(content: &str, at: usize, out: &mut Decoded, mut report: impl FnMut(Esc
     if name.is_empty() {
         return fail(end, "malformed \\N character escape");
     }
-    match unicode_names2::character(name) {
+    match names::lookup(name) {
         Some(char) => {
             push_code(char as u32, out);
             end
