@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     let dumped = match stage {
         "tokens" => Ok(dump::tokens(&source)),
         "ast" => dump::ast(&source),
+        "scopes" => dump::scopes(&source, false),
+        "code" => dump::code(&source, false),
         "positions" => dump::ast_with_positions(&source),
         _ => return ExitCode::from(2),
     };

@@ -340,15 +340,16 @@ impl Builder {
 
     /// The register of the first free temporary.
     pub fn top_reg(&mut self) -> Reg {
-        self.reg_at(self.top)
+        self.reg(self.top)
     }
 
     /// The register `offset` above the first free temporary.
     pub fn top_plus(&mut self, offset: u16) -> Reg {
-        self.reg_at(self.top + offset)
+        self.reg(self.top + offset)
     }
 
-    fn reg_at(&mut self, at: u16) -> Reg {
+    /// The register number `at`, a temporary.
+    pub fn reg(&mut self, at: u16) -> Reg {
         if at > MAX_TEMP {
             self.overflow = true;
         }

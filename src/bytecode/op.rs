@@ -18,9 +18,9 @@
 //!
 //! # Calls
 //! The callee is in `base`, its arguments in the registers after it. The callee's frame begins at `base + 1` (its
-//! parameter 0 is the caller's `base + 1`), so arguments are not copied. The height at a call counts callee and arguments
-//! (not for the `CallMethod` rows, which fill `base` and `base + 1` themselves: there the registers from `base + 2` on hold the
-//! arguments). After a call the registers from `base` up are dead, apart from `dst`.
+//! parameter 0 is the caller's `base + 1`), so arguments are not copied. The height at a call counts callee and arguments.
+//! (The `CallMethod` rows fill `base` and `base + 1` themselves, before anything else can happen: the compiler leaves them empty.)
+//! After a call the registers from `base` up are dead, apart from `dst`.
 
 /// How an operand is written in the instruction and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -515,8 +515,8 @@ opcodes! {
     /// `dst = base(*base+1, **base+2)`: a tuple, and a dict or None.
     CallEx(dst: Reg, base: Reg);
     /// `dst = obj.name(base+2 ... argc registers)`: lookup and call in one; the receiver is copied to `base+1` first (`obj` may be
-    /// `base+1` or a local in place). Only emitted when evaluating the arguments cannot be seen to happen before the lookup (locals
-    /// known to be bound, constants). `base` and, unless it is `obj`, `base+1` hold nothing before.
+    /// `base`, or a local in place). Only emitted when evaluating the arguments cannot be seen to happen before the lookup (locals
+    /// known to be bound, constants). `base` (unless it is `obj`) and `base+1` hold nothing before.
     CallMethod(dst: Reg, base: Reg, argc: u8, obj: Reg, name: NameIdx) cache 6;
     /// Looks up a method for a later `CallLoaded`: `base` becomes the function and `base+1` the receiver `obj`; or, if the attribute
     /// is not a plain method, `base` becomes the attribute's value and `base+1` UNBOUND. `obj` may be `base` or a local in place.

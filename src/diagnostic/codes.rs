@@ -86,6 +86,43 @@ codes! {
     KeywordAsName "E0214" "keyword used as a name";
     /// String literals side by side are joined, if they are of one kind.
     InvalidLiteral "E0215" "invalid literal";
+
+    /// Only an `async def` can be suspended, so only there can a result be awaited.
+    AwaitOutsideAsync "E0301" "await outside an async function";
+    /// `return` and `yield` belong to a function.
+    OutsideFunction "E0302" "outside a function";
+    /// `break` and `continue` belong to a loop, and stay inside the block they are in.
+    OutsideLoop "E0303" "outside a loop";
+    /// A name is declared `global` or `nonlocal` before anything else is done with it in the same function.
+    LateDeclaration "E0304" "declared too late";
+    /// A name is one thing in a function: a parameter, a global, or a variable of a function around.
+    ConflictingDeclaration "E0305" "conflicting declarations";
+    /// `nonlocal` means a variable of a function around this one, and there has to be one.
+    NoBinding "E0306" "no such variable around";
+    /// Parameters, type parameters and keyword arguments each have a name of their own.
+    DuplicateParameter "E0307" "duplicate name";
+    /// A comprehension makes its own values, and an async function awaits: neither can hand out values in this way.
+    MisplacedYield "E0308" "yield doesn't belong here";
+    /// What `:=` in a comprehension binds is a variable of the function around it.
+    MisplacedWalrus "E0309" "assignment expression doesn't belong here";
+    /// `import *` and `from __future__` stand at the top of a module.
+    MisplacedImport "E0310" "import doesn't belong here";
+    /// `__debug__` is a constant.
+    DebugName "E0311" "`__debug__` can't be bound";
+    /// A star collects or unpacks within a list, tuple, set or call.
+    MisplacedStar "E0312" "star doesn't belong here";
+    /// What always matches comes last, and every alternative binds the same names, each once.
+    UnreachablePattern "E0313" "pattern can't work";
+    /// Loops, `with` and `try` nest at most so deep in one function.
+    TooManyBlocks "E0314" "too many nested blocks";
+    /// An async generator hands out values by `yield` alone.
+    GeneratorReturn "E0315" "value returned from an async generator";
+    /// `except` without a class catches everything, so nothing comes after it.
+    HandlerOrder "E0316" "handlers in the wrong order";
+    /// Annotations, bounds and values of type aliases are evaluated later, on their own.
+    NotInAnnotation "E0317" "not allowed in an annotation";
+    /// The text is right, but too big or too deep to compile.
+    TooComplex "E0318" "too complex";
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub(crate) mod builder;
 pub mod parser;
 mod explain;
 pub mod dump;
+pub mod unparse;
 mod encoding;
 
 pub use encoding::{SourceError, decode_source};

@@ -132,7 +132,7 @@ impl<'a> Template<'a> {
             self.at += 1;
             precision = match self.size("precision too big", i32::MAX as usize)? {
                 Size::None => Size::Fixed(0),
-                size @ (Size::Fixed(_) | Size::Argument) => size,
+                size => size,
             };
         }
         if matches!(self.peek()?, b'h' | b'l' | b'L') {
@@ -237,7 +237,7 @@ impl Resolved {
         match number {
             IntRef::Small(small) if radix == 10 => int_text::push_i64(&mut digits, small),
             _ if radix == 10 => digits = int_text::format_int(number, max_digits)?,
-            IntRef::Small(_) | IntRef::Big(_) => int_text::push_radix(&mut digits, number, radix, self.kind == b'X'),
+            _ => int_text::push_radix(&mut digits, number, radix, self.kind == b'X'),
         }
         let prefix = match self.kind {
             b'o' if self.flags.alternate => "0o",
