@@ -376,7 +376,7 @@ fn decode_part<E>(
         (encoding, _) => (encoding, 0),
     };
     while at < bytes.len() {
-        let (taken, bad) = decode_run(&bytes[at..], encoding, out);
+        let (taken, bad) = decode_run(&bytes[at..], encoding, last, out);
         at += taken;
         let Some(Bad { length, reason, unfinished }) = bad else { break };
         if unfinished && !last {
@@ -411,7 +411,7 @@ impl Bad {
 }
 
 /// Decodes up to the end or the first error; gives the number of good bytes.
-fn decode_run(bytes: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> (usize, Option<Bad>) {
+fn decode_run(bytes: &[u8], encoding: Encoding, last: bool, out: &mut Vec<u8>) -> (usize, Option<Bad>) {
     match encoding {
         Encoding::Utf8 | Encoding::Utf8Sig => match std::str::from_utf8(bytes) {
             Ok(_) => {
@@ -456,7 +456,7 @@ fn decode_run(bytes: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> (usize, Op
         Encoding::Utf16(order) => decode_utf16(bytes, order, out),
         Encoding::Utf32(order) => decode_utf32(bytes, order, out),
         Encoding::UnicodeEscape => decode_escapes(bytes, out),
-        Encoding::RawUnicodeEscape => decode_raw_escapes(bytes, out),
+        Encoding::RawUnicodeEscape => decode_raw_escapes(bytes, last, out),
     }
 }
 
@@ -523,7 +523,7 @@ fn decode_escapes(bytes: &[u8], out: &mut Vec<u8>) -> (usize, Option<Bad>) {
 }
 
 /// Only `\u` and `\U` behind an odd number of backslashes are escapes.
-fn decode_raw_escapes(bytes: &[u8], out: &mut Vec<u8>) -> (usize, Option<Bad>) {
+fn decode_raw_escapes(bytes: &[u8], last: bool, out: &mut Vec<u8>) -> (usize, Option<Bad>) {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match (byte, bytes.get(at + 1)) {
@@ -540,6 +540,7 @@ fn decode_raw_escapes(bytes: &[u8], out: &mut Vec<u8>) -> (usize, Option<Bad>) {
                 }
                 Escape::Nothing(_) | Escape::Unknown => unreachable!("`u` and `U` start escapes"),
             },
+            (b'\\', None) if !last => return (at, Bad::unfinished(1, "")),
             (b'\\', Some(b'\\')) => {
                 out.extend_from_slice(b"\\\\");
                 at += 2;
