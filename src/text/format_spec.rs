@@ -200,7 +200,6 @@ impl Parts<'_> {
             (false, Some(b' ')) => " ",
             (false, _) => "",
         };
-        let start = out.len();
         if spec.width == 0 && spec.grouping.is_none() && spec.fraction_grouping.is_none() {
             for part in [sign, self.prefix, self.whole] {
                 out.extend_from_slice(part.as_bytes());
@@ -208,29 +207,32 @@ impl Parts<'_> {
             self.push_after_whole(out, None);
             return;
         }
-        self.push_after_whole(out, spec.fraction_grouping);
-        let fixed = sign.len() + self.prefix.len() + (out.len() - start);
-        let zeros_to =
-            if spec.fill == '0' as u32 && spec.align == Some(b'=') { spec.width.saturating_sub(fixed) } else { 0 };
-        let mut whole = Vec::with_capacity(self.whole.len() * 4 / 3 + zeros_to);
-        if !self.whole.is_empty() {
-            let group = if matches!(spec.kind, Some(98 | 111 | 120 | 88)) { 4 } else { 3 };
-            push_grouped(&mut whole, self.whole.as_bytes(), spec.grouping, group, zeros_to);
-        }
-        let padding = spec.width.saturating_sub(fixed + whole.len());
-        let after_whole = out.split_off(start);
+        let fraction = self.fraction.map_or(0, |digits| {
+            let separators = digits.len().saturating_sub(1) / 3;
+            1 + digits.len() + if spec.fraction_grouping.is_some() { separators } else { 0 }
+        });
+        let fixed = sign.len() + self.prefix.len() + fraction + self.rest.len();
+        let zero_filled = spec.fill == '0' as u32 && spec.align == Some(b'=') && !self.whole.is_empty();
+        let group = Group {
+            separator: spec.grouping,
+            size: if matches!(spec.kind, Some(0x62 | 0x6f | 0x78 | 0x58)) { 4 } else { 3 },
+        };
+        let (digits, whole) =
+            group.measure(self.whole.len(), if zero_filled { spec.width.saturating_sub(fixed) } else { 0 });
+        let padding = spec.width.saturating_sub(fixed + whole);
         let (left, inner, right) = match spec.align.unwrap_or(b'>') {
             b'<' => (0, 0, padding),
             b'^' => (padding / 2, 0, padding - padding / 2),
             b'=' => (0, padding, 0),
             _ => (padding, 0, 0),
         };
+        out.reserve(fixed + whole + padding);
         wtf8::push_times(out, spec.fill, left);
         out.extend_from_slice(sign.as_bytes());
         out.extend_from_slice(self.prefix.as_bytes());
         wtf8::push_times(out, spec.fill, inner);
-        out.extend_from_slice(&whole);
-        out.extend_from_slice(&after_whole);
+        group.push(out, self.whole.as_bytes(), digits);
+        self.push_after_whole(out, spec.fraction_grouping);
         wtf8::push_times(out, spec.fill, right);
     }
 
@@ -253,25 +255,41 @@ impl Parts<'_> {
     }
 }
 
-/// Writes digits in groups counted from the right, with zeros in front up to a width that never starts with a separator.
-fn push_grouped(out: &mut Vec<u8>, digits: &[u8], separator: Option<u8>, group: usize, width: usize) {
-    let Some(separator) = separator else {
-        out.resize(out.len() + width.saturating_sub(digits.len()), b'0');
-        out.extend_from_slice(digits);
-        return;
-    };
-    let separators = |count: usize| (count.max(1) - 1) / group;
-    let mut count = digits.len();
-    if count + separators(count) < width {
-        // Full groups with their separators, then what is left; nothing left means a separator in front: one zero more.
-        let (groups, left) = (width / (group + 1), width % (group + 1));
-        count = groups * group + left.max(1);
-    }
-    for at in 0..count {
-        if at > 0 && (count - at) % group == 0 {
-            out.push(separator);
+/// Digits in groups counted from the right.
+struct Group {
+    separator: Option<u8>,
+    size: usize,
+}
+
+impl Group {
+    /// How many digits there will be, zeros in front included, and the length with separators, for at least some width.
+    fn measure(&self, digits: usize, width: usize) -> (usize, usize) {
+        if self.separator.is_none() {
+            let count = digits.max(width);
+            return (count, count);
         }
-        out.push(if at < count - digits.len() { b'0' } else { digits[at + digits.len() - count] });
+        let length = |count: usize| count + count.saturating_sub(1) / self.size;
+        let mut count = digits;
+        if length(count) < width {
+            // Full groups with their separators, then what is left; never a separator in front: rather a zero more.
+            let (groups, left) = (width / (self.size + 1), width % (self.size + 1));
+            count = groups * self.size + left.max(1);
+        }
+        (count, length(count))
+    }
+
+    fn push(&self, out: &mut Vec<u8>, digits: &[u8], count: usize) {
+        let zeros = count - digits.len();
+        let Some(separator) = self.separator else {
+            out.resize(out.len() + zeros, b'0');
+            return out.extend_from_slice(digits);
+        };
+        for at in 0..count {
+            if at > 0 && (count - at).is_multiple_of(self.size) {
+                out.push(separator);
+            }
+            out.push(if at < zeros { b'0' } else { digits[at - zeros] });
+        }
     }
 }
 

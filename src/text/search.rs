@@ -32,25 +32,31 @@ impl Kind {
         }
     }
 
+    #[inline]
+    fn is_ascii_space(self, byte: u8) -> bool {
+        matches!(byte, b' ' | b'\t'..=b'\r') || self == Kind::Text && matches!(byte, 0x1c..0x20)
+    }
+
     /// The length in bytes of the white space at the start, 0 if there is none.
     #[inline]
     fn space_at_start(self, bytes: &[u8]) -> usize {
-        match (bytes.first(), self) {
-            (Some(b' ' | b'\t'..=b'\r'), _) | (Some(0x1c..0x20), Kind::Text) => 1,
-            (Some(&first @ 0xc2..), Kind::Text) => wtf8::code_points(bytes)
-                .next()
-                .filter(|&point| unicode::is_space(point))
-                .map_or(0, |_| wtf8::width(first)),
+        match bytes.first() {
+            Some(&first) if first.is_ascii() => self.is_ascii_space(first) as usize,
+            Some(&first) if self == Kind::Text => {
+                let point = wtf8::code_points(bytes).next();
+                point.filter(|&point| unicode::is_space(point)).map_or(0, |_| wtf8::width(first))
+            }
             _ => 0,
         }
     }
 
+    #[inline]
     fn space_at_end(self, bytes: &[u8]) -> usize {
-        match (bytes.last(), self) {
-            (Some(b' ' | b'\t'..=b'\r'), _) | (Some(0x1c..0x20), Kind::Text) => 1,
-            (Some(0x80..), Kind::Text) => {
-                let last = wtf8::code_points(bytes).next_back();
-                last.filter(|&point| unicode::is_space(point)).map_or(0, wtf8::width_of)
+        match bytes.last() {
+            Some(&last) if last.is_ascii() => self.is_ascii_space(last) as usize,
+            Some(_) if self == Kind::Text => {
+                let point = wtf8::code_points(bytes).next_back();
+                point.filter(|&point| unicode::is_space(point)).map_or(0, wtf8::width_of)
             }
             _ => 0,
         }
@@ -196,8 +202,17 @@ pub fn split_space(kind: Kind, text: &[u8], most: Option<usize>) -> impl Iterato
         }
         left -= 1;
         let mut end = 0;
-        while end < rest.len() && kind.space_at_start(&rest[end..]) == 0 {
-            end += kind.width(rest[end]);
+        while let Some(&byte) = rest.get(end) {
+            if byte.is_ascii() {
+                if kind.is_ascii_space(byte) {
+                    break;
+                }
+                end += 1;
+            } else if kind.space_at_start(&rest[end..]) > 0 {
+                break;
+            } else {
+                end += kind.width(byte);
+            }
         }
         let (word, after) = rest.split_at(end.min(rest.len()));
         rest = after;
@@ -240,15 +255,29 @@ pub fn lines(kind: Kind, text: &[u8], keep_ends: bool) -> impl Iterator<Item = &
                 Some(at) => (at, line_end(kind, &rest[at..])),
                 None => (rest.len(), 0),
             },
-            Kind::Text => (0..rest.len())
-                .map(|at| (at, line_end(kind, &rest[at..])))
-                .find(|&(_, end)| end > 0)
-                .unwrap_or((rest.len(), 0)),
+            Kind::Text => text_line(rest),
         };
         let shown = &rest[..if keep_ends { line + end } else { line }];
         rest = &rest[line + end..];
         Some(shown)
     })
+}
+
+/// The length of the first line of a text and of its end.
+#[inline]
+fn text_line(text: &[u8]) -> (usize, usize) {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        // Only these start a line end.
+        if matches!(byte, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2) {
+            let end = line_end(Kind::Text, &text[at..]);
+            if end > 0 {
+                return (at, end);
+            }
+        }
+        at += 1;
+    }
+    (at, 0)
 }
 
 /// The length of the line end at the start, 0 if there is none.

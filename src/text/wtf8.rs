@@ -5,8 +5,9 @@
 
 /// The number of code points.
 pub fn count(text: &[u8]) -> usize {
-    // Every byte but a continuation starts one.
-    text.iter().map(|&byte| (byte as i8 >= -0x40) as usize).sum()
+    // Every byte but a continuation starts one. Sums that fit a byte let the compiler count 16 or 32 at a time.
+    let starts = |chunk: &[u8]| chunk.iter().map(|&byte| (byte as i8 >= -0x40) as u8).sum::<u8>();
+    text.chunks(255).map(|chunk| starts(chunk) as usize).sum()
 }
 
 /// The number of bytes of the code point that starts with `first`.
@@ -21,14 +22,16 @@ pub fn width(first: u8) -> usize {
 
 /// Where the code point with the given number starts; the length of the text for the one past the end.
 pub fn offset(text: &[u8], index: usize) -> Option<usize> {
-    let mut left = index;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte as i8 >= -0x40 {
-            if left == 0 {
-                return Some(at);
-            }
-            left -= 1;
+    let (mut left, mut at) = (index, 0);
+    for chunk in text.chunks(128) {
+        // Whole chunks are only counted.
+        let starts = count(chunk);
+        if left < starts {
+            let mut places = (0..chunk.len()).filter(|&place| chunk[place] as i8 >= -0x40);
+            return places.nth(left).map(|place| at + place);
         }
+        left -= starts;
+        at += chunk.len();
     }
     (left == 0).then_some(text.len())
 }
@@ -161,5 +164,9 @@ mod tests {
         }
         assert_eq!(offset(&text, points.len()), Some(text.len()));
         assert_eq!(offset(&text, points.len() + 1), None);
+        let long = text.repeat(50);
+        let starts: Vec<_> = code_point_indices(&long).map(|(at, _)| at).collect();
+        assert!(starts.iter().enumerate().all(|(index, &at)| offset(&long, index) == Some(at)));
+        assert_eq!(count(&long), starts.len());
     }
 }
