@@ -593,7 +593,8 @@ opcodes! {
     /// None before. While it runs, what it yields is yielded and what is sent goes to it.
     Delegate(dst: Reg, iter: Reg);
     /// `await base(base+1 ... argc registers)`. If the callee is an async def it runs at once, and `dst` = its result, continuing behind the
-    /// `Delegate` below. Otherwise `base` = the result of the call, and the instructions that must follow do the rest:
+    /// `Delegate` below; while it runs the awaiting frame stands at that `Delegate` (its position and height hold), with `base` UNBOUND
+    /// and `dst` None. Otherwise `base` = the result of the call, and the instructions that must follow do the rest:
     /// `GetAwaitable base, base; LoadNone dst; Delegate dst, base`.
     CallAwait(dst: Reg, base: Reg, argc: u8) cache 4;
     /// As `CallAwait` for `await obj.name(...)`; registers as in `CallMethod`.
@@ -601,7 +602,7 @@ opcodes! {
     /// `dst = aiter(src)`.
     GetAIter(dst: Reg, src: Reg);
     /// `async for`: asks the iterator in `aiter` for its next item. If it is an async generator it runs at once, `dst` = the item, continuing
-    /// behind the `Delegate` below. Otherwise `base` = the awaitable, followed as in `CallAwait` by `GetAwaitable; LoadNone; Delegate`.
+    /// behind the `Delegate` below (`base` is UNBOUND then, as for `CallAwait`). Otherwise `base` = the awaitable, followed as in `CallAwait` by `GetAwaitable; LoadNone; Delegate`.
     /// Ends by StopAsyncIteration, which the handler table leads to `EndAsyncFor`.
     NextAsync(dst: Reg, aiter: Reg, base: Reg);
     /// Jumps to `target` if the exception in `exc` is StopAsyncIteration, else raises it again.

@@ -75,12 +75,13 @@ impl Compiler<'_> {
         {
             return self.load_const(Const::Tuple(items.into()), dst);
         }
+        let top = self.b().top();
         if self.fits(elts) {
             let base = self.run(elts);
             self.at(span);
-            return self.emit(Instr::BuildTuple { dst, base, count: elts.len() as u8 });
+            self.emit(Instr::BuildTuple { dst, base, count: elts.len() as u8 });
+            return self.b().set_top(top);
         }
-        let top = self.b().top();
         let list = self.grow(elts, Kind::List, span);
         self.at(span);
         self.emit(Instr::ListToTuple { dst, list });

@@ -215,6 +215,8 @@ impl Compiler<'_> {
             self.push(msg);
             self.at(self.ast.expr(test).span);
             self.emit(Instr::Call { dst: base, base, argc: 1 });
+            let top = u16::from(base.0) + 1;
+            self.b().set_top(top);
         }
         self.emit(Instr::Raise { src: base });
         self.b().bind(end);
