@@ -196,7 +196,7 @@ pub(super) fn scale_to_int(magnitude: f64, digits: i64) -> Option<(u64, f64)> {
         return None;
     }
     let fraction = scaled - scaled.trunc();
-    ((fraction - 0.5).abs() > 1.0 / 4096.0).then(|| ((scaled + 0.5) as u64, unit))
+    ((fraction - 0.5).abs() > 1.0 / 4096.0).then_some(((scaled + 0.5) as u64, unit))
 }
 
 /// Whether a number in scientific notation is more than five of its leading digit's units.
