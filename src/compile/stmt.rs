@@ -158,12 +158,14 @@ impl Compiler<'_> {
             StmtKind::While { test, body, orelse } => self.while_loop(*test, body, orelse),
             StmtKind::If { branches, orelse } => {
                 let end = self.b().label();
-                for branch in branches {
+                for (i, branch) in branches.iter().enumerate() {
                     let next = self.b().label();
                     self.at(branch.span);
                     self.condition(branch.test, false, next);
                     self.block(&branch.body);
-                    self.b().jump(end, |target| Instr::Jump { target });
+                    if i + 1 < branches.len() || !orelse.is_empty() {
+                        self.b().jump(end, |target| Instr::Jump { target });
+                    }
                     self.b().bind(next);
                 }
                 self.block(orelse);

@@ -1,6 +1,6 @@
 //! What texts compile to: the shapes that matter for speed, and that everything compiles to sound code.
 
-use super::{Options, compile};
+use super::{Options, Warning, compile};
 use crate::bytecode::code::Code;
 use crate::bytecode::disasm::disassemble;
 use crate::bytecode::op::Op;
@@ -19,10 +19,6 @@ fn try_code(text: &str, options: &Options) -> Result<Arc<Code>, String> {
 
 fn code(text: &str) -> Arc<Code> {
     try_code(text, &Options::default()).unwrap_or_else(|error| panic!("{error}\n{text:.400}"))
-}
-
-fn error(text: &str) -> String {
-    try_code(text, &Options::default()).expect_err("this is no right text")
 }
 
 /// The names of the instructions of the first function in `text`.
@@ -120,55 +116,6 @@ fn big_displays_and_calls_are_built_in_parts() {
 }
 
 #[test]
-fn errors_have_the_words_of_the_reference() {
-    for (text, expected) in [
-        ("def f(a, a): pass", "duplicate argument 'a' in function definition"),
-        ("def f():\n x = 1\n global x", "name 'x' is assigned to before global declaration"),
-        ("def f():\n print(x)\n global x", "name 'x' is used prior to global declaration"),
-        ("def f(x):\n global x", "name 'x' is parameter and global"),
-        ("def f():\n nonlocal y", "no binding for nonlocal 'y' found"),
-        ("nonlocal y", "nonlocal declaration not allowed at module level"),
-        ("return 1", "'return' outside function"),
-        ("yield 1", "'yield' outside function"),
-        ("await x", "'await' outside function"),
-        ("async def f():\n return 1\n yield", "'return' with value in async generator"),
-        ("def f(): await x", "'await' outside async function"),
-        ("def f(): [await x for x in y]", "asynchronous comprehension outside of an asynchronous function"),
-        ("async def f(): yield from x", "'yield from' inside async function"),
-        ("async def f(): [(yield) for x in y]", "'yield' inside list comprehension"),
-        ("break", "'break' outside loop"),
-        ("continue", "'continue' not properly in loop"),
-        ("def f():\n async with a: pass", "'async with' outside async function"),
-        ("def f(): from a import *", "import * only allowed at module level"),
-        ("__debug__ = 1", "cannot assign to __debug__"),
-        ("del __debug__", "cannot delete __debug__"),
-        ("f(a=1, a=2)", "keyword argument repeated: a"),
-        ("a, *b, *c = d", "multiple starred expressions in assignment"),
-        ("*a = b", "starred assignment target must be in a list or tuple"),
-        ("x = *a", "can't use starred expression here"),
-        ("try: pass\nexcept: pass\nexcept A: pass", "default 'except:' must be last"),
-        ("match x:\n case y: pass\n case 1: pass", "name capture 'y' makes remaining patterns unreachable"),
-        ("match x:\n case (y, y): pass", "multiple assignments to name 'y' in pattern"),
-        ("match x:\n case {1.0: a, 1: b}: pass", "mapping pattern checks duplicate key (1)"),
-        ("match x:\n case a.b | c: pass", "alternative patterns bind different names"),
-        ("[(x := 1) for x in y]", "assignment expression cannot rebind comprehension iteration variable 'x'"),
-        ("[y for x in (z := 1)]", "assignment expression cannot be used in a comprehension iterable expression"),
-        ("def f(x: (yield)): pass", "yield expression cannot be used within an annotation"),
-        ("type X[T: (y := 1)] = int", "named expression cannot be used within a TypeVar bound"),
-        ("def f[T, T](): pass", "duplicate type parameter 'T'"),
-        ("from __future__ import braces", "not a chance"),
-        (
-            "x = 1\nfrom __future__ import annotations",
-            "from __future__ imports must occur at the beginning of the file",
-        ),
-        ("def f():\n global x\n nonlocal x", "name 'x' is nonlocal and global"),
-        ("def f[T]():\n nonlocal T", "nonlocal binding not allowed for type parameter 'T'"),
-    ] {
-        assert_eq!(error(text), expected, "{text}");
-    }
-}
-
-#[test]
 fn a_class_hands_its_cell_to_methods() {
     let code = code("class A:\n    def f(self):\n        return super().f()\n");
     let shown = disassemble(&code);
@@ -206,4 +153,51 @@ fn a_whole_library_compiles() {
         }
     }
     assert!(failed.is_empty(), "{} of {files} failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Texts with what CPython 3.14 says of them: the error and its place, or the warnings and their lines.
+#[test]
+fn errors_and_warnings_are_those_of_the_reference() {
+    for case in include_str!("../../tests/syntax_errors.txt").lines() {
+        let (text, expected) = case.split_once(" => ").expect("a text and an outcome");
+        let source = SourceFile::new("test", text.replace("\\n", "\n"));
+        let compiled = parse(&source, Mode::Module).and_then(|ast| compile(&ast, &source, &Options::default()));
+        let outcome = match compiled {
+            Ok((_, warnings)) => {
+                let line = |warning: &Warning| format!("{} {}", warning.text, source.line(warning.span.start));
+                format!("ok [{}]", warnings.iter().map(line).collect::<Vec<_>>().join(", "))
+            }
+            Err(errors) => {
+                let at = errors[0].position(&source);
+                format!("{} @{}:{}-{}:{} []", errors[0].text, at.line, at.offset, at.end_line, at.end_offset)
+            }
+        };
+        assert_eq!(outcome, expected, "{text}");
+    }
+}
+
+#[test]
+fn depth_is_an_error_and_no_overflow() {
+    for (part, end, close) in [
+        ("-", "x", ""),
+        ("not ", "x", ""),
+        ("lambda: ", "x", ""),
+        ("x ** ", "x", ""),
+        ("x if y else ", "x", ""),
+        ("await ", "x", ""),
+        ("*", "x", ""),
+        ("[x for x in ", "x", "]"),
+        ("f(x)[", "x", "]"),
+        ("f(x, a=", "x", ")"),
+        ("{1: ", "x", "}"),
+        ("(y := ", "x", ")"),
+        ("(yield ", "x", ")"),
+        ("x and y or (", "x", ")"),
+        ("f'{", "x", "}'"),
+    ] {
+        for count in [90, 190, 900, 3000] {
+            let text = format!("async def f():\n  {}{end}{}\n", part.repeat(count), close.repeat(count));
+            let _ = try_code(&text, &Options::default());
+        }
+    }
 }
