@@ -112,7 +112,9 @@ fn depth_is_refused_not_survived_by_luck() {
     let nested = "(".repeat(200) + &")".repeat(200);
     assert_eq!(outcome(&nested), "accepted");
     let too_high = |text: String| {
-        assert!(outcome(&text).contains("maximum recursion depth exceeded during compilation"), "{:.40}", text);
+        let got = outcome(&text);
+        let words = ["maximum recursion depth exceeded during compilation", "Parser stack overflowed"];
+        assert!(words.iter().any(|words| got.contains(words)), "{text:.40} {got}");
     };
     too_high("-".repeat(million) + "1");
     too_high("x = 1".to_owned() + &" + 1".repeat(million));

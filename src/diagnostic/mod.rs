@@ -21,6 +21,8 @@ pub enum ErrorClass {
     TabError,
     /// `RecursionError`: the tree is too deep to compile.
     RecursionError,
+    /// `MemoryError`: the text is nested too deeply to parse, as CPython's parser says it.
+    MemoryError,
 }
 
 impl ErrorClass {
@@ -31,6 +33,7 @@ impl ErrorClass {
             ErrorClass::IndentationError => "IndentationError",
             ErrorClass::TabError => "TabError",
             ErrorClass::RecursionError => "RecursionError",
+            ErrorClass::MemoryError => "MemoryError",
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Color {
     Off,
 }
 
-/// Draw `diagnostics` about `source`, one after the other.
+/// Draw `diagnostics` about `source` in the order of the text.
 pub fn render(diagnostics: &[Diagnostic], source: &SourceFile, color: Color) -> String {
     let mut out = Vec::new();
     let config = Config::new()
@@ -24,7 +24,9 @@ pub fn render(diagnostics: &[Diagnostic], source: &SourceFile, color: Color) -> 
         .with_char_set(CharSet::Unicode)
         .with_compact(false);
     let name = source.name();
-    for diagnostic in diagnostics {
+    let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
+    ordered.sort_by_key(|diagnostic| diagnostic.span.start);
+    for diagnostic in ordered {
         let place = |span: Span| (name, clamp(span, source));
         let mut report = Report::build(ReportKind::Error, place(diagnostic.span))
             .with_config(config)

@@ -288,9 +288,19 @@ impl<'s> Builder<'s> {
         if self.ast.expr(id).height > MAX_HEIGHT && !self.too_high {
             self.too_high = true;
             let span = Span::new(start, end);
+            // Where the operand is on the right CPython's parser gives up, else its compiler.
+            let (class, text) = match self.ast.expr(id).kind {
+                ExprKind::UnaryOp { .. }
+                | ExprKind::Lambda { .. }
+                | ExprKind::IfExp { .. }
+                | ExprKind::BinOp { op: BinaryOp::Pow, .. } => {
+                    (ErrorClass::MemoryError, "Parser stack overflowed - Python source too complex to parse")
+                }
+                _ => (ErrorClass::RecursionError, "maximum recursion depth exceeded during compilation"),
+            };
             self.errors.push(
-                Diagnostic::new(Code::TooDeep, span, "maximum recursion depth exceeded during compilation")
-                    .class(ErrorClass::RecursionError)
+                Diagnostic::new(Code::TooDeep, span, text)
+                    .class(class)
                     .message("this expression is too long: split it into several"),
             );
         }

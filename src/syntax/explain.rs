@@ -121,7 +121,7 @@ impl Refused<'_> {
             Some(phrase) => diagnostic.message(format!("expected {phrase}, found {found}")),
             None => diagnostic.message(format!("{found} doesn't fit here")),
         };
-        match self.spelling().or_else(|| self.operator_hint()) {
+        match self.spelling().or_else(|| self.operator_hint()).or_else(|| self.colon_hint()) {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,
         }
@@ -200,6 +200,28 @@ impl Refused<'_> {
             _ => return None,
         };
         Some(hint.into())
+    }
+
+    /// The line begins like a compound statement, and a colon would have fitted.
+    fn colon_hint(&self) -> Option<String> {
+        let head = self.head()?;
+        let is_header = matches!(
+            head,
+            Token::If
+                | Token::Elif
+                | Token::For
+                | Token::While
+                | Token::With
+                | Token::Class
+                | Token::Except
+                | Token::Case
+        );
+        let word = self.source.slice(self.span());
+        if word == "then" {
+            return Some("there is no `then`: the condition ends in `:`".into());
+        }
+        (is_header && self.expects(":") && self.opener(self.index).is_none())
+            .then(|| format!("is a `:` missing before `{word}`?"))
     }
 
     // ---- finding one's way among tokens ----
@@ -485,7 +507,7 @@ fn misplaced_clause(refused: &Refused<'_>) -> Option<Diagnostic> {
     if refused.index != first {
         return None;
     }
-    if refused.expects("except") && refused.expects("finally") && !refused.expects("pass") {
+    if misses_handler(&refused.expected) {
         return Some(
             refused
                 .at_token(Code::InvalidClause, "expected 'except' or 'finally' block")
@@ -496,6 +518,12 @@ fn misplaced_clause(refused: &Refused<'_>) -> Option<Diagnostic> {
         return Some(refused.at_token(Code::InvalidClause, "'elif' block follows an 'else' block"));
     }
     None
+}
+
+/// Whether the parser is behind the block of a `try` and nothing but a handler would have fitted.
+pub(super) fn misses_handler(expected: &[String]) -> bool {
+    let expects = |terminal: &str| expected.iter().any(|expected| expected.trim_matches('"') == terminal);
+    expects("except") && expects("finally") && !expects("pass")
 }
 
 /// Whether the block that just ended belongs to an `else`.

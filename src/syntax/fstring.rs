@@ -9,7 +9,7 @@ use super::lexer::line_ends;
 use super::token::Token;
 
 /// f-strings nest this deep.
-const MAX_STRINGS: usize = 150;
+const MAX_STRINGS: usize = 149;
 /// Fields in format specs of fields nest this deep.
 const MAX_FIELDS: usize = 3;
 
@@ -71,7 +71,7 @@ impl Lexer<'_> {
         if self.fstrings.len() >= MAX_STRINGS {
             self.error(
                 Diagnostic::new(Code::TooDeep, span, "too many nested f-strings or t-strings")
-                    .reported(Reported::Point(span.start)),
+                    .reported(Reported::Point(span.start + 1)),
             );
             self.stopped = true;
             return;

@@ -484,7 +484,7 @@ impl<'s> Lexer<'s> {
                     Diagnostic::new(Code::TooDeep, line, "too many levels of indentation")
                         .class(ErrorClass::IndentationError)
                         .message(format!("at most {MAX_INDENTS} blocks nest"))
-                        .reported(Reported::LineEnd(at)),
+                        .reported(Reported::Line(at)),
                 );
                 self.stopped = true;
                 return;

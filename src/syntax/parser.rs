@@ -126,6 +126,7 @@ fn diagnose(
         if refused_lines > MAX_ERRORS {
             break;
         }
+        let in_try = explain::misses_handler(&expected);
         let refused = Refused { source, tokens: &tokens, index, expected, unclosed: &lexed.unclosed };
         let diagnostic = explain::explain(&refused);
         // An error of the lexer on the same line has said it already.
@@ -135,7 +136,7 @@ fn diagnose(
         if !repeated {
             found.push(diagnostic);
         }
-        if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index) {
+        if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index, in_try) {
             break;
         }
         let (outcome, Builder { errors: more, .. }) = run(source, &tokens, mode);
@@ -155,10 +156,14 @@ fn diagnose(
 }
 
 /// Put a line that always parses in the place of the one with the token `index`; whether there is hope of finding
-/// more errors behind it.
-fn replace_line(tokens: &mut Vec<Lexeme>, index: usize) -> bool {
+/// more errors behind it. `in_try`: what is wrong is that a `try` has no handler here.
+fn replace_line(tokens: &mut Vec<Lexeme>, index: usize, in_try: bool) -> bool {
     let Some(refused) = tokens.get(index).copied() else { return false };
     let at = |token: Token| Lexeme { token, span: Span::at(refused.span.start) };
+    if in_try {
+        tokens.splice(index..index, [Token::Finally, Token::Colon, Token::Pass, Token::Newline].map(at));
+        return true;
+    }
     if refused.token == Token::Indent {
         // An unexpected block: its lines belong to the block around it.
         let Some(end) = block_end(tokens, index) else { return false };
