@@ -228,3 +228,16 @@ fn speed() {
         );
     }
 }
+
+#[test]
+fn every_code_has_a_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors");
+    let cases: Vec<String> = fs::read_dir(folder)
+        .expect("tests/errors is there")
+        .map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned())
+        .collect();
+    let syntax = |code: &&aio::diagnostic::Code| code.code() < "E03";
+    for code in aio::diagnostic::Code::ALL.iter().filter(syntax) {
+        assert!(cases.iter().any(|case| case.starts_with(code.code())), "{} has no case", code.code());
+    }
+}

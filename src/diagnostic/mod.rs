@@ -163,10 +163,12 @@ impl Diagnostic {
             }
             Reported::Point(at) | Reported::Character(at) | Reported::Open(at) => {
                 let start = source.char_position(at);
-                let end_offset = match self.reported {
-                    Reported::Point(_) => start.column as i32 + 1,
-                    Reported::Open(_) => 0,
-                    _ => start.column as i32 + 2,
+                let end_offset = if let Reported::Point(_) = self.reported {
+                    start.column as i32 + 1
+                } else if let Reported::Open(_) = self.reported {
+                    0
+                } else {
+                    start.column as i32 + 2
                 };
                 ErrorPosition { line: start.line, offset: start.column + 1, end_line: start.line, end_offset }
             }

@@ -211,14 +211,16 @@ impl<'s> Builder<'s> {
         self.tokens.get(index).copied().unwrap_or(end)
     }
 
-    /// Report something at the token that follows `offset`, where CPython's parser stands when it notices.
-    fn report_after(&mut self, code: Code, offset: u32, text: impl Into<String>) {
+    /// Report something about `span`; a script sees the token that follows `offset`, where CPython's parser stands
+    /// when it notices.
+    fn report_after(&mut self, code: Code, span: Span, offset: u32, text: impl Into<String>) {
         let next = self.token_at(offset);
         let reported = match next.token {
             Token::Newline => Reported::Character(next.span.start),
             _ => Reported::Span(next.span),
         };
-        self.errors.push(Diagnostic::new(code, next.span, text).reported(reported));
+        let span = if span.is_empty() { next.span } else { span };
+        self.errors.push(Diagnostic::new(code, span, text).reported(reported));
     }
 
     pub(super) fn text(&self, span: Span) -> &'s str {
@@ -551,6 +553,7 @@ impl<'s> Builder<'s> {
                         let at = if next.token == Token::Comma { next.span.end } else { last };
                         self.report_after(
                             Code::InvalidArguments,
+                            argument.span(),
                             at,
                             format!("positional argument follows keyword argument{what}"),
                         );
@@ -665,7 +668,7 @@ impl<'s> Builder<'s> {
                         if next.is_none_or(|next| next.kind == ParamKind::DoubleStar) {
                             let text = "named arguments must follow bare *";
                             if lambda {
-                                self.report_after(Code::InvalidParameters, span.end, text);
+                                self.report_after(Code::InvalidParameters, span, span.end, text);
                             } else {
                                 fail(self, span, text);
                             }
@@ -736,9 +739,10 @@ impl<'s> Builder<'s> {
         for escape in escapes {
             match escape {
                 Escape::Doubtful(at, escape) => self.warn_escape(content.start + at as u32, &escape),
-                Escape::Bad(text) => {
-                    self.errors.push(Diagnostic::new(Code::InvalidEscape, token, text).reported(Reported::Span(token)));
-                }
+                Escape::Bad(text) => self.errors.push(
+                    Diagnostic::new(Code::InvalidEscape, token, text)
+                        .hint("write two backslashes, or make it a raw string: r\"…\""),
+                ),
             }
         }
         out.has_surrogates |= decoded.has_surrogates;
@@ -793,7 +797,12 @@ impl<'s> Builder<'s> {
             let text = "cannot mix t-string literals with string or bytes literals";
             self.report(Code::InvalidLiteral, Span::new(start, end), text);
         } else if bytes > 0 && bytes < parts.len() {
-            self.report_after(Code::InvalidLiteral, end, "cannot mix bytes and nonbytes literals");
+            self.report_after(
+                Code::InvalidLiteral,
+                Span::new(start, end),
+                end,
+                "cannot mix bytes and nonbytes literals",
+            );
         }
         let mut buffer = StrBuffer::default();
         if formats == 0 {
@@ -1258,11 +1267,11 @@ impl<'s> Builder<'s> {
     ) -> StmtId {
         let end = self.block_end(&body);
         let args = args.unwrap_or_default();
-        if args.lone_generator {
-            if let ExprKind::GeneratorExp { elt, .. } = self.ast.expr(args.args[0]).kind {
-                let end = self.span(elt).end;
-                self.report_after(Code::InvalidArguments, end, "invalid syntax");
-            }
+        if args.lone_generator
+            && let ExprKind::GeneratorExp { elt, .. } = self.ast.expr(args.args[0]).kind
+        {
+            let end = self.span(elt).end;
+            self.report_after(Code::InvalidArguments, Span::at(end), end, "invalid syntax");
         }
         let class = ClassDef {
             name: name.name,
@@ -1375,7 +1384,7 @@ impl<'s> Builder<'s> {
             && self.ast.pattern(only).span.end == end
         {
             // A lone star without a comma.
-            self.report_after(Code::InvalidPattern, end, "invalid syntax");
+            self.report_after(Code::InvalidPattern, Span::new(start, end), end, "invalid syntax");
         }
         self.sequence_pattern(start, patterns, end)
     }
@@ -1388,7 +1397,7 @@ impl<'s> Builder<'s> {
                     MappingItem::Pair(key, _) => self.span(*key).start,
                     MappingItem::Rest(stars, _) => *stars,
                 };
-                self.report_after(Code::InvalidPattern, start, "invalid syntax");
+                self.report_after(Code::InvalidPattern, Span::at(start), start, "invalid syntax");
             }
             match item {
                 MappingItem::Pair(key, pattern) => {

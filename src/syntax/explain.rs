@@ -28,7 +28,7 @@ pub(super) struct Refused<'a> {
 
 /// Explain why the token doesn't fit.
 pub(super) fn explain(refused: &Refused<'_>) -> Diagnostic {
-    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 21] = [
+    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 22] = [
         never_closed,
         missing_block,
         indentation,
@@ -50,6 +50,7 @@ pub(super) fn explain(refused: &Refused<'_>) -> Diagnostic {
         missing_in,
         missing_colon,
         missing_parenthesis,
+        keyword_as_name,
     ];
     rules.iter().find_map(|rule| rule(refused)).unwrap_or_else(|| refused.invalid_syntax())
 }
@@ -191,12 +192,6 @@ impl Refused<'_> {
             (_, Token::Bang) => "the operator is called `not`",
             (_, Token::LessGreater) => "the operator is written `!=`",
             (_, Token::ColonEqual) => "put parentheses around an assignment expression",
-            (_, token) if token.is_keyword() && self.expects("Name") && !self.expects("Number") => {
-                return Some(format!("`{}` is a keyword and can't be a name", token.describe()));
-            }
-            (token, Token::Equal) if token.is_keyword() => {
-                return Some(format!("`{}` is a keyword and can't be a name", token.describe()));
-            }
             _ => return None,
         };
         Some(hint.into())
@@ -1011,6 +1006,23 @@ fn missing_colon(refused: &Refused<'_>) -> Option<Diagnostic> {
             .at_token(Code::MissingColon, "expected ':'")
             .message(format!("the head of `{keyword}` ends in a colon"))
             .hint("add `:` here"),
+    )
+}
+
+/// `class = 1`, `x.import`
+fn keyword_as_name(refused: &Refused<'_>) -> Option<Diagnostic> {
+    let is_name_place = refused.expects("Name") && !refused.expects("Number");
+    let keyword = match (refused.before(1), refused.this()?) {
+        (_, token) if token.is_keyword() && is_name_place => refused.index,
+        (Some(token), Token::Equal) if token.is_keyword() => refused.index - 1,
+        _ => return None,
+    };
+    let word = refused.text_of(keyword);
+    Some(
+        Diagnostic::new(Code::KeywordAsName, refused.span_of(keyword), "invalid syntax")
+            .message(format!("`{word}` is a keyword and can't be a name"))
+            .hint(format!("call it `{word}_`"))
+            .reported(refused.place()),
     )
 }
 

@@ -236,7 +236,7 @@ impl Lexer<'_> {
     pub(super) fn close_field(&mut self, span: Span) -> bool {
         let depth = self.brackets.len();
         let Some(fstring) = self.fstrings.last_mut() else { return false };
-        if !fstring.fields.last().is_some_and(|field| field.depth == depth) {
+        if fstring.fields.last().is_none_or(|field| field.depth != depth) {
             return false;
         }
         fstring.fields.pop();

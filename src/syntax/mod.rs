@@ -8,12 +8,17 @@
 pub mod token;
 mod lexer;
 mod fstring;
+#[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 pub mod layout;
 pub mod ast;
 mod literal;
+#[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 mod target;
+#[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 pub(crate) mod builder;
+#[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 pub mod parser;
+#[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 mod explain;
 pub mod dump;
 pub mod unparse;
