@@ -105,7 +105,7 @@ impl Compiler<'_> {
 
     // ---- async for ----
 
-    pub(super) fn async_for(&mut self, target: ExprId, iter: ExprId, body: &[StmtId], orelse: &[StmtId]) {
+    pub(super) fn async_for(&mut self, target: ExprId, iter: ExprId, body: &[StmtId], orelse: &[StmtId], stmt: Span) {
         let (next, handler, done, end) = (self.b().label(), self.b().label(), self.b().label(), self.b().label());
         let top = self.b().top();
         let src = self.operand(iter, &[]);
@@ -115,7 +115,7 @@ impl Compiler<'_> {
         self.emit(Instr::GetAIter { dst: it, src });
         self.b().set_top(top + 1);
         self.b().bind(next);
-        let item = self.next_async(it, handler, span);
+        let item = self.next_async(it, handler, stmt);
         self.store(target, item);
         self.b().set_top(top + 1);
         self.unit().blocks.push(Block { kind: BlockKind::Loop { end, next, iter: None }, protections: 0 });

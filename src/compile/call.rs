@@ -4,7 +4,7 @@ use super::Compiler;
 use super::display::MAX_RUN;
 use crate::bytecode::code::{CodeFlags, Const};
 use crate::bytecode::op::{Instr, Intrinsic, Reg};
-use crate::resolve::{Binding, ScopeKind};
+use crate::resolve::{Binding, ScopeId, ScopeKind};
 use crate::source::Span;
 use crate::syntax::ast::{Context, ExprId, ExprKind, Keyword, Symbol};
 
@@ -174,11 +174,11 @@ impl Compiler<'_> {
             self.b().push();
             return;
         }
-        self.at(span);
-        self.emit(Instr::BuildMap { dst: dict, base: dict, pairs: 0 });
-        self.b().push();
+        // What comes first, by name, is the dict to begin with.
+        let run = keywords.iter().take(MAX_RUN / 2).take_while(|keyword| keyword.arg.is_some()).count();
+        let (first, mut rest) = keywords.split_at(run);
+        self.keyword_run(first, here, span);
         let spread = keywords.iter().any(|keyword| keyword.arg.is_none());
-        let mut rest = keywords;
         while let Some(first) = rest.first() {
             let top = self.b().top();
             if first.arg.is_none() {
@@ -188,15 +188,7 @@ impl Compiler<'_> {
                 rest = &rest[1..];
             } else {
                 let run = rest.iter().take(MAX_RUN / 2).take_while(|keyword| keyword.arg.is_some()).count();
-                let start = self.b().top_reg();
-                for keyword in &rest[..run] {
-                    let name = keyword.arg.map_or(String::new(), |name| self.scopes.mangled_text(self.ast, here, name));
-                    self.push_str(&name);
-                    self.push(keyword.value);
-                }
-                self.at(span);
-                self.emit(Instr::BuildMap { dst: start, base: start, pairs: run as u8 });
-                self.b().set_top(top + 1);
+                let start = self.keyword_run(&rest[..run], here, span);
                 self.emit(match spread {
                     true => Instr::DictMerge { dict, mapping: start, callee: base },
                     false => Instr::DictUpdate { dict, mapping: start },
@@ -205,6 +197,21 @@ impl Compiler<'_> {
             }
             self.b().set_top(top);
         }
+    }
+
+    /// Pushes the dict of keyword arguments that all have names.
+    fn keyword_run(&mut self, keywords: &[Keyword], here: ScopeId, span: Span) -> Reg {
+        let top = self.b().top();
+        let base = self.b().top_reg();
+        for keyword in keywords {
+            let name = keyword.arg.map_or(String::new(), |name| self.scopes.mangled_text(self.ast, here, name));
+            self.push_str(&name);
+            self.push(keyword.value);
+        }
+        self.at(span);
+        self.emit(Instr::BuildMap { dst: base, base, pairs: keywords.len() as u8 });
+        self.b().set_top(top);
+        self.b().push()
     }
 
     // ---- super ----

@@ -119,7 +119,7 @@ impl Compiler<'_> {
             match self.starred(elt) {
                 Some(value) => {
                     let iterable = self.operand(value, &[]);
-                    self.at(self.ast.expr(value).span);
+                    self.at(span);
                     self.emit(match kind {
                         Kind::List => Instr::ListExtend { list: into, iterable },
                         Kind::Set => Instr::SetUpdate { set: into, iterable },

@@ -335,7 +335,7 @@ impl Compiler<'_> {
         let inside = self.b().top();
         self.b().bind(next);
         if generator.is_async {
-            let item = self.next_async(it, handler, iter_span);
+            let item = self.next_async(it, handler, span);
             self.store(generator.target, item);
             self.b().set_top(inside);
         } else {

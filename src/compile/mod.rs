@@ -31,8 +31,7 @@ use crate::diagnostic::{self, Diagnostic, ErrorClass};
 use crate::resolve::{self, Binding, Context, ScopeId, ScopeKind, Scopes};
 use crate::source::{SourceFile, Span};
 use crate::syntax::ast::{Ast, ExprId, Root, StmtId, Symbol};
-
-pub use crate::resolve::Warning;
+use crate::syntax::layout::SyntaxWarning;
 
 /// How a text is to be compiled. What it is (module, prompt, expression) its tree says.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +51,12 @@ pub struct Options {
 /// How deep expressions may nest, chains to the left not counted.
 const MAX_DEPTH: u32 = 1000;
 
-/// Compiles a tree; or says what is wrong, in the order CPython would meet it.
+/// Compiles a tree, with what CPython would warn about besides the parser's warnings; or says what is wrong, in the order CPython would meet it.
 pub fn compile(
     ast: &Ast,
     source: &SourceFile,
     options: &Options,
-) -> Result<(Arc<Code>, Vec<Warning>), Vec<Diagnostic>> {
+) -> Result<(Arc<Code>, Vec<SyntaxWarning>), Vec<Diagnostic>> {
     let context = Context {
         top_level_await: options.top_level_await,
         namespace: options.namespace,

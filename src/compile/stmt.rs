@@ -153,7 +153,7 @@ impl Compiler<'_> {
                 self.for_loop(*target, *iter, body, orelse);
             }
             StmtKind::For { is_async: true, target, iter, body, orelse } => {
-                self.async_for(*target, *iter, body, orelse);
+                self.async_for(*target, *iter, body, orelse, span);
             }
             StmtKind::While { test, body, orelse } => self.while_loop(*test, body, orelse),
             StmtKind::If { branches, orelse } => {
@@ -192,7 +192,7 @@ impl Compiler<'_> {
                     self.try_finally(id, statement);
                 }
             }
-            StmtKind::Assert { test, msg } => self.assert(*test, *msg),
+            StmtKind::Assert { test, msg } => self.assert(*test, *msg, span),
             StmtKind::Import { names } => names.iter().for_each(|alias| self.import(alias)),
             StmtKind::ImportFrom { module, names, level } => self.import_from(*module, names, *level),
             StmtKind::Global { .. } | StmtKind::Nonlocal { .. } | StmtKind::Pass => {}
@@ -203,7 +203,7 @@ impl Compiler<'_> {
         self.b().set_top(top);
     }
 
-    fn assert(&mut self, test: ExprId, msg: Option<ExprId>) {
+    fn assert(&mut self, test: ExprId, msg: Option<ExprId>, span: Span) {
         if self.options.optimize > 0 {
             return;
         }
@@ -215,10 +215,11 @@ impl Compiler<'_> {
         self.b().push();
         if let Some(msg) = msg {
             self.push(msg);
-            self.at(self.ast.expr(test).span);
+            self.at(span);
             self.emit(Instr::Call { dst: base, base, argc: 1 });
             let top = u16::from(base.0) + 1;
             self.b().set_top(top);
+            self.at(self.ast.expr(test).span);
         }
         self.emit(Instr::Raise { src: base });
         self.b().bind(end);
@@ -464,8 +465,10 @@ impl Compiler<'_> {
             let next = self.b().label();
             self.at(handler.span);
             if let Some(class) = handler.type_ {
+                // The registers below are needed if the class can't be evaluated, so they are not spilled.
+                self.unit().base = inside;
                 let reg = self.operand(class, &[]);
-                self.at(self.ast.expr(class).span);
+                self.at(handler.span);
                 self.b().jump(next, |target| Instr::JumpUnlessMatch { exc, class: reg, target });
                 self.b().set_top(inside);
             }
@@ -537,8 +540,10 @@ impl Compiler<'_> {
             self.at(handler.span);
             let next = self.b().label();
             if let Some(class) = handler.type_ {
+                // The registers below are needed if the class can't be evaluated, so they are not spilled.
+                self.unit().base = inside;
                 let reg = self.operand(class, &[]);
-                self.at(self.ast.expr(class).span);
+                self.at(handler.span);
                 let dst = self.reg(inside);
                 self.emit(Instr::SplitGroup { dst, rest, class: reg });
                 self.b().set_top(inside + 1);

@@ -1,11 +1,12 @@
 //! What texts compile to: the shapes that matter for speed, and that everything compiles to sound code.
 
-use super::{Options, Warning, compile};
+use super::{Options, compile};
 use crate::bytecode::code::Code;
 use crate::bytecode::disasm::disassemble;
 use crate::bytecode::op::Op;
 use crate::bytecode::verify::verify;
 use crate::source::SourceFile;
+use crate::syntax::layout::SyntaxWarning;
 use crate::syntax::{Mode, parse};
 use std::sync::Arc;
 
@@ -164,7 +165,7 @@ fn errors_and_warnings_are_those_of_the_reference() {
         let compiled = parse(&source, Mode::Module).and_then(|ast| compile(&ast, &source, &Options::default()));
         let outcome = match compiled {
             Ok((_, warnings)) => {
-                let line = |warning: &Warning| format!("{} {}", warning.text, source.line(warning.span.start));
+                let line = |warning: &SyntaxWarning| format!("{} {}", warning.message, source.line(warning.span.start));
                 format!("ok [{}]", warnings.iter().map(line).collect::<Vec<_>>().join(", "))
             }
             Err(errors) => {

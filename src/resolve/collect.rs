@@ -1,7 +1,7 @@
 //! The first pass: what each scope does with each name, and the errors that CPython's symbol table finds on the way.
 //! What CPython's compiler would find after it (`return` outside of a function, and the like) is returned apart.
 
-use super::{Binding, Context, Entry, Owner, Scope, ScopeId, ScopeKind, Scopes, Uses, Warning};
+use super::{Binding, Context, Entry, Owner, Scope, ScopeId, ScopeKind, Scopes, Uses};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Context as Ctx;
@@ -9,6 +9,7 @@ use crate::syntax::ast::{
     Arg, Arguments, Ast, Comprehension, Constant, ExprId, ExprKind, FunctionDef, PatternId, PatternKind, Root, StmtId,
     StmtKind, Symbol, Try, TypeParam, TypeParamKind, UnaryOp,
 };
+use crate::syntax::layout::SyntaxWarning;
 
 /// How deep blocks (loops, try, with) can nest in one function.
 const MAX_BLOCKS: u32 = 21;
@@ -97,7 +98,7 @@ impl Collector<'_> {
     }
 
     pub(super) fn warn(&mut self, span: Span, text: impl Into<String>) {
-        self.scopes.warnings.push(Warning { span, text: text.into() });
+        self.scopes.warnings.push(SyntaxWarning { span, message: text.into() });
     }
 
     pub(super) fn text(&self, symbol: Symbol) -> &str {

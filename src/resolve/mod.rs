@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{Ast, ExprId, Interner, StmtId, Symbol};
+use crate::syntax::layout::SyntaxWarning;
 
 pub use dump::dump;
 
@@ -208,15 +209,6 @@ pub struct Scope {
     described: &'static str,
 }
 
-/// What is suspicious but runs: a SyntaxWarning.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The words it is about.
-    pub span: Span,
-    /// CPython's words.
-    pub text: String,
-}
-
 /// How a text is going to be run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context {
@@ -238,7 +230,7 @@ pub struct Scopes {
     /// Whether `from __future__ import annotations` is in force.
     pub future_annotations: bool,
     /// What CPython would warn about.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<SyntaxWarning>,
 }
 
 /// Finds the scopes of `ast` and what its names mean; or what is wrong, in the order CPython would meet it.
