@@ -1,6 +1,7 @@
 //! Checks a [`Code`] against what the run loop takes for granted: it reads registers, constants and words unchecked.
 //!
 //! Run on every code object in debug builds and tests, and before code from elsewhere is trusted.
+#![allow(clippy::wildcard_enum_match_arm, reason = "most instructions need no check beyond what their row says")]
 
 use super::builder::ends_flow;
 use super::code::{Capture, Code};
@@ -274,7 +275,7 @@ fn jump_target(code: &Code, at: usize, op: Op) -> Option<usize> {
 fn effect(code: &Code, at: usize, op: Op, before: Registers) -> (Registers, Registers) {
     let get = |name| operand(code, at, op, name);
     let mut after = before;
-    let mut fill = |after: &mut Registers, start: u32, count: u32| {
+    let fill = |after: &mut Registers, start: u32, count: u32| {
         (start..start + count).for_each(|reg| after.insert(reg as u8));
     };
     match op {

@@ -1,5 +1,4 @@
 //! Expressions: values, conditions, comparisons, operators.
-#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of expression are of no interest to a given question")]
 
 use super::Compiler;
 use crate::bytecode::builder::Label;

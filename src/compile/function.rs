@@ -96,7 +96,7 @@ impl Compiler<'_> {
         }
         let Some(scope) = self.scopes.scope_of(Owner::Definition(id)) else { return };
         let (name, qualname) = (self.text(def.name), self.qualified(def.name));
-        let method = self.kind() == ScopeKind::Class;
+        let method = self.defines_methods();
         self.open_unit(scope, name.into(), qualname, line);
         let info = self.scopes.scope(scope);
         self.unit().flags |= match (def.is_async, info.is_generator) {
@@ -127,6 +127,12 @@ impl Compiler<'_> {
         self.at(span);
         self.emit(Instr::MakeFunction { dst, base, flags, code });
         self.b().set_top(top);
+    }
+
+    /// Whether functions defined here are methods: the unit is a class body, or type parameters within one.
+    fn defines_methods(&self) -> bool {
+        let mut kinds = self.units.iter().rev().map(|unit| self.scopes.scope(unit.scope).kind);
+        kinds.find(|&kind| kind != ScopeKind::TypeParams) == Some(ScopeKind::Class)
     }
 
     /// Pushes a tuple of positional and a dict of keyword-only defaults, if there are any; which there are.

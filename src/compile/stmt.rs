@@ -1,11 +1,12 @@
 //! Statements, and the ways out of nested blocks.
 
 use super::{Annotated, Block, BlockKind, Compiler};
+use crate::bytecode::builder::Label;
 use crate::bytecode::code::Const;
 use crate::bytecode::op::{Instr, Intrinsic, Reg};
 use crate::resolve::{Owner, ScopeKind};
 use crate::source::Span;
-use crate::syntax::ast::{Alias, Constant, ExceptHandler, ExprId, ExprKind, StmtId, StmtKind, Symbol, Try};
+use crate::syntax::ast::{Alias, Constant, ExceptHandler, ExprId, ExprKind, IfBranch, StmtId, StmtKind, Symbol, Try};
 
 impl Compiler<'_> {
     pub(super) fn module_body(&mut self, body: &[StmtId], interactive: bool) {
@@ -156,6 +157,11 @@ impl Compiler<'_> {
                 self.async_for(*target, *iter, body, orelse, span);
             }
             StmtKind::While { test, body, orelse } => self.while_loop(*test, body, orelse),
+            StmtKind::If { branches, orelse } if orelse.is_empty() && self.plain_jump(branches).is_some() => {
+                if let Some((test, target)) = self.plain_jump(branches) {
+                    self.condition(test, true, target);
+                }
+            }
             StmtKind::If { branches, orelse } => {
                 let end = self.b().label();
                 for (i, branch) in branches.iter().enumerate() {
@@ -201,6 +207,19 @@ impl Compiler<'_> {
             StmtKind::Continue => self.leave_loop(false),
         }
         self.b().set_top(top);
+    }
+
+    /// If `branches` is one that only leaves or continues the loop right around it, with nothing to do on the way: its test and where it
+    /// goes.
+    fn plain_jump(&self, branches: &[IfBranch]) -> Option<(ExprId, Label)> {
+        let [IfBranch { test, body, .. }] = branches else { return None };
+        let [only] = **body else { return None };
+        let BlockKind::Loop { end, next, iter } = self.units.last()?.blocks.last()?.kind else { return None };
+        match self.ast.stmt(only).kind {
+            StmtKind::Continue => Some((*test, next)),
+            StmtKind::Break if iter.is_none() => Some((*test, end)),
+            _ => None,
+        }
     }
 
     fn assert(&mut self, test: ExprId, msg: Option<ExprId>, span: Span) {
@@ -278,7 +297,7 @@ impl Compiler<'_> {
     }
 
     /// `target = next(it)`, to `done` when there is none.
-    pub(super) fn for_target(&mut self, target: ExprId, it: Reg, done: crate::bytecode::builder::Label) {
+    pub(super) fn for_target(&mut self, target: ExprId, it: Reg, done: Label) {
         if let ExprKind::Name { id: name, .. } = self.ast.expr(target).kind
             && let Some(dst) = self.direct_target(name)
         {
@@ -452,7 +471,7 @@ impl Compiler<'_> {
         self.b().set_top(top);
     }
 
-    fn handlers(&mut self, exc: Reg, handlers: &[ExceptHandler], end: crate::bytecode::builder::Label) {
+    fn handlers(&mut self, exc: Reg, handlers: &[ExceptHandler], end: Label) {
         let save = self.b().top_reg();
         self.emit(Instr::EnterHandler { save, exc });
         self.b().push();
@@ -520,7 +539,7 @@ impl Compiler<'_> {
         self.b().set_top(top);
     }
 
-    fn star_handlers(&mut self, orig: Reg, handlers: &[ExceptHandler], end: crate::bytecode::builder::Label) {
+    fn star_handlers(&mut self, orig: Reg, handlers: &[ExceptHandler], end: Label) {
         let outer_top = self.b().top();
         let save = self.b().top_reg();
         self.emit(Instr::EnterHandler { save, exc: orig });

@@ -123,6 +123,20 @@ fn a_class_hands_its_cell_to_methods() {
     assert!(shown.contains("__classcell__") && shown.contains("SuperAttr"), "{shown}");
 }
 
+#[test]
+fn a_class_can_have_an_attribute_called_class() {
+    let code = code("class A:\n    __class__ = 1\n    def f(self): return __class__\n");
+    let shown = disassemble(&code);
+    assert!(shown.contains("StoreName        r0, r2, __class__") && shown.contains("__classcell__"), "{shown}");
+}
+
+#[test]
+fn comprehensions_of_exec_see_its_namespace() {
+    let options = Options { namespace: true, ..Options::default() };
+    let code = try_code("x = 1\n[x + y for y in z]\n", &options).expect("it compiles");
+    assert!(names(&code).contains(&"LoadName") && !names(&code).contains(&"LoadGlobal"));
+}
+
 /// Compiles every file of a Python library: `AIO_LIBRARY=/usr/lib/python3.13 cargo test library`.
 #[test]
 fn a_whole_library_compiles() {

@@ -67,9 +67,12 @@ impl Analyzer<'_> {
                 let (&name, entry) = self.scopes.scope(id).names.get_index(i).expect("names stay in order");
                 let is_class = self.scopes.scope(id).kind == ScopeKind::Class;
                 let is_module = self.scopes.scope(id).kind == ScopeKind::Module;
+                let in_module = unit == ScopeId::ROOT;
                 let binding = match meaning {
                     Meaning::Global => Binding::Global,
-                    Meaning::Of(owner) if owner == id && is_class && !self.is_special(name) => Binding::Namespace,
+                    Meaning::Of(owner) if owner == id && is_class && (entry.uses.binds() || !self.is_special(name)) => {
+                        Binding::Namespace
+                    }
                     Meaning::Of(owner) if owner == id && is_module => {
                         if self.namespace {
                             Binding::Namespace
@@ -94,7 +97,7 @@ impl Analyzer<'_> {
                         Binding::Free(at as u32)
                     }
                     Meaning::Implicit if is_class && entry.uses.intersects(Uses::USED) => Binding::Namespace,
-                    Meaning::Implicit if is_module && self.namespace => Binding::Namespace,
+                    Meaning::Implicit if in_module && self.namespace => Binding::Namespace,
                     Meaning::Implicit => Binding::Implicit,
                 };
                 self.scopes.scope_mut(id).names[i].binding = binding;

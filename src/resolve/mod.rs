@@ -6,6 +6,10 @@
 //! own. `checks` holds what is wrong or suspicious whatever the names mean.
 //!
 //! The result, [`Scopes`], is side tables; `compile` asks it with [`Scopes::scope_of`] and [`Scopes::binding`].
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "most kinds of node and scope are of no interest to a given question"
+)]
 
 mod analyze;
 mod checks;

@@ -1,4 +1,5 @@
 //! Expressions as text again, as CPython writes annotations under `from __future__ import annotations`.
+#![allow(clippy::wildcard_enum_match_arm, reason = "only some kinds of expression are parts of an f-string")]
 
 use crate::number::float_repr;
 use crate::text::repr;
