@@ -1,7 +1,45 @@
 //! The `aio` binary.
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use aio::cli::dump;
+use aio::diagnostic::{Color, render};
+use aio::source::SourceFile;
+use aio::syntax::decode_source;
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [stage, path] = &args[..] else { return ExitCode::from(2) };
+    let Some(stage) = stage.strip_prefix("--dump=") else { return ExitCode::from(2) };
+    let text = match std::fs::read(path) {
+        Ok(bytes) => decode_source(&bytes, path).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(message) => {
+            let _ = writeln!(std::io::stderr(), "aio: {path}: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let source = SourceFile::new(path, text);
+    let dumped = match stage {
+        "tokens" => Ok(dump::tokens(&source)),
+        "ast" => dump::ast(&source),
+        "scopes" => dump::scopes(&source, false),
+        "code" => dump::code(&source, false),
+        "positions" => dump::ast_with_positions(&source),
+        _ => return ExitCode::from(2),
+    };
+    match dumped {
+        Ok(text) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(diagnostics) => {
+            let _ = std::io::stderr().write_all(render(&diagnostics, &source, Color::Off).as_bytes());
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -96,7 +96,11 @@ class Case:
         return self.beside / f"{self.script.stem}.{kind}"
 
     def needs_native(self):
-        return self.area in NATIVE_AREAS or bool(self.options.env) or bool(NATIVE_ONLY.search(self.script.read_text()))
+        return self.area in NATIVE_AREAS or bool(self.options.env) or bool(NATIVE_ONLY.search(self.text()))
+
+    def text(self):
+        # Comparing two hashes is the same everywhere, printing one is not.
+        return re.sub(r"hash\(.*?\) == hash\(", "", self.script.read_text())
 
     def reference(self):
         """Who decides. Wrong is worse than unknown: what only the native build can answer is never blessed by 3.14."""

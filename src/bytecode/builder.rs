@@ -148,6 +148,8 @@ pub struct Builder {
     children: Vec<Unplaced>,
     span: Option<Span>,
     reachable: bool,
+    /// Up to here something points at the instructions: none of them may be taken back.
+    fence: usize,
     /// The locals certainly bound here.
     bound: Locals,
     local_count: usize,
@@ -196,6 +198,7 @@ impl Builder {
             children: Vec::new(),
             span: None,
             reachable: true,
+            fence: 0,
             bound: Locals::default(),
             local_count: locals,
             near,
@@ -256,6 +259,13 @@ impl Builder {
 
     /// Puts `label` here.
     pub fn bind(&mut self, label: Label) {
+        // A jump to what follows it is none.
+        let jump = Instr::Jump { target: Jump(label.0 as i32) };
+        if self.fence < self.slots.len() && self.slots.last().is_some_and(|slot| slot.instr == jump) && !self.reachable
+        {
+            self.slots.pop();
+        }
+        self.fence = self.slots.len();
         let state = &mut self.labels[label.0 as usize];
         debug_assert!(state.at.is_none(), "a label is bound once");
         state.at = Some(self.slots.len() as u32);
@@ -285,6 +295,7 @@ impl Builder {
                 None => state.bound = Some(self.bound.clone()),
             }
         }
+        self.fence = self.slots.len();
         self.active.push(Protection { label, register, start: self.slots.len() as u32 });
     }
 
@@ -292,6 +303,7 @@ impl Builder {
     pub fn unprotect(&mut self) -> Protection {
         let protection = self.active.pop().expect("protections end as often as they begin");
         let end = self.slots.len() as u32;
+        self.fence = self.slots.len();
         if protection.start < end {
             let Protection { label, register, start } = protection;
             self.ranges.push(Range { start, end, label, register, depth: self.active.len() });
@@ -301,6 +313,7 @@ impl Builder {
 
     /// Lets a protection ended by [`Builder::unprotect`] go on from here.
     pub fn resume_protection(&mut self, protection: Protection) {
+        self.fence = self.slots.len();
         self.active.push(Protection { start: self.slots.len() as u32, ..protection });
     }
 
@@ -340,15 +353,16 @@ impl Builder {
 
     /// The register of the first free temporary.
     pub fn top_reg(&mut self) -> Reg {
-        self.reg_at(self.top)
+        self.reg(self.top)
     }
 
     /// The register `offset` above the first free temporary.
     pub fn top_plus(&mut self, offset: u16) -> Reg {
-        self.reg_at(self.top + offset)
+        self.reg(self.top + offset)
     }
 
-    fn reg_at(&mut self, at: u16) -> Reg {
+    /// The register number `at`, a temporary.
+    pub fn reg(&mut self, at: u16) -> Reg {
         if at > MAX_TEMP {
             self.overflow = true;
         }

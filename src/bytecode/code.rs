@@ -142,7 +142,8 @@ pub struct Code {
     pub near_locals: u16,
     /// Index of the first far register.
     pub far_base: u16,
-    /// Registers that hold a cell (the locals other functions capture), as indices into the frame.
+    /// Registers that hold a cell (the locals other functions capture), as indices into the frame. That of a comprehension's target is
+    /// UNBOUND outside of the comprehension.
     pub cell_registers: Box<[u16]>,
     /// Names of the captured cells, by capture index.
     pub free: Box<[Box<str>]>,

@@ -18,9 +18,9 @@
 //!
 //! # Calls
 //! The callee is in `base`, its arguments in the registers after it. The callee's frame begins at `base + 1` (its
-//! parameter 0 is the caller's `base + 1`), so arguments are not copied. The height at a call counts callee and arguments
-//! (not for the `CallMethod` rows, which fill `base` and `base + 1` themselves: there the registers from `base + 2` on hold the
-//! arguments). After a call the registers from `base` up are dead, apart from `dst`.
+//! parameter 0 is the caller's `base + 1`), so arguments are not copied. The height at a call counts callee and arguments.
+//! (The `CallMethod` rows fill `base` and `base + 1` themselves, before anything else can happen: the compiler leaves them empty.)
+//! After a call the registers from `base` up are dead, apart from `dst`.
 
 /// How an operand is written in the instruction and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -515,8 +515,8 @@ opcodes! {
     /// `dst = base(*base+1, **base+2)`: a tuple, and a dict or None.
     CallEx(dst: Reg, base: Reg);
     /// `dst = obj.name(base+2 ... argc registers)`: lookup and call in one; the receiver is copied to `base+1` first (`obj` may be
-    /// `base+1` or a local in place). Only emitted when evaluating the arguments cannot be seen to happen before the lookup (locals
-    /// known to be bound, constants). `base` and, unless it is `obj`, `base+1` hold nothing before.
+    /// `base`, or a local in place). Only emitted when evaluating the arguments cannot be seen to happen before the lookup (locals
+    /// known to be bound, constants). `base` (unless it is `obj`) and `base+1` hold nothing before.
     CallMethod(dst: Reg, base: Reg, argc: u8, obj: Reg, name: NameIdx) cache 6;
     /// Looks up a method for a later `CallLoaded`: `base` becomes the function and `base+1` the receiver `obj`; or, if the attribute
     /// is not a plain method, `base` becomes the attribute's value and `base+1` UNBOUND. `obj` may be `base` or a local in place.
@@ -593,7 +593,8 @@ opcodes! {
     /// None before. While it runs, what it yields is yielded and what is sent goes to it.
     Delegate(dst: Reg, iter: Reg);
     /// `await base(base+1 ... argc registers)`. If the callee is an async def it runs at once, and `dst` = its result, continuing behind the
-    /// `Delegate` below. Otherwise `base` = the result of the call, and the instructions that must follow do the rest:
+    /// `Delegate` below; while it runs the awaiting frame stands at that `Delegate` (its position and height hold), with `base` UNBOUND
+    /// and `dst` None. Otherwise `base` = the result of the call, and the instructions that must follow do the rest:
     /// `GetAwaitable base, base; LoadNone dst; Delegate dst, base`.
     CallAwait(dst: Reg, base: Reg, argc: u8) cache 4;
     /// As `CallAwait` for `await obj.name(...)`; registers as in `CallMethod`.
@@ -601,7 +602,7 @@ opcodes! {
     /// `dst = aiter(src)`.
     GetAIter(dst: Reg, src: Reg);
     /// `async for`: asks the iterator in `aiter` for its next item. If it is an async generator it runs at once, `dst` = the item, continuing
-    /// behind the `Delegate` below. Otherwise `base` = the awaitable, followed as in `CallAwait` by `GetAwaitable; LoadNone; Delegate`.
+    /// behind the `Delegate` below (`base` is UNBOUND then, as for `CallAwait`). Otherwise `base` = the awaitable, followed as in `CallAwait` by `GetAwaitable; LoadNone; Delegate`.
     /// Ends by StopAsyncIteration, which the handler table leads to `EndAsyncFor`.
     NextAsync(dst: Reg, aiter: Reg, base: Reg);
     /// Jumps to `target` if the exception in `exc` is StopAsyncIteration, else raises it again.

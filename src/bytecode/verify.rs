@@ -1,6 +1,7 @@
 //! Checks a [`Code`] against what the run loop takes for granted: it reads registers, constants and words unchecked.
 //!
 //! Run on every code object in debug builds and tests, and before code from elsewhere is trusted.
+#![allow(clippy::wildcard_enum_match_arm, reason = "most instructions need no check beyond what their row says")]
 
 use super::builder::ends_flow;
 use super::code::{Capture, Code};
@@ -8,7 +9,7 @@ use super::op::{Intrinsic, Op, OperandKind};
 
 /// Checks `code` and its children; an error says where and what.
 pub fn verify(code: &Code) -> Result<(), String> {
-    check(code).map_err(|what| format!("{}: {what}", code.qualname))?;
+    check(code).and_then(|()| check_flow(code)).map_err(|what| format!("{}: {what}", code.qualname))?;
     for child in &code.children {
         check_captures(code, child).map_err(|what| format!("{}: {what}", child.qualname))?;
         verify(child)?;
@@ -159,4 +160,214 @@ fn check_instruction(code: &Code, at: usize, op: Op) -> Result<(), String> {
         _ => 0,
     };
     ensure(run < u32::from(code.far_base).max(1), || format!("word {at}: {} reaches register {run}", info.name))
+}
+
+/// A set of near registers.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Registers([u64; 4]);
+
+impl Registers {
+    fn below(end: u16) -> Registers {
+        let mut set = Registers::default();
+        (0..end.min(256)).for_each(|reg| set.insert(reg as u8));
+        set
+    }
+
+    fn insert(&mut self, reg: u8) {
+        self.0[usize::from(reg / 64)] |= 1 << (reg % 64);
+    }
+
+    fn contains(&self, reg: u8) -> bool {
+        self.0[usize::from(reg / 64)] >> (reg % 64) & 1 == 1
+    }
+
+    /// Takes out the registers from `start` up.
+    fn truncate(&mut self, start: u16) {
+        let kept = Registers::below(start);
+        self.0.iter_mut().zip(kept.0).for_each(|(bits, kept)| *bits &= kept);
+    }
+
+    fn intersect(&mut self, other: &Registers) -> bool {
+        let before = *self;
+        self.0.iter_mut().zip(other.0).for_each(|(bits, other)| *bits &= other);
+        *self != before
+    }
+}
+
+/// Checks that no instruction reads a register that nothing was written to, and that the collector finds none below the height: on
+/// every way through the code.
+fn check_flow(code: &Code) -> Result<(), String> {
+    let mut states: Vec<Option<Registers>> = vec![None; code.words.len()];
+    let mut todo = vec![0usize];
+    if let Some(first) = states.first_mut() {
+        *first = Some(Registers::below(code.near_locals));
+    }
+    while let Some(at) = todo.pop() {
+        let op = Op::ALL[(code.words[at] & 0xff) as usize];
+        let before = states[at].expect("only reached instructions are looked at");
+        let mut reach = |target: usize, state: Registers| match &mut states[target] {
+            Some(known) => {
+                if known.intersect(&state) {
+                    todo.push(target);
+                }
+            }
+            slot => {
+                *slot = Some(state);
+                todo.push(target);
+            }
+        };
+        if let Some(handler) = code.handler(at as u32) {
+            let mut state = before;
+            state.truncate(u16::from(handler.register));
+            state.insert(handler.register);
+            reach(handler.target as usize, state);
+        }
+        let (after, jumped) = effect(code, at, op, before);
+        let next = at + usize::from(op.info().length());
+        if let Some(target) = jump_target(code, at, op) {
+            reach(target, jumped);
+        }
+        if matches!(op, Op::CallAwait | Op::CallMethodAwait | Op::NextAsync) {
+            // The result, if the callee ran at once, is used behind the three instructions that follow.
+            let mut behind = next;
+            for expected in [Op::GetAwaitable, Op::LoadNone, Op::Delegate] {
+                let found = code.words.get(behind).map(|word| Op::ALL[(word & 0xff) as usize]);
+                ensure(found == Some(expected), || format!("word {at}: {} without its {expected:?}", op.info().name))?;
+                behind += usize::from(expected.info().length());
+            }
+            let mut state = before;
+            let base = operand(code, at, op, "base") as u8;
+            state.truncate(u16::from(base));
+            state.insert(base);
+            state.insert(operand(code, at, op, "dst") as u8);
+            reach(behind, state);
+        }
+        if !ends_flow(op) {
+            reach(next, after);
+        }
+    }
+    for (at, state) in states.iter().enumerate() {
+        let Some(state) = state else { continue };
+        let op = Op::ALL[(code.words[at] & 0xff) as usize];
+        check_reads(code, at, op, state)?;
+    }
+    Ok(())
+}
+
+fn operand(code: &Code, at: usize, op: Op, name: &str) -> u32 {
+    let (places, _) = op.info().layout();
+    let mut operands = op.info().operands.iter().zip(places);
+    let Some(((_, kind), place)) = operands.find(|((field, _), _)| *field == name) else { return 0 };
+    let word = code.words[at + usize::from(place.word)] >> place.shift;
+    match kind {
+        OperandKind::Reg | OperandKind::U8 | OperandKind::I8 => word & 0xff,
+        OperandKind::I16 | OperandKind::U16 | OperandKind::Far => word & 0xffff,
+        _ => word,
+    }
+}
+
+fn jump_target(code: &Code, at: usize, op: Op) -> Option<usize> {
+    let jumps = op.info().operands.iter().any(|(_, kind)| *kind == OperandKind::Jump);
+    jumps.then(|| (at as i64 + i64::from(operand(code, at, op, "target") as i32)) as usize)
+}
+
+/// The registers that hold something behind an instruction, and where it jumps to.
+fn effect(code: &Code, at: usize, op: Op, before: Registers) -> (Registers, Registers) {
+    let get = |name| operand(code, at, op, name);
+    let mut after = before;
+    let fill = |after: &mut Registers, start: u32, count: u32| {
+        (start..start + count).for_each(|reg| after.insert(reg as u8));
+    };
+    match op {
+        Op::Call
+        | Op::CallKw
+        | Op::CallEx
+        | Op::CallMethod
+        | Op::CallLoaded
+        | Op::CallLoadedKw
+        | Op::CallSuper
+        | Op::SuperAttr => {
+            after.truncate(get("base") as u16);
+        }
+        Op::CallAwait | Op::CallMethodAwait | Op::NextAsync => {
+            after.truncate(get("base") as u16);
+            fill(&mut after, get("base"), 1);
+            return (after, before);
+        }
+        Op::LoadMethod | Op::WithEnter | Op::AsyncWithEnter => fill(&mut after, get("base"), 2),
+        Op::UnpackSequence => fill(&mut after, get("base"), get("count")),
+        Op::UnpackEx => fill(&mut after, get("base"), get("before") + 1 + get("after")),
+        Op::EnterHandler => fill(&mut after, get("save"), 1),
+        Op::MakeCell => fill(&mut after, get("reg"), 1),
+        _ => {}
+    }
+    if op.info().operands.first().is_some_and(|(name, kind)| *name == "dst" && *kind == OperandKind::Reg) {
+        after.insert(get("dst") as u8);
+    }
+    // An exhausted iterator leaves `dst` alone.
+    let jumped = if op == Op::ForIter { before } else { after };
+    (after, jumped)
+}
+
+fn check_reads(code: &Code, at: usize, op: Op, state: &Registers) -> Result<(), String> {
+    let get = |name| operand(code, at, op, name);
+    let fused = matches!(op, Op::CallMethod | Op::CallMethodAwait);
+    let run = |start: u32, count: u32| -> Result<(), String> {
+        (start..start + count).try_for_each(|reg| {
+            ensure(state.contains(reg as u8), || {
+                format!("word {at}: {} reads r{reg}, which holds nothing", op.info().name)
+            })
+        })
+    };
+    for (name, kind) in op.info().operands {
+        if *kind == OperandKind::Reg && !matches!(*name, "dst" | "base" | "save" | "names") {
+            run(get(name), 1)?;
+        }
+    }
+    match op {
+        Op::Call | Op::CallKw | Op::CallAwait => run(get("base"), get("argc") + 1)?,
+        Op::CallLoaded | Op::CallLoadedKw => run(get("base"), get("argc") + 2)?,
+        Op::CallMethod | Op::CallMethodAwait => run(get("base") + 2, get("argc"))?,
+        Op::CallEx | Op::CallSuper | Op::SuperAttr | Op::BuildInterpolation | Op::MatchClass => run(get("base"), 3)?,
+        Op::BuildTemplate => run(get("base"), 2)?,
+        Op::BuildList | Op::BuildTuple | Op::BuildSet | Op::BuildString | Op::BuildSlice => {
+            run(get("base"), get("count"))?
+        }
+        Op::BuildMap => run(get("base"), 2 * get("pairs"))?,
+        Op::MakeFunction => run(get("base"), get("flags").count_ones())?,
+        Op::LeaveHandler => run(get("save"), 1)?,
+        Op::WithEnter
+        | Op::WithExit
+        | Op::WithExitExc
+        | Op::AsyncWithEnter
+        | Op::AsyncWithExit
+        | Op::AsyncWithExitExc => {
+            run(get("base"), 1)?;
+        }
+        Op::Intrinsic => run(get("base"), u32::from(Intrinsic::ALL[get("kind") as usize].operands()))?,
+        Op::LoadName | Op::StoreName | Op::DeleteName | Op::LoadNameOrFree | Op::LoadNameOrGlobal => {
+            run(get("names"), 1)?
+        }
+        _ => {}
+    }
+    // These neither collect nor run script code; the registers of a method call wait for it among them.
+    let silent = matches!(
+        op,
+        Op::Move
+            | Op::LoadConst
+            | Op::LoadInt
+            | Op::LoadNone
+            | Op::LoadTrue
+            | Op::LoadFalse
+            | Op::LoadFar
+            | Op::StoreFar
+            | Op::Unbind
+    );
+    let hole = if fused { get("base")..get("base") + 2 } else { 0..0 };
+    let height = if silent { 0 } else { code.height(at as u32) };
+    for reg in code.near_locals..height {
+        let filled = state.contains(reg as u8) || hole.contains(&u32::from(reg));
+        ensure(filled, || format!("word {at}: {} has r{reg} below its height, which holds nothing", op.info().name))?;
+    }
+    Ok(())
 }

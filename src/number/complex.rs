@@ -123,10 +123,7 @@ fn product(a: Complex, b: Complex) -> Complex {
 pub fn divide(a: Operand, b: Operand) -> Result<Complex, Fault> {
     let zero = || Fault::zero_division("division by zero");
     match (a, b) {
-        (Operand::Complex(z), Operand::Real(x)) if x == 0.0 => {
-            let _ = z;
-            Err(zero())
-        }
+        (Operand::Complex(_), Operand::Real(0.0)) => Err(zero()),
         (Operand::Complex(z), Operand::Real(x)) => Ok(Complex::new(z.re / x, z.im / x)),
         (Operand::Real(x), Operand::Complex(z)) => quotient(Complex::new(x, 0.0), z, true).ok_or_else(zero),
         (a, b) => quotient(a.widen(), b.widen(), false).ok_or_else(zero),
@@ -180,7 +177,7 @@ pub fn power(a: Complex, b: Complex) -> Result<Complex, Fault> {
     let zero = || Fault::zero_division("zero to a negative or complex power");
     let z = if b.im == 0.0 && b.re == b.re.floor() && b.re.abs() <= 100.0 {
         let size = power_of(a, b.re.abs() as u32);
-        if b.re > 0.0 || b.re == 0.0 { size } else { quotient(Complex::new(1.0, 0.0), size, true).ok_or_else(zero)? }
+        if b.re >= 0.0 { size } else { quotient(Complex::new(1.0, 0.0), size, false).ok_or_else(zero)? }
     } else if a.re == 0.0 && a.im == 0.0 {
         if b.im != 0.0 || b.re < 0.0 {
             return Err(zero());

@@ -159,6 +159,10 @@ pub fn round_to(x: f64, digits: i64) -> Result<f64, Fault> {
     if digits < -308 {
         return Ok(0.0 * x);
     }
+    if let Some((scaled, unit)) = scale_to_int(x.abs(), digits) {
+        // Both are exact, so the quotient is the float nearest to the decimal number.
+        return Ok((scaled as f64 / unit).copysign(x));
+    }
     let read = |text: String| -> f64 { text.parse().expect("a formatted float is readable") };
     let rounded = if digits >= 0 {
         read(format!("{x:.*}", digits as usize))
@@ -169,13 +173,7 @@ pub fn round_to(x: f64, digits: i64) -> Result<f64, Fault> {
         let kept = exponent + digits;
         let size = if kept >= 0 {
             read(format!("{magnitude:.*e}", kept as usize))
-        } else if kept == -1
-            && exact.as_str() > "5."
-            && exact[2..]
-                .split('e')
-                .next()
-                .is_some_and(|fraction| exact.as_bytes()[0] > b'5' || fraction.bytes().any(|digit| digit != b'0'))
-        {
+        } else if kept == -1 && exceeds_half(&exact) {
             read(format!("1e{}", -digits))
         } else {
             0.0
@@ -186,6 +184,24 @@ pub fn round_to(x: f64, digits: i64) -> Result<f64, Fault> {
         return Err(Fault::overflow("rounded value too large to represent"));
     }
     Ok(rounded)
+}
+
+/// `magnitude * 10^digits` rounded to a whole number, and `10^digits`, when plain arithmetic is sure of it: the product
+/// is below 2^40, so it is off by less than 2^-13, and the fraction is further than that from a half.
+pub(super) fn scale_to_int(magnitude: f64, digits: i64) -> Option<(u64, f64)> {
+    const UNITS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
+    let &unit = UNITS.get(usize::try_from(digits).ok()?)?;
+    let scaled = magnitude * unit;
+    if scaled >= (1u64 << 40) as f64 {
+        return None;
+    }
+    let fraction = scaled - scaled.trunc();
+    ((fraction - 0.5).abs() > 1.0 / 4096.0).then_some(((scaled + 0.5) as u64, unit))
+}
+
+/// Whether a number in scientific notation is more than five of its leading digit's units.
+fn exceeds_half(scientific: &str) -> bool {
+    scientific.split('e').next().is_some_and(|digits| digits.trim_end_matches('0') > "5.")
 }
 
 /// `x.as_integer_ratio()`: numerator and positive denominator in lowest terms.

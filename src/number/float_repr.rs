@@ -81,6 +81,9 @@ pub fn format_float(out: &mut String, x: f64, style: FloatStyle, precision: usiz
     let magnitude = x.abs();
     match style {
         FloatStyle::Fixed => {
+            if let Some((scaled, unit)) = super::float::scale_to_int(magnitude, precision as i64) {
+                return push_scaled(out, scaled, unit as u64, precision, flags);
+            }
             let held = precision.min(MAX_PRECISION);
             write!(out, "{magnitude:.held$}").expect("a String takes all text");
             push_zeros(out, precision - held);
@@ -116,6 +119,21 @@ pub fn format_float(out: &mut String, x: f64, style: FloatStyle, precision: usiz
             digits.lay_out(out, digits.point < -3 || digits.point > 16, flags);
         }
     }
+}
+
+/// A decimal number that is `scaled / unit`, `unit` being 10 to the number of decimals.
+fn push_scaled(out: &mut String, scaled: u64, unit: u64, decimals: usize, flags: FloatFlags) {
+    super::int_text::push_i64(out, (scaled / unit) as i64);
+    if decimals == 0 {
+        if flags.alternate {
+            out.push('.');
+        }
+        return;
+    }
+    // A one in front keeps the zeros; the point takes its place.
+    let point = out.len();
+    super::int_text::push_i64(out, (unit + scaled % unit) as i64);
+    out.replace_range(point..=point, ".");
 }
 
 fn push_zeros(out: &mut String, count: usize) {

@@ -185,7 +185,7 @@ impl<'a> IntRef<'a> {
             IntRef::Small(small) if small.unsigned_abs() <= 1 << 53 => (small as f64).partial_cmp(&x),
             _ if x == f64::INFINITY => Some(Ordering::Less),
             _ if x == f64::NEG_INFINITY => Some(Ordering::Greater),
-            _ => {
+            IntRef::Small(_) | IntRef::Big(_) => {
                 let whole = Int::from_float(x).expect("finite");
                 let order = self.cmp(&whole.as_ref());
                 Some(order.then_with(|| 0.0.partial_cmp(&(x - x.trunc())).expect("not nan")))
@@ -363,7 +363,7 @@ fn power_of(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
         _ if b.is_zero() => return Ok(Int::Small(1)),
         IntRef::Small(0 | 1) => return Ok(a.to_int()),
         IntRef::Small(-1) => return Ok(Int::Small(if b.is_odd() { -1 } else { 1 })),
-        _ => {}
+        IntRef::Small(_) | IntRef::Big(_) => {}
     }
     let Some(exponent) = b.to_i64() else {
         return Err(Fault::overflow("too many digits in integer"));
@@ -378,7 +378,7 @@ fn power_of(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
     if let IntRef::Small(base) = a
         && base.unsigned_abs().is_power_of_two()
     {
-        let magnitude = BigInt::one() << base.trailing_zeros() as u64 * exponent;
+        let magnitude = BigInt::one() << (base.trailing_zeros() as u64 * exponent);
         return Ok(Int::from_big(if base < 0 && exponent & 1 == 1 { -magnitude } else { magnitude }));
     }
     Ok(Int::from_big(Pow::pow(a.to_big().as_ref(), exponent)))

@@ -169,7 +169,7 @@ pub fn format_int(number: IntRef<'_>, max_digits: usize) -> Result<String, Fault
         ))
     };
     // A bit is 0.30103 digits: what is far too long isn't converted at all.
-    if max_digits != 0 && (big.bits() - 1) as f64 * 0.30102 > max_digits as f64 + 1.0 {
+    if max_digits != 0 && (big.bits() - 1) as f64 * 0.301 > max_digits as f64 + 1.0 {
         return Err(too_long());
     }
     let text = decimal(big);
@@ -198,7 +198,7 @@ fn push_magnitude(out: &mut String, magnitude: &BigUint, width: usize) {
         out.push_str(shown);
         return;
     }
-    let low = (magnitude.bits() as f64 * 0.30103 / 2.0) as usize;
+    let low = (magnitude.bits() as f64 * std::f64::consts::LOG10_2 / 2.0) as usize;
     let (head, tail) = num_integer::Integer::div_rem(magnitude, &num_traits::Pow::pow(BigUint::from(10u8), low));
     push_magnitude(out, &head, width.saturating_sub(low));
     push_magnitude(out, &tail, low);

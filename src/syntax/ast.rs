@@ -199,7 +199,7 @@ impl Ast {
     pub fn add_expr(&mut self, kind: ExprKind, span: Span) -> ExprId {
         let mut height = 0;
         kind.children(|child| height = height.max(self.expr(child).height));
-        self.exprs.push(Expr { kind, span, height: height + 1 });
+        self.exprs.push(Expr { kind, span, height: height + 1, parenthesized: false });
         ExprId::new(self.exprs.len() - 1)
     }
 
@@ -227,6 +227,8 @@ pub struct Expr {
     pub span: Span,
     /// 1 for a leaf, else one more than the highest child: what bounds a recursive walk.
     pub height: u32,
+    /// Whether parentheses stand around it.
+    pub parenthesized: bool,
 }
 
 /// Whether an expression is read, bound or deleted.

@@ -1,1 +1,20 @@
-//! Unicode, case, escapes and codecs, without any heap.
+//! Unicode, case, escapes, formatting and codecs, without any heap.
+//!
+//! Text is generalised UTF-8 in byte slices: UTF-8 in which a lone surrogate may stand as three bytes ([`wtf8`]).
+
+pub mod wtf8;
+pub mod unicode;
+mod unicode_tables;
+pub mod names;
+pub mod escape;
+pub mod search;
+pub mod charmap;
+pub mod codec;
+pub mod number;
+pub mod repr;
+pub mod format_spec;
+pub mod percent;
+pub mod template;
+
+/// Results longer than this are refused with `MemoryError` before any work is done.
+pub const MAX_LENGTH: usize = 1 << 31;

@@ -1,0 +1,476 @@
+//! `%` formatting of `str` and `bytes`: the pieces of a template, and the layout of numbers and text for it.
+//!
+//! The caller fetches the arguments in the order of the pieces: the width if it is `*`, the precision if it is `*`, then
+//! the value; only after that comes the complaint about an unknown conversion.
+
+use super::{MAX_LENGTH, wtf8};
+use crate::number::float_repr::{self, FloatFlags, FloatStyle};
+use crate::number::int::IntRef;
+use crate::number::{Fault, FaultKind, int_text};
+
+/// A part of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text that stands for itself (`%%` gives one `%`).
+    Literal(&'a [u8]),
+    /// A value to be converted.
+    Conversion(Conversion<'a>),
+}
+
+/// One `%` specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversion<'a> {
+    /// The key in parentheses.
+    pub key: Option<&'a [u8]>,
+    /// Its flags.
+    pub flags: Flags,
+    /// The least width.
+    pub width: Size,
+    /// The precision.
+    pub precision: Size,
+    /// The letter: a code point, for bytes a byte. See [`Conversion::unsupported`].
+    pub kind: u32,
+    /// Where the letter stands, in code points or bytes.
+    pub index: usize,
+}
+
+/// The flags of a conversion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `-`
+    pub left: bool,
+    /// `+`
+    pub plus: bool,
+    /// A space.
+    pub space: bool,
+    /// `#`
+    pub alternate: bool,
+    /// `0`
+    pub zero: bool,
+}
+
+/// A width or precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Not given.
+    None,
+    /// Given.
+    Fixed(usize),
+    /// `*`: the next argument.
+    Argument,
+}
+
+/// Iterates over the pieces of a template.
+#[derive(Clone, Debug)]
+pub struct Template<'a> {
+    whole: &'a [u8],
+    at: usize,
+    text: bool,
+}
+
+/// The pieces of a `str` template.
+pub fn text_template(template: &[u8]) -> Template<'_> {
+    Template { whole: template, at: 0, text: true }
+}
+
+/// The pieces of a `bytes` template.
+pub fn bytes_template(template: &[u8]) -> Template<'_> {
+    Template { whole: template, at: 0, text: false }
+}
+
+impl<'a> Iterator for Template<'a> {
+    type Item = Result<Piece<'a>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.whole[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        match memchr::memchr(b'%', rest) {
+            Some(0) => {}
+            found => {
+                let end = found.unwrap_or(rest.len());
+                self.at += end;
+                return Some(Ok(Piece::Literal(&rest[..end])));
+            }
+        }
+        if rest.get(1) == Some(&b'%') {
+            self.at += 2;
+            return Some(Ok(Piece::Literal(&rest[..1])));
+        }
+        self.at += 1;
+        let piece = self.conversion();
+        if piece.is_err() {
+            self.at = self.whole.len();
+        }
+        Some(piece.map(Piece::Conversion))
+    }
+}
+
+impl<'a> Template<'a> {
+    fn peek(&self) -> Result<u8, Fault> {
+        self.whole.get(self.at).copied().ok_or_else(|| Fault::value("incomplete format"))
+    }
+
+    fn conversion(&mut self) -> Result<Conversion<'a>, Fault> {
+        let key = if self.whole.get(self.at) == Some(&b'(') { Some(self.key()?) } else { None };
+        let mut flags = Flags::default();
+        loop {
+            match self.peek()? {
+                b'-' => flags.left = true,
+                b'+' => flags.plus = true,
+                b' ' => flags.space = true,
+                b'#' => flags.alternate = true,
+                b'0' => flags.zero = true,
+                _ => break,
+            }
+            self.at += 1;
+        }
+        let width = self.size("width too big", isize::MAX as usize)?;
+        let mut precision = Size::None;
+        if self.peek()? == b'.' {
+            self.at += 1;
+            precision = match self.size("precision too big", i32::MAX as usize)? {
+                Size::None => Size::Fixed(0),
+                size @ (Size::Fixed(_) | Size::Argument) => size,
+            };
+        }
+        if matches!(self.peek()?, b'h' | b'l' | b'L') {
+            self.at += 1;
+        }
+        let first = self.peek()?;
+        let index = if self.text { wtf8::count(&self.whole[..self.at]) } else { self.at };
+        let kind = if self.text { wtf8::code_points(&self.whole[self.at..]).next().unwrap_or(0) } else { first as u32 };
+        self.at += if self.text { wtf8::width(first) } else { 1 };
+        Ok(Conversion { key, flags, width, precision, kind, index })
+    }
+
+    /// Parentheses inside a key are balanced.
+    fn key(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.at + 1;
+        let mut depth = 0;
+        while let Some(&byte) = self.whole.get(self.at) {
+            self.at += 1;
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(&self.whole[start..self.at - 1]);
+            }
+        }
+        Err(Fault::value("incomplete format key"))
+    }
+
+    fn size(&mut self, too_big: &'static str, most: usize) -> Result<Size, Fault> {
+        if self.peek()? == b'*' {
+            self.at += 1;
+            return Ok(Size::Argument);
+        }
+        let mut size = None;
+        while let digit @ b'0'..=b'9' = self.peek()? {
+            let next = size.unwrap_or(0usize).checked_mul(10).map(|size| size + (digit - b'0') as usize);
+            size = Some(next.filter(|&size| size <= most).ok_or_else(|| Fault::value(too_big))?);
+            self.at += 1;
+        }
+        Ok(size.map_or(Size::None, Size::Fixed))
+    }
+}
+
+impl Conversion<'_> {
+    /// The complaint about a letter that converts nothing.
+    pub fn unsupported(&self, text: bool) -> Fault {
+        if !text && self.kind >= 0x80 {
+            return Fault::overflow("character argument not in range(0x110000)");
+        }
+        let shown = if (32..127).contains(&self.kind) { char::from(self.kind as u8) } else { '?' };
+        Fault::value(format!("unsupported format character '{shown}' ({:#x}) at index {}", self.kind, self.index))
+    }
+}
+
+/// The complaints about the arguments of a template.
+pub mod complaints {
+    use super::Fault;
+
+    /// A piece finds no argument left.
+    pub fn not_enough() -> Fault {
+        Fault::type_error("not enough arguments for format string")
+    }
+
+    /// Arguments are left at the end; not when they are a mapping.
+    pub fn not_all_converted(text: bool) -> Fault {
+        Fault::type_error(if text {
+            "not all arguments converted during string formatting"
+        } else {
+            "not all arguments converted during bytes formatting"
+        })
+    }
+
+    /// A piece has a key, and the arguments are no mapping.
+    pub fn no_mapping() -> Fault {
+        Fault::type_error("format requires a mapping")
+    }
+
+    /// The argument of a `*` is no integer.
+    pub fn star_wants_int() -> Fault {
+        Fault::type_error("* wants int")
+    }
+
+    /// `%d`, `%i`, `%u` got something that isn't a number, `%o`, `%x`, `%X` something that isn't an integer.
+    pub fn no_number(kind: u8, type_name: &str) -> Fault {
+        let wanted = if matches!(kind, b'o' | b'x' | b'X') { "an integer" } else { "a real number" };
+        Fault::type_error(format!("%{} format: {wanted} is required, not {type_name}", kind as char))
+    }
+
+    /// `%e`, `%f`, `%g` got something that isn't a real number.
+    pub fn no_float(text: bool, type_name: &str) -> Fault {
+        Fault::type_error(if text {
+            format!("must be real number, not {type_name}")
+        } else {
+            format!("float argument required, not {type_name}")
+        })
+    }
+
+    /// `%c` got neither a number nor one character; `length` is given for a string or bytes of another length.
+    pub fn no_char(text: bool, type_name: &str, length: Option<usize>) -> Fault {
+        let (wanted, kind) = if text {
+            ("an int or a unicode character", "string")
+        } else {
+            ("an integer in range(256) or a single byte", "bytes object")
+        };
+        let found = length.map_or_else(|| type_name.to_owned(), |length| format!("a {kind} of length {length}"));
+        Fault::type_error(format!("%c requires {wanted}, not {found}"))
+    }
+
+    /// `%b` or `%s` of bytes got something that can't be bytes.
+    pub fn no_bytes(type_name: &str) -> Fault {
+        Fault::type_error(format!(
+            "%b requires a bytes-like object, or an object that implements __bytes__, not '{type_name}'"
+        ))
+    }
+}
+
+/// A conversion whose `*` have been replaced by their arguments.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resolved {
+    /// Its flags.
+    pub flags: Flags,
+    /// The least width.
+    pub width: usize,
+    /// The precision, if given.
+    pub precision: Option<usize>,
+    /// The letter.
+    pub kind: u8,
+}
+
+impl Resolved {
+    /// From a conversion and the arguments of its `*`; a negative width means left, a negative precision 0.
+    pub fn new(conversion: &Conversion<'_>, width: Option<i64>, precision: Option<i64>) -> Result<Resolved, Fault> {
+        let mut flags = conversion.flags;
+        let width = match (conversion.width, width) {
+            (Size::None, _) => 0,
+            (Size::Fixed(width), _) => width,
+            (Size::Argument, width) => {
+                let width = width.unwrap_or(0);
+                flags.left |= width < 0;
+                width.unsigned_abs() as usize
+            }
+        };
+        let precision = match (conversion.precision, precision) {
+            (Size::None, _) => None,
+            (Size::Fixed(precision), _) => Some(precision),
+            (Size::Argument, precision) => Some(precision.unwrap_or(0).max(0) as usize),
+        };
+        if width > MAX_LENGTH {
+            return Err(Fault::new(FaultKind::Memory, ""));
+        }
+        Ok(Resolved { flags, width, precision, kind: conversion.kind as u8 })
+    }
+
+    /// `%d %i %u %o %x %X`.
+    pub fn format_int(&self, out: &mut Vec<u8>, number: IntRef<'_>, max_digits: usize) -> Result<(), Fault> {
+        let mut digits = String::new();
+        let radix = match self.kind {
+            b'o' => 8,
+            b'x' | b'X' => 16,
+            _ => 10,
+        };
+        match number {
+            IntRef::Small(small) if radix == 10 => int_text::push_i64(&mut digits, small),
+            _ if radix == 10 => digits = int_text::format_int(number, max_digits)?,
+            IntRef::Small(_) | IntRef::Big(_) => int_text::push_radix(&mut digits, number, radix, self.kind == b'X'),
+        }
+        let prefix = match self.kind {
+            b'o' if self.flags.alternate => "0o",
+            b'x' if self.flags.alternate => "0x",
+            b'X' if self.flags.alternate => "0X",
+            _ => "",
+        };
+        let digits = digits.strip_prefix('-').unwrap_or(&digits);
+        let precision = self.precision.unwrap_or(0);
+        if precision > MAX_LENGTH {
+            return Err(Fault::new(FaultKind::Memory, ""));
+        }
+        let zeros = precision.saturating_sub(digits.len());
+        self.lay_out(out, number.signum() < 0, prefix, zeros, digits);
+        Ok(())
+    }
+
+    /// `%e %f %g` and their capitals.
+    pub fn format_float(&self, out: &mut Vec<u8>, x: f64) {
+        let style = match self.kind {
+            b'e' | b'E' => FloatStyle::Exponent,
+            b'f' | b'F' => FloatStyle::Fixed,
+            _ => FloatStyle::General,
+        };
+        let flags = FloatFlags {
+            alternate: self.flags.alternate,
+            upper: self.kind.is_ascii_uppercase(),
+            ..FloatFlags::default()
+        };
+        let mut text = String::with_capacity(32);
+        float_repr::format_float(&mut text, x, style, self.precision.unwrap_or(6), flags);
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        self.lay_out(out, text.len() != digits.len(), "", 0, digits);
+    }
+
+    fn lay_out(&self, out: &mut Vec<u8>, negative: bool, prefix: &str, zeros: usize, digits: &str) {
+        let sign = match (negative, self.flags) {
+            (true, _) => "-",
+            (_, Flags { plus: true, .. }) => "+",
+            (_, Flags { space: true, .. }) => " ",
+            _ => "",
+        };
+        let padding = self.width.saturating_sub(sign.len() + prefix.len() + zeros + digits.len());
+        let (before, inner, after) = match self.flags {
+            Flags { left: true, .. } => (0, 0, padding),
+            Flags { zero: true, .. } => (0, padding, 0),
+            _ => (padding, 0, 0),
+        };
+        wtf8::push_times(out, ' ' as u32, before);
+        out.extend_from_slice(sign.as_bytes());
+        out.extend_from_slice(prefix.as_bytes());
+        wtf8::push_times(out, '0' as u32, inner + zeros);
+        out.extend_from_slice(digits.as_bytes());
+        wtf8::push_times(out, ' ' as u32, after);
+    }
+
+    /// `%s %r %a` of a `str`: cut to the precision, filled to the width.
+    pub fn format_text(&self, out: &mut Vec<u8>, text: &[u8]) {
+        let text = match self.precision {
+            Some(precision) if precision < text.len() => &text[..wtf8::offset(text, precision).unwrap_or(text.len())],
+            _ => text,
+        };
+        let length = if self.width == 0 { 0 } else { wtf8::count(text) };
+        self.pad(out, text, length);
+    }
+
+    /// `%b %s %r %a` of `bytes`.
+    pub fn format_bytes(&self, out: &mut Vec<u8>, bytes: &[u8]) {
+        let bytes = &bytes[..self.precision.unwrap_or(bytes.len()).min(bytes.len())];
+        self.pad(out, bytes, bytes.len());
+    }
+
+    /// `%c` of a `str`; the precision means nothing to it.
+    pub fn format_char(&self, out: &mut Vec<u8>, number: IntRef<'_>) -> Result<(), Fault> {
+        let point = number
+            .to_i64()
+            .filter(|point| (0..0x11_0000).contains(point))
+            .ok_or_else(|| Fault::overflow("%c arg not in range(0x110000)"))?;
+        let mut text = Vec::with_capacity(4);
+        wtf8::push(&mut text, point as u32);
+        self.pad(out, &text, 1);
+        Ok(())
+    }
+
+    /// `%c` of `bytes`.
+    pub fn format_byte(&self, out: &mut Vec<u8>, number: IntRef<'_>) -> Result<(), Fault> {
+        let byte = number.to_i64().and_then(|byte| u8::try_from(byte).ok());
+        let byte = byte.ok_or_else(|| Fault::overflow("%c arg not in range(256)"))?;
+        self.pad(out, &[byte], 1);
+        Ok(())
+    }
+
+    fn pad(&self, out: &mut Vec<u8>, text: &[u8], length: usize) {
+        let padding = self.width.saturating_sub(length);
+        if !self.flags.left {
+            wtf8::push_times(out, ' ' as u32, padding);
+        }
+        out.extend_from_slice(text);
+        if self.flags.left {
+            wtf8::push_times(out, ' ' as u32, padding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(template: &str) -> Result<Conversion<'_>, Fault> {
+        match text_template(template.as_bytes()).next().expect("a piece")? {
+            Piece::Conversion(conversion) => Ok(conversion),
+            Piece::Literal(text) => panic!("a literal: {text:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        for (template, number, text) in [
+            ("%d", 5, "5"),
+            ("%08.5d", 12, "00000012"),
+            ("%-08d", 12, "12      "),
+            ("%#.5x", 255, "0x000ff"),
+            ("%#010X", 255, "0X000000FF"),
+            ("%010x", -255, "-0000000ff"),
+            ("% +d", 1, "+1"),
+        ] {
+            let mut out = Vec::new();
+            let resolved = Resolved::new(&first(template).unwrap(), None, None).unwrap();
+            resolved.format_int(&mut out, IntRef::Small(number), 0).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), text, "{template}");
+        }
+        let mut out = Vec::new();
+        Resolved::new(&first("%08.2f").unwrap(), None, None).unwrap().format_float(&mut out, -1.5);
+        assert_eq!(out, b"-0001.50");
+    }
+
+    #[test]
+    fn pieces() {
+        let pieces: Vec<_> = text_template("a%%b%(k(e)y)-*.*s".as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(pieces[..3], [b"a", b"%", b"b"].map(|text| Piece::Literal(text)));
+        let Piece::Conversion(conversion) = pieces[3] else { panic!() };
+        assert_eq!(conversion.key, Some(&b"k(e)y"[..]));
+        assert_eq!((conversion.width, conversion.precision), (Size::Argument, Size::Argument));
+        let resolved = Resolved::new(&conversion, Some(-5), Some(-1)).unwrap();
+        assert_eq!((resolved.width, resolved.precision, resolved.flags.left), (5, Some(0), true));
+    }
+
+    #[test]
+    fn complaints_about_arguments() {
+        assert_eq!(complaints::no_number(b'd', "str").message, "%d format: a real number is required, not str");
+        assert_eq!(complaints::no_number(b'x', "float").message, "%x format: an integer is required, not float");
+        assert_eq!(
+            complaints::no_char(true, "str", Some(2)).message,
+            "%c requires an int or a unicode character, not a string of length 2"
+        );
+    }
+
+    #[test]
+    fn malformed_templates() {
+        for (template, message) in [
+            ("%", "incomplete format"),
+            ("%5", "incomplete format"),
+            ("%(a", "incomplete format key"),
+            ("%99999999999999999999d", "width too big"),
+            ("%.2147483648f", "precision too big"),
+        ] {
+            assert_eq!(first(template).unwrap_err().message, message);
+        }
+        let message = |template| first(template).unwrap().unsupported(true).message;
+        assert_eq!(message("%y"), "unsupported format character 'y' (0x79) at index 1");
+        assert_eq!(message("%日"), "unsupported format character '?' (0x65e5) at index 1");
+        assert_eq!(message("%lld"), "unsupported format character 'l' (0x6c) at index 2");
+    }
+}

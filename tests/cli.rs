@@ -1,0 +1,137 @@
+//! The command line: where scripts come from, what they are told, and how the process ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+fn aio(args: &[&str], stdin: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
+        .args(args)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // A process that doesn't read its input may have closed it already.
+    child.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes()).ok();
+    child.wait_with_output().expect("the process ends")
+}
+
+/// A file of this test's own.
+fn file(name: &str, content: &[u8]) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+    std::fs::write(&path, content).expect("the temporary folder can be written");
+    path.to_string_lossy().into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn scripts_come_from_files_text_and_standard_input() {
+    let path = file("argv.aio", b"#!/usr/bin/env aio\nimport sys\nprint(len(sys.argv), sys.argv[1:])\n");
+    assert_eq!(stdout(&aio(&[&path, "a", "--flag"], "")), "3 ['a', '--flag']\n");
+    assert_eq!(stdout(&aio(&["run", &path, "b"], "")), "2 ['b']\n");
+    assert_eq!(stdout(&aio(&["-c", "import sys; print(sys.argv)", "x"], "")), "['-c', 'x']\n");
+    assert_eq!(stdout(&aio(&["-", "y"], "import sys\nprint(sys.argv)\n")), "['-', 'y']\n");
+    assert_eq!(stdout(&aio(&[], "print('piped')\n")), "piped\n");
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn exit_statuses() {
+    for (code, status) in [
+        ("pass", 0),
+        ("1 / 0", 1),
+        ("import sys; sys.exit(7)", 7),
+        ("raise SystemExit", 0),
+        ("raise SystemExit('text')", 1),
+    ] {
+        assert_eq!(aio(&["-c", code], "").status.code(), Some(status), "{code}");
+    }
+    assert_eq!(aio(&["--no-such-flag"], "").status.code(), Some(2));
+    assert_eq!(aio(&["-c", "x ="], "").status.code(), Some(1));
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn what_cannot_be_read_is_one_clear_line() {
+    let folder = env!("CARGO_TARGET_TMPDIR").to_owned();
+    let binary = file("binary.aio", b"\x7fELF\0\0\0\x01\x02");
+    let latin = file("latin.aio", b"print('caf\xe9')\n");
+    for path in ["/no/such/file.aio".to_owned(), folder, binary, latin] {
+        let output = aio(&[&path], "");
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert_eq!(stderr(&output).lines().count(), 1, "{path}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn version_and_help() {
+    assert_eq!(stdout(&aio(&["--version"], "")), format!("aio {}\n", env!("CARGO_PKG_VERSION")));
+    for flag in ["-h", "--help"] {
+        let output = aio(&[flag], "");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(stdout(&output).contains("--dump"), "{}", stdout(&output));
+    }
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn an_hour_of_virtual_time_is_short() {
+    let path = file("hour.aio", b"import asyncio\nasyncio.run(asyncio.sleep(3600))\nprint('slept')\n");
+    assert_eq!(stdout(&aio(&["run", "--virtual-time", &path], "")), "slept\n");
+}
+
+#[test]
+#[ignore = "the command line doesn't run scripts yet"]
+fn a_closed_pipe_ends_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
+        .args(["-c", "for i in range(200000): print('line', i)"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    lines.read_line(&mut line).expect("there is a first line");
+    drop(lines);
+    let mut errors = String::new();
+    child.stderr.take().expect("stderr is piped").read_to_string(&mut errors).expect("stderr is text");
+    child.wait().expect("the process ends");
+    assert_eq!((line.as_str(), errors.as_str()), ("line 0\n", ""));
+}
+
+#[test]
+#[cfg(unix)]
+#[ignore = "the command line doesn't run scripts yet"]
+fn ctrl_c_cancels_the_main_task_first() {
+    use std::os::unix::process::ExitStatusExt;
+    let code = "import asyncio\nasync def main():\n    print('ready', flush=True)\n    try:\n        await asyncio.sleep(60)\n    finally:\n        print('cleanup', flush=True)\nasyncio.run(main())";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
+        .args(["-c", code])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    lines.read_line(&mut line).expect("the script says that it is ready");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("stdout is text");
+    let output = child.wait_with_output().expect("the process ends");
+    assert_eq!(rest, "cleanup\n");
+    assert!(stderr(&output).ends_with("KeyboardInterrupt\n"), "{}", stderr(&output));
+    // A shell shows 130 either way.
+    assert!(output.status.code() == Some(130) || output.status.signal() == Some(2), "{:?}", output.status);
+}
