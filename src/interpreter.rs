@@ -1,1 +1,669 @@
 //! Text in, result out: joins the stages, and loads modules.
+//!
+//! Modules are looked for in this order: those loaded, those written in Rust, those embedded, then the folders of `sys.path`
+//! (`name.aio`, `name.py`, and packages). Loading is a native whose continuation goes on with the next dotted part, so a module's
+//! body runs in the run loop like any other frame.
+
+use std::sync::Arc;
+
+use crate::bytecode::code::Code;
+use crate::compile::{self, Options};
+use crate::diagnostic::{Diagnostic, ErrorClass};
+use crate::heap::{Kind, Raw, Value};
+use crate::native::natives;
+use crate::object::{CodeObject, Dict, Exc, List, Module, Str};
+use crate::source::SourceFile;
+use crate::stdlib;
+use crate::syntax::parser::{Mode, parse_with_warnings};
+use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use crate::vm::{Name, Vm};
+
+/// Compiles a text; warnings about it are returned beside the code.
+pub fn compile_text(
+    source: &SourceFile,
+    mode: Mode,
+    options: &Options,
+) -> Result<(Arc<Code>, Vec<crate::syntax::layout::SyntaxWarning>), Vec<Diagnostic>> {
+    let parsed = parse_with_warnings(source, mode)?;
+    let mut warnings = parsed.warnings;
+    let (code, more) = compile::compile(&parsed.ast, source, options)?;
+    warnings.extend(more);
+    Ok((code, warnings))
+}
+
+/// Raises the `SyntaxError` that a diagnostic is for a script.
+pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagnostic]) -> Raised {
+    let Some(first) = diagnostics.first() else { return cx.system_error("no diagnostic") };
+    let class = match first.class {
+        ErrorClass::SyntaxError => Exc::SyntaxError,
+        ErrorClass::IndentationError => Exc::IndentationError,
+        ErrorClass::TabError => Exc::TabError,
+        ErrorClass::RecursionError => return cx.raise_text(Exc::RecursionError, &first.text),
+        ErrorClass::MemoryError => return cx.raise_text(Exc::MemoryError, &first.text),
+    };
+    let at = first.position(source);
+    let mark = cx.mark();
+    let message = cx.str(&first.text).value().raw();
+    let message = push(cx, message);
+    let filename = cx.str(source.name()).value().raw();
+    let filename = push(cx, filename);
+    let line = push(cx, Raw::int(i64::from(at.line)));
+    let offset = push(cx, Raw::int(i64::from(at.offset)));
+    let text = if at.line == 0 || at.line > source.line_count() {
+        Raw::NONE
+    } else {
+        let mut line = source.line_text(at.line).to_owned();
+        if !line.ends_with('\n') && at.line < source.line_count() {
+            line.push('\n');
+        }
+        cx.str(&line).value().raw()
+    };
+    let text = push(cx, text);
+    let end_line = push(cx, Raw::int(i64::from(at.end_line)));
+    let end_offset = push(cx, Raw::int(i64::from(at.end_offset)));
+    let details = [filename, line, offset, text, end_line, end_offset];
+    let values: Vec<Value<'_>> = details.iter().map(|r| r.get(cx)).collect();
+    let tuple = cx.tuple(&values).value().raw();
+    let tuple = push(cx, tuple);
+    let exception = cx.new_exception(class, &[message, tuple]).value().raw();
+    let exception = push(cx, exception);
+    let names = ["filename", "lineno", "offset", "text", "end_lineno", "end_offset"];
+    cx.set_exception_field(exception, class, "msg", message);
+    for (name, value) in names.iter().zip(details) {
+        cx.set_exception_field(exception, class, name, value);
+    }
+    let raised = cx.raise(exception);
+    cx.release(mark);
+    raised
+}
+
+fn push(cx: &mut Cx, raw: Raw) -> Root {
+    cx.push(Value::adopt(raw))
+}
+
+/// Compiles and loads a module's text, and asks for its body to be run with `dict` as globals.
+fn start_module(
+    cx: &mut Cx,
+    text: &str,
+    filename: &str,
+    dict: Root,
+    then: Then,
+) -> NativeResult {
+    let source = SourceFile::new(filename, text);
+    let options = Options { filename: filename.into(), ..Options::default() };
+    let code = match compile_text(&source, Mode::Module, &options) {
+        Ok((code, warnings)) => {
+            for warning in warnings {
+                syntax_warning(cx, &source, &warning)?;
+            }
+            code
+        }
+        Err(diagnostics) => return Err(raise_syntax_error(cx, &source, &diagnostics)),
+    };
+    run_code(cx, &code, dict, then)
+}
+
+/// Asks for code to be run with `globals` (and as its namespace, where it has one, `names`).
+fn run_code(cx: &mut Cx, code: &Arc<Code>, globals: Root, then: Then) -> NativeResult {
+    let loaded = cx.load(code).held();
+    let dict = cx.dict_of(globals.get(cx)).expect("globals are a dict").held();
+    let function = cx.function(loaded, dict).value().raw();
+    let callee = push(cx, function);
+    Ok(Outcome::Call { callee, argc: 0, keywords: None, then })
+}
+
+fn syntax_warning(
+    cx: &mut Cx,
+    source: &SourceFile,
+    warning: &crate::syntax::layout::SyntaxWarning,
+) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let line = source.line(warning.span.start);
+    let module = cx.import("warnings")?;
+    let warn = cx.attribute(module, "warn_explicit")?;
+    let text = cx.str(&warning.text).value().raw();
+    let text = push(cx, text);
+    let class = cx.exception_class(Exc::SyntaxWarning).value().raw();
+    let class = push(cx, class);
+    let file = cx.str(source.name()).value().raw();
+    let file = push(cx, file);
+    let line = push(cx, Raw::int(i64::from(line)));
+    cx.call(warn, &[text, class, file, line])?;
+    cx.release(mark);
+    Ok(())
+}
+
+// ---- modules ----
+
+/// Where a module's text was found.
+struct Found {
+    text: String,
+    filename: String,
+    package: Option<String>,
+}
+
+fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Option<Found>, Raised> {
+    if let Some(embedded) = stdlib::find(full) {
+        let filename = stdlib::filename(full);
+        return Ok(Some(Found {
+            text: embedded.text.to_owned(),
+            filename: filename.clone(),
+            package: embedded.package.then(|| filename.trim_end_matches(".aio").to_owned()),
+        }));
+    }
+    let last = full.rsplit('.').next().unwrap_or(full);
+    let paths = match paths {
+        Some(paths) => paths,
+        None => sys_path(cx)?,
+    };
+    for folder in paths {
+        let base = if folder.is_empty() { last.to_owned() } else { format!("{folder}/{last}") };
+        for extension in ["aio", "py"] {
+            let init = format!("{base}/__init__.{extension}");
+            if cx.host().is_folder(&base) && cx.host().is_file(&init) {
+                return read_source(cx, &init, Some(base.clone())).map(Some);
+            }
+        }
+        for extension in ["aio", "py"] {
+            let file = format!("{base}.{extension}");
+            if cx.host().is_file(&file) {
+                return read_source(cx, &file, None).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn read_source(cx: &mut Cx, file: &str, package: Option<String>) -> Result<Found, Raised> {
+    let bytes = match cx.host().read_file(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            return Err(cx.raise_text(Exc::ImportError, &format!("cannot read '{file}': {error}")));
+        }
+    };
+    match crate::syntax::decode_source(&bytes, file) {
+        Ok(text) => Ok(Found { text, filename: file.to_owned(), package }),
+        Err(error) => Err(cx.raise_text(Exc::SyntaxError, &error.to_string())),
+    }
+}
+
+fn sys_path(cx: &mut Cx) -> Result<Vec<String>, Raised> {
+    let mark = cx.mark();
+    let Some(sys) = cx.find_module("sys").map(|m| m.raw()) else { return Ok(vec![]) };
+    let sys = push(cx, sys);
+    let path = cx.attribute(sys, "path")?;
+    let list = strings(cx, path);
+    cx.release(mark);
+    Ok(list)
+}
+
+fn strings(cx: &Cx, list: Root) -> Vec<String> {
+    let Some(list) = list.get(cx).exact::<List>() else { return vec![] };
+    list.items().filter_map(|v| v.exact::<Str>().map(|s| s.to_str_lossy().into_owned())).collect()
+}
+
+/// The state of an import, in the native's window: the full name, how many parts are loaded, the names asked for with `from` (or None), the
+/// name as written (its first part is the result without `from`), the module loaded last.
+const FULL: usize = 0;
+const DONE: usize = 1;
+const FROM: usize = 2;
+const LEVEL: usize = 3;
+const STATE: usize = 4;
+
+natives!(
+    /// Functions that need the whole interpreter.
+    pub static INTERPRETER: Functions;
+
+    /// Import a module and return it, or its top-level package.
+    fn __import__(
+        cx: &mut Cx,
+        #[either] name: Root,
+        #[either] globals: Given<Root>,
+        #[either] locals: Given<Root>,
+        #[either] fromlist: Given<Root>,
+        #[either] #[default(0)] level: i64,
+    ) -> NativeResult {
+        let Some(text) = cx.as_str(name.get(cx)) else {
+            let got = cx.type_name_for_error(name.get(cx));
+            return Err(cx.type_error(format!("module name must be a string, not {got}")));
+        };
+        let text = text.to_str_lossy().into_owned();
+        if level < 0 {
+            return Err(cx.value_error("level must be >= 0"));
+        }
+        let full = if level > 0 { resolve_relative(cx, globals.0, &text, level)? } else { text.clone() };
+        if full.is_empty() {
+            return Err(cx.value_error("Empty module name"));
+        }
+        let start = cx.mark();
+        let state = cx.str(&full).value().raw();
+        push(cx, state);
+        push(cx, Raw::int(0));
+        let from = fromlist.0.map_or(Raw::NONE, |r| r.get(cx).raw());
+        push(cx, from);
+        // Without `from`, `import a.b` gives a; a relative one gives what the written name begins with.
+        let first = if level > 0 { full.len() - text.len() } else { 0 };
+        push(cx, Raw::int(first as i64));
+        push(cx, Raw::NONE);
+        import_next(cx, start)
+    }
+
+    /// Run code with these namespaces.
+    fn exec(
+        cx: &mut Cx,
+        source: Root,
+        #[either] globals: Option<Root>,
+        #[either] locals: Option<Root>,
+        #[key] closure: Option<Root>,
+    ) -> NativeResult {
+        evaluate(cx, source, globals, locals, Mode::Module)
+    }
+
+    /// Evaluate an expression with these namespaces, and return its value.
+    fn eval(cx: &mut Cx, source: Root, #[either] globals: Option<Root>, #[either] locals: Option<Root>) -> NativeResult {
+        evaluate(cx, source, globals, locals, Mode::Expression)
+    }
+
+    /// Compile a text to a code object.
+    fn compile(
+        cx: &mut Cx,
+        #[either] source: Root,
+        #[either] filename: Root,
+        #[either] mode: &str,
+        #[either] #[default(0)] flags: i64,
+        #[either] #[default(false)] dont_inherit: bool,
+        #[either] #[default(-1)] optimize: i64,
+    ) -> NativeResult {
+        Err(cx.missing("this form of compile()"))
+    }
+);
+
+/// The full name of a relative import.
+fn resolve_relative(cx: &mut Cx, globals: Option<Root>, name: &str, level: i64) -> Result<String, Raised> {
+    let Some(globals) = globals else {
+        return Err(cx.raise_new(Exc::KeyError, &[]));
+    };
+    let get = |cx: &Cx, key: Name| -> Option<String> {
+        let dict = cx.dict_of(globals.get(cx))?;
+        let value = dict.get_str(&cx.heap, cx.name(key))?;
+        value.exact::<Str>().map(|s| s.to_str_lossy().into_owned())
+    };
+    let package = match get(cx, Name::Package) {
+        Some(package) => package,
+        None => {
+            let own = get(cx, Name::Name).unwrap_or_default();
+            let dict = cx.dict_of(globals.get(cx));
+            let is_package = dict.is_some_and(|d| d.get_str(&cx.heap, cx.name(Name::Path)).is_some());
+            if is_package { own } else { own.rsplit_once('.').map_or(String::new(), |(p, _)| p.to_owned()) }
+        }
+    };
+    if package.is_empty() {
+        return Err(cx.raise_text(Exc::ImportError, "attempted relative import with no known parent package"));
+    }
+    let mut base = package.as_str();
+    for _ in 1..level {
+        match base.rsplit_once('.') {
+            Some((parent, _)) => base = parent,
+            None => {
+                return Err(cx.raise_text(Exc::ImportError, "attempted relative import beyond top-level package"));
+            }
+        }
+    }
+    Ok(if name.is_empty() { base.to_owned() } else { format!("{base}.{name}") })
+}
+
+fn text_at(cx: &Cx, start: u32, index: usize) -> String {
+    let root = window_root(start, index);
+    root.get(cx).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned())
+}
+
+fn window_root(start: u32, index: usize) -> Root {
+    Root::at(start + index as u32)
+}
+
+/// Loads the next dotted part that is not loaded; the result when there is none left.
+fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
+    let full = text_at(cx, start, FULL);
+    let parts: Vec<&str> = full.split('.').collect();
+    let mut done = window_root(start, DONE).get(cx).as_int().unwrap_or(0) as usize;
+    while done < parts.len() {
+        let name = parts[..=done].join(".");
+        done += 1;
+        window_root(start, DONE).set(cx, Value::int(done as i64));
+        if let Some(module) = cx.find_module(&name).map(|m| m.raw()) {
+            if Value::adopt(module).is_none() {
+                return Err(module_not_found(cx, &name, &format!("import of {name} halted; None in sys.modules")));
+            }
+            window_root(start, STATE).set(cx, Value::adopt(module));
+            continue;
+        }
+        if let Some(outcome) = load(cx, &name, start)? {
+            return Ok(outcome);
+        }
+        bind_in_parent(cx, &name)?;
+        if let Some(module) = cx.find_module(&name).map(|m| m.raw()) {
+            window_root(start, STATE).set(cx, Value::adopt(module));
+        }
+    }
+    // Submodules named after `from`.
+    let from: Vec<String> = {
+        let value = window_root(start, FROM).get(cx);
+        let mut names = vec![];
+        if let Some(tuple) = value.exact::<crate::object::Tuple>() {
+            names.extend(tuple.items().filter_map(|v| v.exact::<Str>().map(|s| s.to_str_lossy().into_owned())));
+        } else if let Some(list) = value.exact::<List>() {
+            names.extend(list.items().filter_map(|v| v.exact::<Str>().map(|s| s.to_str_lossy().into_owned())));
+        }
+        names
+    };
+    if from.is_empty() {
+        let first = window_root(start, LEVEL).get(cx).as_int().unwrap_or(0) as usize;
+        let end = full[first..].find('.').map_or(full.len(), |i| first + i);
+        let module = cx.find_module(&full[..end]).map(|m| m.raw());
+        return match module {
+            Some(module) => Ok(Outcome::Value(module)),
+            None => Err(cx.raise_text(Exc::KeyError, &full)),
+        };
+    }
+    let Some(module) = cx.find_module(&full).map(|m| m.raw()) else {
+        return Err(cx.raise_text(Exc::KeyError, &full));
+    };
+    let is_package = Value::adopt(module)
+        .exact::<Module>()
+        .is_some_and(|m| m.dict().get_str(&cx.heap, cx.name(Name::Path)).is_some());
+    if is_package {
+        let mut wanted: Vec<String> = from;
+        if wanted.iter().any(|n| n == "*") {
+            wanted.retain(|n| n != "*");
+            let mark = cx.mark();
+            let root = push(cx, module);
+            if let Some(all) = cx.find_attribute(root, "__all__")? {
+                let all = cx.list_from(all)?;
+                wanted.extend(strings(cx, all));
+            }
+            cx.release(mark);
+        }
+        for name in wanted {
+            let child = format!("{full}.{name}");
+            let mark = cx.mark();
+            let root = push(cx, module);
+            let known = cx.find_attribute(root, &name)?.is_some();
+            cx.release(mark);
+            if known || cx.find_module(&child).is_some() {
+                continue;
+            }
+            match load(cx, &child, start) {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => bind_in_parent(cx, &child)?,
+                Err(raised) => {
+                    // A name that is no submodule is the business of `from`.
+                    if !cx.raised_is(Exc::ModuleNotFoundError) {
+                        return Err(raised);
+                    }
+                    cx.take_raised(raised);
+                }
+            }
+        }
+    }
+    Ok(Outcome::Value(module))
+}
+
+/// Makes a loaded submodule an attribute of its package.
+fn bind_in_parent(cx: &mut Cx, name: &str) -> Result<(), Raised> {
+    let Some((parent, last)) = name.rsplit_once('.') else { return Ok(()) };
+    let (Some(parent), Some(module)) =
+        (cx.find_module(parent).map(|m| m.raw()), cx.find_module(name).map(|m| m.raw()))
+    else {
+        return Ok(());
+    };
+    let mark = cx.mark();
+    let (parent, module) = (push(cx, parent), push(cx, module));
+    let key = cx.intern(last).value().raw();
+    let key = push(cx, key);
+    cx.set_attribute(parent, key, module)?;
+    cx.release(mark);
+    Ok(())
+}
+
+fn module_not_found(cx: &mut Cx, name: &str, message: &str) -> Raised {
+    let mark = cx.mark();
+    let text = cx.str(message).value().raw();
+    let text = push(cx, text);
+    let raw = cx.new_exception(Exc::ModuleNotFoundError, &[text]).value().raw();
+    let exception = push(cx, raw);
+    cx.set_exception_field(exception, Exc::ModuleNotFoundError, "msg", text);
+    let name = cx.str(name).value().raw();
+    let name = push(cx, name);
+    cx.set_exception_field(exception, Exc::ModuleNotFoundError, "name", name);
+    let raised = cx.raise(exception);
+    cx.release(mark);
+    raised
+}
+
+/// Loads one module whose parents are loaded. None if it is done; else what has to run first.
+fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> {
+    if let Some(install) = crate::native::module(name) {
+        install(cx)?;
+        return Ok(None);
+    }
+    let paths = match name.rsplit_once('.') {
+        None => None,
+        Some((parent, _)) => {
+            let Some(module) = cx.find_module(parent).map(|m| m.raw()) else { return Ok(None) };
+            let mark = cx.mark();
+            let root = push(cx, module);
+            let path = cx.find_attribute(root, "__path__")?;
+            let Some(path) = path else {
+                let text = format!("No module named '{name}'; '{parent}' is not a package");
+                return Err(module_not_found(cx, name, &text));
+            };
+            let list = cx.list_from(path)?;
+            let list = strings(cx, list);
+            cx.release(mark);
+            Some(list)
+        }
+    };
+    let Some(found) = find_source(cx, name, paths)? else {
+        let mut text = format!("No module named '{name}'");
+        if crate::native::KNOWN_MISSING.binary_search(&name.split('.').next().unwrap_or(name)).is_ok() {
+            text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
+        }
+        return Err(module_not_found(cx, name, &text));
+    };
+    let module = cx.new_module(name).value().raw();
+    let module = push(cx, module);
+    let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
+    let dict = push(cx, dict);
+    set_text(cx, dict, "__file__", &found.filename)?;
+    let package = match &found.package {
+        Some(folder) => {
+            let folder = cx.str(folder).value().raw();
+            let list = cx.list(&[Value::adopt(folder)]).value().raw();
+            let list = push(cx, list);
+            set_value(cx, dict, "__path__", list)?;
+            name.to_owned()
+        }
+        None => name.rsplit_once('.').map_or(String::new(), |(parent, _)| parent.to_owned()),
+    };
+    set_text(cx, dict, "__package__", &package)?;
+    let builtins = cx.builtins().value().raw();
+    let builtins = push(cx, builtins);
+    set_value(cx, dict, "__builtins__", builtins)?;
+    let key = cx.str(name).value().raw();
+    window_root(start, STATE).set(cx, Value::adopt(key));
+    start_module(cx, &found.text, &found.filename, dict, Then::Catch(module_done)).map(Some)
+}
+
+fn set_text(cx: &mut Cx, dict: Root, key: &str, text: &str) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let value = cx.str(text).value().raw();
+    let value = push(cx, value);
+    set_value(cx, dict, key, value)?;
+    cx.release(mark);
+    Ok(())
+}
+
+fn set_value(cx: &mut Cx, dict: Root, key: &str, value: Root) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let key = cx.intern(key).value().raw();
+    let key = push(cx, key);
+    cx.dict_set(dict, key, value)?;
+    cx.release(mark);
+    Ok(())
+}
+
+/// A module's body ended: the next part, or, if it failed, the module is forgotten and the exception goes on.
+fn module_done(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    // The state is at the end of `__import__`'s own parameters.
+    let start = window.start() + STATE_AT;
+    let name = text_at(cx, start, STATE);
+    if let Resumed::Raised(exception) = resumed {
+        let key = Str::new(&cx.heap, &name).held();
+        let modules = cx.modules().held();
+        modules.remove_str(&cx.heap, key);
+        return Err(cx.raise(exception));
+    }
+    bind_in_parent(cx, &name)?;
+    let module = cx.find_module(&name).map_or(Raw::NONE, |m| m.raw());
+    cx.release(start + STATE as u32 + 1);
+    window_root(start, STATE).set(cx, Value::adopt(module));
+    import_next(cx, start)
+}
+
+/// Number of parameters of `__import__`: its state follows them.
+const STATE_AT: u32 = 5;
+
+fn evaluate(
+    cx: &mut Cx,
+    source: Root,
+    globals: Option<Root>,
+    locals: Option<Root>,
+    mode: Mode,
+) -> NativeResult {
+    let (globals, locals) = match (globals, locals) {
+        (Some(globals), locals) => (globals, locals.unwrap_or(globals)),
+        (None, locals) => {
+            let (g, l) = cx.caller_namespaces()?;
+            let (g, l) = (push(cx, g), push(cx, l));
+            (g, locals.unwrap_or(l))
+        }
+    };
+    if cx.dict_of(globals.get(cx)).is_none() {
+        let name = if mode == Mode::Module { "exec" } else { "eval" };
+        let got = cx.type_name_for_error(globals.get(cx));
+        return Err(cx.type_error(format!("{name}() globals must be a dict, not {got}")));
+    }
+    let key = cx.name(Name::Builtins).value().raw();
+    let key = push(cx, key);
+    if cx.dict_get(globals, key)?.is_none() {
+        let builtins = cx.builtins().value().raw();
+        let builtins = push(cx, builtins);
+        cx.dict_set(globals, key, builtins)?;
+    }
+    let namespace = !locals.get(cx).is(globals.get(cx));
+    if let Some(code) = source.get(cx).exact::<CodeObject>() {
+        let code = code.code.clone();
+        return run_with(cx, &code, globals, locals);
+    }
+    let text = source_text(cx, source, if mode == Mode::Module { "exec" } else { "eval" })?;
+    let text = if mode == Mode::Expression { text.trim_start_matches([' ', '\t']).to_owned() } else { text };
+    let file = SourceFile::new("<string>", text);
+    let options = Options { filename: "<string>".into(), namespace, ..Options::default() };
+    match compile_text(&file, mode, &options) {
+        Ok((code, warnings)) => {
+            for warning in warnings {
+                syntax_warning(cx, &file, &warning)?;
+            }
+            run_with(cx, &code, globals, locals)
+        }
+        Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+    }
+}
+
+/// Asks for code to be run with both namespaces.
+fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root) -> NativeResult {
+    use crate::bytecode::code::CodeFlags;
+    let loaded = cx.load(code).held();
+    let dict = cx.dict_of(globals.get(cx)).expect("checked").held();
+    let function = cx.function(loaded, dict).value().raw();
+    let callee = push(cx, function);
+    let argc = if code.flags.contains(CodeFlags::NAMESPACE) {
+        let names = locals.get(cx).raw();
+        push(cx, names);
+        1
+    } else {
+        0
+    };
+    Ok(Outcome::Call { callee, argc, keywords: None, then: Then::Return })
+}
+
+/// The text of source given as str or bytes.
+fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Raised> {
+    if let Some(text) = cx.as_str(source.get(cx)) {
+        return Ok(text.to_str_lossy().into_owned());
+    }
+    if let Some(bytes) = cx.bytes_like(source.get(cx)) {
+        return match crate::syntax::decode_source(&bytes, "<string>") {
+            Ok(text) => Ok(text),
+            Err(error) => Err(cx.raise_text(Exc::SyntaxError, &error.to_string())),
+        };
+    }
+    Err(cx.type_error(format!("{function}() arg 1 must be a string, bytes or code object")))
+}
+
+// ---- running a program ----
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Normally, or by `sys.exit` with this status.
+    Status(i32),
+    /// By an exception nobody caught, which is in this root.
+    Uncaught(Root),
+}
+
+/// A machine with everything installed.
+pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
+    let mut vm = Vm::new(host);
+    crate::native::install(&mut vm);
+    vm
+}
+
+/// Runs a program as `__main__`.
+pub fn run_main(cx: &mut Cx, source: &SourceFile, code: &Arc<Code>) -> Ending {
+    let module = cx.new_module("__main__").value().raw();
+    let module = push(cx, module);
+    let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
+    let dict = push(cx, dict);
+    let builtins = cx.find_module("builtins").map_or(Raw::NONE, |m| m.raw());
+    let builtins = push(cx, builtins);
+    let setup = (|| {
+        if !source.name().starts_with('<') {
+            set_text(cx, dict, "__file__", source.name())?;
+        }
+        set_value(cx, dict, "__builtins__", builtins)
+    })();
+    let result = match setup {
+        Ok(()) => {
+            let loaded = cx.load(code).held();
+            let globals = dict.get(cx).exact::<Dict>().expect("a dict").held();
+            let function = cx.function(loaded, globals).value().raw();
+            let function = push(cx, function);
+            cx.call(function, &[]).map(|_| ())
+        }
+        Err(raised) => Err(raised),
+    };
+    match result {
+        Ok(()) => Ending::Status(0),
+        Err(raised) => {
+            let exception = cx.take_raised(raised);
+            let exception = push(cx, exception);
+            Ending::Uncaught(exception)
+        }
+    }
+}
+
+/// Whether a value is a module, for callers above.
+pub fn is_module(value: Value<'_>) -> bool {
+    value.kind() == Kind::Module
+}

@@ -1,1 +1,5 @@
-//! The real host: system calls, files, processes.
+//! The real host: system calls, files, streams. With `--virtual-time` its clock jumps instead of waiting.
+
+mod os;
+
+pub use os::OsHost;

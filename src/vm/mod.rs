@@ -6,10 +6,11 @@
 mod attribute;
 mod call;
 mod class;
+pub mod coroutine;
 mod error;
 mod frame;
 pub mod host;
-mod iterate;
+pub mod iterate;
 mod mapping;
 mod names;
 pub mod native;
@@ -116,6 +117,8 @@ pub struct Vm {
     characters: Vec<Raw>,
     /// `builtins.__import__` is not the machine's own any more.
     pub(crate) import_replaced: bool,
+    /// What awaiting needs to know of natives, and what was reported.
+    pub(crate) coroutines: coroutine::Coroutines,
     /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
     pub(crate) pending_signals: Vec<i32>,
 }
@@ -132,6 +135,8 @@ impl Vm {
         let mut heap = Heap::new();
         crate::object::register(&mut heap);
         heap.register::<NativeFunction>();
+        heap.register::<iterate::NativeIterator>();
+        heap.register::<coroutine::NativeCoroutine>();
         let interrupt = heap.interrupt().clone();
         let mut vm = Vm {
             heap,
@@ -172,6 +177,7 @@ impl Vm {
             empty_tuple: Raw::NONE,
             characters: vec![],
             import_replaced: false,
+            coroutines: coroutine::Coroutines::default(),
             pending_signals: vec![],
         };
         vm.heap.set_hash_key(vm.host.hash_key());
@@ -549,7 +555,7 @@ impl Vm {
         let mut deaths = std::mem::take(&mut self.deaths);
         let Vm { heap, fiber, shapes, types, names, interned, extensions, permanent, method_cache, .. } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
-        let (characters, observed) = (&self.characters, &self.observed);
+        let (characters, observed, coroutines) = (&self.characters, &self.observed, &self.coroutines);
         heap.collect(kind, &mut deaths, |tracer| {
             fiber.trace(tracer);
             shapes.trace(tracer);
@@ -559,6 +565,7 @@ impl Vm {
             }
             observed.iter().for_each(|(_, raw)| tracer.raw(*raw));
             interned.iter().for_each(|raw| tracer.raw(*raw));
+            coroutines.trace(tracer);
             for extension in extensions.iter().flatten() {
                 extension.trace(tracer);
             }

@@ -39,6 +39,12 @@ impl Root {
         cx.fiber.registers.set(self.0, value.raw());
     }
 
+    /// A register by number: for continuations that know where their state is.
+    #[inline(always)]
+    pub fn at(number: u32) -> Root {
+        Root(number)
+    }
+
     /// The register `n` further on.
     #[inline(always)]
     pub fn offset(self, n: usize) -> Root {
@@ -63,6 +69,11 @@ impl Args {
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.count == 0
+    }
+
+    /// The number of the first register.
+    pub fn start(self) -> u32 {
+        self.start
     }
 
     /// Argument number `index`. Panics if there is none.

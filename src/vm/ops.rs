@@ -9,7 +9,7 @@ use crate::number::int::{self as integer, Int, IntPower};
 use crate::number::{Fault, FaultKind, complex, float};
 use crate::object::key::{as_int_ref, equal_without_script, hash_without_script};
 use crate::object::{
-    ByteArray, Bytes, Complex, Dict, DictPart, DictView, Exc, FrozenSet, List, NativeIterator, Range, Set, Slice, Str,
+    ByteArray, Bytes, Complex, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str,
     Tuple, complex_value, int_value,
 };
 
@@ -1379,7 +1379,7 @@ impl Vm {
             return Ok(len);
         }
         let value = root.get(self);
-        if value.exact::<NativeIterator>().is_some() || value.kind() == Kind::Generator {
+        if value.exact::<super::iterate::NativeIterator>().is_some() || value.kind() == Kind::Generator {
             return Ok(0);
         }
         let class = self.class_of(value).held();

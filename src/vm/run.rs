@@ -407,6 +407,17 @@ impl Vm {
                             })
                         }};
                     }
+                    // While what a fused await called runs, this frame stands at the `Delegate`.
+                    macro_rules! stand_at_delegate {
+                        ($base:expr, $dst:expr) => {{
+                            set!($base, Raw::UNBOUND);
+                            set!($dst, Raw::NONE);
+                            if let RecordKind::InPlace { generator, .. } = record.kind {
+                                let word = generator.get().next.get() - const { length(Op::Delegate) as u32 };
+                                generator.get().word.set(word);
+                            }
+                        }};
+                    }
                     // A native with just the arguments it wants needs no binding.
                     macro_rules! call_native {
                         ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
@@ -1452,7 +1463,10 @@ impl Vm {
                                 (*fp).next = behind_delegate(ip.add(const { length(Op::CallAwait) }));
                                 let start = self.window(regs, base + 1, argc, detached);
                                 match self.await_call(function, start, argc as u32) {
-                                    Ok(true) => continue 'reload,
+                                    Ok(true) => {
+                                        stand_at_delegate!(base, a!(insn));
+                                        continue 'reload;
+                                    }
                                     Ok(false) => {}
                                     Err(_) => break 'run Leave::Raise,
                                 }
@@ -1486,7 +1500,10 @@ impl Vm {
                                 (*fp).next = behind_delegate(ip.add(const { length(Op::CallMethodAwait) }));
                                 let start = self.window(regs, first, argc, detached);
                                 match self.await_call(function, start, argc as u32) {
-                                    Ok(true) => continue 'reload,
+                                    Ok(true) => {
+                                        stand_at_delegate!(base, a!(insn));
+                                        continue 'reload;
+                                    }
                                     Ok(false) => {}
                                     Err(_) => break 'run Leave::Raise,
                                 }
@@ -1500,7 +1517,10 @@ impl Vm {
                             let behind = behind_delegate(ip.add(const { length(Op::NextAsync) }));
                             (*fp).next = behind;
                             match self.next_async_in_place(aiter) {
-                                Ok(true) => continue 'reload,
+                                Ok(true) => {
+                                    stand_at_delegate!(base, dst);
+                                    continue 'reload;
+                                }
                                 Ok(false) => {}
                                 Err(_) => break 'run Leave::Raise,
                             }

@@ -56,8 +56,8 @@ impl Vm {
         let (Some(enter), Some(exit)) = (enter, exit) else {
             let got = self.type_name_for_error(Value::adopt(manager));
             let missing = if enter.is_none() { enter_name.text() } else { exit_name.text() };
-            let kind = if is_async { "an asynchronous context manager" } else { "a context manager" };
-            let mut text = format!("'{got}' object does not support {} protocol (missed {missing} method)", kind.replacen("an ", "the ", 1).replacen("a ", "the ", 1));
+            let kind = if is_async { "asynchronous context manager" } else { "context manager" };
+            let mut text = format!("'{got}' object does not support the {kind} protocol (missed {missing} method)");
             let other = if is_async { Name::Enter } else { Name::AEnter };
             let other = self.name(other).held();
             if self.lookup_class(class, other).is_some() {
@@ -212,6 +212,16 @@ impl Vm {
             self.release(mark);
         }
         Ok(())
+    }
+
+    /// `globals()` and `locals()` of the innermost frame of the language: for natives that default to them.
+    pub fn caller_namespaces(&mut self) -> Result<(Raw, Raw), Raised> {
+        let Some(at) = (0..self.fiber.records.len()).rev().find(|i| self.fiber.records[*i].function.is_some()) else {
+            return Err(self.system_error("no frame is running"));
+        };
+        let globals = self.fiber.records[at].function.expect("just looked").globals().value().raw();
+        let locals = self.locals_of(at)?;
+        Ok((globals, locals))
     }
 
     // ---- intrinsics ----
