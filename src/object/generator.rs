@@ -3,7 +3,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{AnyRef, Gc, Heap, Kind, Ref, Value};
+use crate::heap::{AnyRef, Gc, Heap, Kind, Ref, Slot, Value};
 use crate::object::{Frame, Function};
 
 /// What a generator is doing.
@@ -14,7 +14,8 @@ pub enum GeneratorState {
     Created,
     /// Stopped at a yield or await.
     Suspended,
-    /// Running, or waiting for one it delegates to that runs.
+    /// Running; of a chain of awaits the outermost and the innermost are. Those between are Suspended: whether they run is asked of the
+    /// outermost.
     Running,
     /// Ended.
     Finished,
@@ -34,12 +35,13 @@ pub struct Generator {
     /// What it is doing.
     pub state: StdCell<GeneratorState>,
     registers: u16,
-    /// Who waits for its result and runs on when it ends: a generator of the same kind, a native coroutine; none while it is driven by
-    /// `send` or a task.
+    /// The generator that waits for its result and runs on when it ends; none while it is driven by `send`, a task or a native.
     pub awaiter: AnyRef,
-    /// What it delegates to or awaits while suspended: a generator or any iterator; none if it stopped at a yield of its own.
+    /// What it delegates to or awaits: a generator or any iterator; none if it stopped at a yield of its own. A generator is *linked* if its
+    /// awaiter is this one; otherwise it is driven as any other iterator is.
     pub awaiting: AnyRef,
-    /// For the outermost of a chain: the innermost, where a resumption enters; none while it is itself.
+    /// For a suspended outermost of a chain: the innermost, where a resumption enters. None if it is itself, or not known any more: then
+    /// the links are followed.
     pub innermost: AnyRef,
     /// The exception being handled where it stopped.
     pub handled: AnyRef,
@@ -119,6 +121,80 @@ impl<'h> Gc<'h, Generator> {
         self.tail()[index].get()
     }
 }
+
+impl<'h> Gc<'h, Generator> {
+    /// Whether a flag of the kind is set.
+    #[inline(always)]
+    pub fn has(self, flag: u8) -> bool {
+        self.get().flags.get() & flag != 0
+    }
+
+    /// Sets or clears a flag of the kind.
+    #[inline(always)]
+    pub fn set_flag(self, flag: u8, on: bool) {
+        let flags = self.get().flags.get();
+        self.get().flags.set(if on { flags | flag } else { flags & !flag });
+    }
+
+    /// The generator it awaits, if that runs on into this one when it ends.
+    #[inline]
+    pub fn linked(self) -> Option<Gc<'h, Generator>> {
+        let child = self.get().awaiting.get::<Generator>()?;
+        (child.get().awaiter.get::<Generator>() == Some(self)).then_some(child)
+    }
+
+    /// Whether it is running, or waits for one it awaits that is.
+    pub fn is_running(self) -> bool {
+        let mut at = self;
+        loop {
+            if at.get().state.get() == GeneratorState::Running {
+                return true;
+            }
+            match at.get().awaiter.get::<Generator>() {
+                Some(awaiter) if awaiter.linked() == Some(at) => at = awaiter,
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// In the spare byte of a function's header: what its calls make may be awaited (`types.coroutine`).
+pub const MAKES_ITERABLE_COROUTINES: u8 = 1;
+
+/// What an [`AsyncGeneratorStep`] does to its generator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepMode {
+    /// `__anext__` and `asend`.
+    Send,
+    /// `athrow`.
+    Throw,
+    /// `aclose`.
+    Close,
+}
+
+/// What `__anext__`, `asend`, `athrow` and `aclose` of an asynchronous generator return: awaited it does one step.
+#[derive(Debug)]
+pub struct AsyncGeneratorStep {
+    /// The generator.
+    pub generator: Ref<Generator>,
+    /// What is sent or thrown.
+    pub argument: Slot,
+    /// What is done.
+    pub mode: StepMode,
+    /// `Created`, `Suspended` once begun, or `Finished`.
+    pub state: StdCell<GeneratorState>,
+}
+
+crate::cell! { AsyncGeneratorStep: AsyncGeneratorStep { slots: [argument], refs: [generator] } }
+
+/// `coroutine.__await__()`: the coroutine as an iterator.
+#[derive(Debug)]
+pub struct CoroutineWrapper {
+    /// The coroutine, native or not.
+    pub coroutine: Slot,
+}
+
+crate::cell! { CoroutineWrapper: CoroutineWrapper { slots: [coroutine], refs: [] } }
 
 /// The generator, coroutine or asynchronous generator that a value is.
 #[inline]

@@ -111,16 +111,3 @@ pub struct Slice {
 }
 
 crate::cell! { Slice: Slice { slots: [start, stop, step], refs: [] } }
-
-/// What a native iterator does for its next item: an index into the machine's table of steps, see `native::iterate`.
-#[derive(Debug)]
-pub struct NativeIterator {
-    /// The step's number.
-    pub step: u16,
-    /// A count of the step's own.
-    pub count: StdCell<i64>,
-    /// Number of state slots.
-    pub len: u16,
-}
-
-crate::cell! { NativeIterator: NativeIterator { slots: [], refs: [] } tail SlotTail by |n| usize::from(n.len) }

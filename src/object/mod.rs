@@ -22,10 +22,11 @@ pub use dict::{Dict, DictIndex, Entries, Found, Probe};
 pub use exception::{Exc, Exception, field_count, field_index};
 pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
 pub use generator::{
-    BUSY, CLOSED, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE, REPORTED, SEEN, any_generator,
+    AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE,
+    MAKES_ITERABLE_COROUTINES, REPORTED, SEEN, StepMode, any_generator,
 };
 pub use iterator::{
-    DictIterator, DictPart, DictView, NativeIterator, Range, RangeIterator, SequenceIterator, SetIterator, Slice,
+    DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice,
 };
 pub use number::{BigInt, Complex, complex_value, int_value};
 pub use payload::{NativeObject, Payload, trace_all};
@@ -39,6 +40,7 @@ use crate::heap::Heap;
 pub fn register(heap: &mut Heap) {
     macro_rules! all { ($($ty:ty),* $(,)?) => { $(heap.register::<$ty>();)* } }
     all!(
+        AsyncGeneratorStep,
         BigInt,
         BoundMethod,
         Buffer,
@@ -48,6 +50,7 @@ pub fn register(heap: &mut Heap) {
         ClassMethod,
         CodeObject,
         Complex,
+        CoroutineWrapper,
         Dict,
         DictIndex,
         DictIterator,
@@ -64,7 +67,6 @@ pub fn register(heap: &mut Heap) {
         List,
         MappingProxy,
         Module,
-        NativeIterator,
         NativeObject,
         Offsets,
         Property,

@@ -1,1 +1,886 @@
-//! stub
+//! Iteration: `iter`, `next`, `for` and unpacking. Builtin iterators are advanced directly; generators and classes written in the language
+//! by the run loop.
+//!
+//! Inside the machine the item UNBOUND means that there is none: StopIteration is raised only where a script asked by `next`.
+
+use std::cell::Cell as StdCell;
+use std::sync::atomic::Ordering;
+
+use smallvec::SmallVec;
+
+use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
+use crate::number::int::{self as integer, IntRef};
+use crate::object::key::as_int_ref;
+use crate::object::{
+    ByteArray, Bytes, ClassFlags, Dict, DictIterator, DictPart, DictView, Exc, Exception, FrozenSet, List, Range,
+    RangeIterator, SequenceIterator, Set, SetIterator, Str, Tuple, any_generator, int_value,
+};
+
+use super::call::Invoked;
+use super::native::{
+    Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
+};
+use super::{Name, Vm};
+
+/// The next item of a native iterator, which is in the window's first register; UNBOUND if there is none.
+pub type Step = fn(cx: &mut Vm, window: Args) -> NativeResult;
+
+/// An iterator whose step is native. Its class is in the shape of its header; its state is in its slots.
+pub struct NativeIterator {
+    step: Step,
+    /// A number of the step's own.
+    pub count: StdCell<i64>,
+    len: u16,
+}
+
+impl std::fmt::Debug for NativeIterator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NativeIterator({} slots, count {})", self.len, self.count.get())
+    }
+}
+
+crate::cell! { NativeIterator: NativeIterator { slots: [], refs: [] } tail SlotTail by |n| usize::from(n.len) }
+
+impl<'h> Gc<'h, NativeIterator> {
+    /// Slot number `index` of its state.
+    #[inline]
+    pub fn slot(self, index: usize) -> Value<'h> {
+        self.tail()[index].get()
+    }
+}
+
+/// An answer to [`Vm::ask_next`].
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// The item, or UNBOUND if there is none.
+    Item(Raw),
+    /// The run loop has to be asked: to be returned from the native. The continuation gets what [`Vm::next_answer`] makes the item of.
+    Outcome(Outcome),
+}
+
+/// Items of an unpacking.
+pub type Unpacked = SmallVec<[Raw; 8]>;
+
+/// Polls of the interrupt word are this many items apart.
+const POLL: u32 = 1024;
+
+impl Vm {
+    // ---- iter ----
+
+    /// The iterator of a value for which no script is asked: of exact builtin types, and iterators themselves.
+    pub(super) fn iter_direct(&mut self, raw: Raw) -> Option<Raw> {
+        let value = Value::adopt(raw);
+        if value.is_subclassed() { None } else { self.builtin_iter(raw, value) }
+    }
+
+    /// What `__iter__` of a builtin type makes of an instance, of a derived class too.
+    pub fn payload_iter(&mut self, root: Root) -> Option<Root> {
+        let raw = self.payload(root.get(self)).raw();
+        let iterator = self.builtin_iter(raw, Value::adopt(raw))?;
+        Some(self.push_raw(iterator))
+    }
+
+    fn builtin_iter(&mut self, raw: Raw, value: Value<'_>) -> Option<Raw> {
+        let heap = &self.heap;
+        Some(match value.kind() {
+            Kind::List | Kind::Tuple | Kind::Str | Kind::Bytes | Kind::ByteArray => self.sequence_iterator(raw, false),
+            Kind::Range => return Some(self.range_iterator(raw, false)),
+            Kind::Dict => self.dict_iterator(raw, DictPart::Keys, false)?,
+            Kind::DictView => {
+                let view = value.exact::<DictView>()?;
+                self.dict_iterator(view.dict.get().raw(), view.part, false)?
+            }
+            Kind::Set | Kind::FrozenSet => {
+                let len = match value.exact::<Set>() {
+                    Some(set) => set.len(),
+                    None => value.exact::<FrozenSet>()?.len(),
+                };
+                let iterator = SetIterator {
+                    set: Slot::new(value),
+                    next: StdCell::new(0),
+                    len,
+                    left: StdCell::new(len),
+                };
+                heap.alloc(iterator).value().raw()
+            }
+            Kind::Generator
+            | Kind::SequenceIterator
+            | Kind::RangeIterator
+            | Kind::DictIterator
+            | Kind::SetIterator
+            | Kind::NativeIterator
+            | Kind::CoroutineWrapper
+            | Kind::AsyncGeneratorStep => raw,
+            _ => return None,
+        })
+    }
+
+    /// An iterator over a sequence by index, or over anything with `__getitem__`; backward one begins at `len`.
+    fn sequence_iterator(&self, sequence: Raw, backward: bool) -> Raw {
+        let value = Value::adopt(sequence);
+        let next = if backward { self.builtin_length_in_steps(value) } else { 0 };
+        self.sequence_iterator_at(sequence, next, backward)
+    }
+
+    fn sequence_iterator_at(&self, sequence: Raw, next: usize, backward: bool) -> Raw {
+        let sequence = Slot::new(Value::adopt(sequence));
+        self.heap.alloc(SequenceIterator { sequence, next: StdCell::new(next), backward }).value().raw()
+    }
+
+    /// The `next` that stands for the end of a sequence: a text counts bytes.
+    fn builtin_length_in_steps(&self, value: Value<'_>) -> usize {
+        match value.kind() {
+            Kind::List => value.exact::<List>().map_or(0, |l| l.len()),
+            Kind::Tuple => value.exact::<Tuple>().map_or(0, |t| t.len()),
+            Kind::Str => value.exact::<Str>().map_or(0, |s| s.len()),
+            Kind::Bytes => value.exact::<Bytes>().map_or(0, |b| b.len()),
+            Kind::ByteArray => value.exact::<ByteArray>().map_or(0, |b| b.len()),
+            _ => 0,
+        }
+    }
+
+    fn dict_iterator(&self, dict: Raw, part: DictPart, backward: bool) -> Option<Raw> {
+        let value = self.payload(Value::adopt(dict));
+        let cell = value.exact::<Dict>()?;
+        let len = cell.len();
+        let iterator = DictIterator {
+            dict: Slot::new(value),
+            part,
+            next: StdCell::new(if backward { cell.used() } else { 0 }),
+            len,
+            left: StdCell::new(len),
+            backward,
+        };
+        Some(self.heap.alloc(iterator).value().raw())
+    }
+
+    fn range_iterator(&mut self, range: Raw, backward: bool) -> Raw {
+        let range = Value::adopt(range).exact::<Range>().expect("a range").held();
+        let ints = [&range.get().start, &range.get().stop, &range.get().step].map(|s| s.get().as_int());
+        if let [Some(start), Some(stop), Some(step)] = ints {
+            let (start, stop, by) = (i128::from(start), i128::from(stop), i128::from(step));
+            let span = if by > 0 { stop - start } else { start - stop };
+            let left = if span <= 0 { 0 } else { (span - 1) / by.abs() + 1 };
+            let (next, step) = if backward { (start + (left - 1) * by, step.checked_neg()) } else { (start, Some(step)) };
+            if let (Ok(left), Some(step)) = (u64::try_from(left), step) {
+                let next = if left == 0 { 0 } else { i64::try_from(next).unwrap_or(0) };
+                let iterator = RangeIterator { next: StdCell::new(next), step, left: StdCell::new(left) };
+                return self.heap.alloc(iterator).value().raw();
+            }
+        }
+        let mark = self.mark();
+        let parts = if backward {
+            let len = self.range_len(range.value());
+            let int = |slot: &Slot| as_int_ref(slot.get()).map_or(integer::Int::Small(0), IntRef::to_int);
+            let (start, step) = (int(&range.get().start), int(&range.get().step));
+            let last = integer::subtract(len.as_ref(), IntRef::Small(1));
+            let offset = integer::multiply(last.as_ref(), step.as_ref()).unwrap_or(integer::Int::Small(0));
+            let first = integer::add(start.as_ref(), offset.as_ref());
+            let end = integer::subtract(start.as_ref(), step.as_ref());
+            let down = integer::negate(step.as_ref());
+            [first, end, down].map(|int| int_value(&self.heap, int).raw())
+        } else {
+            [&range.get().start, &range.get().stop, &range.get().step].map(|s| s.get().raw())
+        };
+        let state = parts.map(|raw| self.push_raw(raw));
+        let iterator = self.new_iterator(big_range_step, "longrange_iterator", &state).value().raw();
+        self.release(mark);
+        iterator
+    }
+
+    /// A native iterator with these slots. `class` is the name its class is registered with.
+    pub fn new_iterator(&mut self, step: Step, class: &str, state: &[Root]) -> Gc<'_, NativeIterator> {
+        let shape = self.types.named.iter().find(|(name, _)| *name == class).map_or(0, |(_, raw)| {
+            Value::adopt(*raw).exact::<super::Class>().map_or(0, |class| class.get().root_shape.get())
+        });
+        let len = u16::try_from(state.len()).expect("callers check the number of arguments");
+        let iterator = self
+            .heap
+            .alloc_slots(NativeIterator { step, count: StdCell::new(0), len }, |i| Value::adopt(state[i].get(self).raw()));
+        iterator.set_shape(shape);
+        iterator
+    }
+
+    /// `iter(value)`.
+    pub(super) fn get_iter(&mut self, raw: Raw) -> Result<Invoked, Raised> {
+        if let Some(iterator) = self.iter_direct(raw) {
+            return Ok(Invoked::Value(iterator));
+        }
+        let start = self.fiber.top;
+        let outcome = self.iter_outcome(raw)?;
+        self.carry_out(outcome, start)
+    }
+
+    /// `iter(value)`, for natives that ask by their outcome.
+    pub fn iter_outcome(&mut self, raw: Raw) -> NativeResult {
+        if let Some(iterator) = self.iter_direct(raw) {
+            return Ok(Outcome::Value(iterator));
+        }
+        let value = Value::adopt(raw);
+        let class = self.class_of(value).held();
+        let name = self.name(Name::Iter).held();
+        match self.lookup_class(class, name).map(|v| v.raw()) {
+            Some(method) if method.same(Raw::NONE) => Err(self.not_iterable(value)),
+            Some(method) => self.call_unbound(method, raw, &[], Then::Continue(check_iterator)),
+            None if self.has_items(value) => Ok(Outcome::Value(self.sequence_iterator_at(raw, 0, false))),
+            None => Err(self.not_iterable(value)),
+        }
+    }
+
+    /// Whether a value without `__iter__` is iterated by `__getitem__`.
+    fn has_items(&mut self, value: Value<'_>) -> bool {
+        let class = self.class_of(value).held();
+        let name = self.name(Name::GetItem).held();
+        let sequence = matches!(value.kind(), Kind::MemoryView);
+        self.lookup_class_with_owner(class, name).is_some_and(|(_, owner)| sequence || owner.has(ClassFlags::HEAP))
+    }
+
+    fn not_iterable(&mut self, value: Value<'_>) -> Raised {
+        let got = self.type_name_for_error(value);
+        self.type_error(format!("'{got}' object is not iterable"))
+    }
+
+    /// Whether a value has `__next__`.
+    pub fn is_iterator(&mut self, value: Value<'_>) -> bool {
+        match value.kind() {
+            Kind::Generator
+            | Kind::SequenceIterator
+            | Kind::RangeIterator
+            | Kind::DictIterator
+            | Kind::SetIterator
+            | Kind::NativeIterator => true,
+            _ => self.has_method(value, Name::Next),
+        }
+    }
+
+    /// Whether a value's class has a method (that is not None).
+    pub(super) fn has_method(&mut self, value: Value<'_>, name: Name) -> bool {
+        let class = self.class_of(value).held();
+        let name = self.name(name).held();
+        self.lookup_class(class, name).is_some_and(|method| !method.is_none())
+    }
+
+    /// Whether `iter` would look for items in a value: it has `__iter__` or `__getitem__`.
+    fn is_iterable(&mut self, value: Value<'_>) -> bool {
+        let class = self.class_of(value).held();
+        let name = self.name(Name::Iter).held();
+        self.lookup_class(class, name).is_some() || self.has_items(value)
+    }
+
+    /// `iter(value)`, nested.
+    pub fn iter(&mut self, root: Root) -> Result<Root, Raised> {
+        let raw = root.get(self).raw();
+        let iterator = match self.iter_direct(raw) {
+            Some(iterator) => iterator,
+            None => self.nested(|cx| cx.iter_outcome(raw))?,
+        };
+        Ok(self.push_raw(iterator))
+    }
+
+    // ---- next ----
+
+    /// The next item of an iterator for which no script is asked; None where one has to be.
+    #[inline]
+    pub(super) fn next_direct(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
+        let value = Value::adopt(iterator);
+        Ok(Some(match value.kind() {
+            Kind::SequenceIterator => {
+                let iterator = value.exact::<SequenceIterator>().expect("the tag says so");
+                return Ok(self.next_of_sequence(iterator));
+            }
+            Kind::RangeIterator => {
+                let range = value.exact::<RangeIterator>().expect("the tag says so");
+                match range.left.get() {
+                    0 => Raw::UNBOUND,
+                    left => {
+                        let next = range.next.get();
+                        range.left.set(left - 1);
+                        range.next.set(next.wrapping_add(range.step));
+                        Raw::int(next)
+                    }
+                }
+            }
+            Kind::DictIterator => {
+                let iterator = value.exact::<DictIterator>().expect("the tag says so").held();
+                self.next_of_dict(iterator)?
+            }
+            Kind::SetIterator => {
+                let iterator = value.exact::<SetIterator>().expect("the tag says so").held();
+                self.next_of_set(iterator)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// As `next_direct`; None for a sequence that is no builtin one.
+    fn next_of_sequence(&self, iterator: Gc<'_, SequenceIterator>) -> Option<Raw> {
+        let heap = &self.heap;
+        let source = iterator.sequence.get();
+        if source.is_none() {
+            return Some(Raw::UNBOUND);
+        }
+        if source.is_subclassed() {
+            return None;
+        }
+        let at = iterator.next.get();
+        let back = iterator.backward;
+        // The place of the item, for those counted by items.
+        let place = if back { at.checked_sub(1) } else { Some(at) };
+        let item = match source.kind() {
+            Kind::List => {
+                let list = source.exact::<List>()?;
+                place.and_then(|i| list.item(i)).map(|v| v.raw())
+            }
+            Kind::Tuple => {
+                let tuple = source.exact::<Tuple>()?;
+                place.filter(|i| *i < tuple.len()).map(|i| tuple.item(i).raw())
+            }
+            Kind::Bytes => {
+                let bytes = source.exact::<Bytes>()?.as_bytes();
+                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(*b)))
+            }
+            Kind::ByteArray => {
+                let bytes = source.exact::<ByteArray>()?.cells();
+                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(b.get())))
+            }
+            Kind::Str => {
+                let bytes = source.exact::<Str>()?.as_bytes();
+                let range = if back { character_before(bytes, at) } else { character_at(bytes, at) };
+                let item = range.clone().map(|range| self.character_of(&bytes[range]));
+                if let Some(range) = range {
+                    iterator.next.set(if back { range.start } else { range.end });
+                    return item;
+                }
+                None
+            }
+            _ => return None,
+        };
+        match item {
+            Some(item) => {
+                iterator.next.set(if back { at - 1 } else { at + 1 });
+                Some(item)
+            }
+            None => {
+                iterator.set(heap, |s| &s.sequence, Value::NONE);
+                Some(Raw::UNBOUND)
+            }
+        }
+    }
+
+    /// The text of one character, given its bytes.
+    fn character_of(&self, bytes: &[u8]) -> Raw {
+        match *bytes {
+            [byte] => self.character(byte).value().raw(),
+            [first @ 0xC2..=0xC3, second] => self.character((first & 3) << 6 | (second & 0x3F)).value().raw(),
+            _ => Str::from_parts(&self.heap, &[bytes]).value().raw(),
+        }
+    }
+
+    fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>) -> Result<Raw, Raised> {
+        let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Raw::UNBOUND) };
+        if dict.len() != iterator.len {
+            return Err(self.runtime_error("dictionary changed size during iteration"));
+        }
+        let mut at = iterator.next.get();
+        let found = loop {
+            let number = if iterator.backward {
+                match at.checked_sub(1) {
+                    Some(number) => number,
+                    None => break None,
+                }
+            } else if at < dict.used() {
+                at
+            } else {
+                break None;
+            };
+            at = if iterator.backward { number } else { at + 1 };
+            if let Some(entry) = dict.entry(number) {
+                break Some(entry);
+            }
+        };
+        iterator.get().next.set(at);
+        let Some((key, value)) = found else {
+            iterator.set(&self.heap, |i| &i.dict, Value::NONE);
+            return Ok(Raw::UNBOUND);
+        };
+        let left = iterator.left.get();
+        if left == 0 {
+            return Err(self.runtime_error("dictionary keys changed during iteration"));
+        }
+        iterator.get().left.set(left - 1);
+        Ok(match iterator.part {
+            DictPart::Keys => key.raw(),
+            DictPart::Values => value.raw(),
+            DictPart::Items => {
+                Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { key.raw() } else { value.raw() })).value().raw()
+            }
+        })
+    }
+
+    fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>) -> Result<Raw, Raised> {
+        macro_rules! advance {
+            ($set:expr) => {{
+                let set = $set;
+                if set.len() != iterator.len {
+                    return Err(self.runtime_error("Set changed size during iteration"));
+                }
+                let places = set.places();
+                let mut at = iterator.next.get();
+                let mut found = None;
+                while at < places && found.is_none() {
+                    found = set.at(at).map(|(_, key)| key.raw());
+                    at += 1;
+                }
+                iterator.get().next.set(at);
+                found
+            }};
+        }
+        let set = iterator.set.get();
+        let found = if let Some(set) = set.exact::<Set>() {
+            advance!(set)
+        } else if let Some(set) = set.exact::<FrozenSet>() {
+            advance!(set)
+        } else {
+            return Ok(Raw::UNBOUND);
+        };
+        match found {
+            Some(key) => {
+                let left = &iterator.get().left;
+                left.set(left.get().saturating_sub(1));
+                Ok(key)
+            }
+            None => {
+                iterator.set(&self.heap, |i| &i.set, Value::NONE);
+                Ok(Raw::UNBOUND)
+            }
+        }
+    }
+
+    /// The next item of any iterator; UNBOUND if there is none.
+    pub(super) fn next_item(&mut self, iterator: Raw) -> Result<Invoked, Raised> {
+        if let Some(item) = self.next_direct(iterator)? {
+            return Ok(Invoked::Value(item));
+        }
+        let start = self.fiber.top;
+        self.push_raw(iterator);
+        let window = std::mem::replace(&mut self.fiber.window, start);
+        let outcome = advance(self, Args { start, count: 1 });
+        self.fiber.window = window;
+        self.carry_out(outcome?, start)
+    }
+
+    /// `next(iterator)`, nested: None if there are no more items.
+    pub fn next(&mut self, iterator: Root) -> Result<Option<Root>, Raised> {
+        let raw = iterator.get(self).raw();
+        let item = match self.next_direct(raw)? {
+            Some(item) => item,
+            None if any_generator(Value::adopt(raw)).is_some_and(|g| g.value().kind() == Kind::Generator) => {
+                self.next_of_generator(iterator)?
+            }
+            None => self.nested(|cx| {
+                let start = cx.fiber.top;
+                cx.push_raw(raw);
+                advance(cx, Args { start, count: 1 })
+            })?,
+        };
+        Ok(if item.is_unbound() { None } else { Some(self.push_raw(item)) })
+    }
+
+    fn next_of_generator(&mut self, generator: Root) -> Result<Raw, Raised> {
+        use crate::object::GeneratorState;
+        let ended = any_generator(generator.get(self)).is_some_and(|g| g.state.get() == GeneratorState::Finished);
+        if ended {
+            return Ok(Raw::UNBOUND);
+        }
+        let mark = self.mark();
+        let none = self.push_raw(Raw::NONE);
+        let resumed = self.step(generator, none, false)?;
+        let item = match resumed {
+            Resumed::Yielded(item) => item.get(self).raw(),
+            _ => Raw::UNBOUND,
+        };
+        self.release(mark);
+        Ok(item)
+    }
+
+    /// Does something for every item of an iterable, nested. Roots pushed meanwhile are released after each item.
+    pub fn for_each(
+        &mut self,
+        iterable: Root,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        let outer = self.mark();
+        let iterator = self.iter(iterable)?;
+        let mark = self.mark();
+        let mut polls = 0u32;
+        while let Some(item) = self.next(iterator)? {
+            work(self, item)?;
+            self.release(mark);
+            polls += 1;
+            if polls % POLL == 0 && self.interrupt().load(Ordering::Relaxed) != 0 {
+                self.safepoint()?;
+            }
+        }
+        self.release(outer);
+        Ok(())
+    }
+
+    // ---- for natives that take items by their outcome ----
+
+    /// Asks an iterator for its next item.
+    pub fn ask_next(&mut self, iterator: Root, then: Then) -> Result<Asked, Raised> {
+        let raw = iterator.get(self).raw();
+        if let Some(item) = self.next_direct(raw)? {
+            return Ok(Asked::Item(item));
+        }
+        if iterator.get(self).kind() == Kind::Generator && !iterator.get(self).is_subclassed() {
+            let ended = any_generator(iterator.get(self))
+                .is_some_and(|g| g.state.get() == crate::object::GeneratorState::Finished);
+            if ended {
+                return Ok(Asked::Item(Raw::UNBOUND));
+            }
+            let input = self.push_raw(Raw::NONE);
+            return Ok(Asked::Outcome(Outcome::Resume { target: iterator, input, throw: false, then }));
+        }
+        let advance = self.advance_function();
+        let callee = self.push_raw(advance);
+        self.push_raw(raw);
+        Ok(Asked::Outcome(Outcome::Call { callee, argc: 1, keywords: None, then }))
+    }
+
+    /// The item that an iterator which was asked gave; UNBOUND if there is none.
+    pub fn next_answer(&self, iterator: Root, resumed: Resumed) -> Raw {
+        match resumed {
+            Resumed::Yielded(item) => item.get(self).raw(),
+            Resumed::Returned(item) if iterator.get(self).kind() != Kind::Generator => item.get(self).raw(),
+            Resumed::Returned(_) | Resumed::Raised(_) => Raw::UNBOUND,
+        }
+    }
+
+    /// A native function that gives the next item or UNBOUND.
+    fn advance_function(&mut self) -> Raw {
+        if self.coroutines.advance.is_unbound() {
+            let function = self.heap.alloc(NativeFunction {
+                def: &ADVANCE,
+                positional: 1,
+                simple: true,
+                receiver: Slot::new(Value::NONE),
+                class: Ref::none(),
+                module: crate::heap::AnyRef::none(),
+            });
+            self.coroutines.advance = function.value().raw();
+        }
+        self.coroutines.advance
+    }
+
+    // ---- unpacking ----
+
+    fn cannot_unpack(&mut self, value: Value<'_>) -> Raised {
+        let got = self.type_name_for_error(value);
+        self.type_error(format!("cannot unpack non-iterable {got} object"))
+    }
+
+    /// The `count` items of an iterable.
+    pub(super) fn unpack_sequence(&mut self, raw: Raw, count: usize) -> Result<Unpacked, Raised> {
+        let value = Value::adopt(raw);
+        let known = if let Some(list) = value.exact::<List>() {
+            Some(list.len())
+        } else if let Some(tuple) = value.exact::<Tuple>() {
+            Some(tuple.len())
+        } else {
+            value.exact::<Dict>().map(|d| d.len())
+        };
+        match known {
+            Some(len) if len > count => {
+                return Err(self.value_error(format!("too many values to unpack (expected {count}, got {len})")));
+            }
+            Some(len) if len < count => {
+                return Err(self.value_error(format!("not enough values to unpack (expected {count}, got {len})")));
+            }
+            _ => {}
+        }
+        if known.is_none() && self.iter_direct(raw).is_none() && !self.is_iterable(value) {
+            return Err(self.cannot_unpack(value));
+        }
+        let mark = self.mark();
+        let source = self.push_raw(raw);
+        let iterator = self.iter(source)?;
+        let first = self.mark();
+        for got in 0..count {
+            if self.next(iterator)?.is_none() {
+                return Err(self.value_error(format!("not enough values to unpack (expected {count}, got {got})")));
+            }
+        }
+        if self.next(iterator)?.is_some() {
+            return Err(self.value_error(format!("too many values to unpack (expected {count})")));
+        }
+        let items = (0..count as u32).map(|i| self.fiber.registers.get(first + i).raw()).collect();
+        self.release(mark);
+        Ok(items)
+    }
+
+    /// The items of an iterable for `before` targets, a list of those in between, and `after` targets.
+    pub(super) fn unpack_extended(&mut self, raw: Raw, before: usize, after: usize) -> Result<Unpacked, Raised> {
+        let value = Value::adopt(raw);
+        if self.iter_direct(raw).is_none() && !self.is_iterable(value) {
+            return Err(self.cannot_unpack(value));
+        }
+        let mark = self.mark();
+        let source = self.push_raw(raw);
+        let list = self.list_from(source)?;
+        let all = list.get(self).exact::<List>().expect("a list").held();
+        let len = all.len();
+        if len < before + after {
+            let least = before + after;
+            return Err(
+                self.value_error(format!("not enough values to unpack (expected at least {least}, got {len})"))
+            );
+        }
+        let item = |i: usize| all.item(i).map_or(Raw::NONE, |v| v.raw());
+        let rest = List::build(&self.heap, len - before - after, |i| Value::adopt(item(before + i)));
+        let mut items: Unpacked = (0..before).map(item).collect();
+        items.push(rest.value().raw());
+        items.extend((len - after..len).map(item));
+        self.release(mark);
+        Ok(items)
+    }
+
+    // ---- reversed ----
+
+    /// `reversed(value)`.
+    pub fn reversed_outcome(&mut self, raw: Raw) -> NativeResult {
+        let value = Value::adopt(raw);
+        if !value.is_subclassed()
+            && let Some(iterator) = self.builtin_reversed(raw)
+        {
+            return Ok(Outcome::Value(iterator));
+        }
+        let class = self.class_of(value).held();
+        let name = self.name(Name::Reversed).held();
+        match self.lookup_class(class, name).map(|v| v.raw()) {
+            Some(method) if method.same(Raw::NONE) => Err(self.not_reversible(value)),
+            Some(method) => self.call_unbound(method, raw, &[], Then::Return),
+            None if self.is_reversible(value) => {
+                let root = self.push_raw(raw);
+                let len = self.length(root)?;
+                let raw = root.get(self).raw();
+                Ok(Outcome::Value(self.sequence_iterator_at(raw, len, true)))
+            }
+            None => Err(self.not_reversible(value)),
+        }
+    }
+
+    /// What `__reversed__` of a builtin type makes of an instance, of a derived class too.
+    pub fn payload_reversed(&mut self, root: Root) -> Option<Root> {
+        let raw = self.payload(root.get(self)).raw();
+        let iterator = self.builtin_reversed(raw)?;
+        Some(self.push_raw(iterator))
+    }
+
+    fn builtin_reversed(&mut self, raw: Raw) -> Option<Raw> {
+        let value = Value::adopt(raw);
+        match value.kind() {
+            Kind::List | Kind::Tuple | Kind::Str | Kind::Bytes | Kind::ByteArray => Some(self.sequence_iterator(raw, true)),
+            Kind::Range => Some(self.range_iterator(raw, true)),
+            Kind::Dict => self.dict_iterator(raw, DictPart::Keys, true),
+            Kind::DictView => {
+                let view = value.exact::<DictView>()?;
+                self.dict_iterator(view.dict.get().raw(), view.part, true)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_reversible(&mut self, value: Value<'_>) -> bool {
+        let mapping = matches!(value.kind(), Kind::Dict | Kind::MappingProxy);
+        !mapping && self.has_method(value, Name::Len) && (value.is_subclassed() || self.has_items(value))
+    }
+
+    fn not_reversible(&mut self, value: Value<'_>) -> Raised {
+        let got = self.type_name_for_error(value);
+        self.type_error(format!("'{got}' object is not reversible"))
+    }
+
+    /// How many items a builtin iterator has left (`__length_hint__`); None where that is not known.
+    pub fn items_left(&self, iterator: Value<'_>) -> Option<usize> {
+        if let Some(iterator) = iterator.exact::<SequenceIterator>() {
+            let source = iterator.sequence.get();
+            let at = iterator.next.get();
+            let len = match source.kind() {
+                Kind::None => return Some(0),
+                Kind::Str => {
+                    let text = source.exact::<Str>()?;
+                    let done = text.char_index(at);
+                    return Some(if iterator.backward { done } else { text.chars() - done });
+                }
+                _ => self.builtin_length_in_steps(source),
+            };
+            return Some(if iterator.backward { at.min(len) } else { len.saturating_sub(at) });
+        }
+        if let Some(range) = iterator.exact::<RangeIterator>() {
+            return Some(range.left.get() as usize);
+        }
+        if let Some(iterator) = iterator.exact::<DictIterator>() {
+            let same = iterator.dict.get().exact::<Dict>().is_some_and(|d| d.len() == iterator.len);
+            return Some(if same { iterator.left.get() } else { 0 });
+        }
+        let iterator = iterator.exact::<SetIterator>()?;
+        Some(if iterator.set.get().is_none() { 0 } else { iterator.left.get() })
+    }
+
+    /// The exception is raised again as it is.
+    pub(super) fn rethrow(&mut self, exception: Root) -> Raised {
+        self.raised = exception.get(self).raw();
+        Raised(())
+    }
+
+    /// The value a StopIteration carries, if the exception is one.
+    pub(super) fn stop_value(&self, exception: Root) -> Option<Raw> {
+        let value = exception.get(self);
+        if !self.is_exception(value, Exc::StopIteration) {
+            return None;
+        }
+        value.cell_of_kind::<Exception>().map(|e| e.field(0).raw())
+    }
+}
+
+/// Bytes of the character that begins at a byte offset.
+fn character_at(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+    let len = match *bytes.get(at)? {
+        0..0x80 => 1,
+        0x80..0xE0 => 2,
+        0xE0..0xF0 => 3,
+        _ => 4,
+    };
+    Some(at..(at + len).min(bytes.len()))
+}
+
+/// Bytes of the character that ends before a byte offset.
+fn character_before(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+    let mut from = at.min(bytes.len()).checked_sub(1)?;
+    while from > 0 && bytes[from] & 0xC0 == 0x80 {
+        from -= 1;
+    }
+    Some(from..at.min(bytes.len()))
+}
+
+static ADVANCE: NativeDef = NativeDef {
+    name: "next",
+    doc: &[],
+    kind: NativeKind::Function,
+    params: &[Param { name: "iterator", kind: ParamKind::Positional, default: "" }],
+    suspends: false,
+    run: advance,
+};
+
+/// The next item of the iterator in the window's only register, where a script or a native step has to be asked.
+fn advance(cx: &mut Vm, window: Args) -> NativeResult {
+    let iterator = window.root(0);
+    let value = iterator.get(cx);
+    if let Some(native) = value.exact::<NativeIterator>() {
+        let step = native.step;
+        return step(cx, window);
+    }
+    let raw = value.raw();
+    if let Some(item) = cx.next_direct(raw)? {
+        return Ok(Outcome::Value(item));
+    }
+    let value = Value::adopt(raw);
+    if value.kind() == Kind::Generator {
+        let input = cx.push_raw(Raw::NONE);
+        let ended = any_generator(value).is_some_and(|g| g.state.get() == crate::object::GeneratorState::Finished);
+        if ended {
+            return Ok(Outcome::Value(Raw::UNBOUND));
+        }
+        return Ok(Outcome::Resume { target: iterator, input, throw: false, then: Then::Continue(generator_item) });
+    }
+    if let Some(sequence) = value.exact::<SequenceIterator>() {
+        let at = sequence.next.get();
+        let index = if sequence.backward { at.checked_sub(1) } else { Some(at) };
+        let Some(index) = index else {
+            sequence.set(&cx.heap, |s| &s.sequence, Value::NONE);
+            return Ok(Outcome::Value(Raw::UNBOUND));
+        };
+        let source = sequence.sequence.get().raw();
+        let class = cx.class_of(Value::adopt(source)).held();
+        let name = cx.name(Name::GetItem).held();
+        let Some(method) = cx.lookup_class(class, name).map(|v| v.raw()) else {
+            let got = cx.type_name_for_error(Value::adopt(source));
+            return Err(cx.type_error(format!("'{got}' object does not support indexing")));
+        };
+        return cx.call_unbound(method, source, &[Raw::int(index as i64)], Then::Catch(sequence_item));
+    }
+    let class = cx.class_of(value).held();
+    let name = cx.name(Name::Next).held();
+    match cx.lookup_class(class, name).map(|v| v.raw()) {
+        Some(method) if !method.same(Raw::NONE) => cx.call_unbound(method, raw, &[], Then::Catch(item_or_none)),
+        _ => {
+            let got = cx.type_name_for_error(value);
+            Err(cx.type_error(format!("'{got}' object is not an iterator")))
+        }
+    }
+}
+
+fn generator_item(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    Ok(match resumed {
+        Resumed::Yielded(item) => item.get(cx).into(),
+        _ => Outcome::Value(Raw::UNBOUND),
+    })
+}
+
+/// What `__next__` gave: StopIteration is the end.
+fn item_or_none(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Returned(item) | Resumed::Yielded(item) => Ok(item.get(cx).into()),
+        Resumed::Raised(exception) if cx.is_exception(exception.get(cx), Exc::StopIteration) => {
+            Ok(Outcome::Value(Raw::UNBOUND))
+        }
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
+
+/// What `__getitem__` gave a sequence iterator: IndexError is the end.
+fn sequence_item(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    let sequence = window.get(cx, 0).exact::<SequenceIterator>().expect("a sequence iterator");
+    match resumed {
+        Resumed::Returned(item) | Resumed::Yielded(item) => {
+            let at = &sequence.get().next;
+            at.set(if sequence.backward { at.get().saturating_sub(1) } else { at.get() + 1 });
+            Ok(item.get(cx).into())
+        }
+        Resumed::Raised(exception) => {
+            let ends = [Exc::IndexError, Exc::StopIteration];
+            if !ends.iter().any(|end| cx.is_exception(exception.get(cx), *end)) {
+                return Err(cx.rethrow(exception));
+            }
+            sequence.set(&cx.heap, |s| &s.sequence, Value::NONE);
+            Ok(Outcome::Value(Raw::UNBOUND))
+        }
+    }
+}
+
+/// The result of `__iter__` must be an iterator.
+fn check_iterator(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    let (Resumed::Returned(iterator) | Resumed::Yielded(iterator) | Resumed::Raised(iterator)) = resumed;
+    let raw = iterator.get(cx).raw();
+    if cx.is_iterator(Value::adopt(raw)) {
+        return Ok(Outcome::Value(raw));
+    }
+    let got = cx.type_name_for_error(Value::adopt(raw));
+    Err(cx.type_error(format!("iter() returned non-iterator of type '{got}'")))
+}
+
+/// State: the next number, the bound, the step.
+fn big_range_step(cx: &mut Vm, window: Args) -> NativeResult {
+    let iterator = window.get(cx, 0).exact::<NativeIterator>().expect("a native iterator").held();
+    let int = |i: usize| as_int_ref(iterator.slot(i)).map_or(integer::Int::Small(0), IntRef::to_int);
+    let (next, stop, step) = (int(0), int(1), int(2));
+    let order = integer::compare(next.as_ref(), stop.as_ref());
+    if (step.as_ref().signum() > 0 && order.is_ge()) || (step.as_ref().signum() < 0 && order.is_le()) {
+        return Ok(Outcome::Value(Raw::UNBOUND));
+    }
+    let item = iterator.slot(0).raw();
+    let following = int_value(&cx.heap, integer::add(next.as_ref(), step.as_ref())).raw();
+    iterator.set_tail(&cx.heap, 0, Value::adopt(following));
+    Ok(Outcome::Value(item))
+}

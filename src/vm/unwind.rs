@@ -2,9 +2,10 @@
 //! suspensions to whoever resumed the chain (`suspend`).
 
 use crate::heap::{Kind, Raw, Ref, Value};
-use crate::object::{Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
+use crate::object::{BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
 
 use super::Vm;
+use super::coroutine::NativeCoroutine;
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Raised, Resumed, Root};
@@ -18,6 +19,8 @@ pub(super) enum Delivery {
     Yielded(Raw),
     /// A native that the frame awaits suspends it.
     Suspended(Raw),
+    /// None: the exception on its way is raised in the record on top.
+    Raised,
 }
 
 impl Vm {
@@ -25,14 +28,20 @@ impl Vm {
     /// reached; None if a frame goes on.
     pub(super) fn deliver(&mut self, mut delivery: Delivery) -> Result<Option<Raw>, Raised> {
         loop {
+            if let Delivery::Raised = delivery {
+                return Err(Raised(()));
+            }
             let top = self.fiber.records.len() - 1;
             let record = self.fiber.records[top];
             match record.kind {
                 RecordKind::Exit { .. } => {
                     self.fiber.records.pop();
+                    self.coroutines.yielded = matches!(delivery, Delivery::Yielded(_));
                     return match delivery {
                         Delivery::Returned(raw) | Delivery::Yielded(raw) => Ok(Some(raw)),
-                        Delivery::Suspended(_) => Err(self.system_error("a native suspended where nothing awaits it")),
+                        Delivery::Suspended(_) | Delivery::Raised => {
+                            Err(self.system_error("a native suspended where nothing awaits it"))
+                        }
                     };
                 }
                 RecordKind::Native { then, count, .. } => {
@@ -41,6 +50,7 @@ impl Vm {
                     let resumed = match delivery {
                         Delivery::Returned(raw) => Resumed::Returned(self.push_raw(raw)),
                         Delivery::Yielded(raw) | Delivery::Suspended(raw) => Resumed::Yielded(self.push_raw(raw)),
+                        Delivery::Raised => unreachable!("seen to above"),
                     };
                     let outcome = self.run_continuation(then, record.base, count, resumed)?;
                     match self.carry_out(outcome, record.base)? {
@@ -53,7 +63,7 @@ impl Vm {
                 }
                 RecordKind::Plain | RecordKind::InPlace { .. } => {
                     match (record.deliver, delivery) {
-                        (Deliver::Delegate, Delivery::Suspended(raw)) => {
+                        (Deliver::Delegate, Delivery::Suspended(raw) | Delivery::Yielded(raw)) => {
                             delivery = Delivery::Yielded(self.suspend(raw));
                             continue;
                         }
@@ -96,7 +106,7 @@ impl Vm {
     }
 
     /// Writes the `dst` register of a frame.
-    fn set_register(&mut self, record: &Record, raw: Raw) {
+    pub(super) fn set_register(&mut self, record: &Record, raw: Raw) {
         match record.kind {
             RecordKind::InPlace { generator, .. } => {
                 generator.set_tail(&self.heap, usize::from(record.dst), Value::adopt(raw));
@@ -107,10 +117,19 @@ impl Vm {
         }
     }
 
-    fn end_delegation(&mut self, record: &Record) {
+    /// What a frame awaited has ended.
+    pub(super) fn end_delegation(&mut self, record: &Record) {
         if let RecordKind::InPlace { generator, .. } = record.kind {
-            generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+            self.end_awaiting(generator);
         }
+    }
+
+    /// What a generator awaited has ended.
+    fn end_awaiting(&mut self, generator: Held<Generator>) {
+        if let Some(native) = generator.get().awaiting.get::<NativeCoroutine>() {
+            native.finish(&self.heap);
+        }
+        generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
     }
 
     // ---- suspension and resumption ----
@@ -119,14 +138,14 @@ impl Vm {
     pub(super) fn suspend(&mut self, yielded: Raw) -> Raw {
         let record = self.fiber.records.pop().expect("a frame in place");
         let RecordKind::InPlace { generator, root } = record.kind else { unreachable!("only frames in place suspend") };
-        let code = record.code();
-        let start = code.get().words.as_ptr().addr();
-        generator.get().word.set(((record.ip.addr() - start) / 4) as u32);
-        generator.get().next.set(((record.next.addr() - start) / 4) as u32);
-        generator.get().input.set(record.dst);
+        self.save_position(generator, &record);
         generator.get().state.set(GeneratorState::Suspended);
-        generator.set_any(&self.heap, |g| &g.handled, Value::adopt(self.fiber.handled));
         self.fiber.handled = record.handled;
+        // One that stops where a handler would see it closed has to be closed when it dies.
+        let code = record.code();
+        if !code.code.handlers.is_empty() && code.code.handler(generator.get().word.get()).is_some() {
+            self.heap.finalisable(generator.value());
+        }
         if generator != root {
             root.set_any(&self.heap, |g| &g.innermost, generator.value());
             root.get().state.set(GeneratorState::Suspended);
@@ -137,9 +156,22 @@ impl Vm {
         yielded
     }
 
-    /// Resumes a generator, coroutine or asynchronous generator: pushes the record of its innermost frame.
+    /// Notes in a generator where its frame, in the record, stands.
+    pub(super) fn save_position(&mut self, generator: Held<Generator>, record: &Record) {
+        let code = record.code();
+        let start = code.get().words.as_ptr().addr();
+        generator.get().word.set(((record.ip.addr() - start) / 4) as u32);
+        generator.get().next.set(((record.next.addr() - start) / 4) as u32);
+        generator.get().input.set(record.dst);
+        generator.set_any(&self.heap, |g| &g.handled, Value::adopt(self.fiber.handled));
+    }
+
+    /// Resumes a generator, coroutine or asynchronous generator: pushes the record of its innermost frame. Any other awaitable is driven
+    /// one step, and what it yields or returns comes as it would of a coroutine.
     pub(super) fn resume(&mut self, target: Root, input: Root, throw: bool) -> Result<Invoked, Raised> {
-        let root = any_generator(target.get(self)).expect("callers resume generators").held();
+        let Some(root) = any_generator(target.get(self)).map(|g| g.held()) else {
+            return self.resume_other(target, input, throw);
+        };
         let input = input.get(self).raw();
         match root.get().state.get() {
             GeneratorState::Running => {
@@ -170,33 +202,76 @@ impl Vm {
                         .raise_text(Exc::TypeError, &format!("can't send non-None value to a just-started {what}")));
                 }
             }
-            GeneratorState::Suspended => {}
+            GeneratorState::Suspended => {
+                if !root.get().awaiter.is_none() {
+                    self.leave_chain(root)?;
+                }
+            }
         }
         if self.depth() >= self.recursion_limit {
             return Err(self.recursion_error());
         }
-        let generator = root.get().innermost.get::<Generator>().map_or(root, |g| g.held());
-        self.push_in_place(generator, root);
-        if generator.get().state.replace(GeneratorState::Running) == GeneratorState::Created {
+        if root.get().state.replace(GeneratorState::Running) == GeneratorState::Created {
+            self.push_in_place(root, root);
             return Ok(Invoked::Pushed);
         }
-        root.get().state.set(GeneratorState::Running);
-        // Something that is not a frame of the language is awaited: what is sent or thrown is for it.
+        let mut generator = self.innermost(root);
+        if throw && generator != root && self.is_exception(Value::adopt(input), Exc::GeneratorExit) {
+            // What it awaits is closed first, and then it gets an exception of its own.
+            self.unlink(root);
+            generator = root;
+        }
+        generator.get().state.set(GeneratorState::Running);
+        self.push_in_place(generator, root);
+        self.go_on(generator, input, throw)
+    }
+
+    /// The frame where a suspended chain is resumed.
+    pub(super) fn innermost(&self, root: Held<Generator>) -> Held<Generator> {
+        if let Some(known) = root.get().innermost.get::<Generator>() {
+            return known.held();
+        }
+        let mut at = root;
+        while let Some(child) = at.linked()
+            && child.get().state.get() == GeneratorState::Suspended
+        {
+            at = child;
+        }
+        at.held()
+    }
+
+    /// A generator that another awaits is driven by somebody else: what the outermost of its chain knows of the innermost may be wrong from
+    /// now on. An error if the chain is running.
+    fn leave_chain(&mut self, generator: Held<Generator>) -> Result<(), Raised> {
+        if generator.is_running() {
+            let what = self.generator_noun(generator);
+            return Err(self.raise_text(Exc::ValueError, &format!("{what} already executing")));
+        }
+        generator.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        let mut top = generator;
+        while let Some(awaiter) = top.get().awaiter.get::<Generator>() {
+            top = awaiter.held();
+        }
+        top.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        Ok(())
+    }
+
+    /// From now on a generator drives what it awaits as it would any iterator.
+    pub(super) fn unlink(&mut self, generator: Held<Generator>) {
+        if let Some(child) = generator.linked() {
+            child.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
+            child.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        }
+        generator.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+    }
+
+    /// The frame on top, just resumed, goes on: what is sent or thrown is for it, or for what it awaits if that is no frame of the
+    /// language.
+    pub(super) fn go_on(&mut self, generator: Held<Generator>, input: Raw, throw: bool) -> Result<Invoked, Raised> {
         let awaiting = generator.get().awaiting.value().raw();
         if !Value::adopt(awaiting).is_none() {
             self.fiber.records.last_mut().expect("just pushed").deliver = Deliver::Delegate;
-            let start = self.fiber.top;
-            let awaitable = self.push_raw(awaiting);
-            let input = self.push_raw(input);
-            let resumed = if throw { Resumed::Raised(input) } else { Resumed::Returned(input) };
-            let window = self.fiber.window;
-            self.fiber.window = start;
-            let outcome = self.drive(awaitable, resumed);
-            self.fiber.window = window;
-            let invoked = match outcome {
-                Ok(outcome) => self.carry_out(outcome, start),
-                Err(raised) => Err(raised),
-            };
+            let invoked = self.drive_awaited(awaiting, input, throw);
             return match invoked {
                 Ok(Invoked::Value(raw)) => {
                     let record = *self.fiber.records.last().expect("the frame");
@@ -206,10 +281,7 @@ impl Vm {
                 }
                 Ok(Invoked::Suspended(raw) | Invoked::Yielded(raw)) => Ok(Invoked::Yielded(self.suspend(raw))),
                 Ok(other) => Ok(other),
-                Err(Raised(())) => {
-                    generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
-                    Ok(Invoked::Raise)
-                }
+                Err(Raised(())) => Ok(Invoked::Raise),
             };
         }
         if throw {
@@ -219,6 +291,18 @@ impl Vm {
         let record = *self.fiber.records.last().expect("just pushed");
         self.set_register(&record, input);
         Ok(Invoked::Pushed)
+    }
+
+    /// Drives what the frame on top awaits, which is no linked generator, a step further.
+    pub(super) fn drive_awaited(&mut self, awaiting: Raw, input: Raw, throw: bool) -> Result<Invoked, Raised> {
+        let start = self.fiber.top;
+        let awaitable = self.push_raw(awaiting);
+        let input = self.push_raw(input);
+        let resumed = if throw { Resumed::Raised(input) } else { Resumed::Returned(input) };
+        let window = std::mem::replace(&mut self.fiber.window, start);
+        let outcome = self.drive(awaitable, resumed);
+        self.fiber.window = window;
+        self.carry_out(outcome?, start)
     }
 
     /// Pushes the record of a frame in place, to go on where it stopped.
@@ -336,6 +420,11 @@ impl Vm {
                         self.add_traceback(record.function, word, Value::adopt(frame));
                     }
                     if let Some(handler) = handler {
+                        if let RecordKind::InPlace { generator, .. } = record.kind
+                            && !generator.get().awaiting.is_none()
+                        {
+                            self.end_awaiting(generator);
+                        }
                         let at = code.get().words.as_ptr().wrapping_add(handler.target as usize);
                         let raised = std::mem::replace(&mut self.raised, Raw::UNBOUND);
                         let record = &mut self.fiber.records[top];
@@ -373,13 +462,7 @@ impl Vm {
             self.detach_frame(top);
         }
         self.convert_stop_iteration(generator);
-        generator.get().state.set(GeneratorState::Finished);
-        generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
-        generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
-        let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());
-        generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
-        self.fiber.extra_depth -= generator.get().depth.get();
-        match awaiter {
+        match self.end_in_place(generator, root) {
             Some(awaiter) => self.switch_to(awaiter, root),
             None => {
                 self.fiber.handled = record.handled;
@@ -388,10 +471,27 @@ impl Vm {
         }
     }
 
+    /// Marks a generator as ended. Returns what goes on in its place: what awaits it, unless it was resumed by itself.
+    pub(super) fn end_in_place(&mut self, generator: Held<Generator>, root: Held<Generator>) -> Option<Held<Generator>> {
+        generator.get().state.set(GeneratorState::Finished);
+        generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
+        self.end_awaiting(generator);
+        let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());
+        generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
+        generator.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        if generator.value().kind() == Kind::AsyncGenerator {
+            generator.set_flag(BUSY, false);
+            generator.set_flag(CLOSED, true);
+        }
+        self.fiber.extra_depth -= generator.get().depth.get();
+        awaiter.filter(|_| generator != root)
+    }
+
     /// Makes the record on top go on with another frame of the chain: the one that awaited what ended.
     pub(super) fn switch_to(&mut self, awaiter: Held<Generator>, root: Held<Generator>) {
         self.heap.barrier_of(awaiter.value());
         awaiter.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        awaiter.get().state.set(GeneratorState::Running);
         let function = awaiter.get().function.get().expect("a generator has a function").held();
         let words = function.code().get().words.as_ptr();
         self.fiber.extra_depth += awaiter.get().depth.get();
