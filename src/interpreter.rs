@@ -121,7 +121,7 @@ fn syntax_warning(
     let line = source.line(warning.span.start);
     let module = cx.import("warnings")?;
     let warn = cx.attribute(module, "warn_explicit")?;
-    let text = cx.str(&warning.text).value().raw();
+    let text = cx.str(&warning.message).value().raw();
     let text = push(cx, text);
     let class = cx.exception_class(Exc::SyntaxWarning).value().raw();
     let class = push(cx, class);
@@ -269,12 +269,49 @@ natives!(
         cx: &mut Cx,
         #[either] source: Root,
         #[either] filename: Root,
-        #[either] mode: &str,
+        #[either] mode: Root,
         #[either] #[default(0)] flags: i64,
         #[either] #[default(false)] dont_inherit: bool,
         #[either] #[default(-1)] optimize: i64,
     ) -> NativeResult {
-        Err(cx.missing("this form of compile()"))
+        let mode = match cx.as_str(mode.get(cx)).map(|s| s.to_str_lossy().into_owned()).as_deref() {
+            Some("exec") => Mode::Module,
+            Some("eval") => Mode::Expression,
+            Some("single") => Mode::Interactive,
+            _ => return Err(cx.value_error("compile() mode must be 'exec', 'eval' or 'single'")),
+        };
+        if source.get(cx).exact::<CodeObject>().is_some() {
+            return Ok(source.get(cx).into());
+        }
+        let name = match cx.as_str(filename.get(cx)).map(|s| s.to_str_lossy().into_owned()) {
+            Some(name) => name,
+            None => match cx.bytes_like(filename.get(cx)) {
+                Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                None => {
+                    let got = cx.type_name_for_error(filename.get(cx));
+                    return Err(cx.type_error(format!("expected str, bytes or os.PathLike object, not {got}")));
+                }
+            },
+        };
+        let text = source_text(cx, source, "compile")?;
+        let file = SourceFile::new(name.as_str(), text);
+        // Names are looked up in a mapping: the code may be run with any locals.
+        let options = Options {
+            filename: name.as_str().into(),
+            namespace: mode != Mode::Interactive,
+            top_level_await: flags & 0x2000 != 0,
+            future_annotations: flags & 0x100_0000 != 0,
+            optimize: optimize.clamp(0, 2) as u8,
+        };
+        match compile_text(&file, mode, &options) {
+            Ok((code, warnings)) => {
+                for warning in warnings {
+                    syntax_warning(cx, &file, &warning)?;
+                }
+                Ok(cx.load(&code).into())
+            }
+            Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+        }
     }
 );
 

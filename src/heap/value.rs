@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use super::cell::{Cell, Gc, Header};
 use super::kind::Kind;
 
-/// Set in the tag of every value whose payload is a pointer.
+/// Set in the tag of every value whose payload is a pointer, except where SUBCLASS is: kinds with a cell have it in their number.
 pub(crate) const POINTER: u64 = 0x80;
 /// Set in the tag of an instance of a class derived from a builtin type: the low byte is the base type's.
 pub(crate) const SUBCLASS: u64 = 0x100;
@@ -77,7 +77,7 @@ impl Raw {
         // SAFETY: callers pass the header of an allocated cell.
         let (kind, layout) = unsafe { ((*header).kind(), (*header).layout()) };
         let subclass = if kind == Kind::Instance && layout != Kind::Instance { SUBCLASS } else { 0 };
-        Raw { tag: layout as u64 | POINTER | subclass, payload: Payload { pointer: header } }
+        Raw { tag: layout as u64 | subclass, payload: Payload { pointer: header } }
     }
 
     /// The value that refers to a cell whose tag is known.
@@ -95,7 +95,7 @@ impl Raw {
     /// Whether the payload is a pointer.
     #[inline(always)]
     pub(crate) fn is_pointer(self) -> bool {
-        self.tag & POINTER != 0
+        self.tag & (POINTER | SUBCLASS) != 0
     }
 
     /// The integer of a value whose tag says INT.

@@ -171,3 +171,25 @@ pub const fn param_name(name: &'static str) -> &'static str {
     }
     name
 }
+
+/// Installs a module written in Rust.
+pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raised>;
+
+/// The modules written in Rust that are installed when first imported, by name.
+static MODULES: &[(&str, Install)] = &[];
+
+/// How a module written in Rust is installed, if there is one of this name.
+pub fn module(name: &str) -> Option<Install> {
+    MODULES.iter().find(|(n, _)| *n == name).map(|(_, install)| *install)
+}
+
+/// Modules of Python's standard library that aio does not have, in order.
+pub static KNOWN_MISSING: &[&str] = &[];
+
+/// Installs what every script sees: the builtin types, exceptions and functions, and `sys`.
+pub fn install(vm: &mut crate::vm::Vm) {
+    vm.install_core();
+    vm.install_exceptions();
+    let module = vm.new_module("builtins").held();
+    vm.functions_of(module, &crate::interpreter::INTERPRETER);
+}

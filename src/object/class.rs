@@ -56,6 +56,8 @@ bitflags! {
         const METACLASS = 1 << 18;
         /// Builtin, but attributes can be set on it, and its instances have a `__dict__` (natives written as classes).
         const OPEN = 1 << 19;
+        /// Adds to the layout of its bases: of two such classes one must derive from the other to be bases of a third.
+        const LAYOUT = 1 << 20;
     }
 }
 

@@ -107,12 +107,17 @@ impl Vm {
         instance: Raw,
     ) -> Result<Invoked, Raised> {
         let code = function.code();
+        if code.flags().contains(CodeFlags::NAMESPACE) {
+            // Its one argument is the namespace, in register 0.
+            self.push_plain(function, start, instance)?;
+            return Ok(Invoked::Pushed);
+        }
         if keywords.is_some() || argc != u32::from(code.get().positional) || code.get().entry == Entry::Bind || argc < u32::from(code.code.positional) {
-            self.bind(function, start, argc, keywords)?;
+            self.bind_arguments(function, start, argc, keywords)?;
         } else if code.get().entry == Entry::Generator
             && (code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS))
         {
-            self.bind(function, start, argc, keywords)?;
+            self.bind_arguments(function, start, argc, keywords)?;
         }
         if code.get().entry == Entry::Generator {
             let generator = self.make_generator(function, start);
@@ -133,7 +138,8 @@ impl Vm {
         if end + 512 > self.fiber.registers.len() || self.depth() >= self.recursion_limit {
             return Err(self.recursion_error());
         }
-        let parameters = u32::from(code.code.parameters());
+        let namespace = u32::from(code.flags().contains(CodeFlags::NAMESPACE));
+        let parameters = u32::from(code.code.parameters()) + namespace;
         let near = parameters..u32::from(code.get().locals);
         let far_parameters = parameters.saturating_sub(u32::from(code.get().locals));
         let far = u32::from(code.code.far_base) + far_parameters..code.get().registers;
@@ -158,32 +164,17 @@ impl Vm {
 
     /// The generator, coroutine or asynchronous generator of a call whose parameters are in place.
     pub(super) fn make_generator(&mut self, function: Held<Function>, start: u32) -> Held<Generator> {
-        let code = function.code();
-        let flags = code.flags();
-        let kind = if flags.contains(CodeFlags::COROUTINE) {
-            Kind::Coroutine
-        } else if flags.contains(CodeFlags::ASYNC_GENERATOR) {
-            Kind::AsyncGenerator
-        } else {
-            Kind::Generator
-        };
-        let heap = &self.heap;
-        let generator = Generator::new(heap, kind, function);
-        let parameters = u32::from(code.code.parameters());
-        for index in 0..parameters {
-            let at = parameter_register(&code.code, index);
-            generator.set_tail(heap, at as usize, self.fiber.registers.get(start + at));
+        let generator = self.new_generator(function, start);
+        if generator.value().kind() == Kind::Coroutine {
+            self.heap.finalisable(generator.value());
         }
-        if kind == Kind::Coroutine {
-            heap.finalisable(generator.value());
-        }
-        generator.held()
+        generator
     }
 
     // ---- binding ----
 
     /// Arranges arguments as a function's parameters want them, in the registers from `start` on.
-    fn bind(
+    pub(super) fn bind_arguments(
         &mut self,
         function: Held<Function>,
         start: u32,
@@ -383,6 +374,9 @@ impl Vm {
     /// Runs a native whose arguments are bound, and carries out what it asks for.
     #[inline]
     pub(super) fn run_native(&mut self, def: &'static NativeDef, args: Args) -> Result<Invoked, Raised> {
+        if def.suspends {
+            return Ok(Invoked::Value(self.make_native_coroutine(def, args)));
+        }
         let window = self.fiber.window;
         self.fiber.window = args.start;
         self.fiber.top = args.start + args.count;
@@ -921,7 +915,7 @@ impl Vm {
 }
 
 /// The register of a parameter: past the near ones they are far.
-fn parameter_register(code: &Code, index: u32) -> u32 {
+pub(super) fn parameter_register(code: &Code, index: u32) -> u32 {
     let near = u32::from(code.near_locals);
     if index < near { index } else { u32::from(code.far_base) + index - near }
 }

@@ -1196,8 +1196,9 @@ impl Vm {
         if let Some(generic) = value.exact::<Class>() {
             let generic = generic.held();
             let name = self.name(Name::ClassGetItem).held();
-            if let Some(method) = self.lookup_class(generic, name).map(|v| v.raw()) {
-                let bound = self.bind_class_attribute(method, generic)?;
+            if self.lookup_class(generic, name).is_some() {
+                let (owner, key) = (self.push_raw(object), self.push_raw(name.value().raw()));
+                let bound = self.get_attribute(owner, key)?.get(self).raw();
                 let callee = self.push_raw(bound);
                 self.push_raw(index);
                 let outcome =
@@ -1235,7 +1236,7 @@ impl Vm {
         let (object, key) = (object.get(self).raw(), key.get(self).raw());
         let raw = match self.builtin_item(object, key)? {
             Some(raw) => raw,
-            None => self.nested(|cx| cx.get_item(object, key))?,
+            None => self.run_nested(|cx| cx.get_item(object, key))?,
         };
         Ok(self.push_raw(raw))
     }
@@ -1261,7 +1262,7 @@ impl Vm {
     /// `object[key] = value`, nested.
     pub fn set_item_root(&mut self, object: Root, key: Root, value: Root) -> Result<(), Raised> {
         let (object, key, value) = (object.get(self).raw(), key.get(self).raw(), value.get(self).raw());
-        self.nested(|cx| cx.set_item(object, key, value)).map(|_| ())
+        self.run_nested(|cx| cx.set_item(object, key, value)).map(|_| ())
     }
 
     /// `del object[index]` out of line.
@@ -1288,7 +1289,7 @@ impl Vm {
     /// `del object[key]`, nested.
     pub fn delete_item_root(&mut self, object: Root, key: Root) -> Result<(), Raised> {
         let (object, key) = (object.get(self).raw(), key.get(self).raw());
-        self.nested(|cx| cx.delete_item(object, key)).map(|_| ())
+        self.run_nested(|cx| cx.delete_item(object, key)).map(|_| ())
     }
 
     // ---- match ----
@@ -1466,7 +1467,7 @@ impl Vm {
         let name = self.name(Name::InstanceCheck).held();
         if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
             let (receiver, object) = (class.get(self).raw(), object.get(self).raw());
-            let raw = self.nested(|cx| {
+            let raw = self.run_nested(|cx| {
                 let start = cx.fiber.top;
                 let outcome = cx.call_unbound(method, receiver, &[object], Then::Continue(as_truth))?;
                 cx.carry_out(outcome, start)
@@ -1534,7 +1535,7 @@ impl Vm {
         let name = self.name(Name::SubclassCheck).held();
         if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
             let (receiver, sub) = (class.get(self).raw(), sub.get(self).raw());
-            let raw = self.nested(|cx| {
+            let raw = self.run_nested(|cx| {
                 let start = cx.fiber.top;
                 let outcome = cx.call_unbound(method, receiver, &[sub], Then::Continue(as_truth))?;
                 cx.carry_out(outcome, start)

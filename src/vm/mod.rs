@@ -64,7 +64,10 @@ struct CachedMethod {
     class: *const (),
     name: *const (),
     epoch: u32,
-    value: Raw,
+    /// The class it was found in; UNBOUND if it is in none.
+    owner: Raw,
+    /// The number of its entry in that class's namespace.
+    index: u32,
 }
 
 /// The classes the machine itself needs.
@@ -91,7 +94,7 @@ pub struct Vm {
     pub(crate) fiber: Fiber,
     names: Vec<Raw>,
     interned: HashTable<Raw>,
-    method_cache: Box<[CachedMethod]>,
+    method_cache: Box<[std::cell::Cell<CachedMethod>]>,
     /// Changes whenever a cached way of finding an attribute may have become wrong.
     epoch: u32,
     raised: Raw,
@@ -153,12 +156,13 @@ impl Vm {
             names: vec![],
             interned: HashTable::with_capacity(4096),
             method_cache: vec![
-                CachedMethod {
+                std::cell::Cell::new(CachedMethod {
                     class: std::ptr::null(),
                     name: std::ptr::null(),
                     epoch: 0,
-                    value: Raw::UNBOUND
-                };
+                    owner: Raw::UNBOUND,
+                    index: 0,
+                });
                 METHOD_CACHE
             ]
             .into(),
@@ -572,7 +576,7 @@ impl Vm {
         });
         // A method found for a class that died could be found again for another at its address.
         for entry in method_cache.iter_mut() {
-            entry.class = std::ptr::null();
+            entry.get_mut().class = std::ptr::null();
         }
         // What runs in place goes on being written to without a barrier.
         for record in &self.fiber.records {

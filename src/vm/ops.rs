@@ -568,26 +568,26 @@ impl Vm {
     /// As `binary`, for natives: nested.
     pub fn binary_root(&mut self, kind: BinaryKind, a: Root, b: Root) -> Result<Root, Raised> {
         let (a, b) = (a.get(self).raw(), b.get(self).raw());
-        let raw = self.nested(|cx| cx.binary(kind, a, b))?;
+        let raw = self.run_nested(|cx| cx.binary(kind, a, b))?;
         Ok(self.push_raw(raw))
     }
 
     /// As `inplace`, for natives: nested.
     pub fn inplace_root(&mut self, kind: BinaryKind, a: Root, b: Root) -> Result<Root, Raised> {
         let (a, b) = (a.get(self).raw(), b.get(self).raw());
-        let raw = self.nested(|cx| cx.inplace(kind, a, b))?;
+        let raw = self.run_nested(|cx| cx.inplace(kind, a, b))?;
         Ok(self.push_raw(raw))
     }
 
     /// As `unary`, for natives: nested.
     pub fn unary_root(&mut self, kind: UnaryKind, a: Root) -> Result<Root, Raised> {
         let a = a.get(self).raw();
-        let raw = self.nested(|cx| cx.unary(kind, a))?;
+        let raw = self.run_nested(|cx| cx.unary(kind, a))?;
         Ok(self.push_raw(raw))
     }
 
     /// Does something that may enter frames, and waits for the result: for natives.
-    pub(super) fn nested(
+    pub(super) fn run_nested(
         &mut self,
         start: impl FnOnce(&mut Vm) -> Result<Invoked, Raised>,
     ) -> Result<Raw, Raised> {
@@ -964,7 +964,7 @@ impl Vm {
         {
             return Ok(result);
         }
-        let raw = self.nested(|cx| cx.compare_truth(kind, a, b))?;
+        let raw = self.run_nested(|cx| cx.compare_truth(kind, a, b))?;
         Ok(raw.same(Raw::TRUE))
     }
 
@@ -1035,7 +1035,7 @@ impl Vm {
             return Ok(truth);
         }
         let raw = root.get(self).raw();
-        Ok(self.nested(|cx| cx.truth_of(raw))?.same(Raw::TRUE))
+        Ok(self.run_nested(|cx| cx.truth_of(raw))?.same(Raw::TRUE))
     }
 
     // ---- hash ----
@@ -1049,9 +1049,9 @@ impl Vm {
         if !value.is_subclassed() {
             match value.kind() {
                 Kind::Tuple => {
+                    let len = value.exact::<Tuple>().map_or(0, |t| t.len());
                     self.check_stack()?;
                     let mut hash = crate::number::hash::TupleHash::new();
-                    let len = value.exact::<Tuple>().map_or(0, |t| t.len());
                     for i in 0..len {
                         let mark = self.mark();
                         let item = root.get(self).exact::<Tuple>().expect("a tuple").item(i).raw();
@@ -1092,7 +1092,7 @@ impl Vm {
             return Err(self.unhashable(root));
         }
         let (method, receiver) = (method.raw(), root.get(self).raw());
-        let result = self.nested(|cx| {
+        let result = self.run_nested(|cx| {
             let start = cx.fiber.top;
             let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
             cx.carry_out(outcome, start)
@@ -1174,7 +1174,7 @@ impl Vm {
             return Err(self.type_error(format!("'{got}' object cannot be interpreted as an integer")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.nested(|cx| {
+        let raw = self.run_nested(|cx| {
             let start = cx.fiber.top;
             let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
             cx.carry_out(outcome, start)
@@ -1299,7 +1299,7 @@ impl Vm {
             return Err(self.type_error(format!("must be real number, not {got}")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.nested(|cx| {
+        let raw = self.run_nested(|cx| {
             let start = cx.fiber.top;
             let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
             cx.carry_out(outcome, start)
@@ -1357,7 +1357,7 @@ impl Vm {
             return Err(self.type_error(format!("object of type '{got}' has no len()")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.nested(|cx| {
+        let raw = self.run_nested(|cx| {
             let start = cx.fiber.top;
             let outcome = cx.call_unbound(method, receiver, &[], Then::Continue(len_value))?;
             cx.carry_out(outcome, start)
@@ -1387,7 +1387,7 @@ impl Vm {
             let name = self.name(name).held();
             let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else { continue };
             let receiver = root.get(self).raw();
-            let result = self.nested(|cx| {
+            let result = self.run_nested(|cx| {
                 let start = cx.fiber.top;
                 let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
                 cx.carry_out(outcome, start)
@@ -1514,7 +1514,7 @@ impl Vm {
     /// `item in container`, nested.
     pub fn contains_root(&mut self, container: Root, item: Root) -> Result<bool, Raised> {
         let (container, item) = (container.get(self).raw(), item.get(self).raw());
-        Ok(self.nested(|cx| cx.contains(container, item))?.same(Raw::TRUE))
+        Ok(self.run_nested(|cx| cx.contains(container, item))?.same(Raw::TRUE))
     }
 
     fn sequence_contains(&mut self, sequence: Root, wanted: Root) -> Result<bool, Raised> {

@@ -2,7 +2,7 @@
 
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{Dict, Exc, Exception, List, Module, Str, Tuple};
+use crate::object::{Dict, Exc, Exception, List, Str, Tuple};
 
 use super::call::Invoked;
 use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
@@ -151,19 +151,13 @@ impl Vm {
         {
             return Ok(Invoked::Value(found.raw()));
         }
-        let file = match self.find_attribute(module, "__file__")? {
+        let file: Option<String> = match self.find_attribute(module, "__file__")? {
             Some(file) if self.as_str(file.get(self)).is_some() => Some(self.str_text(file)?),
             _ => None,
         };
         let shown = package.clone().unwrap_or_else(|| "<unknown module name>".into());
         let place = file.as_deref().unwrap_or("unknown location").to_owned();
-        let hint = if file.is_none() && package.is_some() && self.is_native_module(module) {
-            // A module of the interpreter: say whose gap it is.
-            String::new()
-        } else {
-            String::new()
-        };
-        let message = format!("cannot import name '{name_text}' from '{shown}' ({place}){hint}");
+        let message = format!("cannot import name '{name_text}' from '{shown}' ({place})");
         let text = self.str(&message).value().raw();
         let text = self.push_raw(text);
         let raw = self.new_exception(Exc::ImportError, &[text]).value().raw();
@@ -179,10 +173,6 @@ impl Vm {
             self.set_exception_field(exception, Exc::ImportError, "path", path);
         }
         Err(self.raise(exception))
-    }
-
-    fn is_native_module(&self, module: Root) -> bool {
-        module.get(self).exact::<Module>().is_some()
     }
 
     /// `from module import *`.
@@ -367,7 +357,7 @@ impl Vm {
         };
         let native = Value::adopt(method).exact::<NativeFunction>().is_some();
         debug_assert!(native, "the builtin types' own");
-        self.nested(|cx| {
+        self.run_nested(|cx| {
             let start = cx.fiber.top;
             let outcome = cx.call_unbound(method, a, &[b], Then::Return)?;
             cx.carry_out(outcome, start)
