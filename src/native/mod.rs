@@ -19,6 +19,8 @@
 //! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
 //! signatures show it, where that is not the Rust text.
 
+pub mod types;
+
 use crate::vm::native::NativeDef;
 
 /// A table of natives.

@@ -59,10 +59,11 @@ impl Str {
     /// must have been joined by the caller.
     pub fn from_parts<'h>(heap: &'h Heap, parts: &[&[u8]]) -> Gc<'h, Str> {
         let (chars, flags) = survey(parts);
-        Str::with(heap, parts, chars, flags)
+        Str::known(heap, parts, chars, flags)
     }
 
-    fn with<'h>(heap: &'h Heap, parts: &[&[u8]], chars: usize, flags: u8) -> Gc<'h, Str> {
+    /// As `from_parts`, where the number of characters and the flags (`ASCII`, `SURROGATES`) are known.
+    pub fn known<'h>(heap: &'h Heap, parts: &[&[u8]], chars: usize, flags: u8) -> Gc<'h, Str> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         let text = heap.alloc_bytes(
             Str {
@@ -86,7 +87,7 @@ impl Str {
     /// The text of ASCII bytes.
     pub fn ascii<'h>(heap: &'h Heap, text: &[u8]) -> Gc<'h, Str> {
         debug_assert!(text.is_ascii());
-        Str::with(heap, &[text], text.len(), ASCII)
+        Str::known(heap, &[text], text.len(), ASCII)
     }
 
     /// The longest text, in bytes.
@@ -222,17 +223,17 @@ impl<'h> Gc<'h, Str> {
         let flags = (self.aux() & other.aux() & ASCII) | ((self.aux() | other.aux()) & SURROGATES);
         if flags & SURROGATES != 0 {
             // A high surrogate before a low one would become one character of UTF-8, which str never does: keep both.
-            return Str::with(heap, &[a, b], self.chars() + other.chars(), flags);
+            return Str::known(heap, &[a, b], self.chars() + other.chars(), flags);
         }
         let len = a.len() + b.len();
         if len < GROWING {
-            return Str::with(heap, &[a, b], self.chars() + other.chars(), flags);
+            return Str::known(heap, &[a, b], self.chars() + other.chars(), flags);
         }
         let shared = match self.get().shared.get() {
             Some(buffer) if buffer.append(a.len(), b) => Some(buffer),
             _ => AppendBuffer::new(heap, len + len / 2, &[a, b]).ok(),
         };
-        let Some(shared) = shared else { return Str::with(heap, &[a, b], self.chars() + other.chars(), flags) };
+        let Some(shared) = shared else { return Str::known(heap, &[a, b], self.chars() + other.chars(), flags) };
         let text = heap.alloc_bytes(
             Str {
                 hash: StdCell::new(0),
@@ -255,7 +256,7 @@ impl<'h> Gc<'h, Str> {
         let (from, to) = (self.offset(heap, start), self.offset(heap, end));
         let part = &self.as_bytes()[from..to];
         let flags = if self.is_ascii() { ASCII } else { survey(&[part]).1 };
-        Str::with(heap, &[part], end - start, flags)
+        Str::known(heap, &[part], end - start, flags)
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Fiber {
     pub(super) extra_depth: u32,
     /// Nesting of run loops.
     pub(super) nesting: u32,
+    /// The containers whose `repr` is being made, by address: outer ones first.
+    pub(super) reprs: Vec<u64>,
 }
 
 impl Fiber {
@@ -131,6 +133,7 @@ impl Fiber {
             handled: Raw::UNBOUND,
             extra_depth: 0,
             nesting: 0,
+            reprs: vec![],
         }
     }
 

@@ -15,8 +15,10 @@ mod mapping;
 mod names;
 pub mod native;
 mod ops;
+mod repr;
 mod run;
 pub mod special;
+mod text;
 mod unwind;
 
 use std::any::Any;
@@ -102,6 +104,8 @@ pub struct Vm {
     observed: Vec<(u32, Raw)>,
     deaths: Deaths,
     recursion_limit: u32,
+    /// `sys.get_int_max_str_digits()`; 0 for no limit.
+    pub(crate) int_max_str_digits: usize,
     /// The interrupt word, shared with signal handlers and timers.
     interrupt: Arc<AtomicU32>,
     host: Box<dyn Host>,
@@ -171,6 +175,7 @@ impl Vm {
             observed: vec![],
             deaths: Deaths::default(),
             recursion_limit: 1000,
+            int_max_str_digits: 4300,
             interrupt,
             host,
             extensions: [None, None, None],

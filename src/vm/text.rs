@@ -1,0 +1,539 @@
+//! Text of objects: `str`, `format`, joining, and the templates of t-strings. What `repr` shows of each kind is in `repr.rs`.
+//!
+//! [`Vm::text_of`] says how the text of an object comes about: at once, or by a call of a method the script can have
+//! overridden. Whether that call is asked of the run loop or waited for is the caller's choice.
+
+use smallvec::SmallVec;
+
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::number::complex::Complex as ComplexNumber;
+use crate::number::int::IntRef;
+use crate::number::{Fault, FaultKind, float_repr, int_text};
+use crate::object::key::as_int_ref;
+use crate::object::{ASCII, Complex, Exc, NativeObject, Payload, SURROGATES, Str};
+use crate::text::format_spec::{self, FormatSpec};
+use crate::text::{MAX_LENGTH, repr as text_repr};
+
+use super::call::Invoked;
+use super::native::{Args, Continuation, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::{Name, Vm};
+
+/// A method of an object's class that its text comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Method {
+    callee: Raw,
+    /// Whether the object is passed as first argument: it is not where the callee is bound already.
+    unbound: bool,
+}
+
+/// How the text of an object comes about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TextOf {
+    /// Here it is: a str.
+    Done(Raw),
+    /// This method of its class gives it.
+    Call(Method),
+}
+
+/// Builtin kinds whose text is made without asking anybody: those of values, which a script cannot change the class of.
+fn is_plain(value: Value<'_>) -> bool {
+    !value.is_subclassed()
+        && matches!(
+            value.kind(),
+            Kind::Str
+                | Kind::Int
+                | Kind::Float
+                | Kind::None
+                | Kind::False
+                | Kind::True
+                | Kind::BigInt
+                | Kind::Complex
+                | Kind::Ellipsis
+                | Kind::NotImplemented
+        )
+}
+
+impl Vm {
+    // ---- making texts ----
+
+    /// Raises what went wrong in an algorithm.
+    #[cold]
+    pub fn fault(&mut self, fault: Fault) -> Raised {
+        let class = match fault.kind {
+            FaultKind::Value => Exc::ValueError,
+            FaultKind::Type => Exc::TypeError,
+            FaultKind::Overflow => Exc::OverflowError,
+            FaultKind::ZeroDivision => Exc::ZeroDivisionError,
+            FaultKind::Key => Exc::KeyError,
+            FaultKind::Index => Exc::IndexError,
+            FaultKind::Lookup => Exc::LookupError,
+            FaultKind::Memory => return self.memory_error(),
+            FaultKind::Range => {
+                let mark = self.mark();
+                let number = self.push_raw(Raw::int(34));
+                let text = self.str(&fault.message).value().raw();
+                let text = self.push_raw(text);
+                let raised = self.raise_new(Exc::OverflowError, &[number, text]);
+                self.release(mark);
+                return raised;
+            }
+        };
+        self.raise_text(class, &fault.message)
+    }
+
+    /// The text of an integer.
+    pub(crate) fn int_text(&self, number: i64) -> Raw {
+        if (0..10).contains(&number) {
+            return self.character(b'0' + number as u8).value().raw();
+        }
+        let mut text = String::with_capacity(20);
+        int_text::push_i64(&mut text, number);
+        Str::ascii(&self.heap, text.as_bytes()).value().raw()
+    }
+
+    /// The text of generalised UTF-8. Texts of one character below U+0080 are shared.
+    pub(crate) fn text_raw(&self, bytes: &[u8]) -> Raw {
+        match bytes {
+            [byte] => self.character(*byte).value().raw(),
+            _ => Str::from_parts(&self.heap, &[bytes]).value().raw(),
+        }
+    }
+
+    /// As `text_raw`, where scripts choose the length: too long a text is a MemoryError.
+    pub(crate) fn checked_text(&mut self, bytes: &[u8]) -> Result<Raw, Raised> {
+        if bytes.len() > MAX_LENGTH || self.heap.check(bytes.len()).is_err() {
+            return Err(self.memory_error());
+        }
+        Ok(self.text_raw(bytes))
+    }
+
+    /// Joins exact texts, all of them alive.
+    pub(super) fn join_texts(&mut self, parts: impl Iterator<Item = Raw>) -> Result<Raw, Raised> {
+        let mut all: SmallVec<[&[u8]; 16]> = SmallVec::new();
+        let (mut bytes, mut chars, mut flags) = (0usize, 0usize, ASCII);
+        let mut kept = Raw::UNBOUND;
+        for part in parts {
+            let text = Value::adopt(part).exact::<Str>().expect("formatted values are texts");
+            if text.is_empty() {
+                continue;
+            }
+            bytes += text.len();
+            chars += text.chars();
+            flags = (flags & text.aux() & ASCII) | ((flags | text.aux()) & SURROGATES);
+            all.push(text.as_bytes());
+            kept = part;
+        }
+        match all.len() {
+            0 => return Ok(self.text_raw(b"")),
+            1 => return Ok(kept),
+            _ => {}
+        }
+        if bytes > MAX_LENGTH || self.heap.check(bytes).is_err() {
+            return Err(self.memory_error());
+        }
+        Ok(Str::known(&self.heap, &all, chars, flags).value().raw())
+    }
+
+    // ---- how the text of an object comes about ----
+
+    /// The method of an object's class with this name, unless that is object's own.
+    pub(crate) fn own_method(&mut self, object: Root, name: Name) -> Result<Option<Method>, Raised> {
+        let class = self.class_of(object.get(self)).held();
+        let name = self.name(name).held();
+        let Some((found, owner)) = self.lookup_class_with_owner(class, name) else { return Ok(None) };
+        let (found, owner) = (found.raw(), owner.value().raw());
+        if owner.same(self.types.object) {
+            return Ok(None);
+        }
+        Ok(Some(match Value::adopt(found).kind() {
+            Kind::Function | Kind::Native => Method { callee: found, unbound: true },
+            _ => {
+                let receiver = object.get(self).raw();
+                Method { callee: self.bind_descriptor(found, receiver, class)?, unbound: false }
+            }
+        }))
+    }
+
+    /// How `str(object)`, or with `repr` `repr(object)`, comes about.
+    pub(super) fn text_of(&mut self, object: Root, repr: bool) -> Result<TextOf, Raised> {
+        let value = object.get(self);
+        let raw = value.raw();
+        if is_plain(value) {
+            if !repr && value.kind() == Kind::Str {
+                return Ok(TextOf::Done(raw));
+            }
+            if let Some(int) = value.as_int() {
+                return Ok(TextOf::Done(self.int_text(int)));
+            }
+        }
+        let builtin = self.has_builtin_repr(value);
+        if !builtin {
+            let exception = value.kind() == Kind::Exception;
+            if !repr && let Some(method) = self.own_method(object, Name::Str)? {
+                if exception && is_native(method, "__str__") {
+                    return self.exception_str(object).map(TextOf::Done);
+                }
+                return Ok(TextOf::Call(method));
+            }
+            if let Some(method) = self.own_method(object, Name::Repr)? {
+                if !(exception && is_native(method, "__repr__")) {
+                    return Ok(TextOf::Call(method));
+                }
+            }
+        }
+        let mut out = Vec::new();
+        self.write_own_repr(&mut out, object)?;
+        self.checked_text(&out).map(TextOf::Done)
+    }
+
+    /// Asks the run loop for a call of a method found by `own_method`.
+    fn ask(&mut self, object: Root, method: Method, argument: Option<Root>, then: Continuation) -> Outcome {
+        let callee = self.push_raw(method.callee);
+        let mut argc = 0;
+        if method.unbound {
+            let raw = object.get(self).raw();
+            self.push_raw(raw);
+            argc += 1;
+        }
+        if let Some(argument) = argument {
+            let raw = argument.get(self).raw();
+            self.push_raw(raw);
+            argc += 1;
+        }
+        Outcome::Call { callee, argc, keywords: None, then: Then::Continue(then) }
+    }
+
+    /// Calls a method found by `own_method` and waits for its result.
+    pub(super) fn call_own(&mut self, object: Root, method: Method, argument: Option<Root>) -> Result<Root, Raised> {
+        let mark = self.mark();
+        let callee = self.push_raw(method.callee);
+        let mut args: SmallVec<[Root; 2]> = SmallVec::new();
+        if method.unbound {
+            args.push(object);
+        }
+        args.extend(argument);
+        let result = self.call(callee, &args)?;
+        Ok(self.release_keeping(mark, result))
+    }
+
+    /// Whether what `__str__` or `__repr__` returned is a text.
+    fn expect_text(&mut self, result: Root, repr: bool) -> Result<Root, Raised> {
+        if self.as_str(result.get(self)).is_some() {
+            return Ok(result);
+        }
+        let name = if repr { "__repr__" } else { "__str__" };
+        let got = self.type_name_for_error(result.get(self));
+        Err(self.type_error(format!("{name} returned non-string (type {got})")))
+    }
+
+    fn text_waiting(&mut self, object: Root, repr: bool) -> Result<Root, Raised> {
+        match self.text_of(object, repr)? {
+            TextOf::Done(raw) => Ok(self.push_raw(raw)),
+            TextOf::Call(method) => {
+                self.check_stack_for_repr(repr)?;
+                let result = self.call_own(object, method, None)?;
+                self.expect_text(result, repr)
+            }
+        }
+    }
+
+    /// RecursionError, in the words of `repr` or `str`, if natives may not go deeper.
+    pub(super) fn check_stack_for_repr(&mut self, repr: bool) -> Result<(), Raised> {
+        if self.stack_is_left() {
+            return Ok(());
+        }
+        let what = if repr { "getting the repr" } else { "getting the str" };
+        Err(self.raise_text(Exc::RecursionError, &format!("maximum recursion depth exceeded while {what} of an object")))
+    }
+
+    /// `str(object)`, to be carried out by the run loop.
+    pub fn str_outcome(&mut self, object: Root) -> NativeResult {
+        match self.text_of(object, false)? {
+            TextOf::Done(raw) => Ok(Outcome::Value(raw)),
+            TextOf::Call(method) => Ok(self.ask(object, method, None, check_str)),
+        }
+    }
+
+    /// `repr(object)`, to be carried out by the run loop.
+    pub fn repr_outcome(&mut self, object: Root) -> NativeResult {
+        match self.text_of(object, true)? {
+            TextOf::Done(raw) => Ok(Outcome::Value(raw)),
+            TextOf::Call(method) => Ok(self.ask(object, method, None, check_repr)),
+        }
+    }
+
+    /// `repr(object)`: a str.
+    pub fn repr(&mut self, object: Root) -> Result<Root, Raised> {
+        self.text_waiting(object, true)
+    }
+
+    /// `repr(object)` as Rust text; lone surrogates, which only a script's `__repr__` can put there, are replaced.
+    pub fn repr_text(&mut self, object: Root) -> Result<String, Raised> {
+        let mark = self.mark();
+        let text = self.repr(object)?;
+        let text = self.as_str(text.get(self)).expect("checked").to_str_lossy().into_owned();
+        self.release(mark);
+        Ok(text)
+    }
+
+    /// `str(object)`: a str.
+    pub fn str_of(&mut self, object: Root) -> Result<Root, Raised> {
+        self.text_waiting(object, false)
+    }
+
+    /// `str(object)` as Rust text, lone surrogates replaced.
+    pub fn str_text(&mut self, object: Root) -> Result<String, Raised> {
+        let mark = self.mark();
+        let text = self.str_of(object)?;
+        let text = self.as_str(text.get(self)).expect("checked").to_str_lossy().into_owned();
+        self.release(mark);
+        Ok(text)
+    }
+
+    /// `ascii(object)`: a str.
+    pub fn ascii(&mut self, object: Root) -> Result<Root, Raised> {
+        let text = self.repr(object)?;
+        let raw = self.ascii_of(text);
+        text.set(self, Value::adopt(raw));
+        Ok(text)
+    }
+
+    /// A text with escapes for what is not ASCII.
+    fn ascii_of(&self, text: Root) -> Raw {
+        let text = self.as_str(text.get(self)).expect("a text");
+        if text.is_ascii() { text.value().raw() } else { self.text_raw(text_repr::ascii_of_repr(text.as_bytes()).as_bytes()) }
+    }
+
+    // ---- format ----
+
+    /// A value in an f-string: `spec` UNBOUND if there is none, `conversion` 0 or a letter.
+    pub(super) fn format_value(&mut self, value: Raw, spec: Raw, conversion: u8) -> Result<Invoked, Raised> {
+        let plain = is_plain(Value::adopt(value));
+        if conversion == 0 && plain {
+            if !is_empty_spec(spec) {
+                return self.format_plain(value, spec).map(Invoked::Value);
+            }
+            return self.plain_text(value).map(Invoked::Value);
+        }
+        let start = self.fiber.top;
+        let object = self.push_raw(value);
+        let spec = if spec.is_unbound() { self.text_raw(b"") } else { spec };
+        let spec = self.push_raw(spec);
+        let outcome = if conversion == 0 {
+            self.format_outcome(object, spec)?
+        } else {
+            self.push_raw(Raw::int(i64::from(conversion)));
+            match self.text_of(object, conversion != b's')? {
+                TextOf::Call(method) => self.ask(object, method, None, after_conversion),
+                TextOf::Done(raw) => {
+                    let text = self.push_raw(raw);
+                    self.format_converted(text, spec, conversion)?
+                }
+            }
+        };
+        self.carry_out(outcome, start)
+    }
+
+    fn format_converted(&mut self, text: Root, spec: Root, conversion: u8) -> NativeResult {
+        if conversion == b'a' {
+            let raw = self.ascii_of(text);
+            text.set(self, Value::adopt(raw));
+        }
+        self.format_outcome(text, spec)
+    }
+
+    /// `format(object, spec)`, to be carried out by the run loop. The spec is a str.
+    pub fn format_outcome(&mut self, object: Root, spec: Root) -> NativeResult {
+        let value = object.get(self);
+        let raw = value.raw();
+        if is_plain(value) {
+            let spec = self.exact_text(spec);
+            if is_empty_spec(spec) {
+                return self.plain_text(raw).map(Outcome::Value);
+            }
+            return self.format_plain(raw, spec).map(Outcome::Value);
+        }
+        match self.own_method(object, Name::Format)? {
+            Some(method) => Ok(self.ask(object, method, Some(spec), check_format)),
+            None => {
+                self.refuse_spec(object, spec)?;
+                self.str_outcome(object)
+            }
+        }
+    }
+
+    /// `format(object, spec)`: a str. The spec is a str.
+    pub fn format_root(&mut self, object: Root, spec: Root) -> Result<Root, Raised> {
+        let value = object.get(self);
+        let raw = value.raw();
+        if is_plain(value) {
+            let spec = self.exact_text(spec);
+            let text = if is_empty_spec(spec) { self.plain_text(raw)? } else { self.format_plain(raw, spec)? };
+            return Ok(self.push_raw(text));
+        }
+        match self.own_method(object, Name::Format)? {
+            Some(method) => {
+                let result = self.call_own(object, method, Some(spec))?;
+                self.expect_formatted(result)
+            }
+            None => {
+                self.refuse_spec(object, spec)?;
+                self.str_of(object)
+            }
+        }
+    }
+
+    /// `object.__format__`: it knows only the empty spec.
+    pub fn refuse_spec(&mut self, object: Root, spec: Root) -> Result<(), Raised> {
+        if is_empty_spec(self.exact_text(spec)) {
+            return Ok(());
+        }
+        let name = self.type_name_for_error(object.get(self));
+        Err(self.type_error(format!("unsupported format string passed to {name}.__format__")))
+    }
+
+    fn expect_formatted(&mut self, result: Root) -> Result<Root, Raised> {
+        if self.as_str(result.get(self)).is_some() {
+            return Ok(result);
+        }
+        let got = self.type_name_for_error(result.get(self));
+        Err(self.type_error(format!("__format__ must return a str, not {got}")))
+    }
+
+    /// The exact text of an instance of str or of a class derived from it.
+    fn exact_text(&self, text: Root) -> Raw {
+        self.as_str(text.get(self)).map_or(Raw::UNBOUND, |s| s.value().raw())
+    }
+
+    /// `str` of a plain value.
+    fn plain_text(&mut self, raw: Raw) -> Result<Raw, Raised> {
+        let value = Value::adopt(raw);
+        match value.kind() {
+            Kind::Str => Ok(raw),
+            Kind::Int => Ok(self.int_text(value.as_int().expect("an int"))),
+            Kind::Float => {
+                let mut text = String::with_capacity(24);
+                float_repr::push_repr(&mut text, value.as_float().expect("a float"));
+                Ok(Str::ascii(&self.heap, text.as_bytes()).value().raw())
+            }
+            _ => {
+                let mut out = Vec::new();
+                self.write_plain(&mut out, raw)?;
+                self.checked_text(&out)
+            }
+        }
+    }
+
+    /// A value of a builtin type with a format of its own (str, int, bool, float, complex), formatted by a spec that is an exact
+    /// str. The value must be exact: natives unwrap instances of derived classes.
+    pub fn format_plain(&mut self, raw: Raw, spec: Raw) -> Result<Raw, Raised> {
+        let value = Value::adopt(raw);
+        let spec_text = Value::adopt(spec).exact::<Str>().expect("a spec is a text").as_bytes();
+        let type_name = match value.kind() {
+            Kind::Str => "str",
+            Kind::Int | Kind::BigInt => "int",
+            Kind::True | Kind::False => "bool",
+            Kind::Float => "float",
+            Kind::Complex => "complex",
+            _ => {
+                let name = self.type_name_for_error(value);
+                return Err(self.type_error(format!("unsupported format string passed to {name}.__format__")));
+            }
+        };
+        let parsed = match FormatSpec::parse(spec_text, type_name, value.kind() == Kind::Str) {
+            Ok(parsed) => parsed,
+            Err(fault) => return Err(self.fault(fault)),
+        };
+        let mut out: Vec<u8> = Vec::with_capacity(parsed.width + 24);
+        let done = if let Some(text) = value.exact::<Str>() {
+            format_spec::format_text(&mut out, text.as_bytes(), &parsed, type_name)
+        } else if let Some(float) = value.as_float() {
+            format_spec::format_float(&mut out, float, &parsed, type_name)
+        } else if let Some(complex) = value.exact::<Complex>() {
+            let number = ComplexNumber { re: complex.real, im: complex.imaginary };
+            format_spec::format_complex(&mut out, number, &parsed, type_name)
+        } else {
+            let int = as_int_ref(value).unwrap_or(IntRef::Small(0));
+            format_spec::format_int(&mut out, int, &parsed, type_name, self.int_max_str_digits)
+        };
+        match done {
+            Ok(()) => self.checked_text(&out),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    // ---- templates of t-strings ----
+
+    /// An Interpolation of a value, its expression's text and its format spec (UNBOUND for none).
+    pub(super) fn build_interpolation(&mut self, parts: [Raw; 3], conversion: u8) -> Result<Raw, Raised> {
+        let [value, expression, spec] = parts;
+        let conversion = if conversion == 0 { Raw::NONE } else { self.character(conversion).value().raw() };
+        let spec = if spec.is_unbound() { self.text_raw(b"") } else { spec };
+        Ok(self.new_interpolation([value, expression, conversion, spec]))
+    }
+
+    /// An Interpolation with these fields: value, expression, conversion, format spec.
+    pub(crate) fn new_interpolation(&self, fields: [Raw; 4]) -> Raw {
+        self.template_object("Interpolation", &fields)
+    }
+
+    /// A Template of a tuple of texts and a tuple of interpolations, of which there is one less.
+    pub(super) fn build_template(&mut self, strings: Raw, interpolations: Raw) -> Result<Raw, Raised> {
+        Ok(self.new_template(strings, interpolations))
+    }
+
+    /// As `build_template`.
+    pub(crate) fn new_template(&self, strings: Raw, interpolations: Raw) -> Raw {
+        self.template_object("Template", &[strings, interpolations])
+    }
+
+    fn template_object(&self, class: &str, fields: &[Raw]) -> Raw {
+        let class = self.named_class(class);
+        let body = NativeObject::new(Box::new(TemplatePart), fields.len() as u16);
+        let object = self.heap.alloc_slots(body, |i| Value::adopt(fields[i]));
+        object.set_shape(class.get().root_shape.get());
+        object.value().raw()
+    }
+}
+
+/// The payload of Template and Interpolation objects, which keep everything in slots.
+#[derive(Debug)]
+pub(crate) struct TemplatePart;
+impl Payload for TemplatePart {}
+
+fn is_empty_spec(spec: Raw) -> bool {
+    spec.is_unbound() || Value::adopt(spec).exact::<Str>().is_some_and(|s| s.is_empty())
+}
+
+/// Whether a method is a native with this name.
+fn is_native(method: Method, name: &str) -> bool {
+    Value::adopt(method.callee).exact::<NativeFunction>().is_some_and(|n: Gc<'_, NativeFunction>| n.get().def.name == name)
+}
+
+fn returned(resumed: Resumed) -> Root {
+    match resumed {
+        Resumed::Returned(root) | Resumed::Yielded(root) | Resumed::Raised(root) => root,
+    }
+}
+
+fn check_str(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    let text = cx.expect_text(returned(resumed), false)?;
+    Ok(text.get(cx).into())
+}
+
+fn check_repr(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    let text = cx.expect_text(returned(resumed), true)?;
+    Ok(text.get(cx).into())
+}
+
+fn check_format(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    let text = cx.expect_formatted(returned(resumed))?;
+    Ok(text.get(cx).into())
+}
+
+/// Window: value, spec, conversion.
+fn after_conversion(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    let conversion = window.get(cx, 2).as_int().unwrap_or(0) as u8;
+    let text = cx.expect_text(returned(resumed), conversion != b's')?;
+    cx.format_converted(text, window.root(1), conversion)
+}
