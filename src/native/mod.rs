@@ -52,12 +52,13 @@ macro_rules! natives {
                     reason = "declarations are uniform, and not all need everything")]
                 fn run $(<$lt>)? (cx: &mut $crate::vm::native::Cx, args: $crate::vm::native::Args) -> $crate::vm::native::NativeResult {
                     fn $name $(<$lt>)? ($cx: $cxty $(, $p: $pty)*) -> $ret $body
+                    const COUNT: usize = <[&str]>::len(&[$(stringify!($p)),*]);
                     let mut index = 0usize;
                     $(
                         let $p = {
-                            let root = args.root(index);
+                            let place = $crate::vm::native::Place { args, index, count: COUNT };
                             index += 1;
-                            $crate::native::natives!(@prepare cx, root, index, $name, $p, $pty, [$([$($pattr)*])*])
+                            $crate::native::natives!(@prepare cx, place, index, $name, $p, $pty, [$([$($pattr)*])*])
                         };
                     )*
                     $( let $p = $crate::native::natives!(@get cx, $p, $pty, [$([$($pattr)*])*]); )*
@@ -114,7 +115,7 @@ macro_rules! natives {
     (@deftext $d:expr, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@deftext $d, [$($more)*]) };
 
     (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, [[default($d:expr)] $($more:tt)*]) => {
-        if $root.get($cx).is_unbound() { None } else {
+        if $root.root().get($cx).is_unbound() { None } else {
             Some($crate::native::natives!(@prepare $cx, $root, $index, $fn, $p, $ty, []))
         }
     };
@@ -122,7 +123,7 @@ macro_rules! natives {
         $crate::native::natives!(@prepare $cx, $root, $index, $fn, $p, $ty, [$($more)*])
     };
     (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, []) => {
-        <$ty as $crate::vm::native::FromArg<'_>>::prepare($cx, $root, &$crate::vm::native::ParamAt {
+        <$ty as $crate::vm::native::FromArg<'_>>::prepare_at($cx, $root, &$crate::vm::native::ParamAt {
             function: $crate::native::param_name(stringify!($fn)),
             param: $crate::native::param_name(stringify!($p)),
             number: $index,

@@ -31,7 +31,7 @@ pub use iterator::{
 pub use number::{BigInt, Complex, complex_value, int_value};
 pub use payload::{NativeObject, Payload, trace_all};
 pub use sequence::{List, Slots, Tuple};
-pub use set::{FrozenSet, Set, SetFound, SetProbe, SetTable};
+pub use set::{AnySet, FrozenSet, Set, SetFound, SetProbe, SetTable};
 pub use text::{ASCII, INTERNED, Offsets, SURROGATES, Str, exact_str};
 
 use crate::heap::Heap;

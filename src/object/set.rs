@@ -244,6 +244,131 @@ macro_rules! set_methods {
 set_methods!(Set);
 set_methods!(FrozenSet);
 
+/// A set or a frozenset, for what both do alike.
+#[derive(Clone, Copy, Debug)]
+pub enum AnySet<'h> {
+    /// A set.
+    Set(Gc<'h, Set>),
+    /// A frozenset.
+    Frozen(Gc<'h, FrozenSet>),
+}
+
+/// The same expression for either kind.
+macro_rules! either {
+    ($any:expr, $set:ident => $body:expr) => {
+        match $any {
+            AnySet::Set($set) => $body,
+            AnySet::Frozen($set) => $body,
+        }
+    };
+}
+
+impl<'h> AnySet<'h> {
+    /// The set a value exactly is.
+    pub fn of(value: Value<'h>) -> Option<AnySet<'h>> {
+        value.exact::<Set>().map(AnySet::Set).or_else(|| value.exact::<FrozenSet>().map(AnySet::Frozen))
+    }
+
+    /// Number of keys.
+    pub fn len(self) -> usize {
+        either!(self, set => set.len())
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of keys and of what removed ones left behind.
+    pub fn fill(self) -> usize {
+        either!(self, set => set.get().fill.get())
+    }
+
+    /// Places of the table minus one.
+    pub fn mask(self) -> usize {
+        either!(self, set => set.get().mask.get())
+    }
+
+    /// Number of places to iterate over.
+    pub fn places(self) -> usize {
+        either!(self, set => set.places())
+    }
+
+    /// The key at a place, with its hash.
+    pub fn at(self, place: usize) -> Option<(i64, Value<'h>)> {
+        either!(self, set => set.at(place))
+    }
+
+    /// Removes the key at a place, which must have one.
+    pub fn remove_at(self, heap: &Heap, place: usize) {
+        either!(self, set => set.remove_at(heap, place));
+    }
+
+    /// Removes every key.
+    pub fn clear(self, heap: &Heap) {
+        either!(self, set => set.clear(heap));
+    }
+
+    /// Makes room for `extra` more keys at once, as CPython does before it merges two sets.
+    pub fn reserve(self, heap: &'h Heap, extra: usize) -> Result<(), OutOfMemory> {
+        if (self.fill() + extra) * 5 < self.mask() * 3 {
+            return Ok(());
+        }
+        let room = (self.len() + extra) * 2;
+        either!(self, set => set.resize(heap, room))
+    }
+
+    /// Makes the table anew if over a quarter of it is left behind by removed keys.
+    pub fn tidy(self, heap: &'h Heap) -> Result<(), OutOfMemory> {
+        if self.fill() - self.len() <= self.mask() / 4 {
+            return Ok(());
+        }
+        let room = if self.len() > 50_000 { self.len() * 2 } else { self.len() * 4 };
+        either!(self, set => set.resize(heap, room))
+    }
+
+    /// Takes the keys of another set if this one was never added to since it was cleared (so that none has to be compared); false
+    /// otherwise. Room is made first either way.
+    pub fn merge_clean(self, heap: &'h Heap, other: AnySet<'h>) -> Result<bool, OutOfMemory> {
+        self.reserve(heap, other.len())?;
+        if self.fill() != 0 {
+            return Ok(false);
+        }
+        let (mask, len) = (self.mask(), other.len());
+        let table = heap.alloc_zeroed(SetTable { len: mask + 1 })?;
+        // Equal sizes: the keys stay where they are, which is not always where adding them again would put them.
+        let in_place = mask == other.mask() && other.fill() == len;
+        for place in 0..other.places() {
+            if let Some((hash, key)) = other.at(place) {
+                if in_place {
+                    table.set_key(heap, place, hash, key);
+                } else {
+                    insert_clean(heap, table, mask, hash, key);
+                }
+            }
+        }
+        either!(self, set => {
+            set.set_ref(heap, |s| &s.table, Some(table));
+            set.get().len.set(len);
+            set.get().fill.set(len);
+        });
+        Ok(true)
+    }
+
+    /// Takes the table of another set, which is empty afterwards.
+    pub fn take_from(self, heap: &'h Heap, other: AnySet<'h>) {
+        let (len, fill, mask) = (other.len(), other.fill(), other.mask());
+        let table = either!(other, set => set.get().table.get());
+        either!(self, set => {
+            set.set_ref(heap, |s| &s.table, table);
+            set.get().len.set(len);
+            set.get().fill.set(fill);
+            set.get().mask.set(mask);
+        });
+        other.clear(heap);
+    }
+}
+
 /// Puts a key into the first place never used, as CPython's `set_insert_clean` and the end of `set_add_entry` do.
 fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, key: Value<'_>) {
     let entries = table.tail();

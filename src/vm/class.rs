@@ -1272,7 +1272,18 @@ impl Vm {
                 None => self.install_type(row),
             };
             if let Some(kind) = row.kind {
+                // Some types have values of two kinds.
+                let (kind, twin) = match kind {
+                    Kind::Int | Kind::BigInt => (Kind::Int, Kind::BigInt),
+                    Kind::False | Kind::True => (Kind::False, Kind::True),
+                    Kind::None => (Kind::None, Kind::Unbound),
+                    kind => (kind, kind),
+                };
                 self.types.set_kind(kind, class);
+                self.types.set_kind(twin, class);
+                if kind == Kind::False {
+                    self.types.bool_ = class.value().raw();
+                }
             }
             if let Some(place) = Place::of(row.name) {
                 self.types.by_kind[place as usize] = class.value().raw();

@@ -309,8 +309,59 @@ pub trait FromArg<'a>: Sized {
     type Prepared: Copy;
     /// Checks and converts an argument. `name` is the parameter's.
     fn prepare(cx: &mut Cx, root: Root, at: &ParamAt) -> Result<Self::Prepared, Raised>;
+    /// As `prepare`, for what needs to know the whole window: `*args` is a run of registers behind the parameters.
+    #[inline(always)]
+    fn prepare_at(cx: &mut Cx, place: Place, at: &ParamAt) -> Result<Self::Prepared, Raised> {
+        Self::prepare(cx, place.root(), at)
+    }
     /// The parameter's value.
     fn get(cx: &'a Cx, prepared: Self::Prepared) -> Self;
+}
+
+/// Where a parameter is in a native's window.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The window.
+    pub args: Args,
+    /// The parameter's number, from 0.
+    pub index: usize,
+    /// Number of parameters.
+    pub count: usize,
+}
+
+impl Place {
+    /// The parameter's register.
+    #[inline(always)]
+    pub fn root(self) -> Root {
+        self.args.root(self.index)
+    }
+}
+
+impl<'a> FromArg<'a> for Rest {
+    type Prepared = Args;
+    fn prepare(_: &mut Cx, root: Root, _: &ParamAt) -> Result<Args, Raised> {
+        Ok(Args { start: root.0, count: 0 })
+    }
+    #[inline(always)]
+    fn prepare_at(_: &mut Cx, place: Place, _: &ParamAt) -> Result<Args, Raised> {
+        Ok(place.args.rest(place.count))
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, args: Args) -> Rest {
+        Rest(args)
+    }
+}
+
+impl<'a> FromArg<'a> for KeywordRest {
+    type Prepared = Root;
+    #[inline(always)]
+    fn prepare(_: &mut Cx, root: Root, _: &ParamAt) -> Result<Root, Raised> {
+        Ok(root)
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, root: Root) -> KeywordRest {
+        KeywordRest(root)
+    }
 }
 
 /// Which parameter of which native is converted: for error messages.

@@ -1,0 +1,844 @@
+//! The builtin functions that are not classes.
+
+use crate::bytecode::op::BinaryKind;
+use crate::heap::{Kind, Raw, Value};
+use crate::native::natives;
+use crate::native::types::sort::sort_list;
+use crate::native::types::int_ref;
+use crate::number::int as integer;
+use crate::number::int_text;
+use crate::object::key::as_int_ref;
+use crate::object::{ByteArray, Bytes, Exc, List, Str, Tuple, complex_value, int_value};
+use crate::text::{repr, wtf8};
+use crate::vm::host::StdStream;
+use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::{CompareKind, Name};
+
+natives!(
+    /// Built-in functions, types, exceptions, and other objects.
+    pub static BUILTINS: Functions;
+
+    /// Write the arguments to a stream, `sys.stdout` unless `file` says otherwise.
+    fn print(
+        cx: &mut Cx,
+        args: Rest,
+        #[key] #[text("' '")] sep: Option<Root>,
+        #[key] #[text("'\\n'")] end: Option<Root>,
+        #[key] file: Option<Root>,
+        #[key] #[default(false)] #[text("False")] flush: bool,
+    ) -> NativeResult {
+        let sep = separator(cx, sep, "sep", b" ")?;
+        let end = separator(cx, end, "end", b"\n")?;
+        let target = match file {
+            Some(file) => Some(file),
+            None => match stdout(cx) {
+                Stdout::Direct => None,
+                Stdout::None => return Ok(Outcome::NONE),
+                Stdout::Object(raw) => Some(cx.push_raw(raw)),
+            },
+        };
+        match target {
+            None => print_direct(cx, args, &sep, &end, flush)?,
+            Some(file) => print_to(cx, args, &sep, &end, file, flush)?,
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Return the number of items in a container.
+    fn len(cx: &mut Cx, obj: Root) -> NativeResult {
+        let len = cx.length(obj)?;
+        Ok((len as i64).into())
+    }
+
+    /// Return the absolute value of a number.
+    fn abs(cx: &mut Cx, number: Root) -> NativeResult {
+        if let Some(int) = number.get(cx).as_int()
+            && int != i64::MIN
+        {
+            return Ok(int.abs().into());
+        }
+        if let Some(float) = number.get(cx).as_float() {
+            return Ok(float.abs().into());
+        }
+        match cx.call_special(number, Name::Abs, &[])? {
+            Some(result) => Ok(result.get(cx).into()),
+            None => {
+                let got = cx.type_name_for_error(number.get(cx));
+                Err(cx.type_error(format!("bad operand type for abs(): '{got}'")))
+            }
+        }
+    }
+
+    /// Return the smallest of an iterable's items, or of two or more arguments.
+    fn min(cx: &mut Cx, args: Rest, #[key] key: Option<Root>, #[key] default: Given<Root>) -> NativeResult {
+        extreme(cx, args, key, default.0, "min", CompareKind::Lt)
+    }
+
+    /// Return the largest of an iterable's items, or of two or more arguments.
+    fn max(cx: &mut Cx, args: Rest, #[key] key: Option<Root>, #[key] default: Given<Root>) -> NativeResult {
+        extreme(cx, args, key, default.0, "max", CompareKind::Gt)
+    }
+
+    /// Return the sum of a start value and the numbers of an iterable.
+    fn sum(cx: &mut Cx, iterable: Root, #[either] #[text("0")] start: Given<Root>) -> NativeResult {
+        let total = match start.0 {
+            None => cx.push_raw(Raw::int(0)),
+            Some(start) => {
+                let value = start.get(cx);
+                let (what, join) = match value.kind() {
+                    Kind::Str => ("strings", "''"),
+                    Kind::Bytes => ("bytes", "b''"),
+                    Kind::ByteArray => ("bytearray", "b''"),
+                    _ => ("", ""),
+                };
+                if !what.is_empty() {
+                    return Err(cx.type_error(format!("sum() can't sum {what} [use {join}.join(seq) instead]")));
+                }
+                let raw = value.raw();
+                cx.push_raw(raw)
+            }
+        };
+        sum_into(cx, iterable, total)?;
+        Ok(total.get(cx).into())
+    }
+
+    /// Return whether any item of the iterable is true.
+    fn any(cx: &mut Cx, iterable: Root) -> NativeResult {
+        let mut found = false;
+        cx.visit_while(iterable, &mut |cx, item| {
+            found = cx.truth(item)?;
+            Ok(!found)
+        })?;
+        Ok(found.into())
+    }
+
+    /// Return whether all items of the iterable are true.
+    fn all(cx: &mut Cx, iterable: Root) -> NativeResult {
+        let mut holds = true;
+        cx.visit_while(iterable, &mut |cx, item| {
+            holds = cx.truth(item)?;
+            Ok(holds)
+        })?;
+        Ok(holds.into())
+    }
+
+    /// Return a new list with the iterable's items in ascending order.
+    fn sorted(
+        cx: &mut Cx,
+        iterable: Root,
+        #[key] key: Option<Root>,
+        #[key] #[default(false)] #[text("False")] reverse: bool,
+    ) -> NativeResult {
+        let list = cx.list_from(iterable)?;
+        sort_list(cx, list, key, reverse)?;
+        Ok(list.get(cx).into())
+    }
+
+    /// Return the text that stands for an object in code.
+    fn repr(cx: &mut Cx, obj: Root) -> NativeResult {
+        let text = cx.repr(obj)?;
+        Ok(text.get(cx).into())
+    }
+
+    /// Return what repr() does, with escapes for what is not ASCII.
+    fn ascii(cx: &mut Cx, obj: Root) -> NativeResult {
+        let text = cx.repr(obj)?;
+        let shown = cx.as_str(text.get(cx)).expect("repr gives a str");
+        if shown.is_ascii() {
+            return Ok(text.get(cx).into());
+        }
+        let escaped = repr::ascii_of_repr(shown.as_bytes());
+        Ok(cx.str(&escaped).into())
+    }
+
+    /// Return the string of one character with this code point.
+    fn chr(cx: &mut Cx, i: Root) -> NativeResult {
+        let point = cx.index(i)?.get(cx).as_int().unwrap_or(-1);
+        match u32::try_from(point) {
+            Ok(point @ 0..=0xFF) => Ok(cx.character(point as u8).into()),
+            Ok(point @ 0..=0x10_FFFF) => {
+                let mut bytes = vec![];
+                wtf8::push(&mut bytes, point);
+                Ok(Str::from_parts(&cx.heap, &[&bytes]).into())
+            }
+            _ => Err(cx.value_error("chr() arg not in range(0x110000)")),
+        }
+    }
+
+    /// Return the code point of a string of one character.
+    fn ord(cx: &mut Cx, c: Root) -> NativeResult {
+        let value = cx.payload(c.get(cx));
+        let len = match value.kind() {
+            Kind::Str => {
+                let text = value.exact::<Str>().expect("a str");
+                let mut points = wtf8::code_points(text.as_bytes());
+                if text.chars() == 1
+                    && let Some(point) = points.next()
+                {
+                    return Ok(i64::from(point).into());
+                }
+                text.chars()
+            }
+            Kind::Bytes => match value.exact::<Bytes>().expect("bytes").as_bytes() {
+                [byte] => return Ok(i64::from(*byte).into()),
+                other => other.len(),
+            },
+            Kind::ByteArray => match value.exact::<ByteArray>().expect("a bytearray").cells() {
+                [byte] => return Ok(i64::from(byte.get()).into()),
+                other => other.len(),
+            },
+            _ => {
+                let got = cx.type_name_for_error(c.get(cx));
+                return Err(cx.type_error(format!("ord() expected string of length 1, but {got} found")));
+            }
+        };
+        let kind = match value.kind() {
+            Kind::Str => "string",
+            Kind::Bytes => "bytes",
+            _ => "bytearray",
+        };
+        Err(cx.type_error(format!("ord() expected a character, but {kind} of length {len} found")))
+    }
+
+    /// Return the binary digits of an integer, as in code.
+    fn bin(cx: &mut Cx, number: Root) -> NativeResult {
+        prefixed(cx, number, 2)
+    }
+
+    /// Return the octal digits of an integer, as in code.
+    fn oct(cx: &mut Cx, number: Root) -> NativeResult {
+        prefixed(cx, number, 8)
+    }
+
+    /// Return the hexadecimal digits of an integer, as in code.
+    fn hex(cx: &mut Cx, number: Root) -> NativeResult {
+        prefixed(cx, number, 16)
+    }
+
+    /// Return value.__format__(format_spec).
+    fn format(cx: &mut Cx, value: Root, #[text("''")] format_spec: Given<Root>) -> NativeResult {
+        let spec = match format_spec.0 {
+            Some(spec) if cx.as_str(spec.get(cx)).is_some() => spec,
+            Some(spec) => {
+                let got = cx.type_name_for_error(spec.get(cx));
+                return Err(cx.type_error(format!("format() argument 2 must be str, not {got}")));
+            }
+            None => {
+                let empty = cx.str("").value().raw();
+                cx.push_raw(empty)
+            }
+        };
+        let text = cx.format_root(value, spec)?;
+        Ok(text.get(cx).into())
+    }
+
+    /// Round a number to some decimal digits; to an integer without `ndigits`.
+    fn round(cx: &mut Cx, #[either] number: Root, #[either] ndigits: Option<Root>) -> NativeResult {
+        let result = match ndigits {
+            Some(digits) => cx.call_special(number, Name::Round, &[digits])?,
+            None => cx.call_special(number, Name::Round, &[])?,
+        };
+        match result {
+            Some(result) => Ok(result.get(cx).into()),
+            None => {
+                let got = cx.type_name_for_error(number.get(cx));
+                Err(cx.type_error(format!("type {got} doesn't define __round__ method")))
+            }
+        }
+    }
+
+    /// Return base**exp, or base**exp % mod for three integers.
+    fn pow(
+        cx: &mut Cx,
+        #[either] base: Root,
+        #[either] exp: Root,
+        #[either] r#mod: Option<Root>,
+    ) -> NativeResult {
+        match r#mod {
+            None => {
+                let result = cx.binary_root(BinaryKind::Pow, base, exp)?;
+                Ok(result.get(cx).into())
+            }
+            Some(modulus) => power_modulo(cx, base, exp, modulus),
+        }
+    }
+
+    /// Return the tuple (x//y, x%y).
+    fn divmod(cx: &mut Cx, x: Root, y: Root) -> NativeResult {
+        if let Some(raw) = builtin_divmod(cx, x, y)? {
+            return Ok(Outcome::Value(raw));
+        }
+        match two_sided(cx, x, y, Name::DivMod, Name::RDivMod)? {
+            Some(result) => Ok(result.get(cx).into()),
+            None => {
+                let (a, b) = (cx.type_name_for_error(x.get(cx)), cx.type_name_for_error(y.get(cx)));
+                Err(cx.type_error(format!("unsupported operand type(s) for divmod(): '{a}' and '{b}'")))
+            }
+        }
+    }
+
+    /// Return the hash of an object.
+    fn hash(cx: &mut Cx, obj: Root) -> NativeResult {
+        cx.hash(obj).map(Outcome::from)
+    }
+
+    /// Return a number that no other living object has.
+    fn id(cx: &mut Cx, obj: Root) -> NativeResult {
+        Ok((cx.heap.id(obj.get(cx)) as i64).into())
+    }
+
+    /// Return whether an object can be called.
+    fn callable(cx: &mut Cx, obj: Root) -> NativeResult {
+        let class = cx.class_of(obj.get(cx)).held();
+        let name = cx.name(Name::Call).held();
+        Ok(cx.lookup_class(class, name).is_some().into())
+    }
+
+    /// Return whether an object is an instance of a class, or of one of a tuple of classes.
+    fn isinstance(cx: &mut Cx, obj: Root, class_or_tuple: Root) -> NativeResult {
+        cx.is_instance(obj, class_or_tuple).map(Outcome::from)
+    }
+
+    /// Return whether a class is derived from another, or from one of a tuple of classes.
+    fn issubclass(cx: &mut Cx, class: Root, class_or_tuple: Root) -> NativeResult {
+        cx.is_subclass(class, class_or_tuple).map(Outcome::from)
+    }
+
+    /// Return an attribute by name, or the default if there is none.
+    fn getattr(cx: &mut Cx, object: Root, name: Root, #[text("<unrepresentable>")] default: Given<Root>) -> NativeResult {
+        attribute_name(cx, name)?;
+        match cx.get_attribute(object, name) {
+            Ok(value) => Ok(value.get(cx).into()),
+            Err(raised) => match default.0 {
+                Some(default) if cx.raised_is(Exc::AttributeError) => {
+                    cx.take_raised(raised);
+                    Ok(default.get(cx).into())
+                }
+                _ => Err(raised),
+            },
+        }
+    }
+
+    /// Set an attribute by name.
+    fn setattr(cx: &mut Cx, obj: Root, name: Root, value: Root) -> NativeResult {
+        attribute_name(cx, name)?;
+        cx.set_attribute(obj, name, value)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Delete an attribute by name.
+    fn delattr(cx: &mut Cx, obj: Root, name: Root) -> NativeResult {
+        attribute_name(cx, name)?;
+        cx.delete_attribute(obj, name)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Return whether an object has an attribute.
+    fn hasattr(cx: &mut Cx, obj: Root, name: Root) -> NativeResult {
+        attribute_name(cx, name)?;
+        match cx.get_attribute(obj, name) {
+            Ok(_) => Ok(true.into()),
+            Err(raised) if cx.raised_is(Exc::AttributeError) => {
+                cx.take_raised(raised);
+                Ok(false.into())
+            }
+            Err(raised) => Err(raised),
+        }
+    }
+
+    /// Return the `__dict__` of an object; without argument what locals() does.
+    fn vars(cx: &mut Cx, #[text("<unrepresentable>")] object: Given<Root>) -> NativeResult {
+        let Some(object) = object.0 else {
+            let locals = cx.caller_locals()?;
+            return Ok(locals.get(cx).into());
+        };
+        match cx.find_attribute(object, "__dict__")? {
+            Some(dict) => Ok(dict.get(cx).into()),
+            None => Err(cx.type_error("vars() argument must have __dict__ attribute".into())),
+        }
+    }
+
+    /// Return the sorted names of an object's attributes; without argument the local names.
+    fn dir(cx: &mut Cx, #[text("<unrepresentable>")] object: Given<Root>) -> NativeResult {
+        let names = match object.0 {
+            None => {
+                let locals = cx.caller_locals()?;
+                cx.call_method(locals, "keys", &[])?
+            }
+            Some(object) => match cx.call_special(object, Name::Dir, &[])? {
+                Some(names) => names,
+                None => return Err(cx.type_error("object does not provide __dir__".into())),
+            },
+        };
+        let list = cx.list_from(names)?;
+        sort_list(cx, list, None, false)?;
+        Ok(list.get(cx).into())
+    }
+
+    /// Return the dict of the running module's names.
+    fn globals(cx: &mut Cx) -> NativeResult {
+        let globals = cx.caller_globals();
+        Ok(globals.get(cx).into())
+    }
+
+    /// Return a dict of the running function's or class body's names.
+    fn locals(cx: &mut Cx) -> NativeResult {
+        let locals = cx.caller_locals()?;
+        Ok(locals.get(cx).into())
+    }
+
+    /// Read a line from standard input, after writing a prompt.
+    fn input(cx: &mut Cx, #[text("''")] prompt: Given<Root>) -> NativeResult {
+        if let Some(prompt) = prompt.0 {
+            let text = cx.str_of(prompt)?;
+            let bytes = cx.as_str(text.get(cx)).map_or(vec![], |s| s.as_bytes().to_vec());
+            write_out(cx, &bytes)?;
+        }
+        flush_out(cx)?;
+        let line = cx.host_mut().read_line();
+        let mut line = match line {
+            Ok(line) => line,
+            Err(error) => return Err(crate::native::types::exception::io_error(cx, &error, None)),
+        };
+        if line.is_empty() {
+            return Err(cx.raise_text(Exc::EOFError, "EOF when reading a line"));
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        let text = String::from_utf8_lossy(&line).into_owned();
+        Ok(cx.str(&text).into())
+    }
+);
+
+// ---- print ----
+
+/// Where `print` writes without `file`.
+enum Stdout {
+    /// `sys.stdout` is what it was at the start: straight to the host.
+    Direct,
+    /// `sys.stdout` is None: nowhere.
+    None,
+    /// A script put something else there.
+    Object(Raw),
+}
+
+fn stdout(cx: &mut Cx) -> Stdout {
+    let original = cx.intern("__stdout__").held();
+    let sys = cx.intern("sys").held();
+    let name = cx.name(Name::Stdout).held();
+    let heap = &cx.heap;
+    let module = cx.modules().get_str(heap, sys);
+    let Some(dict) = module.and_then(|m| m.exact::<crate::object::Module>()).map(|m| m.dict()) else {
+        return Stdout::Direct;
+    };
+    match (dict.get_str(heap, name), dict.get_str(heap, original)) {
+        (Some(now), Some(first)) if now.is(first) => Stdout::Direct,
+        (Some(now), _) if now.is_none() => Stdout::None,
+        (Some(now), _) => Stdout::Object(now.raw()),
+        (None, _) => Stdout::Direct,
+    }
+}
+
+fn separator(cx: &mut Cx, given: Option<Root>, name: &str, default: &[u8]) -> Result<Vec<u8>, Raised> {
+    let Some(root) = given else { return Ok(default.to_vec()) };
+    match cx.as_str(root.get(cx)) {
+        Some(text) => Ok(text.as_bytes().to_vec()),
+        None => {
+            let got = cx.type_name_for_error(root.get(cx));
+            Err(cx.type_error(format!("{name} must be None or a string, not {got}")))
+        }
+    }
+}
+
+/// Writes WTF-8 to standard output: a lone surrogate is an error, after what comes before it is written.
+pub(crate) fn write_out(cx: &mut Cx, bytes: &[u8]) -> Result<(), Raised> {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let text = Str::from_parts(&cx.heap, &[bytes]);
+        let at = text.char_index(error.valid_up_to());
+        let raw = text.value().raw();
+        let text = cx.push_raw(raw);
+        return Err(cx.unicode_encode_error(text, "utf-8", at, at + 1, "surrogates not allowed"));
+    }
+    match cx.host_mut().write(StdStream::Out, bytes) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    }
+}
+
+fn flush_out(cx: &mut Cx) -> Result<(), Raised> {
+    match cx.host_mut().flush(StdStream::Out) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    }
+}
+
+fn print_direct(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], flush: bool) -> Result<(), Raised> {
+    let mut out: Vec<u8> = Vec::with_capacity(128);
+    for (number, root) in args.0.roots().enumerate() {
+        if number > 0 {
+            out.extend_from_slice(sep);
+        }
+        let value = root.get(cx);
+        if let Some(text) = value.exact::<Str>() {
+            if text.as_str().is_some() {
+                out.extend_from_slice(text.as_bytes());
+            } else {
+                // What comes before the surrogates is written before they are an error.
+                write_out(cx, &out)?;
+                out.clear();
+                let bytes = root.get(cx).exact::<Str>().map_or(vec![], |s| s.as_bytes().to_vec());
+                write_out(cx, &bytes)?;
+            }
+            continue;
+        }
+        if let Some(int) = value.as_int() {
+            let mut text = String::new();
+            int_text::push_i64(&mut text, int);
+            out.extend_from_slice(text.as_bytes());
+            continue;
+        }
+        // A script that runs now may print, too.
+        if !out.is_empty() && (value.is_subclassed() || value.kind() > Kind::Free) {
+            write_out(cx, &out)?;
+            out.clear();
+        }
+        let mark = cx.mark();
+        let text = cx.str_of(root)?;
+        let text = cx.as_str(text.get(cx)).expect("str gives a str");
+        if text.as_str().is_some() {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            let bytes = text.as_bytes().to_vec();
+            write_out(cx, &bytes)?;
+        }
+        cx.release(mark);
+    }
+    out.extend_from_slice(end);
+    write_out(cx, &out)?;
+    if flush {
+        flush_out(cx)?;
+    }
+    Ok(())
+}
+
+fn print_to(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], file: Root, flush: bool) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let write = cx.attribute(file, "write")?;
+    let mut emit = |cx: &mut Cx, bytes: &[u8]| -> Result<(), Raised> {
+        let raw = Str::from_parts(&cx.heap, &[bytes]).value().raw();
+        let text = cx.push_raw(raw);
+        cx.call(write, &[text])?;
+        Ok(())
+    };
+    for (number, root) in args.0.roots().enumerate() {
+        let inner = cx.mark();
+        if number > 0 {
+            emit(cx, sep)?;
+        }
+        let text = cx.str_of(root)?;
+        cx.call(write, &[text])?;
+        cx.release(inner);
+    }
+    emit(cx, end)?;
+    if flush {
+        cx.call_method(file, "flush", &[])?;
+    }
+    cx.release(mark);
+    Ok(())
+}
+
+// ---- min and max ----
+
+fn extreme(
+    cx: &mut Cx,
+    args: Rest,
+    key: Option<Root>,
+    default: Option<Root>,
+    name: &str,
+    wanted: CompareKind,
+) -> NativeResult {
+    let count = args.0.len();
+    if count == 0 {
+        return Err(cx.type_error(format!("{name} expected at least 1 argument, got 0")));
+    }
+    if count > 1 && default.is_some() {
+        return Err(cx.type_error(format!(
+            "Cannot specify a default for {name}() with multiple positional arguments"
+        )));
+    }
+    let best = cx.push_raw(Raw::UNBOUND);
+    let best_key = cx.push_raw(Raw::UNBOUND);
+    let mut visit = |cx: &mut Cx, item: Root| -> Result<(), Raised> {
+        let item_key = match key {
+            None => item,
+            Some(key) => cx.call(key, &[item])?,
+        };
+        let better = {
+            let (new, old) = (item_key.get(cx), best_key.get(cx));
+            if old.is_unbound() {
+                true
+            } else if let (Some(new), Some(old)) = (new.as_int(), old.as_int()) {
+                wanted.holds(new.cmp(&old))
+            } else if let (Some(new), Some(old)) = (new.as_float(), old.as_float()) {
+                new.partial_cmp(&old).is_some_and(|o| wanted.holds(o))
+            } else {
+                cx.compare_roots(wanted, item_key, best_key)?
+            }
+        };
+        if better {
+            best.set(cx, item.get(cx));
+            best_key.set(cx, item_key.get(cx));
+        }
+        Ok(())
+    };
+    if count == 1 {
+        let iterable = args.0.root(0);
+        if key.is_none()
+            && let Some(raw) = all_ints(cx, iterable.get(cx), wanted)
+        {
+            return Ok(Outcome::Value(raw));
+        }
+        cx.for_each(iterable, &mut visit)?;
+    } else {
+        for item in args.0.roots() {
+            let mark = cx.mark();
+            visit(cx, item)?;
+            cx.release(mark);
+        }
+    }
+    if best.get(cx).is_unbound() {
+        return match default {
+            Some(default) => Ok(default.get(cx).into()),
+            None => Err(cx.value_error(format!("{name}() iterable argument is empty"))),
+        };
+    }
+    Ok(best.get(cx).into())
+}
+
+/// The extreme of a list or tuple that holds only small ints.
+fn all_ints(_: &Cx, value: Value<'_>, wanted: CompareKind) -> Option<Raw> {
+    fn best<'h>(mut items: impl Iterator<Item = Value<'h>>, wanted: CompareKind) -> Option<Raw> {
+        let mut best = items.next()?.as_int()?;
+        for item in items {
+            let item = item.as_int()?;
+            if wanted.holds(item.cmp(&best)) {
+                best = item;
+            }
+        }
+        Some(Raw::int(best))
+    }
+    if let Some(list) = value.exact::<List>() {
+        return best(list.items(), wanted);
+    }
+    best(value.exact::<Tuple>()?.items(), wanted)
+}
+
+// ---- sum ----
+
+/// A float sum that keeps what rounding lost (Neumaier).
+#[derive(Clone, Copy, Default)]
+struct Compensated {
+    high: f64,
+    low: f64,
+}
+
+impl Compensated {
+    fn add(&mut self, x: f64) {
+        let total = self.high + x;
+        if self.high.abs() >= x.abs() {
+            self.low += (self.high - total) + x;
+        } else {
+            self.low += (x - total) + self.high;
+        }
+        self.high = total;
+    }
+
+    fn value(self) -> f64 {
+        // An infinite or undefined correction says nothing.
+        if self.low != 0.0 && self.low.is_finite() { self.high + self.low } else { self.high }
+    }
+}
+
+/// What is being summed: it only ever moves down this list.
+enum Summing {
+    Ints(i64),
+    Floats(Compensated),
+    Complexes(Compensated, Compensated),
+    Objects,
+}
+
+fn sum_into(cx: &mut Cx, iterable: Root, total: Root) -> Result<(), Raised> {
+    let begin = |value: Value<'_>| match value.kind() {
+        _ if value.is_subclassed() => Summing::Objects,
+        Kind::Int => Summing::Ints(value.as_int().unwrap_or(0)),
+        Kind::Float => Summing::Floats(Compensated { high: value.as_float().unwrap_or(0.0), low: 0.0 }),
+        Kind::Complex => {
+            let part = |high| Compensated { high, low: 0.0 };
+            value
+                .exact::<crate::object::Complex>()
+                .map_or(Summing::Objects, |c| Summing::Complexes(part(c.real), part(c.imaginary)))
+        }
+        _ => Summing::Objects,
+    };
+    let mut state = begin(total.get(cx));
+    cx.for_each(iterable, &mut |cx, item| {
+        let value = item.get(cx);
+        match &mut state {
+            Summing::Ints(sum) => {
+                let add = value.as_int().or_else(|| value.as_bool().map(i64::from));
+                if let Some(next) = add.and_then(|add| sum.checked_add(add)) {
+                    *sum = next;
+                    return Ok(());
+                }
+                total.set(cx, Value::int(*sum));
+            }
+            Summing::Floats(sum) => {
+                if let Some(float) = value.as_float() {
+                    sum.add(float);
+                    return Ok(());
+                }
+                if let Some(int) = int_ref(cx, value) {
+                    return match int.to_float() {
+                        Ok(float) => {
+                            sum.add(float);
+                            Ok(())
+                        }
+                        Err(fault) => Err(cx.fault(fault)),
+                    };
+                }
+                total.set(cx, Value::float(sum.value()));
+            }
+            Summing::Complexes(real, imaginary) => {
+                if let Some(c) = value.exact::<crate::object::Complex>() {
+                    real.add(c.real);
+                    imaginary.add(c.imaginary);
+                    return Ok(());
+                }
+                if let Some(float) = value.as_float() {
+                    real.add(float);
+                    return Ok(());
+                }
+                if let Some(int) = int_ref(cx, value) {
+                    return match int.to_float() {
+                        Ok(float) => {
+                            real.add(float);
+                            Ok(())
+                        }
+                        Err(fault) => Err(cx.fault(fault)),
+                    };
+                }
+                let c = complex_value(&cx.heap, real.value(), imaginary.value()).value().raw();
+                total.set(cx, Value::adopt(c));
+            }
+            Summing::Objects => {}
+        }
+        let was = std::mem::replace(&mut state, Summing::Objects);
+        let next = cx.binary_root(BinaryKind::Add, total, item)?;
+        total.set(cx, next.get(cx));
+        // Ints may go on as floats, floats as complex numbers; nothing goes back.
+        state = match (was, begin(next.get(cx))) {
+            (Summing::Ints(_), new @ (Summing::Floats(_) | Summing::Complexes(..))) => new,
+            (Summing::Floats(_), new @ Summing::Complexes(..)) => new,
+            _ => Summing::Objects,
+        };
+        Ok(())
+    })?;
+    match state {
+        Summing::Ints(sum) => total.set(cx, Value::int(sum)),
+        Summing::Floats(sum) => total.set(cx, Value::float(sum.value())),
+        Summing::Complexes(real, imaginary) => {
+            let c = complex_value(&cx.heap, real.value(), imaginary.value()).value().raw();
+            total.set(cx, Value::adopt(c));
+        }
+        Summing::Objects => {}
+    }
+    Ok(())
+}
+
+// ---- numbers ----
+
+fn prefixed(cx: &mut Cx, number: Root, radix: u32) -> NativeResult {
+    let index = cx.index(number)?;
+    let int = as_int_ref(index.get(cx)).expect("index gives an int");
+    let text = int_text::format_prefixed(int, radix);
+    Ok(cx.str(&text).into())
+}
+
+/// `divmod` of two exact numbers.
+pub(crate) fn builtin_divmod(cx: &mut Cx, x: Root, y: Root) -> Result<Option<Raw>, Raised> {
+    let (a, b) = (x.get(cx), y.get(cx));
+    let result = if let (Some(a), Some(b)) = (as_int_ref(a), as_int_ref(b)) {
+        integer::divide_modulo(a, b).map(|(q, r)| {
+            let (q, r) = (int_value(&cx.heap, q).raw(), int_value(&cx.heap, r).raw());
+            (q, r)
+        })
+    } else {
+        let float = |v: Value<'_>| match v.as_float() {
+            Some(f) => Some(Ok(f)),
+            None => as_int_ref(v).map(|i| i.to_float()),
+        };
+        match (float(a), float(b)) {
+            (Some(Ok(a)), Some(Ok(b))) => {
+                crate::number::float::divide_modulo(a, b).map(|(q, r)| (Raw::float(q), Raw::float(r)))
+            }
+            (Some(Err(fault)), Some(_)) | (Some(_), Some(Err(fault))) => Err(fault),
+            _ => return Ok(None),
+        }
+    };
+    match result {
+        Ok((q, r)) => Ok(Some(cx.tuple(&[Value::adopt(q), Value::adopt(r)]).value().raw())),
+        Err(fault) => Err(cx.fault(fault)),
+    }
+}
+
+/// A binary operator that has no instruction: the left method, then the reflected one; the other way round where the right class
+/// is derived from the left one.
+fn two_sided(cx: &mut Cx, a: Root, b: Root, name: Name, reflected: Name) -> Result<Option<Root>, Raised> {
+    let (left, right) = (cx.class_of(a.get(cx)).held(), cx.class_of(b.get(cx)).held());
+    let swap = left != right && right.is_subclass(left);
+    let same = left == right;
+    for step in 0..2 {
+        let (object, other, name) = if (step == 0) != swap { (a, b, name) } else { (b, a, reflected) };
+        if same && step == 1 {
+            break;
+        }
+        if let Some(result) = cx.call_special(object, name, &[other])?
+            && !result.get(cx).is_not_implemented()
+        {
+            return Ok(Some(result));
+        }
+    }
+    Ok(None)
+}
+
+fn power_modulo(cx: &mut Cx, base: Root, exp: Root, modulus: Root) -> NativeResult {
+    let (a, b, m) = (base.get(cx), exp.get(cx), modulus.get(cx));
+    if let (Some(a), Some(b), Some(m)) = (as_int_ref(a), as_int_ref(b), as_int_ref(m)) {
+        return match integer::power_modulo(a, b, m) {
+            Ok(int) => Ok(int_value(&cx.heap, int).into()),
+            Err(fault) => Err(cx.fault(fault)),
+        };
+    }
+    if let Some(result) = cx.call_special(base, Name::Pow, &[exp, modulus])?
+        && !result.get(cx).is_not_implemented()
+    {
+        return Ok(result.get(cx).into());
+    }
+    if let Some(result) = cx.call_special(exp, Name::RPow, &[base, modulus])?
+        && !result.get(cx).is_not_implemented()
+    {
+        return Ok(result.get(cx).into());
+    }
+    let names = [base, exp, modulus].map(|r| cx.type_name_for_error(r.get(cx)));
+    let [a, b, m] = names;
+    Err(cx.type_error(format!("unsupported operand type(s) for ** or pow(): '{a}', '{b}', '{m}'")))
+}
+
+fn attribute_name(cx: &mut Cx, name: Root) -> Result<(), Raised> {
+    if cx.as_str(name.get(cx)).is_some() {
+        return Ok(());
+    }
+    let got = cx.type_name_for_error(name.get(cx));
+    Err(cx.type_error(format!("attribute name must be string, not '{got}'")))
+}

@@ -1,0 +1,424 @@
+//! int: what bool and classes derived from it share, too.
+
+use crate::heap::{Kind, Raw, Value};
+use crate::native::types::{int_outcome, int_ref, with_operators};
+use crate::number::int::{self as integer, Int};
+use crate::number::{Fault, int_text};
+use crate::object::key::as_int_ref;
+use crate::object::{Bytes, int_value};
+use crate::text::format_spec::{self, FormatSpec};
+use crate::text::number::{int_from_bytes, int_from_text};
+use crate::vm::Name;
+use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
+
+with_operators! {
+    table {
+        /// int([x]) -> integer
+        /// int(x, base=10) -> integer
+        ///
+        /// An integer of any size: from a number by cutting off its fraction, or from text in a base of 2 to 36.
+        pub static INT_METHODS: Methods;
+    }
+    operators {
+        binary Add __add__ __radd__ "+";
+        binary Sub __sub__ __rsub__ "-";
+        binary Mul __mul__ __rmul__ "*";
+        binary Mod __mod__ __rmod__ "%";
+        binary FloorDiv __floordiv__ __rfloordiv__ "//";
+        binary TrueDiv __truediv__ __rtruediv__ "/";
+        binary LShift __lshift__ __rlshift__ "<<";
+        binary RShift __rshift__ __rrshift__ ">>";
+        binary And __and__ __rand__ "&";
+        binary Xor __xor__ __rxor__ "^";
+        binary Or __or__ __ror__ "|";
+        compare Lt __lt__ "<";
+        compare Le __le__ "<=";
+        compare Eq __eq__ "==";
+        compare Ne __ne__ "!=";
+        compare Gt __gt__ ">";
+        compare Ge __ge__ ">=";
+        unary Neg __neg__ "-";
+        unary Pos __pos__ "+";
+        unary Invert __invert__ "~";
+    }
+
+    /// Make an int.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, #[text("0")] x: Given<Root>, #[either] base: Given<Root>) -> NativeResult {
+        cx.check_new_kind(class, Kind::Int)?;
+        let value = match (x.0, base.0) {
+            (None, None) => Raw::int(0),
+            (None, Some(_)) => return Err(cx.type_error("int() missing string argument".into())),
+            (Some(x), None) => to_int(cx, x)?,
+            (Some(x), Some(base)) => {
+                let base = base_of(cx, base)?;
+                from_text(cx, x, base)?
+            }
+        };
+        cx.new_outcome(class, value)
+    }
+
+    /// Return pow(self, value, mod).
+    fn __pow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
+        power(cx, this, value, r#mod)
+    }
+
+    /// Return pow(value, self, mod).
+    fn __rpow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
+        power(cx, value, this, r#mod)
+    }
+
+    /// Return divmod(self, value).
+    fn __divmod__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        divide(cx, this, value)
+    }
+
+    /// Return divmod(value, self).
+    fn __rdivmod__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        divide(cx, value, this)
+    }
+
+    /// abs(self)
+    fn __abs__(cx: &mut Cx, this: Root) -> NativeResult {
+        let int = integer::absolute(own(cx, this));
+        Ok(int_outcome(&cx.heap, int))
+    }
+
+    /// True if self is not zero.
+    fn __bool__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((!own(cx, this).is_zero()).into())
+    }
+
+    /// Return hash(self).
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(crate::number::hash::hash_int(own(cx, this)).into())
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        match int_text::format_int(own(cx, this), int_text::DEFAULT_MAX_DIGITS) {
+            Ok(text) => Ok(cx.str(&text).into()),
+            Err(fault) => Err(cx.fault(fault)),
+        }
+    }
+
+    /// Format an integer as a format specification says.
+    fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
+        let Some(spec) = cx.as_str(format_spec.get(cx)).map(|s| s.as_bytes().to_vec()) else {
+            let got = cx.type_name_for_error(format_spec.get(cx));
+            return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
+        };
+        if spec.is_empty() {
+            let text = cx.str_of(this)?;
+            return Ok(text.get(cx).into());
+        }
+        let name = cx.type_name_for_error(this.get(cx));
+        let mut out = vec![];
+        let done = FormatSpec::parse(&spec, &name, false)
+            .and_then(|spec| format_spec::format_int(&mut out, own(cx, this), &spec, &name, int_text::DEFAULT_MAX_DIGITS));
+        match done {
+            Ok(()) => Ok(crate::object::Str::from_parts(&cx.heap, &[&out]).into()),
+            Err(fault) => Err(cx.fault(fault)),
+        }
+    }
+
+    /// int(self)
+    fn __int__(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// float(self)
+    fn __float__(cx: &mut Cx, this: Root) -> NativeResult {
+        match own(cx, this).to_float() {
+            Ok(float) => Ok(float.into()),
+            Err(fault) => Err(cx.fault(fault)),
+        }
+    }
+
+    /// Return self as an integer.
+    fn __index__(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// An integer cut off at the point is itself.
+    fn __trunc__(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// An integer rounded down is itself.
+    fn __floor__(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// An integer rounded up is itself.
+    fn __ceil__(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// Round to a multiple of a power of ten, half to even.
+    fn __round__(cx: &mut Cx, this: Root, #[text("None")] ndigits: Option<Root>) -> NativeResult {
+        let Some(digits) = ndigits else { return plain(cx, this) };
+        let digits = cx.index(digits)?;
+        let digits = as_int_ref(digits.get(cx)).expect("index gives an int");
+        if digits.signum() >= 0 {
+            return plain(cx, this);
+        }
+        match integer::round_to(own(cx, this), digits) {
+            Ok(int) => Ok(int_outcome(&cx.heap, int)),
+            Err(fault) => Err(cx.fault(fault)),
+        }
+    }
+
+    /// The arguments to make it again with.
+    fn __getnewargs__(cx: &mut Cx, this: Root) -> NativeResult {
+        let value = Value::adopt(plain_raw(cx, this));
+        Ok(cx.tuple(&[value]).into())
+    }
+
+    /// Return the size of the integer in bytes.
+    fn __sizeof__(cx: &mut Cx, this: Root) -> NativeResult {
+        // A header, and four bytes for every 30 bits.
+        let digits = own(cx, this).bit_length().div_ceil(30).max(1) as i64;
+        Ok((24 + 4 * digits).into())
+    }
+
+    /// Return the integer itself.
+    fn conjugate(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// Return the number of bits of the absolute value.
+    fn bit_length(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((own(cx, this).bit_length() as i64).into())
+    }
+
+    /// Return the number of ones among the bits of the absolute value.
+    fn bit_count(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((own(cx, this).bit_count() as i64).into())
+    }
+
+    /// Return the pair (self, 1).
+    fn as_integer_ratio(cx: &mut Cx, this: Root) -> NativeResult {
+        let value = Value::adopt(plain_raw(cx, this));
+        Ok(cx.tuple(&[value, Value::int(1)]).into())
+    }
+
+    /// Return True: an integer has no fraction.
+    fn is_integer(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(true.into())
+    }
+
+    /// Return the bytes that stand for an integer.
+    fn to_bytes(
+        cx: &mut Cx,
+        this: Root,
+        #[either] #[text("1")] length: Given<i64>,
+        #[either] #[text("'big'")] byteorder: Given<Root>,
+        #[key] #[default(false)] #[text("False")] signed: bool,
+    ) -> NativeResult {
+        let big = byte_order(cx, byteorder.0)?;
+        let length = length.0.unwrap_or(1);
+        if length < 0 {
+            return Err(cx.value_error("length argument must be non-negative"));
+        }
+        if cx.heap.check(length as usize).is_err() {
+            return Err(cx.memory_error());
+        }
+        match integer::to_bytes(own(cx, this), length as usize, big, signed) {
+            Ok(bytes) => Ok(Bytes::new(&cx.heap, &bytes).into()),
+            Err(fault) => Err(cx.fault(fault)),
+        }
+    }
+
+    /// Return the integer that bytes stand for.
+    #[class]
+    fn from_bytes(
+        cx: &mut Cx,
+        class: Root,
+        #[either] bytes: Root,
+        #[either] #[text("'big'")] byteorder: Given<Root>,
+        #[key] #[default(false)] #[text("False")] signed: bool,
+    ) -> NativeResult {
+        let big = byte_order(cx, byteorder.0)?;
+        let data = bytes_of(cx, bytes)?;
+        let int = integer::from_bytes(&data, big, signed);
+        let raw = int_value(&cx.heap, int).raw();
+        let int_class = cx.kind_class(Kind::Int).value().raw();
+        if class.get(cx).raw().same(int_class) {
+            return Ok(Outcome::Value(raw));
+        }
+        let int = cx.push_raw(raw);
+        let result = cx.call(class, &[int])?;
+        Ok(result.get(cx).into())
+    }
+
+    /// The real part of a complex number.
+    #[getter]
+    fn real(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// The imaginary part of a complex number.
+    #[getter]
+    fn imag(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(0i64.into())
+    }
+
+    /// The numerator of a rational number.
+    #[getter]
+    fn numerator(cx: &mut Cx, this: Root) -> NativeResult {
+        plain(cx, this)
+    }
+
+    /// The denominator of a rational number.
+    #[getter]
+    fn denominator(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(1i64.into())
+    }
+}
+
+/// The integer of a method's instance.
+fn own(cx: &Cx, this: Root) -> integer::IntRef<'_> {
+    int_ref(cx, this.get(cx)).expect("the instance is an int")
+}
+
+/// The integer as an exact int: of a bool, 0 or 1.
+fn plain_raw(cx: &Cx, this: Root) -> Raw {
+    let value = cx.payload(this.get(cx));
+    match value.as_bool() {
+        Some(truth) => Raw::int(i64::from(truth)),
+        None => value.raw(),
+    }
+}
+
+fn plain(cx: &Cx, this: Root) -> NativeResult {
+    Ok(Outcome::Value(plain_raw(cx, this)))
+}
+
+fn base_of(cx: &mut Cx, base: Root) -> Result<i64, Raised> {
+    let index = cx.index(base)?;
+    Ok(index.get(cx).as_int().unwrap_or(-1))
+}
+
+fn result(cx: &mut Cx, int: Result<Int, Fault>) -> Result<Raw, Raised> {
+    match int {
+        Ok(int) => Ok(int_value(&cx.heap, int).raw()),
+        Err(fault) => Err(cx.fault(fault)),
+    }
+}
+
+/// `int(x, base)`: only texts and bytes have digits.
+fn from_text(cx: &mut Cx, x: Root, base: i64) -> Result<Raw, Raised> {
+    match parse(cx, x, base) {
+        Some(int) => result(cx, int),
+        None => Err(cx.type_error("int() can't convert non-string with explicit base".into())),
+    }
+}
+
+fn parse(cx: &Cx, x: Root, base: i64) -> Option<Result<Int, Fault>> {
+    let limit = int_text::DEFAULT_MAX_DIGITS;
+    let value = x.get(cx);
+    if let Some(text) = cx.as_str(value) {
+        return Some(int_from_text(text.as_bytes(), base, limit));
+    }
+    let bytes = cx.bytes_like(cx.payload(value))?;
+    Some(int_from_bytes(&bytes, base, limit))
+}
+
+/// `int(x)`.
+pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
+    let value = x.get(cx);
+    if !value.is_subclassed() {
+        if as_int_ref(value).is_some() {
+            return Ok(plain_raw(cx, x));
+        }
+        if let Some(float) = value.as_float() {
+            let int = Int::from_float(float);
+            return result(cx, int);
+        }
+    }
+    if let Some(raw) = cx.call_special(x, Name::Int, &[])?.map(|r| r.get(cx).raw()) {
+        let value = cx.payload(Value::adopt(raw));
+        if as_int_ref(value).is_none() {
+            let got = cx.type_name_for_error(Value::adopt(raw));
+            return Err(cx.type_error(format!("__int__ returned non-int (type {got})")));
+        }
+        let root = cx.push_raw(raw);
+        return Ok(plain_raw(cx, root));
+    }
+    if let Some(int) = parse(cx, x, 10) {
+        return result(cx, int);
+    }
+    if cx.special_method(x, Name::Index)?.is_some() {
+        let index = cx.index(x)?;
+        return Ok(index.get(cx).raw());
+    }
+    let got = cx.type_name_for_error(x.get(cx));
+    Err(cx.type_error(format!(
+        "int() argument must be a string, a bytes-like object or a real number, not '{got}'"
+    )))
+}
+
+fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>) -> NativeResult {
+    let Some(modulus) = modulus else {
+        return crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b);
+    };
+    let ints = (int_ref(cx, a.get(cx)), int_ref(cx, b.get(cx)), int_ref(cx, modulus.get(cx)));
+    let (Some(a), Some(b), Some(modulus)) = ints else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
+    let int = integer::power_modulo(a, b, modulus);
+    result(cx, int).map(Outcome::Value)
+}
+
+fn divide(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+    if int_ref(cx, a.get(cx)).is_none() || int_ref(cx, b.get(cx)).is_none() {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    }
+    let (a, b) = (cx.payload_root(a), cx.payload_root(b));
+    let pair = crate::native::builtins::builtin_divmod(cx, a, b)?;
+    Ok(Outcome::Value(pair.unwrap_or(Raw::NOT_IMPLEMENTED)))
+}
+
+/// Whether the order named is big endian.
+fn byte_order(cx: &mut Cx, order: Option<Root>) -> Result<bool, Raised> {
+    let Some(order) = order else { return Ok(true) };
+    let Some(text) = cx.as_str(order.get(cx)) else {
+        let got = cx.type_name_for_error(order.get(cx));
+        return Err(cx.type_error(format!("argument 'byteorder' must be str, not {got}")));
+    };
+    match text.as_bytes() {
+        b"big" => Ok(true),
+        b"little" => Ok(false),
+        _ => Err(cx.value_error("byteorder must be either 'little' or 'big'")),
+    }
+}
+
+/// The bytes of anything that bytes() takes.
+fn bytes_of(cx: &mut Cx, root: Root) -> Result<Vec<u8>, Raised> {
+    if let Some(bytes) = cx.bytes_like(cx.payload(root.get(cx))) {
+        return Ok(bytes);
+    }
+    if let Some(made) = cx.call_special(root, Name::Bytes, &[])?
+        && let Some(bytes) = cx.bytes_like(cx.payload(made.get(cx)))
+    {
+        return Ok(bytes);
+    }
+    if cx.as_str(root.get(cx)).is_some() {
+        return Err(cx.type_error("cannot convert 'str' object to bytes".into()));
+    }
+    if int_ref(cx, root.get(cx)).is_some() || cx.special_method(root, Name::Iter)?.is_none() {
+        let got = cx.type_name_for_error(root.get(cx));
+        return Err(cx.type_error(format!("cannot convert '{got}' object to bytes")));
+    }
+    let mut bytes = vec![];
+    cx.for_each(root, &mut |cx, item| {
+        let byte = cx.index(item)?;
+        match byte.get(cx).as_int().and_then(|b| u8::try_from(b).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                Ok(())
+            }
+            None => Err(cx.value_error("bytes must be in range(0, 256)")),
+        }
+    })?;
+    Ok(bytes)
+}

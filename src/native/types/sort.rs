@@ -1,0 +1,285 @@
+//! Sorting a list: stable, safe against scripts that change the list meanwhile. Keys of one plain type are sorted without any call;
+//! everything else by merging runs, asking `<` only.
+
+use std::cmp::Ordering;
+
+use crate::heap::{Kind, Raw, Value};
+use crate::object::key::{as_int_ref, equal_without_script};
+use crate::object::{List, Str, Tuple};
+use crate::vm::CompareKind;
+use crate::vm::native::{Cx, Raised, Root};
+
+/// Runs shorter than this are filled up by insertion.
+const SHORTEST_RUN: usize = 32;
+
+/// `list.sort(key=key, reverse=reverse)` for an exact list.
+pub(crate) fn sort_list(cx: &mut Cx, list: Root, key: Option<Root>, reverse: bool) -> Result<(), Raised> {
+    let mark = cx.mark();
+    // The list is empty while its items are being sorted, so that scripts cannot spoil the sorting.
+    let taken = list_in(cx, list).take(&cx.heap).value().raw();
+    let taken = cx.push_raw(taken);
+    let sorted = sort_taken(cx, taken, key.filter(|k| !k.get(cx).is_none()), reverse);
+    let changed = !list_in(cx, list).is_empty();
+    list_in(cx, list).give(&cx.heap, list_in(cx, taken));
+    cx.release(mark);
+    sorted?;
+    if changed {
+        return Err(cx.value_error("list modified during sort"));
+    }
+    Ok(())
+}
+
+fn list_in(cx: &Cx, root: Root) -> crate::heap::Gc<'_, List> {
+    root.get(cx).exact::<List>().expect("callers sort exact lists")
+}
+
+fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Result<(), Raised> {
+    let len = list_in(cx, taken).len();
+    let keys = match key {
+        None => taken,
+        Some(key) => {
+            let keys = List::with_capacity(&cx.heap, len).map(|l| l.value().raw());
+            let keys = cx.fits(keys)?;
+            let keys = cx.push_raw(keys);
+            for index in 0..len {
+                let mark = cx.mark();
+                let item = list_in(cx, taken).item(index).map_or(Raw::NONE, |v| v.raw());
+                let item = cx.push_raw(item);
+                let value = cx.call(key, &[item])?;
+                cx.list_push(keys, value)?;
+                cx.release(mark);
+            }
+            keys
+        }
+    };
+    if len < 2 {
+        return Ok(());
+    }
+    // The lists keep everything alive, and no script can reach them.
+    let raws: Vec<Raw> = list_in(cx, keys).items().map(|v| v.raw()).collect();
+    let (order, result) = match plain_order(&raws, reverse) {
+        Some(order) => (order, Ok(())),
+        None => merged_order(cx, &raws, reverse),
+    };
+    let items: Vec<Raw> = list_in(cx, taken).items().map(|v| v.raw()).collect();
+    let list = list_in(cx, taken);
+    for (to, from) in order.into_iter().enumerate() {
+        list.set_item(&cx.heap, to, Value::adopt(items[from as usize]));
+    }
+    result
+}
+
+/// The order of keys that are all small ints, all floats (none of them nan) or all texts.
+fn plain_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
+    let value = |raw: &Raw| Value::<'static>::adopt(*raw);
+    match value(raws.first()?).kind() {
+        Kind::Int => {
+            let keys = raws.iter().map(|r| value(r).as_int()).collect::<Option<Vec<i64>>>()?;
+            Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
+        }
+        Kind::Float => {
+            let keys = raws.iter().map(|r| value(r).as_float().filter(|f| !f.is_nan())).collect::<Option<Vec<f64>>>()?;
+            Some(order_by(&keys, reverse, |a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)))
+        }
+        Kind::Str => {
+            // Bytes of UTF-8 are in the order of code points.
+            let keys = raws.iter().map(|r| value(r).exact::<Str>().map(|s| s.as_bytes())).collect::<Option<Vec<&[u8]>>>()?;
+            Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
+        }
+        _ => None,
+    }
+}
+
+fn order_by<T: Copy>(keys: &[T], reverse: bool, compare: impl Fn(&T, &T) -> Ordering) -> Vec<u32> {
+    let mut pairs: Vec<(T, u32)> = keys.iter().zip(0..).map(|(k, i)| (*k, i)).collect();
+    if reverse {
+        pairs.sort_by(|(a, _), (b, _)| compare(b, a));
+    } else {
+        pairs.sort_by(|(a, _), (b, _)| compare(a, b));
+    }
+    pairs.into_iter().map(|(_, i)| i).collect()
+}
+
+/// The order found by asking; after an exception, some order.
+fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(), Raised>) {
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    // Equal keys keep their order in a reversed list, too.
+    if reverse {
+        order.reverse();
+    }
+    let mark = cx.mark();
+    let (x, y) = (cx.push_raw(Raw::NONE), cx.push_raw(Raw::NONE));
+    let mut less = |a: u32, b: u32| -> Result<bool, Raised> {
+        let (a, b) = (keys[a as usize], keys[b as usize]);
+        if let Some(less) = less_without_script(Value::adopt(a), Value::adopt(b), 0) {
+            return Ok(less);
+        }
+        x.set(cx, Value::adopt(a));
+        y.set(cx, Value::adopt(b));
+        let inner = cx.mark();
+        let less = cx.compare_roots(CompareKind::Lt, x, y)?;
+        cx.release(inner);
+        Ok(less)
+    };
+    let result = merge_sort(&mut order, &mut less);
+    cx.release(mark);
+    if reverse {
+        order.reverse();
+    }
+    (order, result)
+}
+
+/// `a < b` for values whose comparison no script has a say in.
+fn less_without_script(a: Value<'_>, b: Value<'_>, depth: usize) -> Option<bool> {
+    if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
+        return Some(a < b);
+    }
+    if let (Some(a), Some(b)) = (a.exact::<Str>(), b.exact::<Str>()) {
+        return Some(a.as_bytes() < b.as_bytes());
+    }
+    if let (Some(a), Some(b)) = (a.as_float(), b.as_float()) {
+        return Some(a < b);
+    }
+    if let (Some(a), Some(b)) = (as_int_ref(a), as_int_ref(b)) {
+        return Some(a < b);
+    }
+    if let (Some(a), Some(b)) = (as_int_ref(a), b.as_float()) {
+        return Some(a.compare_float(b) == Some(Ordering::Less));
+    }
+    if let (Some(a), Some(b)) = (a.as_float(), as_int_ref(b)) {
+        return Some(b.compare_float(a) == Some(Ordering::Greater));
+    }
+    let (a, b) = (a.exact::<Tuple>()?, b.exact::<Tuple>()?);
+    if depth > 20 {
+        return None;
+    }
+    for (x, y) in a.items().zip(b.items()) {
+        if x.is(y) || equal_without_script(x, y, 0)? {
+            continue;
+        }
+        return less_without_script(x, y, depth + 1);
+    }
+    Some(a.len() < b.len())
+}
+
+/// Merges natural runs, each at least `SHORTEST_RUN` long, until one is left.
+fn merge_sort(order: &mut [u32], less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>) -> Result<(), Raised> {
+    let len = order.len();
+    let mut runs: Vec<(usize, usize)> = vec![];
+    let mut spare: Vec<u32> = Vec::with_capacity(len);
+    let mut start = 0;
+    while start < len {
+        let mut end = natural_run(&mut order[start..], less)? + start;
+        let forced = (start + shortest(len)).min(len);
+        if end < forced {
+            insert_run(&mut order[start..forced], end - start, less)?;
+            end = forced;
+        }
+        runs.push((start, end));
+        start = end;
+        // Runs on the stack shrink towards the top, so that merges are between runs of like length.
+        while runs.len() > 1 {
+            let n = runs.len();
+            let length = |i: usize| runs[i].1 - runs[i].0;
+            let at = if n > 2 && length(n - 3) <= length(n - 2) + length(n - 1) {
+                if length(n - 3) < length(n - 1) { n - 3 } else { n - 2 }
+            } else if length(n - 2) <= length(n - 1) {
+                n - 2
+            } else {
+                break;
+            };
+            merge_at(order, &mut runs, at, &mut spare, less)?;
+        }
+    }
+    while runs.len() > 1 {
+        let n = runs.len();
+        let at = if n > 2 && runs[n - 3].1 - runs[n - 3].0 < runs[n - 1].1 - runs[n - 1].0 { n - 3 } else { n - 2 };
+        merge_at(order, &mut runs, at, &mut spare, less)?;
+    }
+    Ok(())
+}
+
+/// The least length of a run, so that their number is a power of two or a little less.
+fn shortest(mut len: usize) -> usize {
+    let mut rest = 0;
+    while len >= SHORTEST_RUN * 2 {
+        rest |= len & 1;
+        len >>= 1;
+    }
+    len + rest
+}
+
+/// The length of the run at the start; a strictly descending one is turned round.
+fn natural_run(order: &mut [u32], less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>) -> Result<usize, Raised> {
+    if order.len() < 2 {
+        return Ok(order.len());
+    }
+    let descending = less(order[1], order[0])?;
+    let mut end = 2;
+    while end < order.len() && less(order[end], order[end - 1])? == descending {
+        end += 1;
+    }
+    if descending {
+        order[..end].reverse();
+    }
+    Ok(end)
+}
+
+/// Sorts a run whose first `sorted` places are sorted, by binary insertion.
+fn insert_run(
+    order: &mut [u32],
+    sorted: usize,
+    less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>,
+) -> Result<(), Raised> {
+    for at in sorted..order.len() {
+        let pivot = order[at];
+        let (mut low, mut high) = (0, at);
+        while low < high {
+            let middle = (low + high) / 2;
+            if less(pivot, order[middle])? {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        order.copy_within(low..at, low + 1);
+        order[low] = pivot;
+    }
+    Ok(())
+}
+
+/// Merges runs number `at` and the next.
+fn merge_at(
+    order: &mut [u32],
+    runs: &mut Vec<(usize, usize)>,
+    at: usize,
+    spare: &mut Vec<u32>,
+    less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>,
+) -> Result<(), Raised> {
+    let (start, middle) = runs[at];
+    let (_, end) = runs.remove(at + 1);
+    runs[at] = (start, end);
+    spare.clear();
+    spare.extend_from_slice(&order[start..middle]);
+    let (mut left, mut right, mut to) = (0, middle, start);
+    while left < spare.len() && right < end {
+        match less(order[right], spare[left]) {
+            Ok(true) => {
+                order[to] = order[right];
+                right += 1;
+            }
+            Ok(false) => {
+                order[to] = spare[left];
+                left += 1;
+            }
+            Err(raised) => {
+                // Nothing is lost: what is left of the first run goes where the gap is.
+                order[to..to + spare.len() - left].copy_from_slice(&spare[left..]);
+                return Err(raised);
+            }
+        }
+        to += 1;
+    }
+    order[to..to + spare.len() - left].copy_from_slice(&spare[left..]);
+    Ok(())
+}
