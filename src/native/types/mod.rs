@@ -2,5 +2,6 @@
 
 pub(crate) mod bounds;
 pub mod bytes;
+pub mod memoryview;
 pub mod template;
 pub mod text;
