@@ -9,6 +9,7 @@ mod function;
 mod generator;
 mod iterator;
 pub mod key;
+mod memoryview;
 mod number;
 mod payload;
 mod sequence;
@@ -28,6 +29,7 @@ pub use generator::{
 pub use iterator::{
     DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice,
 };
+pub use memoryview::MemoryView;
 pub use number::{BigInt, Complex, complex_value, int_value};
 pub use payload::{NativeObject, Payload, trace_all};
 pub use sequence::{List, Slots, Tuple};
@@ -66,6 +68,7 @@ pub fn register(heap: &mut Heap) {
         Instance,
         List,
         MappingProxy,
+        MemoryView,
         Module,
         NativeObject,
         Offsets,

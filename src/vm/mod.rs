@@ -104,6 +104,8 @@ pub struct Vm {
     observed: Vec<(u32, Raw)>,
     deaths: Deaths,
     recursion_limit: u32,
+    /// Weak references to the memoryviews of bytearrays: see `view_count`.
+    views: Vec<Raw>,
     /// `sys.get_int_max_str_digits()`; 0 for no limit.
     pub(crate) int_max_str_digits: usize,
     /// The interrupt word, shared with signal handlers and timers.
@@ -175,6 +177,7 @@ impl Vm {
             observed: vec![],
             deaths: Deaths::default(),
             recursion_limit: 1000,
+            views: vec![],
             int_max_str_digits: 4300,
             interrupt,
             host,
@@ -562,14 +565,14 @@ impl Vm {
     /// Collects. The values of the running native are its roots.
     pub fn collect(&mut self, kind: Collection) {
         let mut deaths = std::mem::take(&mut self.deaths);
-        let Vm { heap, fiber, shapes, types, names, interned, extensions, permanent, method_cache, .. } = self;
+        let Vm { heap, fiber, shapes, types, names, interned, extensions, permanent, method_cache, views, .. } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
         let (characters, observed, coroutines) = (&self.characters, &self.observed, &self.coroutines);
         heap.collect(kind, &mut deaths, |tracer| {
             fiber.trace(tracer);
             shapes.trace(tracer);
             types.trace(tracer);
-            for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters) {
+            for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters).chain(views.iter()) {
                 tracer.raw(*raw);
             }
             observed.iter().for_each(|(_, raw)| tracer.raw(*raw));

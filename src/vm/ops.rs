@@ -9,7 +9,7 @@ use crate::number::int::{self as integer, Int, IntPower};
 use crate::number::{Fault, FaultKind, complex, float};
 use crate::object::key::{as_int_ref, equal_without_script, hash_without_script};
 use crate::object::{
-    ByteArray, Bytes, Complex, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str,
+    ByteArray, Bytes, Complex, Dict, DictPart, DictView, Exc, FrozenSet, List, MemoryView, Range, Set, Slice, Str,
     Tuple, complex_value, int_value,
 };
 
@@ -380,6 +380,9 @@ impl Vm {
         let value = self.payload(value);
         if let Some(bytes) = value.exact::<Bytes>() {
             return Some(bytes.as_bytes().to_vec());
+        }
+        if let Some(view) = value.exact::<MemoryView>() {
+            return (!view.released.get()).then(|| view.to_vec());
         }
         value.exact::<ByteArray>().map(|array| array.to_vec())
     }

@@ -5,12 +5,12 @@
 
 use smallvec::SmallVec;
 
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Collection, Gc, Kind, Raw, Value, WeakRef};
 use crate::number::complex::Complex as ComplexNumber;
 use crate::number::int::IntRef;
-use crate::number::{Fault, FaultKind, float_repr, int_text};
+use crate::number::{float_repr, int_text};
 use crate::object::key::as_int_ref;
-use crate::object::{ASCII, Complex, Exc, NativeObject, Payload, SURROGATES, Str};
+use crate::object::{ASCII, ByteArray, Complex, Exc, MemoryView, NativeObject, Payload, SURROGATES, Str};
 use crate::text::format_spec::{self, FormatSpec};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 
@@ -55,31 +55,6 @@ fn is_plain(value: Value<'_>) -> bool {
 
 impl Vm {
     // ---- making texts ----
-
-    /// Raises what went wrong in an algorithm.
-    #[cold]
-    pub fn fault(&mut self, fault: Fault) -> Raised {
-        let class = match fault.kind {
-            FaultKind::Value => Exc::ValueError,
-            FaultKind::Type => Exc::TypeError,
-            FaultKind::Overflow => Exc::OverflowError,
-            FaultKind::ZeroDivision => Exc::ZeroDivisionError,
-            FaultKind::Key => Exc::KeyError,
-            FaultKind::Index => Exc::IndexError,
-            FaultKind::Lookup => Exc::LookupError,
-            FaultKind::Memory => return self.memory_error(),
-            FaultKind::Range => {
-                let mark = self.mark();
-                let number = self.push_raw(Raw::int(34));
-                let text = self.str(&fault.message).value().raw();
-                let text = self.push_raw(text);
-                let raised = self.raise_new(Exc::OverflowError, &[number, text]);
-                self.release(mark);
-                return raised;
-            }
-        };
-        self.raise_text(class, &fault.message)
-    }
 
     /// The text of an integer.
     pub(crate) fn int_text(&self, number: i64) -> Raw {
@@ -187,7 +162,7 @@ impl Vm {
     }
 
     /// Asks the run loop for a call of a method found by `own_method`.
-    fn ask(&mut self, object: Root, method: Method, argument: Option<Root>, then: Continuation) -> Outcome {
+    fn ask_text(&mut self, object: Root, method: Method, argument: Option<Root>, then: Continuation) -> Outcome {
         let callee = self.push_raw(method.callee);
         let mut argc = 0;
         if method.unbound {
@@ -250,7 +225,7 @@ impl Vm {
     pub fn str_outcome(&mut self, object: Root) -> NativeResult {
         match self.text_of(object, false)? {
             TextOf::Done(raw) => Ok(Outcome::Value(raw)),
-            TextOf::Call(method) => Ok(self.ask(object, method, None, check_str)),
+            TextOf::Call(method) => Ok(self.ask_text(object, method, None, check_str)),
         }
     }
 
@@ -258,7 +233,7 @@ impl Vm {
     pub fn repr_outcome(&mut self, object: Root) -> NativeResult {
         match self.text_of(object, true)? {
             TextOf::Done(raw) => Ok(Outcome::Value(raw)),
-            TextOf::Call(method) => Ok(self.ask(object, method, None, check_repr)),
+            TextOf::Call(method) => Ok(self.ask_text(object, method, None, check_repr)),
         }
     }
 
@@ -324,7 +299,7 @@ impl Vm {
         } else {
             self.push_raw(Raw::int(i64::from(conversion)));
             match self.text_of(object, conversion != b's')? {
-                TextOf::Call(method) => self.ask(object, method, None, after_conversion),
+                TextOf::Call(method) => self.ask_text(object, method, None, after_conversion),
                 TextOf::Done(raw) => {
                     let text = self.push_raw(raw);
                     self.format_converted(text, spec, conversion)?
@@ -354,7 +329,7 @@ impl Vm {
             return self.format_plain(raw, spec).map(Outcome::Value);
         }
         match self.own_method(object, Name::Format)? {
-            Some(method) => Ok(self.ask(object, method, Some(spec), check_format)),
+            Some(method) => Ok(self.ask_text(object, method, Some(spec), check_format)),
             None => {
                 self.refuse_spec(object, spec)?;
                 self.str_outcome(object)
@@ -460,6 +435,34 @@ impl Vm {
             Ok(()) => self.checked_text(&out),
             Err(fault) => Err(self.fault(fault)),
         }
+    }
+
+    // ---- memoryviews ----
+
+    /// Notes that a memoryview looks at a bytearray.
+    pub(crate) fn add_view(&mut self, array: Gc<'static, ByteArray>, view: Raw) {
+        let dead = |raw: &Raw| Value::adopt(*raw).exact::<WeakRef>().is_none_or(|w| w.get().target().is_none());
+        if self.views.len() >= 32 && self.views.len().is_power_of_two() {
+            self.views.retain(|raw| !dead(raw));
+        }
+        if let Some(weak) = WeakRef::new(&self.heap, Value::adopt(view), Value::NONE) {
+            self.views.push(weak.value().raw());
+        }
+        array.exports.set(array.exports.get() + 1);
+    }
+
+    /// How many memoryviews look at a bytearray that has been looked at: those nobody can reach any more are collected first, since
+    /// they would have been gone at once with reference counts.
+    pub(crate) fn count_views(&mut self, array: Gc<'static, ByteArray>) -> usize {
+        self.collect(Collection::Major);
+        let is_of = |view: Value<'_>| {
+            view.exact::<MemoryView>()
+                .is_some_and(|v| !v.released.get() && v.get().memory.get().raw().same(array.value().raw()))
+        };
+        let views = self.views.iter().filter_map(|raw| Value::adopt(*raw).exact::<WeakRef>());
+        let count = views.filter(|w| w.get().target().is_some_and(is_of)).count();
+        array.exports.set(count);
+        count
     }
 
     // ---- templates of t-strings ----

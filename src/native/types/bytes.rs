@@ -128,7 +128,7 @@ fn check<T>(cx: &mut Cx, result: Result<T, Fault>) -> Result<T, Raised> {
 
 /// Replaces a range of a bytearray.
 fn splice(cx: &mut Cx, array: Gc<'static, ByteArray>, start: usize, end: usize, bytes: &[u8]) -> Result<(), Raised> {
-    if bytes.len() != end - start && array.exports.get() > 0 {
+    if bytes.len() != end - start && array.exports.get() > 0 && cx.count_views(array) > 0 {
         return Err(cx.raise_text(Exc::BufferError, "Existing exports of data: object cannot be re-sized"));
     }
     if array.len() + bytes.len() > MAX_LENGTH || splice_heap(cx, array, start, end, bytes).is_err() {
@@ -234,7 +234,7 @@ fn starts_or_ends(
     }
 }
 
-fn strip(cx: &mut Cx, of: Of, this: Root, set: Option<Root>, method: &'static str) -> NativeResult {
+fn strip_bytes(cx: &mut Cx, of: Of, this: Root, set: Option<Root>, method: &'static str) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
     let (left, right) = (method != "rstrip", method != "lstrip");
     let stripped = match set {
@@ -262,7 +262,7 @@ fn list_of(cx: &mut Cx, of: Of, parts: &[&[u8]]) -> NativeResult {
     Ok(List::build(&cx.heap, items.len(), |i| Value::adopt(items[i])).into())
 }
 
-fn split(cx: &mut Cx, of: Of, this: Root, sep: Option<Root>, most: i64, method: &'static str) -> NativeResult {
+fn split_bytes(cx: &mut Cx, of: Of, this: Root, sep: Option<Root>, most: i64, method: &'static str) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
     let most = usize::try_from(most).ok();
     let from_left = method == "split";
@@ -282,7 +282,7 @@ fn split(cx: &mut Cx, of: Of, this: Root, sep: Option<Root>, most: i64, method: 
     list_of(cx, of, &parts)
 }
 
-fn partition(cx: &mut Cx, of: Of, this: Root, sep: Root, method: &'static str) -> NativeResult {
+fn partition_at(cx: &mut Cx, of: Of, this: Root, sep: Root, method: &'static str) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
     let separator = bytes_like(cx, sep)?;
     if separator.is_empty() {
@@ -342,7 +342,7 @@ fn cased(bytes: &[u8], wanted: fn(&u8) -> bool, other: fn(&u8) -> bool) -> bool 
     bytes.iter().any(wanted) && !bytes.iter().any(other)
 }
 
-fn title(bytes: &[u8]) -> Vec<u8> {
+fn title_case(bytes: &[u8]) -> Vec<u8> {
     let mut in_word = false;
     bytes
         .iter()
@@ -387,7 +387,7 @@ fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>, Raised> {
     Ok(bytes.repeat(count))
 }
 
-fn join(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
+fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
     let separator = receiver(cx, this, "join", of)?;
     let iterable_at_all =
         cx.own_method(iterable, Name::Iter)?.is_some() || cx.own_method(iterable, Name::GetItem)?.is_some();
@@ -532,7 +532,7 @@ fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
 }
 
 /// `hex(sep, bytes_per_sep)` of bytes.
-pub(super) fn hex(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -> NativeResult {
+pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -> NativeResult {
     let sep = match sep {
         None => None,
         Some(root) => {
@@ -662,7 +662,7 @@ fn bytes_of_items(cx: &mut Cx, of: Of, source: Root) -> Result<Vec<u8>, Raised> 
         return Err(cx.type_error(format!("cannot convert '{got}' object to {}", of.name())));
     }
     let mut out = Vec::new();
-    cx.for_each(source, &mut |cx, item| {
+    cx.for_each(source, &mut |cx: &mut Cx, item: Root| {
         let value = item.get(cx);
         if let Some(small) = value.as_int()
             && let Ok(byte) = u8::try_from(small)
@@ -801,9 +801,9 @@ fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: 
 
 /// What bytes and bytearray have in common, and what is the table's own.
 macro_rules! bytes_table {
-    ($(#[$meta:meta])* $table:ident, $of:expr; $($own:tt)*) => {
+    ($(#[doc = $doc:literal])* $table:ident, $of:expr; $($own:tt)*) => {
         natives!(
-            $(#[$meta])*
+            $(#[doc = $doc])*
             pub static $table: Methods;
 
             /// The ASCII letters small.
@@ -821,7 +821,7 @@ macro_rules! bytes_table {
             /// Every word with a capital first and small letters after it.
             fn title(cx: &mut Cx, this: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "title", $of)?;
-                done($of.make(cx, &title(&bytes))?)
+                done($of.make(cx, &title_case(&bytes))?)
             }
 
             /// A capital first and small letters after it.
@@ -951,27 +951,27 @@ macro_rules! bytes_table {
 
             /// Without white space, or the bytes given, at both ends.
             fn strip(cx: &mut Cx, this: Root, bytes: Option<Root>) -> NativeResult {
-                strip(cx, $of, this, bytes, "strip")
+                strip_bytes(cx, $of, this, bytes, "strip")
             }
 
             /// Without white space, or the bytes given, at the start.
             fn lstrip(cx: &mut Cx, this: Root, bytes: Option<Root>) -> NativeResult {
-                strip(cx, $of, this, bytes, "lstrip")
+                strip_bytes(cx, $of, this, bytes, "lstrip")
             }
 
             /// Without white space, or the bytes given, at the end.
             fn rstrip(cx: &mut Cx, this: Root, bytes: Option<Root>) -> NativeResult {
-                strip(cx, $of, this, bytes, "rstrip")
+                strip_bytes(cx, $of, this, bytes, "rstrip")
             }
 
             /// The parts between separators, or the words between white space.
             fn split(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
-                split(cx, $of, this, sep, maxsplit, "split")
+                split_bytes(cx, $of, this, sep, maxsplit, "split")
             }
 
             /// As split, splitting at the last separators where not at all.
             fn rsplit(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
-                split(cx, $of, this, sep, maxsplit, "rsplit")
+                split_bytes(cx, $of, this, sep, maxsplit, "rsplit")
             }
 
             /// The lines, with their ends if asked for.
@@ -983,17 +983,17 @@ macro_rules! bytes_table {
 
             /// What is before the first separator, it, and what is after it.
             fn partition(cx: &mut Cx, this: Root, sep: Root) -> NativeResult {
-                partition(cx, $of, this, sep, "partition")
+                partition_at(cx, $of, this, sep, "partition")
             }
 
             /// What is before the last separator, it, and what is after it.
             fn rpartition(cx: &mut Cx, this: Root, sep: Root) -> NativeResult {
-                partition(cx, $of, this, sep, "rpartition")
+                partition_at(cx, $of, this, sep, "rpartition")
             }
 
             /// The bytes of an iterable's items, with these between them.
             fn join(cx: &mut Cx, this: Root, iterable_of_bytes: Root) -> NativeResult {
-                join(cx, $of, this, iterable_of_bytes)
+                join_bytes(cx, $of, this, iterable_of_bytes)
             }
 
             /// With some bytes in place of others, everywhere or so many times.
@@ -1061,7 +1061,7 @@ macro_rules! bytes_table {
                 #[either] #[default(1)] bytes_per_sep: i64,
             ) -> NativeResult {
                 let bytes = receiver(cx, this, "hex", $of)?;
-                hex(cx, &bytes, sep.0, bytes_per_sep)
+                hex_of(cx, &bytes, sep.0, bytes_per_sep)
             }
 
             /// Bytes from hexadecimal digits; white space between them means nothing.

@@ -204,7 +204,7 @@ fn match_affix(cx: &mut Cx, bytes: Option<&[u8]>, affix: Root, method: &str) -> 
     Err(cx.type_error(format!("{method} first arg must be str or a tuple of str, not {got}")))
 }
 
-fn strip(cx: &mut Cx, this: Root, chars: Option<Root>, method: &'static str) -> NativeResult {
+fn strip_text(cx: &mut Cx, this: Root, chars: Option<Root>, method: &'static str) -> NativeResult {
     let text = receiver(cx, this, method)?;
     let bytes = text.as_bytes();
     let (left, right) = (method != "rstrip", method != "lstrip");
@@ -246,7 +246,7 @@ fn strip(cx: &mut Cx, this: Root, chars: Option<Root>, method: &'static str) -> 
     done(part(cx, text, stripped))
 }
 
-fn split(cx: &mut Cx, this: Root, sep: Option<Root>, most: i64, method: &'static str) -> NativeResult {
+fn split_text(cx: &mut Cx, this: Root, sep: Option<Root>, most: i64, method: &'static str) -> NativeResult {
     let text = receiver(cx, this, method)?;
     let most = usize::try_from(most).ok();
     let bytes = text.as_bytes();
@@ -1138,27 +1138,27 @@ natives!(
 
     /// Without white space, or the characters given, at both ends.
     fn strip(cx: &mut Cx, this: Root, chars: Option<Root>) -> NativeResult {
-        strip(cx, this, chars, "strip")
+        strip_text(cx, this, chars, "strip")
     }
 
     /// Without white space, or the characters given, at the start.
     fn lstrip(cx: &mut Cx, this: Root, chars: Option<Root>) -> NativeResult {
-        strip(cx, this, chars, "lstrip")
+        strip_text(cx, this, chars, "lstrip")
     }
 
     /// Without white space, or the characters given, at the end.
     fn rstrip(cx: &mut Cx, this: Root, chars: Option<Root>) -> NativeResult {
-        strip(cx, this, chars, "rstrip")
+        strip_text(cx, this, chars, "rstrip")
     }
 
     /// The parts between separators, or the words between white space.
     fn split(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
-        split(cx, this, sep, maxsplit, "split")
+        split_text(cx, this, sep, maxsplit, "split")
     }
 
     /// As split, splitting at the last separators where not at all.
     fn rsplit(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
-        split(cx, this, sep, maxsplit, "rsplit")
+        split_text(cx, this, sep, maxsplit, "rsplit")
     }
 
     /// The lines, with their ends if asked for.
