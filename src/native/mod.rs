@@ -21,6 +21,8 @@
 
 pub mod types;
 
+pub mod builtins;
+
 use crate::vm::native::NativeDef;
 
 /// A table of natives.
@@ -50,13 +52,13 @@ macro_rules! natives {
             defs: &[$({
                 #[allow(unused_variables, unused_mut, clippy::extra_unused_lifetimes, clippy::needless_lifetimes, clippy::too_many_arguments,
                     reason = "declarations are uniform, and not all need everything")]
-                fn run $(<$lt>)? (cx: &mut $crate::vm::native::Cx, args: $crate::vm::native::Args) -> $crate::vm::native::NativeResult {
+                fn run $(<$lt>)? (cx: &mut $crate::vm::native::Cx, window: $crate::vm::native::Args) -> $crate::vm::native::NativeResult {
                     fn $name $(<$lt>)? ($cx: $cxty $(, $p: $pty)*) -> $ret $body
                     const COUNT: usize = <[&str]>::len(&[$(stringify!($p)),*]);
                     let mut index = 0usize;
                     $(
                         let $p = {
-                            let place = $crate::vm::native::Place { args, index, count: COUNT };
+                            let place = $crate::vm::native::Place { args: window, index, count: COUNT };
                             index += 1;
                             $crate::native::natives!(@prepare cx, place, index, $name, $p, $pty, [$([$($pattr)*])*])
                         };

@@ -37,6 +37,7 @@ use crate::object::{
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use names::Name;
+pub use ops::{CompareKind, UnaryKind};
 use native::{NativeFunction, Raised, Root};
 
 /// Registers of the main fiber: 4 Mi of them, 64 MiB of address space of which only what is used is committed.

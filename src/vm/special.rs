@@ -214,6 +214,19 @@ impl Vm {
         Ok((globals, locals))
     }
 
+    /// `locals()` of the innermost frame of the language.
+    pub fn caller_locals(&mut self) -> Result<Root, Raised> {
+        let (_, locals) = self.caller_namespaces()?;
+        Ok(self.push_raw(locals))
+    }
+
+    /// `globals()` of the innermost frame of the language; an empty dict where there is none.
+    pub fn caller_globals(&mut self) -> Root {
+        let found = self.fiber.records.iter().rev().find_map(|r| r.function).map(|f| f.globals().value().raw());
+        let raw = found.unwrap_or_else(|| Dict::new(&self.heap).value().raw());
+        self.push_raw(raw)
+    }
+
     // ---- intrinsics ----
 
     pub(super) fn intrinsic(&mut self, kind: Intrinsic, operands: &[Raw]) -> Result<Raw, Raised> {

@@ -256,7 +256,7 @@ natives!(
     /// The dict this is a view of, read-only.
     #[getter]
     fn mapping(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = view_of(cx, this).dict.get();
+        let dict = view_of(cx, this).get().dict.get();
         Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
     }
 
@@ -365,7 +365,7 @@ natives!(
     /// The dict this is a view of, read-only.
     #[getter]
     fn mapping(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = view_of(cx, this).dict.get();
+        let dict = view_of(cx, this).get().dict.get();
         Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
     }
 
@@ -474,7 +474,7 @@ natives!(
     /// The dict this is a view of, read-only.
     #[getter]
     fn mapping(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = view_of(cx, this).dict.get();
+        let dict = view_of(cx, this).get().dict.get();
         Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
     }
 );

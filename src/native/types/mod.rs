@@ -5,6 +5,7 @@ pub(crate) mod bounds;
 pub mod bytes;
 pub mod complex;
 pub mod dict;
+pub mod exception;
 pub mod float;
 pub mod int;
 pub mod list;

@@ -26,7 +26,7 @@ natives!(
             any(cx, this).clear(&cx.heap);
         }
         if let Some(iterable) = iterable.0 {
-            update(cx, this, iterable)?;
+            self::update(cx, this, iterable)?;
         }
         Ok(Outcome::NONE)
     }
@@ -45,13 +45,13 @@ natives!(
 
     /// Return a copy.
     fn copy(cx: &mut Cx, this: Root) -> NativeResult {
-        let result = copy(cx, this)?;
+        let result = self::copy(cx, this)?;
         Ok(result.get(cx).into())
     }
 
     /// Return a copy.
     fn __copy__(cx: &mut Cx, this: Root) -> NativeResult {
-        let result = copy(cx, this)?;
+        let result = self::copy(cx, this)?;
         Ok(result.get(cx).into())
     }
 
@@ -91,7 +91,7 @@ natives!(
     /// Add the keys of all others.
     fn update(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
         for other in others.0.roots() {
-            update(cx, this, other)?;
+            self::update(cx, this, other)?;
         }
         Ok(Outcome::NONE)
     }
@@ -106,14 +106,14 @@ natives!(
     /// Remove the keys that any other has.
     fn difference_update(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
         for other in others.0.roots() {
-            difference_update(cx, this, other)?;
+            self::difference_update(cx, this, other)?;
         }
         Ok(Outcome::NONE)
     }
 
     /// Keep the keys that only this has, and add those that only the other has.
     fn symmetric_difference_update(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        symmetric_difference_update(cx, this, other)?;
+        self::symmetric_difference_update(cx, this, other)?;
         Ok(Outcome::NONE)
     }
 
@@ -125,7 +125,7 @@ natives!(
     /// Return self&=value.
     fn __iand__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         in_place(cx, this, value, |cx, this, value| {
-            let result = intersection(cx, this, value)?;
+            let result = self::intersection(cx, this, value)?;
             any(cx, this).take_from(&cx.heap, any(cx, result));
             Ok(())
         })
@@ -230,9 +230,9 @@ natives!(
 
     /// Return a new set with the keys of this and of all others.
     fn union(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
-        let result = copy(cx, this)?;
+        let result = self::copy(cx, this)?;
         for other in others.0.roots() {
-            update(cx, result, other)?;
+            self::update(cx, result, other)?;
         }
         Ok(result.get(cx).into())
     }
@@ -246,19 +246,19 @@ natives!(
     /// Return a new set with the keys of this that no other has.
     fn difference(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
         if others.0.is_empty() {
-            let result = copy(cx, this)?;
+            let result = self::copy(cx, this)?;
             return Ok(result.get(cx).into());
         }
-        let result = difference(cx, this, others.0.root(0))?;
+        let result = self::difference(cx, this, others.0.root(0))?;
         for other in others.0.rest(1).roots() {
-            difference_update(cx, result, other)?;
+            self::difference_update(cx, result, other)?;
         }
         Ok(result.get(cx).into())
     }
 
     /// Return a new set with the keys that either this or the other has.
     fn symmetric_difference(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        let result = symmetric_difference(cx, this, other)?;
+        let result = self::symmetric_difference(cx, this, other)?;
         Ok(result.get(cx).into())
     }
 
@@ -320,7 +320,7 @@ natives!(
         let set = FrozenSet::new(&cx.heap).value().raw();
         let set = cx.push_raw(set);
         if let Some(iterable) = iterable.0 {
-            update(cx, set, iterable)?;
+            self::update(cx, set, iterable)?;
         }
         let raw = set.get(cx).raw();
         cx.new_outcome(class, raw)
@@ -329,7 +329,7 @@ natives!(
     /// Return the frozenset itself: it never changes.
     fn copy(cx: &mut Cx, this: Root) -> NativeResult {
         if this.get(cx).is_subclassed() {
-            let result = copy(cx, this)?;
+            let result = self::copy(cx, this)?;
             return Ok(result.get(cx).into());
         }
         Ok(this.get(cx).into())
@@ -436,9 +436,9 @@ natives!(
 
     /// Return a new frozenset with the keys of this and of all others.
     fn union(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
-        let result = copy(cx, this)?;
+        let result = self::copy(cx, this)?;
         for other in others.0.roots() {
-            update(cx, result, other)?;
+            self::update(cx, result, other)?;
         }
         Ok(result.get(cx).into())
     }
@@ -452,19 +452,19 @@ natives!(
     /// Return a new frozenset with the keys of this that no other has.
     fn difference(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
         if others.0.is_empty() {
-            let result = copy(cx, this)?;
+            let result = self::copy(cx, this)?;
             return Ok(result.get(cx).into());
         }
-        let result = difference(cx, this, others.0.root(0))?;
+        let result = self::difference(cx, this, others.0.root(0))?;
         for other in others.0.rest(1).roots() {
-            difference_update(cx, result, other)?;
+            self::difference_update(cx, result, other)?;
         }
         Ok(result.get(cx).into())
     }
 
     /// Return a new frozenset with the keys that either this or the other has.
     fn symmetric_difference(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        let result = symmetric_difference(cx, this, other)?;
+        let result = self::symmetric_difference(cx, this, other)?;
         Ok(result.get(cx).into())
     }
 
@@ -529,7 +529,7 @@ fn empty_like(cx: &mut Cx, like: Root) -> Root {
 /// A new set of the kind of another, with an iterable's items.
 fn like_of(cx: &mut Cx, like: Root, iterable: Root) -> Result<Root, Raised> {
     let result = empty_like(cx, like);
-    update(cx, result, iterable)?;
+    self::update(cx, result, iterable)?;
     Ok(result)
 }
 
@@ -639,15 +639,15 @@ fn discard_hash(cx: &mut Cx, this: Root, key: Root, hash: i64) -> Result<bool, R
 
 /// `a | b` of two sets.
 fn or(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
-    let result = copy(cx, a)?;
-    update(cx, result, b)?;
+    let result = self::copy(cx, a)?;
+    self::update(cx, result, b)?;
     Ok(result)
 }
 
 /// The keys of both.
 fn intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
     if cx.payload(a.get(cx)).is(cx.payload(b.get(cx))) {
-        return copy(cx, a);
+        return self::copy(cx, a);
     }
     let result = empty_like(cx, a);
     // Of two sets the larger one is asked.
@@ -663,11 +663,11 @@ fn intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
 
 fn intersection_of(cx: &mut Cx, this: Root, others: Rest) -> Result<Root, Raised> {
     if others.0.is_empty() {
-        return copy(cx, this);
+        return self::copy(cx, this);
     }
     let mut result = this;
     for other in others.0.roots() {
-        result = intersection(cx, result, other)?;
+        result = self::intersection(cx, result, other)?;
     }
     Ok(result)
 }
@@ -678,8 +678,8 @@ fn difference(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
     let other_len = if is_set(cx, b) { Some(any(cx, b).len()) } else { dict_len };
     // If there is little to take away, a copy it is taken from is cheaper.
     if other_len.is_none_or(|len| any(cx, a).len() >> 2 > len) {
-        let result = copy(cx, a)?;
-        difference_update(cx, result, b)?;
+        let result = self::copy(cx, a)?;
+        self::difference_update(cx, result, b)?;
         return Ok(result);
     }
     let result = empty_like(cx, a);
@@ -703,7 +703,7 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
     }
     if is_set(cx, other) {
         // Of a much larger set only the common keys matter.
-        let other = if any(cx, other).len() >> 3 > any(cx, this).len() { intersection(cx, this, other)? } else { other };
+        let other = if any(cx, other).len() >> 3 > any(cx, this).len() { self::intersection(cx, this, other)? } else { other };
         each(cx, other, &mut |cx, key, hash| {
             discard_hash(cx, this, key, hash)?;
             Ok(true)
@@ -721,7 +721,7 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
 
 fn symmetric_difference(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
     let result = like_of(cx, a, b)?;
-    symmetric_difference_update(cx, result, a)?;
+    self::symmetric_difference_update(cx, result, a)?;
     Ok(result)
 }
 
@@ -760,7 +760,7 @@ fn disjoint(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
 
 fn subset(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
     if !is_set(cx, other) {
-        let common = intersection(cx, this, other)?;
+        let common = self::intersection(cx, this, other)?;
         return Ok(any(cx, common).len() == any(cx, this).len());
     }
     if any(cx, this).len() > any(cx, other).len() {

@@ -57,7 +57,7 @@ with_operators! {
         if length < zero {
             return Err(cx.value_error("length should not be negative"));
         }
-        let (start, stop, step) = indices(cx, this, &length)?;
+        let (start, stop, step) = self::indices(cx, this, &length)?;
         let values = [start, stop, step].map(|n| int_value(&cx.heap, Int::from_big(n)).raw());
         Ok(cx.tuple(&values.map(Value::adopt)).into())
     }
