@@ -39,6 +39,7 @@ pub struct Coroutines {
     pub finalizer: Raw,
     /// A native function that gives the next item of an iterator.
     pub(super) advance: Raw,
+    pub(super) shapes: super::iterate::IteratorShapes,
     /// Whether what reached the last exit of the run loop was yielded.
     pub(super) yielded: bool,
     /// Statements where a coroutine was dropped unawaited, by code and word.
@@ -60,6 +61,7 @@ impl Default for Coroutines {
             first_iteration: Raw::NONE,
             finalizer: Raw::NONE,
             advance: Raw::UNBOUND,
+            shapes: super::iterate::IteratorShapes::default(),
             yielded: false,
             discards: HashSet::new(),
             warned: HashSet::new(),
@@ -908,6 +910,115 @@ impl Vm {
         }
     }
 
+    /// The exception that `throw(kind, value, traceback)` means.
+    pub fn thrown(&mut self, kind: Root, value: Option<Root>, traceback: Option<Root>) -> Result<Root, Raised> {
+        if value.is_some() || traceback.is_some() {
+            let text = "the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
+            self.warn_deprecated_here(text)?;
+        }
+        let traceback = traceback.filter(|t| !t.get(self).is_none());
+        if let Some(traceback) = traceback
+            && traceback.get(self).kind() != Kind::Traceback
+        {
+            return Err(self.type_error("throw() third argument must be a traceback object".into()));
+        }
+        let value = value.filter(|v| !v.get(self).is_none());
+        let base = self.exception_class(Exc::BaseException).held();
+        let class = kind.get(self).exact::<Class>().filter(|c| c.is_subclass(base)).map(|c| c.held());
+        let exception = if kind.get(self).kind() == Kind::Exception {
+            if value.is_some() {
+                return Err(self.type_error("instance exception may not have a separate value".into()));
+            }
+            kind
+        } else if let Some(class) = class {
+            match value {
+                Some(value)
+                    if value.get(self).kind() == Kind::Exception
+                        && self.class_of(value.get(self)).is_subclass(class) =>
+                {
+                    value
+                }
+                Some(value) => {
+                    let args: Vec<Raw> = match value.get(self).exact::<super::Tuple>() {
+                        Some(tuple) => tuple.items().map(|v| v.raw()).collect(),
+                        None => vec![value.get(self).raw()],
+                    };
+                    let args: Vec<Root> = args.into_iter().map(|raw| self.push_raw(raw)).collect();
+                    self.call(kind, &args)?
+                }
+                None => {
+                    let raw = kind.get(self).raw();
+                    self.exception_value(raw, "exceptions must derive from BaseException")?
+                }
+            }
+        } else {
+            let got = self.type_name_for_error(kind.get(self));
+            return Err(self.type_error(format!(
+                "exceptions must be classes or instances deriving from BaseException, not {got}"
+            )));
+        };
+        if let (Some(traceback), Some(cell)) = (traceback, exception.get(self).cell_of_kind::<Exception>()) {
+            cell.set_ref(&self.heap, |e| &e.traceback, traceback.get(self).exact::<crate::object::Traceback>());
+        }
+        Ok(exception)
+    }
+
+    /// A DeprecationWarning for the running line: shown by default where that is in `__main__`.
+    fn warn_deprecated_here(&mut self, text: &str) -> Result<(), Raised> {
+        if self.find_module("warnings").is_some() {
+            return self.warn(Exc::DeprecationWarning, text);
+        }
+        let name = self.name(Name::Name).held();
+        let function = self.fiber.records.iter().rev().find_map(|record| record.function);
+        let in_main = function
+            .and_then(|f| f.globals().get_str(&self.heap, name))
+            .and_then(|v| v.exact::<Str>())
+            .is_some_and(|s| s.as_bytes() == b"__main__");
+        if in_main {
+            self.show_warning(Exc::DeprecationWarning, text, "");
+        }
+        Ok(())
+    }
+
+    /// `anext(iterator, default)`: awaits what `__anext__` returned; StopAsyncIteration gives the default.
+    pub fn next_or_default(&mut self, awaitable: Root, default: Root) -> Root {
+        let start = self.fiber.top;
+        for root in [awaitable, default] {
+            let raw = root.get(self).raw();
+            self.push_raw(raw);
+        }
+        let raw = self.make_native_coroutine(&NEXT_OR_DEFAULT, Args { start, count: 2 });
+        self.release(start);
+        self.push_raw(raw)
+    }
+
+    /// The frame object of a generator or coroutine; None if it has ended or is native.
+    pub fn generator_frame(&mut self, generator: Root) -> Raw {
+        let Some(cell) = any_generator(generator.get(self)).map(|g| g.held()) else { return Raw::NONE };
+        if cell.get().state.get() == GeneratorState::Finished {
+            return Raw::NONE;
+        }
+        if let Some(frame) = cell.get().frame.get() {
+            return frame.value().raw();
+        }
+        let runs = |record: &Record| matches!(record.kind, RecordKind::InPlace { generator, .. } if generator == cell);
+        if let Some(at) = self.fiber.records.iter().rposition(runs) {
+            return self.frame_object(at);
+        }
+        let frame = self.heap.alloc(crate::object::Frame {
+            function: Ref::from_option(cell.get().function.get()),
+            back: crate::heap::AnyRef::none(),
+            record: StdCell::new(u32::MAX),
+            fiber: StdCell::new(0),
+            generator: crate::heap::AnyRef::new(cell.value()),
+            word: StdCell::new(cell.get().word.get()),
+            locals: Ref::none(),
+            names: crate::heap::AnyRef::none(),
+        });
+        cell.set_ref(&self.heap, |g| &g.frame, Some(frame));
+        frame.value().raw()
+    }
+
     // ---- what was never awaited, and finalisers ----
 
     /// The name a coroutine or generator shows.
@@ -1341,4 +1452,49 @@ fn check_aiter(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
     }
     let got = cx.type_name_for_error(aiter);
     Err(cx.type_error(format!("'async for' received an object from __aiter__ that does not implement __anext__: {got}")))
+}
+
+static NEXT_OR_DEFAULT: NativeDef = NativeDef {
+    name: "anext",
+    doc: &[],
+    kind: NativeKind::Function,
+    params: &[],
+    suspends: true,
+    run: next_or_default,
+};
+
+/// Window: what `__anext__` returned, the default.
+fn next_or_default(cx: &mut Vm, window: Args) -> NativeResult {
+    let raw = window.get(cx, 0).raw();
+    let iterator = cx.nested(|cx| cx.awaitable_outcome(raw, AwaitContext::Await as u8))?;
+    window.root(0).set(cx, Value::adopt(iterator));
+    let input = cx.push_raw(Raw::NONE);
+    Ok(Outcome::Resume { target: window.root(0), input, throw: false, then: Then::Catch(next_or_default_stepped) })
+}
+
+fn next_or_default_stepped(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Yielded(value) => {
+            let raw = value.get(cx).raw();
+            cx.trim(window, 2);
+            let value = cx.push_raw(raw);
+            Ok(Outcome::Suspend { value, then: Then::Catch(next_or_default_resumed) })
+        }
+        Resumed::Returned(value) => Ok(value.get(cx).into()),
+        Resumed::Raised(exception) if cx.is_exception(exception.get(cx), Exc::StopAsyncIteration) => {
+            Ok(window.get(cx, 1).into())
+        }
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
+
+fn next_or_default_resumed(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    let (input, throw) = match resumed {
+        Resumed::Raised(input) => (input, true),
+        Resumed::Returned(input) | Resumed::Yielded(input) => (input, false),
+    };
+    let raw = input.get(cx).raw();
+    cx.trim(window, 2);
+    let input = cx.push_raw(raw);
+    Ok(Outcome::Resume { target: window.root(0), input, throw, then: Then::Catch(next_or_default_stepped) })
 }

@@ -58,6 +58,52 @@ pub enum Asked {
     Outcome(Outcome),
 }
 
+/// The class that an iterator over a builtin collection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    List,
+    ListReversed,
+    Tuple,
+    AsciiStr,
+    Str,
+    Bytes,
+    ByteArray,
+    Reversed,
+    Sequence,
+    DictKeys,
+    DictValues,
+    DictItems,
+    DictKeysReversed,
+    DictValuesReversed,
+    DictItemsReversed,
+}
+
+/// The names of those classes, by number.
+const SHOWN: [&str; 15] = [
+    "list_iterator",
+    "list_reverseiterator",
+    "tuple_iterator",
+    "str_ascii_iterator",
+    "str_iterator",
+    "bytes_iterator",
+    "bytearray_iterator",
+    "reversed",
+    "iterator",
+    "dict_keyiterator",
+    "dict_valueiterator",
+    "dict_itemiterator",
+    "dict_reversekeyiterator",
+    "dict_reversevalueiterator",
+    "dict_reverseitemiterator",
+];
+
+/// Shapes of the classes of iterators, by number in [`SHOWN`], and by name; 0 where not looked up yet.
+#[derive(Debug, Default)]
+pub(super) struct IteratorShapes {
+    shown: [StdCell<u32>; SHOWN.len()],
+    named: std::cell::RefCell<Vec<(&'static str, u32)>>,
+}
+
 /// Items of an unpacking.
 pub type Unpacked = SmallVec<[Raw; 8]>;
 
@@ -123,8 +169,53 @@ impl Vm {
     }
 
     fn sequence_iterator_at(&self, sequence: Raw, next: usize, backward: bool) -> Raw {
-        let sequence = Slot::new(Value::adopt(sequence));
-        self.heap.alloc(SequenceIterator { sequence, next: StdCell::new(next), backward }).value().raw()
+        let value = Value::adopt(sequence);
+        let shown = match value.kind() {
+            _ if value.is_subclassed() && backward => Shown::Reversed,
+            _ if value.is_subclassed() => Shown::Sequence,
+            Kind::List if backward => Shown::ListReversed,
+            _ if backward => Shown::Reversed,
+            Kind::List => Shown::List,
+            Kind::Tuple => Shown::Tuple,
+            Kind::Str if value.exact::<Str>().is_some_and(|s| s.is_ascii()) => Shown::AsciiStr,
+            Kind::Str => Shown::Str,
+            Kind::Bytes => Shown::Bytes,
+            Kind::ByteArray => Shown::ByteArray,
+            _ => Shown::Sequence,
+        };
+        let sequence = Slot::new(value);
+        let iterator = self.heap.alloc(SequenceIterator { sequence, next: StdCell::new(next), backward });
+        iterator.set_shape(self.shown_shape(shown));
+        iterator.value().raw()
+    }
+
+    #[inline]
+    fn shown_shape(&self, shown: Shown) -> u32 {
+        let known = &self.coroutines.shapes.shown[shown as usize];
+        if known.get() == 0 {
+            known.set(self.shape_named(SHOWN[shown as usize]));
+        }
+        known.get()
+    }
+
+    /// The shape of a registered class; 0 if there is none of the name.
+    fn shape_named(&self, class: &str) -> u32 {
+        let found = self.types.named.iter().find(|(name, _)| *name == class);
+        let class = found.and_then(|(_, raw)| Value::adopt(*raw).exact::<super::Class>());
+        class.map_or(0, |class| class.get().root_shape.get())
+    }
+
+    /// As `shape_named`, remembered.
+    fn shape_of(&self, class: &'static str) -> u32 {
+        let known = &self.coroutines.shapes.named;
+        let found = known.borrow().iter().find(|(name, _)| std::ptr::eq(*name, class)).map(|(_, shape)| *shape);
+        found.unwrap_or_else(|| {
+            let shape = self.shape_named(class);
+            if shape != 0 {
+                known.borrow_mut().push((class, shape));
+            }
+            shape
+        })
     }
 
     /// The `next` that stands for the end of a sequence: a text counts bytes.
@@ -151,7 +242,17 @@ impl Vm {
             left: StdCell::new(len),
             backward,
         };
-        Some(self.heap.alloc(iterator).value().raw())
+        let shown = match (part, backward) {
+            (DictPart::Keys, false) => Shown::DictKeys,
+            (DictPart::Values, false) => Shown::DictValues,
+            (DictPart::Items, false) => Shown::DictItems,
+            (DictPart::Keys, true) => Shown::DictKeysReversed,
+            (DictPart::Values, true) => Shown::DictValuesReversed,
+            (DictPart::Items, true) => Shown::DictItemsReversed,
+        };
+        let iterator = self.heap.alloc(iterator);
+        iterator.set_shape(self.shown_shape(shown));
+        Some(iterator.value().raw())
     }
 
     fn range_iterator(&mut self, range: Raw, backward: bool) -> Raw {
@@ -189,10 +290,8 @@ impl Vm {
     }
 
     /// A native iterator with these slots. `class` is the name its class is registered with.
-    pub fn new_iterator(&mut self, step: Step, class: &str, state: &[Root]) -> Gc<'_, NativeIterator> {
-        let shape = self.types.named.iter().find(|(name, _)| *name == class).map_or(0, |(_, raw)| {
-            Value::adopt(*raw).exact::<super::Class>().map_or(0, |class| class.get().root_shape.get())
-        });
+    pub fn new_iterator(&mut self, step: Step, class: &'static str, state: &[Root]) -> Gc<'_, NativeIterator> {
+        let shape = self.shape_of(class);
         let len = u16::try_from(state.len()).expect("callers check the number of arguments");
         let iterator = self
             .heap
@@ -254,7 +353,7 @@ impl Vm {
     }
 
     /// Whether a value's class has a method (that is not None).
-    pub(super) fn has_method(&mut self, value: Value<'_>, name: Name) -> bool {
+    pub fn has_method(&mut self, value: Value<'_>, name: Name) -> bool {
         let class = self.class_of(value).held();
         let name = self.name(name).held();
         self.lookup_class(class, name).is_some_and(|method| !method.is_none())
@@ -539,7 +638,9 @@ impl Vm {
             if ended {
                 return Ok(Asked::Item(Raw::UNBOUND));
             }
+            // What is sent is read at once: it need not stay in the window, which the continuation finds as it is now.
             let input = self.push_raw(Raw::NONE);
+            self.release(input.0);
             return Ok(Asked::Outcome(Outcome::Resume { target: iterator, input, throw: false, then }));
         }
         let advance = self.advance_function();
@@ -554,6 +655,51 @@ impl Vm {
             Resumed::Yielded(item) => item.get(self).raw(),
             Resumed::Returned(item) if iterator.get(self).kind() != Kind::Generator => item.get(self).raw(),
             Resumed::Returned(_) | Resumed::Raised(_) => Raw::UNBOUND,
+        }
+    }
+
+    /// Drops what is in a native's registers beyond the first `len` of its window.
+    pub fn trim(&mut self, window: Args, len: usize) {
+        self.release(window.start + len as u32);
+    }
+
+    /// `next(iterator)`, and `next(iterator, default)` with the default in the window's second register.
+    pub fn next_outcome(&mut self, iterator: Root, has_default: bool) -> NativeResult {
+        let raw = iterator.get(self).raw();
+        if let Some(item) = self.next_direct(raw)? {
+            if !item.is_unbound() {
+                return Ok(Outcome::Value(item));
+            }
+            return if has_default {
+                Ok(iterator.offset(1).get(self).into())
+            } else {
+                Err(self.raise_new(Exc::StopIteration, &[]))
+            };
+        }
+        let value = iterator.get(self);
+        if value.kind() == Kind::Generator {
+            let input = self.push_raw(Raw::NONE);
+            let then = if has_default { Then::Catch(item_or_default) } else { Then::Return };
+            return Ok(Outcome::Resume { target: iterator, input, throw: false, then });
+        }
+        if value.exact::<NativeIterator>().is_some() {
+            let advance = self.advance_function();
+            let callee = self.push_raw(advance);
+            self.push_raw(raw);
+            let then = Then::Continue(if has_default { item_or_default } else { item_or_stop });
+            return Ok(Outcome::Call { callee, argc: 1, keywords: None, then });
+        }
+        let class = self.class_of(value).held();
+        let name = self.name(Name::Next).held();
+        match self.lookup_class(class, name).map(|v| v.raw()) {
+            Some(method) if !method.same(Raw::NONE) => {
+                let then = if has_default { Then::Catch(item_or_default) } else { Then::Return };
+                self.call_unbound(method, raw, &[], then)
+            }
+            _ => {
+                let got = self.type_name_for_error(Value::adopt(raw));
+                Err(self.type_error(format!("'{got}' object is not an iterator")))
+            }
         }
     }
 
@@ -729,13 +875,13 @@ impl Vm {
     }
 
     /// The exception is raised again as it is.
-    pub(super) fn rethrow(&mut self, exception: Root) -> Raised {
+    pub fn rethrow(&mut self, exception: Root) -> Raised {
         self.raised = exception.get(self).raw();
         Raised(())
     }
 
     /// The value a StopIteration carries, if the exception is one.
-    pub(super) fn stop_value(&self, exception: Root) -> Option<Raw> {
+    pub fn stop_value(&self, exception: Root) -> Option<Raw> {
         let value = exception.get(self);
         if !self.is_exception(value, Exc::StopIteration) {
             return None;
@@ -835,6 +981,30 @@ fn item_or_none(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
         Resumed::Raised(exception) if cx.is_exception(exception.get(cx), Exc::StopIteration) => {
             Ok(Outcome::Value(Raw::UNBOUND))
         }
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
+
+/// For `next` without a default.
+fn item_or_stop(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Returned(item) | Resumed::Yielded(item) if item.get(cx).is_unbound() => {
+            Err(cx.raise_new(Exc::StopIteration, &[]))
+        }
+        Resumed::Returned(item) | Resumed::Yielded(item) => Ok(item.get(cx).into()),
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
+
+/// For `next` with the default in the window's second register.
+fn item_or_default(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
+    let default = window.get(cx, 1);
+    match resumed {
+        Resumed::Yielded(item) => Ok(item.get(cx).into()),
+        Resumed::Returned(_) if window.get(cx, 0).kind() == Kind::Generator => Ok(default.into()),
+        Resumed::Returned(item) if item.get(cx).is_unbound() => Ok(default.into()),
+        Resumed::Returned(item) => Ok(item.get(cx).into()),
+        Resumed::Raised(exception) if cx.is_exception(exception.get(cx), Exc::StopIteration) => Ok(default.into()),
         Resumed::Raised(exception) => Err(cx.rethrow(exception)),
     }
 }
