@@ -489,6 +489,18 @@ impl Vm {
         details.set_str(heap, self.name(name), Value::adopt(value)).expect("a small dict");
     }
 
+    /// What was set on a function instead of what its code says.
+    pub(crate) fn function_own(&self, function: Held<Function>, name: Name) -> Option<Raw> {
+        self.function_detail(function, name).map(Value::raw)
+    }
+
+    /// Forgets something that is kept of a function beside what its code says.
+    pub(crate) fn remove_function_detail(&mut self, function: Held<Function>, name: Name) {
+        if let Some(details) = function.get().details.get() {
+            details.remove_str(&self.heap, self.name(name));
+        }
+    }
+
     /// Moves an instance's attributes to a dict, which from now on is where they are.
     pub(crate) fn to_dict_mode(&mut self, instance: Held<Instance>) -> Held<Dict> {
         if let Some(dict) = instance.dict() {

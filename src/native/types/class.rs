@@ -1,11 +1,13 @@
 //! `type`: classes as objects, and the builtin that a class statement calls.
 
+use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::object::{Class, ClassFlags, Dict, Exc, List, MappingProxy, Str, Tuple};
 use crate::vm::Name;
 use crate::vm::native::{Args, Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 
+use super::function::is_callable;
 use super::object::{add_class_names, full_name, list_of_names};
 
 natives!(
@@ -110,13 +112,13 @@ natives!(
 
     /// Return self|value.
     fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let result = cx.union_of(this, value)?;
+        let result = cx.union_of(this.get(cx).raw(), value.get(cx).raw())?;
         Ok(Outcome::Value(result))
     }
 
     /// Return value|self.
     fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let result = cx.union_of(value, this)?;
+        let result = cx.union_of(value.get(cx).raw(), this.get(cx).raw())?;
         Ok(Outcome::Value(result))
     }
 
@@ -266,7 +268,7 @@ natives!(
     #[setter]
     fn __annotate__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let class = changeable(cx, this, "__annotate__", value)?;
-        if !value.get(cx).is_none() && !cx.is_callable(value.get(cx)) {
+        if !value.get(cx).is_none() && !is_callable(cx, value.get(cx)) {
             return Err(cx.type_error("__annotate__ must be callable or None".into()));
         }
         let name = cx.name(Name::AnnotateFunc).held();
@@ -382,6 +384,7 @@ natives!(
 );
 
 natives!(
+    /// What a class statement calls.
     pub static BUILD_CLASS: Functions;
 
     /// __build_class__(func, name, /, *bases, [metaclass], **kwds) -> class

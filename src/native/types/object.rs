@@ -83,7 +83,11 @@ natives!(
     /// Default object formatter.
     ///
     /// Return str(self) if format_spec is empty. Raise TypeError otherwise.
-    fn __format__(cx: &mut Cx, this: Root, format_spec: Gc<'_, Str>) -> NativeResult {
+    fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
+        let Some(format_spec) = cx.as_str(format_spec.get(cx)).map(Gc::held) else {
+            let got = cx.type_name_for_error(format_spec.get(cx));
+            return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
+        };
         if format_spec.is_empty() {
             let class = cx.class_of(this.get(cx)).held();
             let name = cx.name(Name::Str).held();
@@ -147,10 +151,9 @@ natives!(
     fn __dir__(cx: &mut Cx, this: Root) -> NativeResult {
         let names = Dict::new(&cx.heap).held();
         let class = cx.class_of(this.get(cx)).held();
-        if let Some(instance) = cx.instance_names(this.get(cx).raw()) {
-            for name in instance {
-                add_name(cx, names, name);
-            }
+        let own = cx.instance_copy(this.get(cx).raw());
+        for (name, _) in own.iter().flat_map(|d| d.iter()) {
+            add_name(cx, names, name);
         }
         add_class_names(cx, names, class);
         Ok(list_of_names(cx, names))
@@ -249,14 +252,14 @@ natives!(
 );
 
 natives!(
-    /// What instances get from the first class in their line that has a `__dict__` or weak references.
-    pub static INSTANCE: Methods;
+    /// What instances get from the first class in their line that has a `__dict__`.
+    pub static DICT: Methods;
 
     /// dictionary for instance variables
     #[getter]
     fn __dict__(cx: &mut Cx, this: Root) -> NativeResult {
         let raw = this.get(cx).raw();
-        match cx.dict_of(raw) {
+        match cx.attributes_of(raw) {
             Some(dict) => Ok(dict.into()),
             None => {
                 let got = cx.type_name_for_error(this.get(cx));
@@ -284,6 +287,11 @@ natives!(
         cx.set_dict(raw, dict);
         Ok(Outcome::NONE)
     }
+);
+
+natives!(
+    /// What instances get from the first class in their line that has weak references.
+    pub static WEAKREF: Methods;
 
     /// list of weak references to the object
     #[getter]
@@ -358,11 +366,7 @@ fn state_of(cx: &mut Cx, this: Root) -> NativeResult {
     let heap = cx.heap.forever();
     let value: Value<'static> = Value::adopt(raw);
     let class = cx.class_of(value).held();
-    let attributes = match value.cell_of_kind::<Instance>() {
-        Some(_) => cx.instance_copy(raw),
-        None => cx.own_dict(value).and_then(|d| d.held().copy(heap).ok()).map(|d| d.held()),
-    };
-    let attributes = attributes.filter(|d| !d.is_empty());
+    let attributes = cx.instance_copy(raw).filter(|d| !d.is_empty());
     let slots = Dict::new(heap);
     for base in class.mro() {
         for (name, attr) in base.namespace().iter() {
