@@ -10,6 +10,9 @@ use aio::syntax::decode_source;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [file] = &args[..] {
+        return run(file);
+    }
     let [stage, path] = &args[..] else { return ExitCode::from(2) };
     let Some(stage) = stage.strip_prefix("--dump=") else { return ExitCode::from(2) };
     let text = match std::fs::read(path) {
@@ -39,6 +42,32 @@ fn main() -> ExitCode {
         }
         Err(diagnostics) => {
             let _ = std::io::stderr().write_all(render(&diagnostics, &source, Color::Off).as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(file: &str) -> ExitCode {
+    let bytes = std::fs::read(file).expect("readable");
+    let text = decode_source(&bytes, file).expect("text");
+    let source = SourceFile::new(file, text);
+    let options = aio::compile::Options { filename: file.into(), ..Default::default() };
+    let code = match aio::interpreter::compile_text(&source, aio::syntax::parser::Mode::Module, &options) {
+        Ok((code, _)) => code,
+        Err(diagnostics) => {
+            let _ = std::io::stderr().write_all(render(&diagnostics, &source, Color::Off).as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut vm = aio::interpreter::machine(Box::new(aio::host::OsHost::new(false)));
+    let ending = aio::interpreter::run_main(&mut vm, &source, &code);
+    let _ = vm.host_mut().flush(aio::vm::host::StdStream::Out);
+    match ending {
+        aio::interpreter::Ending::Status(status) => ExitCode::from(status as u8),
+        aio::interpreter::Ending::Uncaught(exception) => {
+            let name = vm.type_name_for_error(exception.get(&vm));
+            let text = match vm.str_text(exception) { Ok(t) => t, Err(_) => "?".into() };
+            let _ = writeln!(std::io::stderr(), "{name}: {text}");
             ExitCode::FAILURE
         }
     }

@@ -194,7 +194,41 @@ pub static KNOWN_MISSING: &[&str] = &[];
 /// Installs what every script sees: the builtin types, exceptions and functions, and `sys`.
 pub fn install(vm: &mut crate::vm::Vm) {
     vm.install_core();
+    vm.install_types(types::core::ROWS);
+    let rows = types::registry::ROWS;
+    vm.install_types(rows);
+    vm.install_types(types::iterator::TYPES);
+    vm.install_types(types::generator::TYPES);
     vm.install_exceptions();
+    vm.install_types(types::core::EXCEPTION_ROWS);
+    vm.install_types(types::registry::EXCEPTION_ROWS);
     let module = vm.new_module("builtins").held();
+    vm.functions_of(module, &builtins::BUILTINS);
+    vm.functions_of(module, &types::iterator::BUILTIN_ITERATION);
+    for name in ["enumerate", "filter", "map", "reversed", "zip"] {
+        vm.set_builtin(name, vm.named_class(name).value().raw());
+    }
     vm.functions_of(module, &crate::interpreter::INTERPRETER);
+    vm.functions_of(module, &types::class::BUILD_CLASS);
+    for name in types::core::VISIBLE {
+        vm.set_builtin(name, vm.named_class(name).value().raw());
+    }
+    for row in rows.iter().filter(|r| r.module == "builtins") {
+        let hidden = ["ellipsis", "NotImplementedType", "code", "cell", "frame", "traceback"].contains(&row.name);
+        if !hidden {
+            vm.set_builtin(row.name, vm.named_class(row.name).value().raw());
+        }
+    }
+    for exception in crate::object::Exc::ALL {
+        if !matches!(exception, crate::object::Exc::CancelledError | crate::object::Exc::InvalidStateError) {
+            vm.set_builtin(exception.name(), vm.exception_class(*exception).value().raw());
+        }
+    }
+    for (name, error) in [("EnvironmentError", "OSError"), ("IOError", "OSError")] {
+        vm.set_builtin(name, vm.named_class(error).value().raw());
+    }
+    use crate::heap::Raw;
+    for (name, raw) in [("Ellipsis", Raw::ELLIPSIS), ("NotImplemented", Raw::NOT_IMPLEMENTED), ("__debug__", Raw::TRUE)] {
+        vm.set_builtin(name, raw);
+    }
 }

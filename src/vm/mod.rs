@@ -37,6 +37,8 @@ use crate::object::{
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use names::Name;
+pub(crate) use attribute::is_wrapper;
+pub use class::TypeRow;
 pub use ops::{CompareKind, UnaryKind};
 use native::{NativeFunction, Raised, Root};
 
@@ -392,6 +394,13 @@ impl Vm {
         let module = heap.alloc(Module { dict: Ref::new(dict), class: Ref::none() });
         self.modules().set_str(heap, text(key), module.value()).expect(memory);
         module
+    }
+
+    /// Puts a value into the namespace of `builtins`.
+    pub fn set_builtin(&mut self, name: &str, raw: Raw) {
+        let key = self.intern(name).held();
+        let heap = self.heap.forever();
+        self.builtins().set_str(heap, key, Value::adopt(raw)).expect("a namespace has room");
     }
 
     /// A module that is loaded.

@@ -173,7 +173,9 @@ impl Vm {
         matches!(value.kind(), Kind::Class | Kind::None | Kind::GenericAlias | Kind::Union)
     }
 
-    fn union_of(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
+    /// `a | b` for types: a union.
+    /// `a | b` of types: a union without doubles.
+    pub fn union_of(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
         let mut args: Vec<Raw> = vec![];
         for raw in [a, b] {
             let value = Value::adopt(raw);
@@ -654,7 +656,7 @@ impl Vm {
     }
 
     /// Asks for a call of a method found in a class, with its receiver.
-    pub(super) fn call_unbound(&mut self, method: Raw, receiver: Raw, args: &[Raw], then: Then) -> NativeResult {
+    pub fn call_unbound(&mut self, method: Raw, receiver: Raw, args: &[Raw], then: Then) -> NativeResult {
         let value = Value::adopt(method);
         let plain = match value.kind() {
             Kind::Function => true,
@@ -1016,7 +1018,7 @@ impl Vm {
     }
 
     /// The protocol: `__bool__`, else `__len__`, else true.
-    pub(super) fn truth_outcome(&mut self, raw: Raw) -> NativeResult {
+    pub(crate) fn truth_outcome(&mut self, raw: Raw) -> NativeResult {
         if let Some(truth) = self.builtin_truth(Value::adopt(raw)) {
             return Ok(truth.into());
         }

@@ -227,6 +227,36 @@ impl Vm {
         self.push_raw(raw)
     }
 
+    /// Whether a value can be called.
+    pub fn is_callable(&self, value: Value<'_>) -> bool {
+        self.lookup_class(self.class_of(value), self.name(Name::Call)).is_some()
+    }
+
+    /// The names of an object's own attributes; None if it has no place for any.
+    pub fn instance_names(&self, raw: Raw) -> Option<Vec<Value<'static>>> {
+        self.instance_copy(raw).map(|dict| dict.iter().map(|(key, _)| key).collect())
+    }
+
+    /// A dict of an object's own attributes as they are now; asking for it changes nothing.
+    pub fn instance_copy(&self, raw: Raw) -> Option<Gc<'static, Dict>> {
+        let heap = self.heap.forever();
+        let value: Value<'static> = Value::adopt(raw);
+        let Some(instance) = value.cell_of_kind::<crate::object::Instance>() else {
+            return self.own_dict(value).and_then(|d| d.held().copy(heap).ok());
+        };
+        if let Some(dict) = instance.dict() {
+            return dict.copy(heap).ok();
+        }
+        let dict = Dict::new(heap);
+        for (slot, name) in self.shapes.names(heap, instance.shape()) {
+            let content = instance.slot(slot);
+            if !content.is_unbound() {
+                dict.set_str(heap, name, content).ok()?;
+            }
+        }
+        Some(dict)
+    }
+
     // ---- intrinsics ----
 
     pub(super) fn intrinsic(&mut self, kind: Intrinsic, operands: &[Raw]) -> Result<Raw, Raised> {
