@@ -6,7 +6,7 @@
 
 use lalrpop_util::ParseError;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic, ErrorClass};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
@@ -109,6 +109,14 @@ pub(super) fn parse_expression(source: &SourceFile, tokens: &[Lexeme]) -> Option
     }
 }
 
+/// Whether `tokens` begin like an expression that takes all of them, finished or not.
+pub(super) fn reads_all(source: &SourceFile, tokens: &[Lexeme]) -> bool {
+    match run(source, tokens, Mode::Expression).0 {
+        Ok(()) => true,
+        Err((index, _)) => index >= tokens.len(),
+    }
+}
+
 /// Everything that is wrong with a text, first what CPython would say.
 fn diagnose(
     source: &SourceFile,
@@ -132,8 +140,8 @@ fn diagnose(
         // An error of the lexer on the same line has said it already.
         let line = source.line(diagnostic.span.start);
         let repeated = errors[..lexer_errors].iter().any(|error| source.line(error.span.start) == line);
-        let unclosed = diagnostic.code == crate::diagnostic::Code::UnclosedBracket;
-        if !repeated {
+        let unclosed = diagnostic.code == Code::UnclosedBracket;
+        if !repeated || diagnostic.code == Code::UnexpectedIndent {
             found.push(diagnostic);
         }
         if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index, in_try) {
@@ -150,9 +158,27 @@ fn diagnose(
     }
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     found.dedup();
-    errors.extend(found);
+    // CPython's parser looks for faults of the tokenizer in the rest of the text before it reports its own, but some
+    // of these it only meets when it gets there; and it doesn't look at all if a line is indented too deep.
+    let parser_first = found.first().is_some_and(|own| {
+        let unexpected_indent = own.code == Code::UnexpectedIndent;
+        errors
+            .first()
+            .is_some_and(|error| error.span.start > own.span.start && (unexpected_indent || met_in_passing(error)))
+    });
+    if parser_first {
+        errors.splice(0..0, found);
+    } else {
+        errors.extend(found);
+    }
     errors.truncate(MAX_ERRORS);
     errors
+}
+
+/// Whether an error of the tokenizer shows only when the parser asks for that token.
+fn met_in_passing(error: &Diagnostic) -> bool {
+    matches!(error.code, Code::UnmatchedDedent | Code::InconsistentTabs | Code::InvalidContinuation)
+        || error.code == Code::TooDeep && error.class == ErrorClass::IndentationError
 }
 
 /// Put a line that always parses in the place of the one with the token `index`; whether there is hope of finding
