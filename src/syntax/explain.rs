@@ -24,10 +24,25 @@ pub(super) struct Refused<'a> {
     /// The terminals of the grammar that would have fitted.
     pub(super) expected: Vec<String>,
     pub(super) unclosed: &'a [Bracket],
+    /// Whether one statement of the prompt was parsed.
+    pub(super) interactive: bool,
 }
 
 /// Explain why the token doesn't fit.
 pub(super) fn explain(refused: &Refused<'_>) -> Diagnostic {
+    if refused.interactive
+        && refused.expected.is_empty()
+        && refused.before(1) == Some(Token::Newline)
+        && refused.this() != Some(Token::Indent)
+    {
+        let line_end = refused.span_of(refused.index - 1).start;
+        return Diagnostic::new(
+            Code::UnexpectedToken,
+            refused.span(),
+            "multiple statements found while compiling a single statement",
+        )
+        .reported(Reported::LineRest(line_end));
+    }
     let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 23] = [
         never_closed,
         missing_block,

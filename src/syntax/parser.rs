@@ -72,6 +72,41 @@ pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Ve
     Err(diagnose(source, lexed, mode, outcome.err(), errors))
 }
 
+/// Whether the statement typed so far at the prompt needs more lines: an open bracket or string, a missing block, or a
+/// block that a blank line hasn't ended yet.
+pub fn is_incomplete(source: &SourceFile) -> bool {
+    let lexed = lex(source);
+    if let Some(error) = lexed.errors.last() {
+        let runs_on = error.text.contains("triple-quoted") || error.text == "unexpected EOF while parsing";
+        return runs_on && lexed.errors.len() == 1;
+    }
+    let is_layout = |lexeme: &Lexeme| matches!(lexeme.token, Token::Newline | Token::Dedent);
+    let end = lexed.tokens.iter().rposition(|lexeme| !is_layout(lexeme)).map_or(0, |last| last + 1);
+    match run(source, &lexed.tokens, Mode::Interactive).0 {
+        // In the middle of a line an error is an error, unless a bracket is open.
+        Err((index, _)) => index >= end && end > 0 && (!lexed.unclosed.is_empty() || index > end),
+        Ok(()) => {
+            let is_compound = lexed.tokens.first().is_some_and(|first| {
+                matches!(
+                    first.token,
+                    Token::If
+                        | Token::While
+                        | Token::For
+                        | Token::With
+                        | Token::Try
+                        | Token::Def
+                        | Token::Class
+                        | Token::Async
+                        | Token::At
+                        | Token::Match
+                )
+            });
+            let ends_blank = source.text().trim_end_matches('\n').len() + 1 < source.text().len();
+            is_compound && !ends_blank
+        }
+    }
+}
+
 /// Where the parser got stuck: the index of the token, and what would have fitted.
 type Stuck = (usize, Vec<String>);
 
@@ -135,7 +170,14 @@ fn diagnose(
             break;
         }
         let in_try = explain::misses_handler(&expected);
-        let refused = Refused { source, tokens: &tokens, index, expected, unclosed: &lexed.unclosed };
+        let refused = Refused {
+            source,
+            tokens: &tokens,
+            index,
+            expected,
+            unclosed: &lexed.unclosed,
+            interactive: mode == Mode::Interactive,
+        };
         let diagnostic = explain::explain(&refused);
         // An error of the lexer on the same line has said it already.
         let line = source.line(diagnostic.span.start);
