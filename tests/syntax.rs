@@ -241,3 +241,43 @@ fn every_code_has_a_case() {
         assert!(cases.iter().any(|case| case.starts_with(code.code())), "{} has no case", code.code());
     }
 }
+
+#[test]
+fn the_prompt_knows_when_to_go_on() {
+    let incomplete = |text: &str| syntax::is_incomplete(&SourceFile::new("<stdin>", text));
+    let go_on = [
+        "f(1,\n",
+        "x = [\n",
+        "\"\"\"doc\n",
+        "if x:\n",
+        "if x:\n    y\n",
+        "def f():\n    x\n    y\n",
+        "x = 1 + \\\n",
+        "try:\n    x\n",
+        "@d\n",
+        "class A: pass\n",
+        "match x:\n",
+        "f'''{x}\n",
+    ];
+    for text in go_on {
+        assert!(incomplete(text), "{text:?} goes on");
+    }
+    let done = [
+        "x\n",
+        "x = 1\n",
+        "if x:\n    y\n\n",
+        "x = = 1\n",
+        "x = 'abc\n",
+        "def f():\n    x\n\n",
+        "f(1 2\n)\n",
+        "if x\n",
+        "x = \n",
+        "pass\n",
+    ];
+    for text in done {
+        assert!(!incomplete(text), "{text:?} is done");
+    }
+    let source = SourceFile::new("<stdin>", "x = 1\ny = 2\n");
+    let errors = syntax::parse(&source, Mode::Interactive).expect_err("two statements");
+    assert_eq!(errors[0].text, "multiple statements found while compiling a single statement");
+}

@@ -161,7 +161,7 @@ impl Compiler<'_> {
 
     // ---- with ----
 
-    pub(super) fn with(&mut self, is_async: bool, items: &[WithItem], body: &[StmtId], span: Span) {
+    pub(super) fn with(&mut self, is_async: bool, items: &[WithItem], body: &[StmtId]) {
         let Some((item, rest)) = items.split_first() else { return self.block(body) };
         let item_span = self.ast.expr(item.context_expr).span;
         let top = self.b().top();
@@ -187,7 +187,7 @@ impl Compiler<'_> {
         // Deep in an expression nothing above is needed: the next item begins a statement of its own.
         let new_base = self.b().top();
         self.unit().base = new_base;
-        self.with(is_async, rest, body, span);
+        self.with(is_async, rest, body);
         self.unit().blocks.pop();
         self.b().unprotect();
         self.b().set_top(top + 1);

@@ -237,28 +237,23 @@ impl Compiler<'_> {
         let ast = self.ast;
         let span = ast.expr(id).span;
         let Some(scope) = self.scopes.scope_of(Owner::Expr(id)) else { return };
-        let (generators, element): (&[Comprehension], fn(&ExprKind, Reg) -> Option<Element>) = match &ast.expr(id).kind
-        {
-            ExprKind::ListComp { generators, .. } => (generators, |kind, acc| match kind {
-                ExprKind::ListComp { elt, .. } => Some(Element::List(*elt, acc)),
-                _ => None,
-            }),
-            ExprKind::SetComp { generators, .. } => (generators, |kind, acc| match kind {
-                ExprKind::SetComp { elt, .. } => Some(Element::Set(*elt, acc)),
-                _ => None,
-            }),
-            ExprKind::DictComp { generators, .. } => (generators, |kind, acc| match kind {
-                ExprKind::DictComp { key, value, .. } => Some(Element::Dict(*key, *value, acc)),
-                _ => None,
-            }),
-            _ => return,
+        let (ExprKind::ListComp { generators, .. }
+        | ExprKind::SetComp { generators, .. }
+        | ExprKind::DictComp { generators, .. }) = &ast.expr(id).kind
+        else {
+            return;
         };
         let Some(outermost) = generators.first() else { return };
         let top = self.b().top();
         let it = self.iterator(outermost);
         let acc = self.b().top_reg();
         self.at(span);
-        let Some(element) = element(&ast.expr(id).kind, acc) else { return };
+        let element = match ast.expr(id).kind {
+            ExprKind::SetComp { elt, .. } => Element::Set(elt, acc),
+            ExprKind::DictComp { key, value, .. } => Element::Dict(key, value, acc),
+            ExprKind::ListComp { elt, .. } => Element::List(elt, acc),
+            _ => return,
+        };
         self.emit(match element {
             Element::List(..) | Element::Yield(_) => Instr::BuildList { dst: acc, base: acc, count: 0 },
             Element::Set(..) => Instr::BuildSet { dst: acc, base: acc, count: 0 },

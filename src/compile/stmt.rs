@@ -177,7 +177,7 @@ impl Compiler<'_> {
                 self.block(orelse);
                 self.b().bind(end);
             }
-            StmtKind::With { is_async, items, body } => self.with(*is_async, items, body, span),
+            StmtKind::With { is_async, items, body } => self.with(*is_async, items, body),
             StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases),
             StmtKind::Raise { exc: None, .. } => self.emit(Instr::RaiseAgain {}),
             StmtKind::Raise { exc: Some(exc), cause: None } => {

@@ -20,10 +20,8 @@ impl Compiler<'_> {
                         return self.store_name(*name, dst);
                     }
                 }
-                ExprKind::Tuple { elts, .. } | ExprKind::List { elts, .. } => {
-                    if self.assign_in_parallel(elts, value) {
-                        return;
-                    }
+                ExprKind::Tuple { elts, .. } | ExprKind::List { elts, .. } if self.assign_in_parallel(elts, value) => {
+                    return;
                 }
                 _ => {}
             }

@@ -76,8 +76,8 @@ pub enum Reported {
     Span(Span),
     /// The character at this byte, with no width: errors of the tokenizer.
     Point(u32),
-    /// The character at this byte, even if it is the end of the text.
-    Character(u32),
+    /// From this byte to the end of its line, the line end counted: a NEWLINE token, maybe with a comment.
+    LineRest(u32),
     /// The character at this byte, its end unknown (`end_offset` 0).
     Open(u32),
     /// Where the tokenizer stood: the bytes before this one, on its line; `end_offset` is -1.
@@ -161,14 +161,14 @@ impl Diagnostic {
                     end_offset: end.column as i32 + 1,
                 }
             }
-            Reported::Point(at) | Reported::Character(at) | Reported::Open(at) => {
+            Reported::Point(at) | Reported::LineRest(at) | Reported::Open(at) => {
                 let start = source.char_position(at);
                 let end_offset = if let Reported::Point(_) = self.reported {
                     start.column as i32 + 1
                 } else if let Reported::Open(_) = self.reported {
                     0
                 } else {
-                    start.column as i32 + 2
+                    source.line_text(start.line).chars().count() as i32 + 2
                 };
                 ErrorPosition { line: start.line, offset: start.column + 1, end_line: start.line, end_offset }
             }

@@ -216,7 +216,7 @@ impl<'s> Builder<'s> {
     fn report_after(&mut self, code: Code, span: Span, offset: u32, text: impl Into<String>) {
         let next = self.token_at(offset);
         let reported = match next.token {
-            Token::Newline => Reported::Character(next.span.start),
+            Token::Newline => Reported::LineRest(next.span.start),
             _ => Reported::Span(next.span),
         };
         let span = if span.is_empty() { next.span } else { span };
@@ -668,7 +668,9 @@ impl<'s> Builder<'s> {
                         if next.is_none_or(|next| next.kind == ParamKind::DoubleStar) {
                             let text = "named arguments must follow bare *";
                             if lambda {
-                                self.report_after(Code::InvalidParameters, span, span.end, text);
+                                let comma = self.token_at(span.end);
+                                let at = if comma.token == Token::Comma { comma.span.end } else { span.end };
+                                self.report_after(Code::InvalidParameters, span, at, text);
                             } else {
                                 fail(self, span, text);
                             }

@@ -7,7 +7,7 @@ use crate::source::{SourceFile, Span};
 
 use super::ast::{Constant, Expr, ExprKind, UnaryOp};
 use super::layout::Bracket;
-use super::parser::parse_expression;
+use super::parser::{parse_expression, reads_all};
 use super::target::describe;
 use super::token::{Lexeme, Token};
 
@@ -24,11 +24,26 @@ pub(super) struct Refused<'a> {
     /// The terminals of the grammar that would have fitted.
     pub(super) expected: Vec<String>,
     pub(super) unclosed: &'a [Bracket],
+    /// Whether one statement of the prompt was parsed.
+    pub(super) interactive: bool,
 }
 
 /// Explain why the token doesn't fit.
 pub(super) fn explain(refused: &Refused<'_>) -> Diagnostic {
-    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 22] = [
+    if refused.interactive
+        && refused.expected.is_empty()
+        && refused.before(1) == Some(Token::Newline)
+        && refused.this() != Some(Token::Indent)
+    {
+        let line_end = refused.span_of(refused.index - 1).start;
+        return Diagnostic::new(
+            Code::UnexpectedToken,
+            refused.span(),
+            "multiple statements found while compiling a single statement",
+        )
+        .reported(Reported::LineRest(line_end));
+    }
+    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 23] = [
         never_closed,
         missing_block,
         indentation,
@@ -43,11 +58,12 @@ pub(super) fn explain(refused: &Refused<'_>) -> Diagnostic {
         assignment_expression,
         assignment_in_condition,
         comprehension_target,
+        quote_inside,
         conditional,
         missing_argument,
+        missing_in,
         missing_comma,
         dictionary,
-        missing_in,
         missing_colon,
         missing_parenthesis,
         keyword_as_name,
@@ -94,7 +110,7 @@ impl Refused<'_> {
     /// How CPython places an error at the refused token.
     fn place(&self) -> Reported {
         match self.this() {
-            Some(Token::Newline) => Reported::Character(self.span().start),
+            Some(Token::Newline) => Reported::LineRest(self.span().start),
             Some(Token::Indent | Token::Dedent) => Reported::Cursor(self.span().end),
             Some(_) => Reported::Span(self.span()),
             None => Reported::Cursor(self.source.text().len() as u32),
@@ -312,6 +328,27 @@ impl Refused<'_> {
         parse_expression(self.source, self.tokens.get(first..end)?)
     }
 
+    /// Whether looking for an expression at the refused token, as CPython does when it words an error, only ends
+    /// where the text does.
+    fn reads_to_the_end(&self) -> bool {
+        let is_layout = |lexeme: &Lexeme| matches!(lexeme.token, Token::Newline | Token::Dedent);
+        let end = self.tokens.iter().rposition(|lexeme| !is_layout(lexeme)).map_or(0, |last| last + 1);
+        // Nothing is looked for where a name has to follow.
+        if matches!(self.before(1), Some(Token::Dot | Token::Import | Token::Lambda)) {
+            return false;
+        }
+        let after_open = self.before(1).is_some_and(is_open);
+        let from = match self.this() {
+            Some(Token::Equal | Token::ColonEqual) if after_open => return false,
+            Some(Token::Equal | Token::ColonEqual) => self.index + 1,
+            Some(Token::Pass | Token::Break | Token::Continue) => {
+                return self.index + 1 == end && self.expects("Number");
+            }
+            _ => self.index,
+        };
+        from < end && reads_all(self.source, &self.tokens[from..end])
+    }
+
     /// Where the operand that ends before `index` begins, if it is a disjunction.
     fn disjunction_before(&self, index: usize) -> Option<usize> {
         let start = self.back_to(index, ends_operand);
@@ -368,7 +405,8 @@ fn never_closed(refused: &Refused<'_>) -> Option<Diagnostic> {
     let bracket = *refused.unclosed.last()?;
     let at_end = !matches!(refused.this(), Some(token) if !matches!(token, Token::Newline | Token::Dedent))
         && refused.span().start as usize >= refused.source.text().trim_end().len();
-    if !at_end && refused.source.line(refused.span().start) <= refused.source.line(bracket.at) {
+    let later_line = refused.source.line(refused.span().start) > refused.source.line(bracket.at);
+    if !at_end && !later_line && !refused.reads_to_the_end() {
         return None;
     }
     let open = Span::new(bracket.at, bracket.at + 1);
@@ -429,15 +467,16 @@ fn indentation(refused: &Refused<'_>) -> Option<Diagnostic> {
 }
 
 fn legacy_statement(refused: &Refused<'_>) -> Option<Diagnostic> {
-    let first = refused.statement_start(refused.index);
-    if refused.index != first + 1 || refused.token(first) != Some(Token::Name) {
+    let first = refused.index.checked_sub(1).filter(|&name| refused.token(name) == Some(Token::Name))?;
+    if first > 0 && refused.token(first - 1) == Some(Token::Dot) {
         return None;
     }
     let name = refused.text_of(first).to_owned();
     if name != "print" && name != "exec" {
         return None;
     }
-    let end = refused.longest(refused.index, |_| false)?;
+    let stop = |token: Token| matches!(token, Token::Colon | Token::Equal | Token::ColonEqual | Token::FieldColon);
+    let end = refused.longest(refused.index, stop)?;
     let span = refused.range(first, end - 1);
     let arguments = refused.source.slice(refused.range(refused.index, end - 1)).to_owned();
     Some(
@@ -477,7 +516,9 @@ fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         return Some(Diagnostic::new(Code::InvalidField, refused.range(lambda, refused.index), text));
     }
     if refused.before(1) == Some(Token::Bang) {
-        return at_token(format!("{letter}-string: missing conversion character"));
+        let missing = matches!(this, Token::FieldEnd | Token::FieldColon);
+        let what = if missing { "missing conversion character" } else { "invalid conversion character" };
+        return at_token(format!("{letter}-string: {what}"));
     }
     if refused.before(2) == Some(Token::Bang) {
         return at_token(format!("{letter}-string: expecting ':' or '}}'"));
@@ -577,6 +618,9 @@ fn parameter_list(refused: &Refused<'_>, parenthesized: &str, end: Token) -> Opt
         let span = refused.span_of(refused.index - 1);
         return Some(Diagnostic::new(code, span, "expected default value expression"));
     }
+    if this == Token::Star && before == Token::Slash {
+        return Some(refused.at_token(code, "expected comma between / and *"));
+    }
     if this == Token::Equal && before == Token::Name {
         let text = match refused.before(2)? {
             Token::Star => "var-positional argument cannot have default value",
@@ -611,7 +655,12 @@ fn type_parameters(refused: &Refused<'_>) -> Option<Diagnostic> {
         let what = if constraints { "constraints" } else { "bound" };
         return Some(Diagnostic::new(Code::InvalidParameters, span, format!("cannot use {what} with {kind}")));
     }
-    None
+    // Type parameters that are none leave a `def` without its parenthesis.
+    (refused.token(keyword) == Some(Token::Def)).then(|| {
+        Diagnostic::new(Code::InvalidParameters, refused.span(), "expected '('")
+            .message("this is no type parameter")
+            .reported(Reported::Span(refused.span_of(open)))
+    })
 }
 
 fn import(refused: &Refused<'_>) -> Option<Diagnostic> {
@@ -661,7 +710,12 @@ fn double_star(refused: &Refused<'_>) -> Option<Diagnostic> {
             return Some(refused.at_token(Code::UnexpectedToken, "cannot use double starred expression here"));
         }
     }
-    if before == Token::Star && matches!(this, Token::RParen | Token::Comma) && in_call(refused) {
+    if before == Token::Star
+        && matches!(this, Token::RParen | Token::RBracket | Token::Comma | Token::Colon)
+        && matches!(refused.before(2)?, Token::LParen | Token::LBracket | Token::Comma)
+        && (in_call(refused) || refused.this() == Some(Token::RBracket))
+        && refused.head() != Some(Token::Def)
+    {
         return Some(refused.at_token(Code::InvalidArguments, "Invalid star expression"));
     }
     None
@@ -781,7 +835,8 @@ fn is_bitwise(kind: &ExprKind) -> bool {
 
 /// `[a, b for a, b in c]`
 fn comprehension_target(refused: &Refused<'_>) -> Option<Diagnostic> {
-    if !matches!(refused.this()?, Token::For | Token::Async) {
+    let is_async = refused.this()? == Token::Async && refused.token(refused.index + 1) == Some(Token::For);
+    if refused.this()? != Token::For && !is_async {
         return None;
     }
     let open = refused.opener(refused.index)?;
@@ -799,6 +854,23 @@ fn comprehension_target(refused: &Refused<'_>) -> Option<Diagnostic> {
             "did you forget parentheses around the comprehension target?",
         )
         .message("what a comprehension makes is one expression: a tuple needs parentheses"),
+    )
+}
+
+/// `"the word "quoted" is"`: a quote that should be part of the string.
+fn quote_inside(refused: &Refused<'_>) -> Option<Diagnostic> {
+    if refused.before(1)? != Token::String || is_string(refused.before(2)) || is_string(refused.this()) {
+        return None;
+    }
+    let mut at = refused.index;
+    while refused.token(at)? != Token::String {
+        at = refused.longest(at, |token| token == Token::Comma)?;
+    }
+    let text = "invalid syntax. Is this intended to be part of the string?";
+    Some(
+        Diagnostic::new(Code::UnterminatedString, refused.range(refused.index, at - 1), text)
+            .message("the string ends before this")
+            .hint("write `\\\"` for a quote inside of a string, or use the other kind of quotes around it"),
     )
 }
 
@@ -850,8 +922,17 @@ fn missing_argument(refused: &Refused<'_>) -> Option<Diagnostic> {
     {
         return None;
     }
-    let span = refused.range(refused.index - 2, refused.index - 1);
-    in_call(refused).then(|| Diagnostic::new(Code::InvalidArguments, span, "expected argument value expression"))
+    let start = refused.back_to(refused.index, |token| token == Token::Comma);
+    let span = refused.range(start, refused.index - 1);
+    let alone = start + 2 == refused.index;
+    in_call(refused).then(|| {
+        if alone {
+            Diagnostic::new(Code::InvalidArguments, span, "expected argument value expression")
+        } else {
+            let text = "expression cannot contain assignment, perhaps you meant \"==\"?";
+            Diagnostic::new(Code::AssignmentInExpression, span, text)
+        }
+    })
 }
 
 /// Two expressions side by side in brackets.
@@ -870,7 +951,17 @@ fn missing_comma(refused: &Refused<'_>) -> Option<Diagnostic> {
     {
         return None;
     }
+    if matches!(refused.head(), Some(Token::Import | Token::From)) {
+        return None;
+    }
     let start = refused.disjunction_before(refused.index)?;
+    // What a comprehension runs over, or filters by, is no whole expression.
+    let clause = start.checked_sub(1).and_then(|before| refused.token(before));
+    let in_comprehension =
+        (open + 1..start).any(|at| refused.token(at) == Some(Token::For) && refused.opener(at) == Some(open));
+    if clause == Some(Token::For) || matches!(clause, Some(Token::If | Token::In)) && in_comprehension {
+        return None;
+    }
     let text = refused.text_of(start);
     if refused.token(start) == Some(Token::Name) {
         let soft = matches!(text, "match" | "case" | "type" | "_")
@@ -970,7 +1061,7 @@ fn missing_colon(refused: &Refused<'_>) -> Option<Diagnostic> {
             Diagnostic::new(Code::MissingColon, span, "expected ':'")
                 .message("the head of `match` ends in a colon")
                 .hint("add `:` here")
-                .reported(Reported::Character(span.start)),
+                .reported(Reported::LineRest(span.start)),
         );
     }
     if head == Token::Except && at_end && refused.before(1) == Some(Token::Star) {

@@ -78,6 +78,8 @@ pub(super) struct Lexer<'s> {
     indents: Vec<Indent>,
     /// Index of the first token of the logical line.
     line_first: usize,
+    /// Where the comment on this line begins: the NEWLINE after it covers it.
+    comment: Option<u32>,
     /// The next line opens the block of a `match`.
     match_pending: bool,
     pub(super) stopped: bool,
@@ -97,6 +99,7 @@ impl<'s> Lexer<'s> {
             fstrings: Vec::new(),
             indents: vec![Indent { column: 0, alternate: 0, is_match: false }],
             line_first: 0,
+            comment: None,
             match_pending: false,
             stopped: false,
         }
@@ -157,7 +160,7 @@ impl<'s> Lexer<'s> {
 
     fn token(&mut self, token: Token, span: Span) {
         match token {
-            Token::Comment => {}
+            Token::Comment => self.comment = Some(span.start),
             Token::Continuation => {
                 if span.end as usize == self.text.len() {
                     self.error(
@@ -384,10 +387,11 @@ impl<'s> Lexer<'s> {
     // ---- lines ----
 
     fn newline(&mut self, span: Span) {
+        let comment = self.comment.take();
         if !self.brackets.is_empty() {
             return;
         }
-        self.end_line(span);
+        self.end_line(Span::new(comment.unwrap_or(span.start), span.end));
         self.line_start();
     }
 

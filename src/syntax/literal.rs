@@ -161,7 +161,9 @@ fn escape(content: &str, at: usize, mode: Mode, out: &mut Decoded, mut report: i
         b'N' if !mode.bytes => return named(content, at, out, report),
         _ => {
             let char = content[at + 1..].chars().next().expect("there is a byte");
-            report(Escape::Doubtful(at, char.to_string()));
+            if char.is_ascii() {
+                report(Escape::Doubtful(at, char.to_string()));
+            }
             out.bytes.push(b'\\');
             if mode.braces && matches!(letter, b'{' | b'}') {
                 return at + 1;

@@ -25,4 +25,4 @@ pub mod unparse;
 mod encoding;
 
 pub use encoding::{SourceError, decode_source};
-pub use parser::{Mode, Parsed, parse, parse_with_warnings};
+pub use parser::{Mode, Parsed, is_incomplete, parse, parse_with_warnings};

@@ -6,7 +6,7 @@
 
 use lalrpop_util::ParseError;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic, ErrorClass};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
@@ -72,6 +72,41 @@ pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Ve
     Err(diagnose(source, lexed, mode, outcome.err(), errors))
 }
 
+/// Whether the statement typed so far at the prompt needs more lines: an open bracket or string, a missing block, or a
+/// block that a blank line hasn't ended yet.
+pub fn is_incomplete(source: &SourceFile) -> bool {
+    let lexed = lex(source);
+    if let Some(error) = lexed.errors.last() {
+        let runs_on = error.text.contains("triple-quoted") || error.text == "unexpected EOF while parsing";
+        return runs_on && lexed.errors.len() == 1;
+    }
+    let is_layout = |lexeme: &Lexeme| matches!(lexeme.token, Token::Newline | Token::Dedent);
+    let end = lexed.tokens.iter().rposition(|lexeme| !is_layout(lexeme)).map_or(0, |last| last + 1);
+    match run(source, &lexed.tokens, Mode::Interactive).0 {
+        // In the middle of a line an error is an error, unless a bracket is open.
+        Err((index, _)) => index >= end && end > 0 && (!lexed.unclosed.is_empty() || index > end),
+        Ok(()) => {
+            let is_compound = lexed.tokens.first().is_some_and(|first| {
+                matches!(
+                    first.token,
+                    Token::If
+                        | Token::While
+                        | Token::For
+                        | Token::With
+                        | Token::Try
+                        | Token::Def
+                        | Token::Class
+                        | Token::Async
+                        | Token::At
+                        | Token::Match
+                )
+            });
+            let ends_blank = source.text().trim_end_matches('\n').len() + 1 < source.text().len();
+            is_compound && !ends_blank
+        }
+    }
+}
+
 /// Where the parser got stuck: the index of the token, and what would have fitted.
 type Stuck = (usize, Vec<String>);
 
@@ -109,6 +144,14 @@ pub(super) fn parse_expression(source: &SourceFile, tokens: &[Lexeme]) -> Option
     }
 }
 
+/// Whether `tokens` begin like an expression that takes all of them, finished or not.
+pub(super) fn reads_all(source: &SourceFile, tokens: &[Lexeme]) -> bool {
+    match run(source, tokens, Mode::Expression).0 {
+        Ok(()) => true,
+        Err((index, _)) => index >= tokens.len(),
+    }
+}
+
 /// Everything that is wrong with a text, first what CPython would say.
 fn diagnose(
     source: &SourceFile,
@@ -127,13 +170,20 @@ fn diagnose(
             break;
         }
         let in_try = explain::misses_handler(&expected);
-        let refused = Refused { source, tokens: &tokens, index, expected, unclosed: &lexed.unclosed };
+        let refused = Refused {
+            source,
+            tokens: &tokens,
+            index,
+            expected,
+            unclosed: &lexed.unclosed,
+            interactive: mode == Mode::Interactive,
+        };
         let diagnostic = explain::explain(&refused);
         // An error of the lexer on the same line has said it already.
         let line = source.line(diagnostic.span.start);
         let repeated = errors[..lexer_errors].iter().any(|error| source.line(error.span.start) == line);
-        let unclosed = diagnostic.code == crate::diagnostic::Code::UnclosedBracket;
-        if !repeated {
+        let unclosed = diagnostic.code == Code::UnclosedBracket;
+        if !repeated || diagnostic.code == Code::UnexpectedIndent {
             found.push(diagnostic);
         }
         if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index, in_try) {
@@ -150,9 +200,27 @@ fn diagnose(
     }
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     found.dedup();
-    errors.extend(found);
+    // CPython's parser looks for faults of the tokenizer in the rest of the text before it reports its own, but some
+    // of these it only meets when it gets there; and it doesn't look at all if a line is indented too deep.
+    let parser_first = found.first().is_some_and(|own| {
+        let unexpected_indent = own.code == Code::UnexpectedIndent;
+        errors
+            .first()
+            .is_some_and(|error| error.span.start > own.span.start && (unexpected_indent || met_in_passing(error)))
+    });
+    if parser_first {
+        errors.splice(0..0, found);
+    } else {
+        errors.extend(found);
+    }
     errors.truncate(MAX_ERRORS);
     errors
+}
+
+/// Whether an error of the tokenizer shows only when the parser asks for that token.
+fn met_in_passing(error: &Diagnostic) -> bool {
+    matches!(error.code, Code::UnmatchedDedent | Code::InconsistentTabs | Code::InvalidContinuation)
+        || error.code == Code::TooDeep && error.class == ErrorClass::IndentationError
 }
 
 /// Put a line that always parses in the place of the one with the token `index`; whether there is hope of finding
