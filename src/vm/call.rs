@@ -13,7 +13,7 @@ use crate::object::{
 
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{
-    Args, Continuation, NativeDef, NativeFunction, NativeResult, Outcome, ParamKind, Raised, Resumed, Root, Then,
+    Args, Continuation, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Resumed, Root, Then,
 };
 use super::{Name, Vm};
 
@@ -364,11 +364,54 @@ impl Vm {
         argc: u32,
         keywords: Option<Raw>,
     ) -> Result<Invoked, Raised> {
+        if matches!(native.get().def.kind, NativeKind::Method | NativeKind::ClassMethod) {
+            self.check_receiver(native, start, argc, keywords)?;
+        }
         if native.get().simple && argc == u32::from(native.get().positional) && keywords.is_none() {
             return self.run_native(native.get().def, Args { start, count: argc });
         }
         let args = self.bind_native(native, start, argc, keywords)?;
         self.run_native(native.get().def, args)
+    }
+
+    /// A method can be reached through its class and called with anything: natives rely on a receiver of their class.
+    fn check_receiver(
+        &mut self,
+        native: Held<NativeFunction>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<(), Raised> {
+        let Some(class) = native.get().class.get() else { return Ok(()) };
+        let def = native.get().def;
+        let by_name = keywords.and_then(|k| Value::<'static>::adopt(k).exact::<Tuple>()).map_or(0, |k| k.len());
+        let name = def.name;
+        if argc as usize <= by_name {
+            let label = self.tp_name(class);
+            return Err(self.type_error(if super::is_wrapper(name) {
+                format!("descriptor '{name}' of '{label}' object needs an argument")
+            } else {
+                format!("unbound method {label}.{name}() needs an argument")
+            }));
+        }
+        let receiver: Value<'static> = Value::adopt(self.fiber.registers.get(start).raw());
+        let fits = match def.kind {
+            NativeKind::ClassMethod => receiver.exact::<Class>().is_some_and(|c| c.is_subclass(class)),
+            _ => self.class_of(receiver).is_subclass(class),
+        };
+        if fits {
+            return Ok(());
+        }
+        let (got, label) = (self.type_name_for_error(receiver), self.tp_name(class));
+        Err(self.type_error(match def.kind {
+            NativeKind::ClassMethod => {
+                format!("descriptor '{name}' for type '{label}' needs a type, not a '{got}' as arg 2")
+            }
+            _ if super::is_wrapper(name) => {
+                format!("descriptor '{name}' requires a '{label}' object but received a '{got}'")
+            }
+            _ => format!("descriptor '{name}' for '{label}' objects doesn't apply to a '{got}' object"),
+        }))
     }
 
     /// Runs a native whose arguments are bound, and carries out what it asks for.
@@ -922,7 +965,6 @@ pub(super) fn parameter_register(code: &Code, index: u32) -> u32 {
 
 /// Whether a native's first parameter is the instance or class it was reached through.
 pub(super) fn has_receiver(def: &NativeDef) -> bool {
-    use super::native::NativeKind;
     match def.kind {
         NativeKind::Function => false,
         NativeKind::StaticMethod => def.name == "__new__",

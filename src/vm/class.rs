@@ -1347,8 +1347,13 @@ impl Vm {
     }
 
     fn document(&mut self, class: Held<Class>, table: &'static Natives) {
-        let doc = self.doc_value(table.doc);
         let name = self.name(Name::Doc).held();
+        let known = class.namespace().get_str(&self.heap, name);
+        if known.is_some_and(|d| d.kind() == Kind::GetSet) {
+            // Instances have docs of their own.
+            return;
+        }
+        let doc = self.doc_value(table.doc);
         class.namespace().set_str(self.heap.forever(), name, Value::adopt(doc)).expect("a namespace has room");
     }
 

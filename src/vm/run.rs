@@ -20,7 +20,7 @@ use crate::object::{
 use super::Vm;
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::{Args, NativeFunction, Raised};
+use super::native::{Args, NativeFunction, NativeKind, Raised};
 use super::ops::CompareKind;
 use super::unwind::Delivery;
 
@@ -1055,10 +1055,15 @@ impl Vm {
                                 let instance: Gc<'_, Instance> = Gc::from_header(object.header());
                                 if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
                                     let kind = word!(ip, 4);
-                                    if kind == cached::INLINE {
-                                        let value = instance.tail()[word!(ip, 5) as usize].get().raw();
-                                        set!(a!(insn), value);
-                                        go!(GetAttr);
+                                    if kind == cached::INLINE
+                                        && let Some(slot) = instance.tail().get(word!(ip, 5) as usize)
+                                    {
+                                        // A member of `__slots__` may be unset; an instance made early may have fewer inline slots.
+                                        let value = slot.get().raw();
+                                        if !value.is_unbound() {
+                                            set!(a!(insn), value);
+                                            go!(GetAttr);
+                                        }
                                     }
                                 }
                             } else if object.tag() == MODULE && word!(ip, 4) == cached::MODULE {
@@ -1076,13 +1081,17 @@ impl Vm {
                             let (object, value) = (reg!(a!(insn)), reg!(b!(insn)));
                             if object.tag() == INSTANCE {
                                 let instance: Gc<'_, Instance> = Gc::from_header(object.header());
-                                if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
+                                if instance.shape() == word!(ip, 2)
+                                    && word!(ip, 3) == self.epoch
+                                    && (word!(ip, 5) as usize) < instance.inline()
+                                {
                                     let kind = word!(ip, 4);
-                                    if kind == cached::INLINE {
+                                    let inline = (word!(ip, 5) as usize) < instance.inline();
+                                    if kind == cached::INLINE && inline {
                                         instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
                                         go!(SetAttr);
                                     }
-                                    if kind == cached::ADD {
+                                    if kind == cached::ADD && inline {
                                         instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
                                         instance.set_shape(word!(ip, 6));
                                         go!(SetAttr);
@@ -1153,8 +1162,11 @@ impl Vm {
                                 let function: Held<Function> = Gc::from_header(callee.header());
                                 enter!(Call, a!(insn), function, base + 1, argc);
                             } else if callee.tag() == NATIVE {
+                                // Methods called through their class have their receiver checked, out of line.
                                 let native: Held<NativeFunction> = Gc::from_header(callee.header());
-                                call_native!(Call, a!(insn), native, base + 1, argc);
+                                if matches!(native.get().def.kind, NativeKind::Function | NativeKind::StaticMethod) {
+                                    call_native!(Call, a!(insn), native, base + 1, argc);
+                                }
                             }
                             call!(Call, a!(insn), callee, base + 1, argc, None)
                         }
@@ -1241,7 +1253,9 @@ impl Vm {
                                 enter!(CallLoaded, a!(insn), function, first, argc);
                             } else if callee.tag() == NATIVE {
                                 let native: Held<NativeFunction> = Gc::from_header(callee.header());
-                                call_native!(CallLoaded, a!(insn), native, first, argc);
+                                if own == 1 || matches!(native.get().def.kind, NativeKind::Function | NativeKind::StaticMethod) {
+                                    call_native!(CallLoaded, a!(insn), native, first, argc);
+                                }
                             }
                             call!(CallLoaded, a!(insn), callee, first, argc, None)
                         }

@@ -1,6 +1,5 @@
 //! `type`: classes as objects, and the builtin that a class statement calls.
 
-use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::object::{Class, ClassFlags, Dict, Exc, List, MappingProxy, Str, Tuple};
@@ -181,6 +180,9 @@ natives!(
     fn __doc__(cx: &mut Cx, this: Root) -> NativeResult {
         let class = class_arg(cx, this, "__doc__")?;
         let doc = class.namespace().get_str(&cx.heap, cx.name(Name::Doc)).map_or(Raw::NONE, Value::raw);
+        if Value::adopt(doc).kind() == Kind::GetSet {
+            return Ok(Outcome::NONE);
+        }
         let bound = cx.bind_descriptor(doc, Raw::UNBOUND, class)?;
         Ok(Outcome::Value(bound))
     }
@@ -225,14 +227,11 @@ natives!(
     #[getter]
     fn __abstractmethods__(cx: &mut Cx, this: Root) -> NativeResult {
         let class = class_arg(cx, this, "__abstractmethods__")?;
-        let name = cx.name(Name::AbstractMethods).held();
-        let found = class.namespace().get_str(&cx.heap, name).filter(|_| class != cx.type_class());
+        let name = Name::AbstractMethods;
+        let found = class.namespace().get_str(&cx.heap, cx.name(name)).filter(|_| class != cx.type_class());
         match found {
             Some(names) => Ok(names.into()),
-            None => {
-                let object = this.get(cx).raw();
-                Err(cx.no_attribute(object, name.value().raw()))
-            }
+            None => Err(cx.raise_text(Exc::AttributeError, name.text())),
         }
     }
 
@@ -243,8 +242,7 @@ natives!(
         cx.check_mutable(class, name)?;
         if value.get(cx).is_unbound() {
             if !cx.set_class_attribute(class, name, Raw::UNBOUND) {
-                let object = this.get(cx).raw();
-                return Err(cx.no_attribute(object, name.value().raw()));
+                return Err(cx.raise_text(Exc::AttributeError, Name::AbstractMethods.text()));
             }
             cx.set_abstract(class, false);
             return Ok(Outcome::NONE);

@@ -60,6 +60,14 @@ natives!(
         property.set(heap, |p| &p.delete, Value::adopt(delete));
         property.set(heap, |p| &p.doc, Value::adopt(given));
         property.set(heap, |p| &p.name, Value::NONE);
+        // A derived class has a `__doc__` of its own, before which the object's comes.
+        if property.shape() != 0
+            && !given.same(Raw::NONE)
+            && let Some(dict) = cx.attributes_of(property.value().raw())
+        {
+            let key = cx.name(Name::Doc);
+            dict.set_str(cx.heap.forever(), key, Value::adopt(given)).expect("a small dict");
+        }
         Ok(Outcome::NONE)
     }
 

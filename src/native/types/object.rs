@@ -389,10 +389,7 @@ fn state_of(cx: &mut Cx, this: Root) -> NativeResult {
 fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     let raw = this.get(cx).raw();
     let class = cx.class_of(this.get(cx)).held();
-    let Some(module) = cx.find_module("copyreg").map(Value::raw) else {
-        return Err(cx.missing("copies of objects before `copyreg` is imported"));
-    };
-    let module = cx.push_raw(module);
+    let module = cx.import("copyreg")?;
     let class_root = cx.push_raw(class.value().raw());
     let kind = this.get(cx).kind();
     if protocol < 2 {
