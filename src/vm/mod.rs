@@ -5,7 +5,7 @@
 
 mod attribute;
 mod call;
-mod class;
+pub mod class;
 pub mod coroutine;
 mod error;
 mod frame;

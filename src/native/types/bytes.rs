@@ -8,11 +8,12 @@ use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::Fault;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Exc, List, SequenceIterator, Slice, Str, Tuple};
+use crate::object::{ByteArray, Bytes, ClassFlags, Exc, List, SequenceIterator, Slice, Str, Tuple};
 use crate::text::percent::{self, Resolved};
 use crate::text::search::{self, Justify, StripSet};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 use crate::vm::Name;
+use crate::vm::class::TypeRow;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 use super::bounds::{search_range, slice_range};
@@ -1476,3 +1477,9 @@ bytes_table! {
         Ok(57 + array(cx, this, "__sizeof__")?.len() as i64)
     }
 }
+
+/// The types.
+pub static ROWS: &[TypeRow] = &[
+    TypeRow::of(Kind::Bytes, "bytes", &[&BYTES_METHODS]).with(ClassFlags::MATCH_SELF),
+    TypeRow::of(Kind::ByteArray, "bytearray", &[&BYTEARRAY_METHODS]).with(ClassFlags::MATCH_SELF),
+];

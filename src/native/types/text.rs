@@ -19,6 +19,7 @@ use crate::text::search::{self, Justify, StripSet};
 use crate::text::template::{self, First, Numbering, Step};
 use crate::text::{MAX_LENGTH, unicode, wtf8};
 use crate::vm::Name;
+use crate::vm::class::TypeRow;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::{search_range, slice_range};
@@ -1585,3 +1586,7 @@ pub(crate) fn slice_text(cx: &mut Cx, text: Held, slice: Gc<'static, Slice>) -> 
     }
     Ok(cx.text_raw(&picked))
 }
+
+/// The type.
+pub static ROWS: &[TypeRow] =
+    &[TypeRow::of(Kind::Str, "str", &[&TEXT_METHODS]).with(ClassFlags::MATCH_SELF)];
