@@ -376,10 +376,7 @@ fn compare(cx: &mut Cx, of: Of, this: Root, other: Root, method: &'static str, h
 }
 
 fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>, Raised> {
-    let Some(count) = repetitions(cx, count)? else {
-        let got = cx.type_name_for_error(count.get(cx));
-        return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
-    };
+    let count = cx.index_as_i64(count)?;
     let count = usize::try_from(count).unwrap_or(0);
     let length = bytes.len().checked_mul(count).filter(|n| *n <= MAX_LENGTH);
     if length.is_none_or(|n| cx.heap.check(2 * n).is_err()) {
@@ -541,7 +538,10 @@ pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -
             let text = match (value.exact::<Str>(), value.exact::<Bytes>()) {
                 (Some(text), _) => text.as_bytes(),
                 (_, Some(bytes)) => bytes.as_bytes(),
-                _ => return Err(cx.type_error("sep must be str or bytes.".to_owned())),
+                _ => {
+                    cx.length(root)?;
+                    return Err(cx.type_error("sep must be str or bytes.".to_owned()));
+                }
             };
             let chars = if value.kind() == Kind::Str { crate::text::wtf8::count(text) } else { text.len() };
             if chars != 1 {

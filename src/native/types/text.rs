@@ -216,8 +216,7 @@ fn strip_text(cx: &mut Cx, this: Root, chars: Option<Root>, method: &'static str
         }
         Some(root) => {
             let Some(set) = cx.as_str(root.get(cx)) else {
-                let got = cx.type_name_for_error(root.get(cx));
-                return Err(cx.type_error(format!("{method} arg must be None or str, not {got}")));
+                return Err(cx.type_error(format!("{method} arg must be None or str")));
             };
             match set.as_bytes() {
                 &[only] => {
@@ -379,13 +378,8 @@ pub(super) fn repetitions(cx: &mut Cx, count: Root) -> Result<Option<i64>, Raise
 
 fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str) -> NativeResult {
     let text = receiver(cx, this, method)?;
-    match repetitions(cx, count)? {
-        Some(count) => done(repeat_text(cx, text, count)?),
-        None => {
-            let got = cx.type_name_for_error(count.get(cx));
-            Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")))
-        }
-    }
+    let count = cx.index_as_i64(count)?;
+    done(repeat_text(cx, text, count)?)
 }
 
 /// `sep.join(items)`, the items being in a list or tuple.
@@ -927,8 +921,7 @@ fn translate_point(cx: &mut Cx, out: &mut Vec<u8>, table: Root, point: u32) -> R
             None => return Err(cx.value_error("character mapping must be in range(0x110000)")),
         }
     } else if !value.is_none() {
-        let got = cx.type_name_for_error(value);
-        return Err(cx.type_error(format!("character mapping must return integer, None or str, not {got}")));
+        return Err(cx.type_error("character mapping must return integer, None or str".to_owned()));
     }
     cx.release(mark);
     Ok(())
