@@ -523,6 +523,13 @@ impl Vm {
                     _ => false,
                 }
             };
+            // Sequences are joined and repeated once no number has anything to say.
+            let native = own.is_some_and(|m| Value::adopt(m).kind() == Kind::Native);
+            let sequence = matches!(
+                Value::adopt(a).kind(),
+                Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray
+            );
+            let first = first || native && sequence && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {

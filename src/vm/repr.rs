@@ -185,7 +185,7 @@ impl Vm {
             Kind::ByteArray => {
                 let name = self.type_name_for_error(Value::adopt(instance));
                 let bytes = value.exact::<ByteArray>().expect("a bytearray").to_vec();
-                let _ = write!(out, "{name}({})", text_repr::bytes(&bytes));
+                let _ = write!(out, "{name}({})", bytearray_literal(&bytes));
             }
             Kind::Range => {
                 let range = value.exact::<Range>().expect("a range");
@@ -740,6 +740,12 @@ impl Vm {
         out.extend_from_slice(message.as_bytes());
         Ok(())
     }
+}
+
+/// The literal in a bytearray's `repr`: single quotes are escaped whatever stands around them.
+pub(crate) fn bytearray_literal(bytes: &[u8]) -> String {
+    let text = text_repr::bytes(bytes);
+    if text.starts_with("b\"") { text.replace('\'', "\\'") } else { text }
 }
 
 /// Whether a method's name is that of an operator or statement.

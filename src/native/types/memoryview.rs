@@ -6,8 +6,7 @@ use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, ClassFlags, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
-use crate::vm::class::TypeRow;
+use crate::object::{ByteArray, Bytes, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
@@ -543,9 +542,3 @@ natives!(
         Ok(Str::new(&cx.heap, &format!("<{what} at {id:#x}>")).into())
     }
 );
-
-/// The type.
-pub static ROWS: &[TypeRow] = &[
-    TypeRow::of(Kind::MemoryView, "memoryview", &[&MEMORYVIEW_METHODS])
-        .with(ClassFlags::FINAL.union(ClassFlags::SEQUENCE)),
-];

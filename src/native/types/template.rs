@@ -3,8 +3,7 @@
 
 use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{ClassFlags, List, NativeObject, Str, Tuple};
-use crate::vm::class::TypeRow;
+use crate::object::{List, NativeObject, Str, Tuple};
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::text::wrong_receiver;
@@ -250,9 +249,3 @@ natives!(
         Ok(Outcome::Value(cx.checked_text(&out)?))
     }
 );
-
-/// The types.
-pub static ROWS: &[TypeRow] = &[
-    TypeRow::native("string.templatelib", "Template", &[&TEMPLATE_METHODS]).with(ClassFlags::FINAL),
-    TypeRow::native("string.templatelib", "Interpolation", &[&INTERPOLATION_METHODS]).with(ClassFlags::FINAL),
-];

@@ -19,7 +19,6 @@ use crate::text::search::{self, Justify, StripSet};
 use crate::text::template::{self, First, Numbering, Step};
 use crate::text::{MAX_LENGTH, unicode, wtf8};
 use crate::vm::Name;
-use crate::vm::class::TypeRow;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::{search_range, slice_range};
@@ -378,8 +377,10 @@ pub(super) fn repetitions(cx: &mut Cx, count: Root) -> Result<Option<i64>, Raise
 
 fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str) -> NativeResult {
     let text = receiver(cx, this, method)?;
-    let count = cx.index_as_i64(count)?;
-    done(repeat_text(cx, text, count)?)
+    match repetitions(cx, count)? {
+        Some(count) => done(repeat_text(cx, text, count)?),
+        None => done(Raw::NOT_IMPLEMENTED),
+    }
 }
 
 /// `sep.join(items)`, the items being in a list or tuple.
@@ -835,12 +836,6 @@ fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
         let how = Resolved::new(&conversion, width, precision);
         let how = check(cx, how)?;
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        if !matches!(
-            kind,
-            b's' | b'r' | b'a' | b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'c'
-        ) {
-            return Err(cx.fault(conversion.unsupported(true)));
-        }
         let value = match keyed {
             Some(value) => value,
             None => args.next(cx)?,
@@ -878,7 +873,10 @@ fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
                     check(cx, result)?;
                 }
             }
-            _ => percent_number(cx, &mut out, &how, value)?,
+            b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
+                percent_number(cx, &mut out, &how, value)?;
+            }
+            _ => return Err(cx.fault(conversion.unsupported(true))),
         }
         if out.len() > MAX_LENGTH {
             return Err(cx.memory_error());
@@ -1347,10 +1345,8 @@ natives!(
     /// Two texts one after the other.
     fn __add__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let text = receiver(cx, this, "__add__")?;
-        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else {
-            let got = cx.type_name_for_error(value.get(cx));
-            return Err(cx.type_error(format!("can only concatenate str (not \"{got}\") to str")));
-        };
+        // The operator complains, once the other operand had its say.
+        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else { return done(Raw::NOT_IMPLEMENTED) };
         if text.len() + other.len() > MAX_LENGTH || cx.heap.check(text.len() + other.len()).is_err() {
             return Err(cx.memory_error());
         }
@@ -1579,7 +1575,3 @@ pub(crate) fn slice_text(cx: &mut Cx, text: Held, slice: Gc<'static, Slice>) -> 
     }
     Ok(cx.text_raw(&picked))
 }
-
-/// The type.
-pub static ROWS: &[TypeRow] =
-    &[TypeRow::of(Kind::Str, "str", &[&TEXT_METHODS]).with(ClassFlags::MATCH_SELF)];
