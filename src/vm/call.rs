@@ -648,6 +648,10 @@ impl Vm {
             return Ok(());
         }
         let label = self.short_label(native);
+        if by_name == 0 && def.name == "__new__" && matches!(&*label, "str" | "int") {
+            let s = if total == 1 { "" } else { "s" };
+            return Err(self.type_error(format!("{label} expected at most {total} argument{s}, got {given}")));
+        }
         let keyword = if given == 0 { "keyword " } else { "" };
         let s = if total == 1 { "" } else { "s" };
         let count = given + by_name;

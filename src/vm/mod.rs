@@ -37,6 +37,7 @@ use crate::object::{
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use names::Name;
+pub(crate) use repr::bytearray_literal;
 pub(crate) use attribute::is_wrapper;
 pub use class::TypeRow;
 pub use ops::{CompareKind, UnaryKind};

@@ -558,8 +558,10 @@ impl Vm {
                 Kind::Tuple => {
                     return self.type_error(format!("can only concatenate tuple (not \"{other}\") to tuple"));
                 }
-                Kind::Bytes => return self.type_error(format!("can't concat {other} to bytes")),
-                Kind::ByteArray => return self.type_error(format!("can't concat {other} to bytearray")),
+                Kind::Bytes | Kind::ByteArray => {
+                    let own = self.type_name_for_error(x);
+                    return self.type_error(format!("can't concat {other} to {own}"));
+                }
                 _ => {}
             }
         }
