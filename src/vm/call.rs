@@ -691,6 +691,9 @@ impl Vm {
         let receiver = usize::from(has_receiver(def));
         if at < receiver {
             let class = native.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
+            if def.name == "__new__" {
+                return self.type_error(format!("{class}.__new__(): not enough arguments"));
+            }
             return self.type_error(format!("unbound method {class}.{}() needs an argument", def.name));
         }
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };

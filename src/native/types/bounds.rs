@@ -117,9 +117,8 @@ mod tests {
 
     #[test]
     fn slices() {
-        let indices = |start, stop, step, length| {
-            apply_bounds((start, stop, step), length).indices().collect::<Vec<_>>()
-        };
+        let indices =
+            |start, stop, step, length| apply_bounds((start, stop, step), length).indices().collect::<Vec<_>>();
         assert_eq!(indices(None, None, 1, 3), [0, 1, 2]);
         assert_eq!(indices(None, None, -1, 3), [2, 1, 0]);
         assert_eq!(indices(Some(-2), None, 1, 3), [1, 2]);

@@ -168,7 +168,8 @@ fn byte(cx: &mut Cx, root: Root) -> Result<u8, Raised> {
 
 fn is_index(cx: &mut Cx, root: Root) -> Result<bool, Raised> {
     let kind = root.get(cx).kind();
-    Ok(matches!(kind, Kind::Int | Kind::True | Kind::False | Kind::BigInt) || cx.own_method(root, Name::Index)?.is_some())
+    Ok(matches!(kind, Kind::Int | Kind::True | Kind::False | Kind::BigInt)
+        || cx.own_method(root, Name::Index)?.is_some())
 }
 
 /// What a search looks for: bytes, or one byte given as a number.
@@ -303,7 +304,15 @@ fn partition_at(cx: &mut Cx, of: Of, this: Root, sep: Root, method: &'static str
     Ok(Tuple::build(&cx.heap, 3, |i| Value::adopt(items[i])).into())
 }
 
-fn pad(cx: &mut Cx, of: Of, this: Root, width: i64, fill: Option<Root>, how: Justify, method: &'static str) -> NativeResult {
+fn pad(
+    cx: &mut Cx,
+    of: Of,
+    this: Root,
+    width: i64,
+    fill: Option<Root>,
+    how: Justify,
+    method: &'static str,
+) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
     let fill = match fill {
         None => b' ',
@@ -367,7 +376,14 @@ fn is_title(bytes: &[u8]) -> bool {
     seen
 }
 
-fn compare(cx: &mut Cx, of: Of, this: Root, other: Root, method: &'static str, holds: fn(Ordering) -> bool) -> NativeResult {
+fn compare(
+    cx: &mut Cx,
+    of: Of,
+    this: Root,
+    other: Root,
+    method: &'static str,
+    holds: fn(Ordering) -> bool,
+) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
     Ok(match buffer_of(cx, other) {
         Some(other) => Outcome::from(holds((*bytes).cmp(&other))),
@@ -405,9 +421,7 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
     for (index, item) in values.into_iter().enumerate() {
         let Some(bytes) = value_bytes(cx, item) else {
             let got = cx.type_name_for_error(item);
-            return Err(
-                cx.type_error(format!("sequence item {index}: expected a bytes-like object, {got} found"))
-            );
+            return Err(cx.type_error(format!("sequence item {index}: expected a bytes-like object, {got} found")));
         };
         if index > 0 {
             out.extend_from_slice(&separator);
@@ -518,8 +532,7 @@ fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
             && size > 0
             && index > 0
         {
-            let at_boundary =
-                if group > 0 { (bytes.len() - index) % size == 0 } else { index % size == 0 };
+            let at_boundary = if group > 0 { (bytes.len() - index) % size == 0 } else { index % size == 0 };
             if at_boundary {
                 out.push(char::from(sep));
             }
@@ -758,9 +771,9 @@ fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: 
         Some(value) => match buffer_of(cx, value) {
             Some(bytes) => bytes,
             None if cx.as_str(value.get(cx)).is_some() || value.get(cx).as_int().is_some() => {
-                return Err(cx.type_error(
-                    "can assign only bytes, buffers, or iterables of ints in range(0, 256)".to_owned(),
-                ));
+                return Err(
+                    cx.type_error("can assign only bytes, buffers, or iterables of ints in range(0, 256)".to_owned())
+                );
             }
             None => Cow::Owned(bytes_of_items(cx, Of::ByteArray, value)?),
         },
@@ -790,8 +803,7 @@ fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: 
         if new.is_empty() {
             return change_item(cx, this, key, None, method);
         }
-        let text =
-            format!("attempt to assign bytes of size {} to extended slice of size {}", new.len(), range.count);
+        let text = format!("attempt to assign bytes of size {} to extended slice of size {}", new.len(), range.count);
         return Err(cx.value_error(text));
     }
     let cells = array.cells();

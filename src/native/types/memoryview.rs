@@ -232,7 +232,14 @@ natives!(
     }
 
     /// The bytes in hexadecimal digits, in groups if a separator is given.
-    fn hex(cx: &mut Cx, this: Root, #[either] sep: Given<Root>, #[either] #[default(1)] bytes_per_sep: i64) -> NativeResult {
+    fn hex(
+        cx: &mut Cx,
+        this: Root,
+        #[either] sep: Given<Root>,
+        #[either]
+        #[default(1)]
+        bytes_per_sep: i64,
+    ) -> NativeResult {
         let bytes = view(cx, this, "hex")?.to_vec();
         hex_of(cx, &bytes, sep.0, bytes_per_sep)
     }
@@ -264,7 +271,8 @@ natives!(
         let mut letters = text.trim_start_matches('@').chars();
         let format = letters.next().filter(|_| letters.next().is_none());
         let Some((format, item_size)) = format.and_then(|f| Some((f, size_of(f)?))) else {
-            let text = "memoryview: destination format must be a native single character format prefixed with an optional '@'";
+            let text =
+                "memoryview: destination format must be a native single character format prefixed with an optional '@'";
             return Err(cx.value_error(text));
         };
         let bytes_like = |f: char| matches!(f, 'B' | 'b' | 'c');
@@ -279,7 +287,8 @@ natives!(
         if let Some(shape) = shape.0 {
             let shape = cx.tuple_from(shape)?;
             let shape: Value<'static> = Value::adopt(shape.get(cx).raw());
-            let sizes: Vec<Option<i64>> = shape.exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.as_int()).collect());
+            let sizes: Vec<Option<i64>> =
+                shape.exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.as_int()).collect());
             match sizes.as_slice() {
                 [Some(count)] if *count as usize * item_size == bytes => {}
                 [Some(_)] => {

@@ -86,9 +86,7 @@ natives!(
             let value = root.get(cx);
             if value.exact::<Str>().is_none() && !is_a(cx, value, "Interpolation") {
                 let got = cx.type_name_for_error(value);
-                let text = format!(
-                    "Template.__new__ *args need to be of type 'str' or 'Interpolation', got {got}"
-                );
+                let text = format!("Template.__new__ *args need to be of type 'str' or 'Interpolation', got {got}");
                 return Err(cx.type_error(text));
             }
             given.push(value.raw());
@@ -127,7 +125,9 @@ natives!(
         let mut all = parts(cx, this)?;
         if !is_a(cx, value.get(cx), "Template") {
             let got = cx.type_name_for_error(value.get(cx));
-            let text = format!("can only concatenate string.templatelib.Template (not \"{got}\") to string.templatelib.Template");
+            let text = format!(
+                "can only concatenate string.templatelib.Template (not \"{got}\") to string.templatelib.Template"
+            );
             return Err(cx.type_error(text));
         }
         all.extend(parts(cx, value)?);
@@ -174,12 +174,18 @@ natives!(
         cx: &mut Cx,
         class: Root,
         #[either] value: Root,
-        #[either] #[text("''")] expression: Given<Root>,
+        #[either]
+        #[text("''")]
+        expression: Given<Root>,
         #[either] conversion: Option<Root>,
-        #[either] #[text("''")] format_spec: Given<Root>,
+        #[either]
+        #[text("''")]
+        format_spec: Given<Root>,
     ) -> NativeResult {
         let mut texts = [Raw::NONE; 2];
-        for (index, (name, given)) in [("expression", expression.0), ("format_spec", format_spec.0)].into_iter().enumerate() {
+        for (index, (name, given)) in
+            [("expression", expression.0), ("format_spec", format_spec.0)].into_iter().enumerate()
+        {
             texts[index] = match given {
                 None => cx.text_raw(b""),
                 Some(root) if cx.as_str(root.get(cx)).is_some() => root.get(cx).raw(),
@@ -194,9 +200,7 @@ natives!(
             Some(root) => match cx.as_str(root.get(cx)) {
                 Some(text) if matches!(text.as_bytes(), b"s" | b"r" | b"a") => text.value().raw(),
                 Some(_) => {
-                    return Err(cx.value_error(
-                        "Interpolation() argument 'conversion' must be one of 's', 'a' or 'r'",
-                    ));
+                    return Err(cx.value_error("Interpolation() argument 'conversion' must be one of 's', 'a' or 'r'"));
                 }
                 None => {
                     let got = cx.type_name_for_error(root.get(cx));

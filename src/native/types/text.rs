@@ -176,11 +176,12 @@ fn starts_or_ends(
 }
 
 fn match_affix(cx: &mut Cx, bytes: Option<&[u8]>, affix: Root, method: &str) -> Result<bool, Raised> {
-    let matches = |s: Gc<'_, Str>| {
-        bytes.is_some_and(|b| {
-            if method == "startswith" { b.starts_with(s.as_bytes()) } else { b.ends_with(s.as_bytes()) }
-        })
-    };
+    let matches =
+        |s: Gc<'_, Str>| {
+            bytes.is_some_and(|b| {
+                if method == "startswith" { b.starts_with(s.as_bytes()) } else { b.ends_with(s.as_bytes()) }
+            })
+        };
     let value = affix.get(cx);
     if let Some(text) = cx.as_str(value) {
         return Ok(matches(text));
@@ -287,11 +288,7 @@ fn partition_at(cx: &mut Cx, this: Root, sep: Root, method: &'static str) -> Nat
     let found = if last { search::rfind(bytes, sep.as_bytes()) } else { search::find(bytes, sep.as_bytes()) };
     let empty = cx.text_raw(b"");
     let items = match found {
-        Some(at) => [
-            part(cx, text, &bytes[..at]),
-            sep.value().raw(),
-            part(cx, text, &bytes[at + sep.len()..]),
-        ],
+        Some(at) => [part(cx, text, &bytes[..at]), sep.value().raw(), part(cx, text, &bytes[at + sep.len()..])],
         None if last => [empty, empty, text.value().raw()],
         None => [text.value().raw(), empty, empty],
     };
@@ -324,7 +321,13 @@ fn pad(cx: &mut Cx, this: Root, width: i64, fill: Option<Root>, how: Justify, me
     }
 }
 
-fn test(cx: &mut Cx, this: Root, method: &'static str, property: fn(u32) -> bool, ascii: fn(&u8) -> bool) -> Result<bool, Raised> {
+fn test(
+    cx: &mut Cx,
+    this: Root,
+    method: &'static str,
+    property: fn(u32) -> bool,
+    ascii: fn(&u8) -> bool,
+) -> Result<bool, Raised> {
     let text = receiver(cx, this, method)?;
     let bytes = text.as_bytes();
     Ok(if text.is_ascii() { !bytes.is_empty() && bytes.iter().all(ascii) } else { unicode::all(bytes, property) })
@@ -450,13 +453,25 @@ pub(crate) fn find_encoding(cx: &mut Cx, name: &[u8]) -> Result<Encoding, Raised
     let normal = text.to_ascii_lowercase().replace('-', "_");
     let binary = matches!(
         normal.as_str(),
-        "base64" | "base64_codec" | "base_64" | "bz2" | "bz2_codec" | "hex" | "hex_codec" | "quopri" | "quopri_codec"
-            | "rot13" | "rot_13" | "uu" | "uu_codec" | "zip" | "zlib" | "zlib_codec"
+        "base64"
+            | "base64_codec"
+            | "base_64"
+            | "bz2"
+            | "bz2_codec"
+            | "hex"
+            | "hex_codec"
+            | "quopri"
+            | "quopri_codec"
+            | "rot13"
+            | "rot_13"
+            | "uu"
+            | "uu_codec"
+            | "zip"
+            | "zlib"
+            | "zlib_codec"
     );
     Err(if binary {
-        let text = format!(
-            "'{text}' is not a text encoding; use codecs.encode() to handle arbitrary codecs"
-        );
+        let text = format!("'{text}' is not a text encoding; use codecs.encode() to handle arbitrary codecs");
         cx.raise_text(Exc::LookupError, &text)
     } else {
         cx.raise_text(Exc::LookupError, &format!("unknown encoding: {text}"))
@@ -473,9 +488,7 @@ fn stopped(cx: &mut Cx, class: Exc, object: Root, stopped: Stopped, unknown_hand
         Stopped::Error(CodecError { encoding, start, end, reason }) => {
             cx.unicode_error(class, object, encoding, start, end, reason)
         }
-        Stopped::WrongHandler => {
-            cx.type_error(format!("don't know how to handle {} in error callback", class.name()))
-        }
+        Stopped::WrongHandler => cx.type_error(format!("don't know how to handle {} in error callback", class.name())),
     }
 }
 
@@ -768,7 +781,8 @@ pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, val
         b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
             let plain = value.get(cx);
             let is_number = plain.as_float().is_some() || plain.as_int().is_some();
-            let number = if is_number || matches!(plain.kind(), Kind::Float | Kind::Int | Kind::BigInt | Kind::True | Kind::False)
+            let number = if is_number
+                || matches!(plain.kind(), Kind::Float | Kind::Int | Kind::BigInt | Kind::True | Kind::False)
                 || cx.own_method(value, Name::Float)?.is_some()
                 || cx.own_method(value, Name::Index)?.is_some()
             {
@@ -794,7 +808,9 @@ pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, val
                 Some(cx.push_raw(raw))
             }
             _ if cx.own_method(root, Name::Index)?.is_some() => Some(cx.index(root)?),
-            _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => Some(cx.call_method(root, "__int__", &[])?),
+            _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
+                Some(cx.call_method(root, "__int__", &[])?)
+            }
             _ => None,
         };
         let is_int = converted.filter(|c| as_int_ref(cx.payload(c.get(cx))).is_some());
@@ -934,9 +950,15 @@ natives!(
     fn __new__(
         cx: &mut Cx,
         class: Root,
-        #[either] #[text("''")] object: Given<Root>,
-        #[either] #[text("'utf-8'")] encoding: Given<Root>,
-        #[either] #[text("'strict'")] errors: Given<Root>,
+        #[either]
+        #[text("''")]
+        object: Given<Root>,
+        #[either]
+        #[text("'utf-8'")]
+        encoding: Given<Root>,
+        #[either]
+        #[text("'strict'")]
+        errors: Given<Root>,
     ) -> NativeResult {
         let derived_class = is_derived(cx, class, Kind::Str, "str")?;
         let encoding = codec_name(cx, encoding.0, "str", "encoding")?;
@@ -1103,7 +1125,13 @@ natives!(
     }
 
     /// Whether it begins with a text, or one of a tuple of texts.
-    fn startswith(cx: &mut Cx, this: Root, prefix: Root, start: Option<Root>, end: Option<Root>) -> Result<bool, Raised> {
+    fn startswith(
+        cx: &mut Cx,
+        this: Root,
+        prefix: Root,
+        start: Option<Root>,
+        end: Option<Root>,
+    ) -> Result<bool, Raised> {
         starts_or_ends(cx, (this, prefix), (start, end), "startswith")
     }
 
@@ -1144,17 +1172,37 @@ natives!(
     }
 
     /// The parts between separators, or the words between white space.
-    fn split(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
+    fn split(
+        cx: &mut Cx,
+        this: Root,
+        #[either] sep: Option<Root>,
+        #[either]
+        #[default(-1)]
+        maxsplit: i64,
+    ) -> NativeResult {
         split_text(cx, this, sep, maxsplit, "split")
     }
 
     /// As split, splitting at the last separators where not at all.
-    fn rsplit(cx: &mut Cx, this: Root, #[either] sep: Option<Root>, #[either] #[default(-1)] maxsplit: i64) -> NativeResult {
+    fn rsplit(
+        cx: &mut Cx,
+        this: Root,
+        #[either] sep: Option<Root>,
+        #[either]
+        #[default(-1)]
+        maxsplit: i64,
+    ) -> NativeResult {
         split_text(cx, this, sep, maxsplit, "rsplit")
     }
 
     /// The lines, with their ends if asked for.
-    fn splitlines(cx: &mut Cx, this: Root, #[either] #[default(false)] keepends: bool) -> NativeResult {
+    fn splitlines(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(false)]
+        keepends: bool,
+    ) -> NativeResult {
         let text = receiver(cx, this, "splitlines")?;
         let items: Vec<Raw> = search::lines(TEXT, text.as_bytes(), keepends).map(|line| part(cx, text, line)).collect();
         done(list_of(cx, &items))
@@ -1187,7 +1235,15 @@ natives!(
     }
 
     /// With one text in place of another, everywhere or so many times.
-    fn replace(cx: &mut Cx, this: Root, old: Root, new: Root, #[either] #[default(-1)] count: i64) -> NativeResult {
+    fn replace(
+        cx: &mut Cx,
+        this: Root,
+        old: Root,
+        new: Root,
+        #[either]
+        #[default(-1)]
+        count: i64,
+    ) -> NativeResult {
         let text = receiver(cx, this, "replace")?;
         let old = argument(cx, old, "replace", " 1")?;
         let new = argument(cx, new, "replace", " 2")?;
@@ -1201,7 +1257,13 @@ natives!(
     }
 
     /// With spaces in place of tabs.
-    fn expandtabs(cx: &mut Cx, this: Root, #[either] #[default(8)] tabsize: i64) -> NativeResult {
+    fn expandtabs(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(8)]
+        tabsize: i64,
+    ) -> NativeResult {
         let text = receiver(cx, this, "expandtabs")?;
         let expanded = search::expand_tabs(TEXT, text.as_bytes(), tabsize);
         let bytes = check(cx, expanded)?;
@@ -1237,8 +1299,12 @@ natives!(
     fn encode(
         cx: &mut Cx,
         this: Root,
-        #[either] #[text("'utf-8'")] encoding: Given<Root>,
-        #[either] #[text("'strict'")] errors: Given<Root>,
+        #[either]
+        #[text("'utf-8'")]
+        encoding: Given<Root>,
+        #[either]
+        #[text("'strict'")]
+        errors: Given<Root>,
     ) -> NativeResult {
         receiver(cx, this, "encode")?;
         let encoding = codec_name(cx, encoding.0, "encode", "encoding")?;
@@ -1410,11 +1476,8 @@ natives!(
     /// An iterator over the characters.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
         let text = receiver(cx, this, "__iter__")?;
-        let iterator = SequenceIterator {
-            sequence: crate::heap::Slot::new(text.value()),
-            next: StdCell::new(0),
-            backward: false,
-        };
+        let iterator =
+            SequenceIterator { sequence: crate::heap::Slot::new(text.value()), next: StdCell::new(0), backward: false };
         Ok(cx.heap.alloc(iterator).into())
     }
 
