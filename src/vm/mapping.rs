@@ -180,54 +180,12 @@ impl Vm {
 
     /// `locals()` of a running frame.
     pub(super) fn locals_of(&mut self, at: usize) -> Result<Raw, Raised> {
-        use super::frame::RecordKind;
-        use crate::bytecode::code::CodeFlags;
         let record = self.fiber.records[at];
         let function = record.function.expect("a frame of the language");
-        let code = function.code();
-        let register = |cx: &Vm, i: usize| -> Raw {
-            match record.kind {
-                RecordKind::InPlace { generator, .. } => generator.get_tail_value(i).raw(),
-                _ => cx.fiber.registers.get(record.base + i as u32).raw(),
-            }
-        };
-        if code.flags().contains(CodeFlags::NAMESPACE) {
-            return Ok(register(self, 0));
-        }
-        if code.flags().contains(CodeFlags::MODULE) {
-            return Ok(function.globals().value().raw());
-        }
-        let dict = Dict::new(self.heap.forever());
-        let near = usize::from(code.get().locals);
-        let compiled = code.code.clone();
-        for (i, name) in compiled.locals.iter().enumerate() {
-            let at = if i < near { i } else { usize::from(compiled.far_base) + i - near };
-            let mut value = register(self, at);
-            if compiled.cell_registers.contains(&(at as u16))
-                && let Some(cell) = Value::adopt(value).exact::<Variable>()
-            {
-                value = cell.content.get().raw();
-            }
-            // Hidden names: the iterable of a generator expression.
-            if value.is_unbound() || name.starts_with('.') || Value::adopt(value).kind() == Kind::Cell {
-                continue;
-            }
-            let key = self.intern(name).held();
-            let _ = dict.set_str(self.heap.forever(), key, Value::adopt(value));
-        }
-        if let Some(closure) = function.get().closure.get() {
-            for (name, cell) in compiled.free.iter().zip(closure.held().items()) {
-                if let Some(cell) = cell.exact::<Variable>()
-                    && !cell.content.get().is_unbound()
-                    && &**name != "__class__"
-                {
-                    let value = cell.content.get().raw();
-                    let key = self.intern(name).held();
-                    let _ = dict.set_str(self.heap.forever(), key, Value::adopt(value));
-                }
-            }
-        }
-        Ok(dict.value().raw())
+        Ok(self.named_locals(function, |cx, register| match record.kind {
+            super::frame::RecordKind::InPlace { generator, .. } => generator.get_tail_value(register).raw(),
+            _ => cx.fiber.registers.get(record.base + register as u32).raw(),
+        }))
     }
 
     // ---- dicts ----

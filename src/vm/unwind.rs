@@ -587,12 +587,15 @@ impl Vm {
         let Some(frame) = raw.and_then(|r| Value::adopt(r).exact::<Frame>()).map(|f| f.held()) else { return };
         frame.get().word.set(record.word());
         let code = record.code();
+        // In the order of the names: the near ones, then the far ones.
         let near = usize::from(code.get().locals);
+        let count = near.max(code.get().code.locals.len());
+        let place = |i: usize| if i < near { i } else { usize::from(code.get().code.far_base) + i - near };
         let locals = match record.kind {
             RecordKind::InPlace { generator, .. } => {
-                Tuple::build(&self.heap, near, |i| generator.get_tail_value(i))
+                Tuple::build(&self.heap, count, |i| generator.get_tail_value(place(i)))
             }
-            _ => Tuple::build(&self.heap, near, |i| self.fiber.registers.get(record.base + i as u32)),
+            _ => Tuple::build(&self.heap, count, |i| self.fiber.registers.get(record.base + place(i) as u32)),
         };
         frame.set_ref(&self.heap, |f| &f.locals, Some(locals));
         frame.get().record.set(u32::MAX);

@@ -1,0 +1,307 @@
+//! Frames as scripts see them: which frame called which, where each stands, and what its locals are. A frame object knows where its
+//! frame is while that runs, and has a copy of the locals afterwards; see `unwind.rs` for when one is made.
+
+use crate::bytecode::code::CodeFlags;
+use crate::heap::{AnyRef, Gc, Raw, Ref, Value};
+use crate::object::{Dict, Exc, Frame, Function, Generator, GeneratorState, Traceback, Tuple, Variable};
+
+use super::Vm;
+use super::frame::{Held, RecordKind};
+use super::native::{Raised, Root};
+
+/// Where the frame of a frame object is.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// Its record is this one.
+    Record(usize),
+    /// In its generator, which is in the chain that runs on this record, or is suspended.
+    Generator(Held<Generator>, Option<usize>),
+    /// It ended.
+    Ended,
+}
+
+impl Vm {
+    // ---- finding frames ----
+
+    /// The frame of the language `depth` frames out from the one that runs: `sys._getframe(depth)`.
+    pub fn frame_at_depth(&mut self, depth: usize) -> Option<Root> {
+        let at = self.language_record(self.fiber.records.len())?;
+        let raw = self.frame_object(at);
+        let mut frame = self.push_raw(raw);
+        for _ in 0..depth {
+            frame = self.frame_back(frame)?;
+        }
+        Some(frame)
+    }
+
+    /// The frame that called this one; none for the outermost, and for one that ended or is suspended.
+    pub fn frame_back(&mut self, frame: Root) -> Option<Root> {
+        let object = frame.get(self).exact::<Frame>()?.held();
+        match self.standing(object) {
+            Standing::Record(at) => match self.fiber.records[at].kind {
+                RecordKind::InPlace { generator, .. } => self.back_of_generator(generator, at),
+                RecordKind::Plain | RecordKind::Native { .. } | RecordKind::Exit { .. } => self.frame_below(at),
+            },
+            Standing::Generator(generator, Some(at)) => self.back_of_generator(generator, at),
+            Standing::Generator(_, None) => None,
+            Standing::Ended => {
+                let back = object.get().back.value().raw();
+                (!Value::adopt(back).is_none()).then(|| self.push_raw(back))
+            }
+        }
+    }
+
+    fn back_of_generator(&mut self, generator: Held<Generator>, at: usize) -> Option<Root> {
+        match generator.get().awaiter.get::<Generator>().map(|g| g.held()) {
+            Some(awaiter) => {
+                let raw = self.generator_frame(awaiter);
+                Some(self.push_raw(raw))
+            }
+            None => self.frame_below(at),
+        }
+    }
+
+    /// The frame of the nearest record below one that is a frame of the language.
+    fn frame_below(&mut self, at: usize) -> Option<Root> {
+        let below = self.language_record(at)?;
+        let raw = self.frame_object(below);
+        Some(self.push_raw(raw))
+    }
+
+    fn language_record(&self, below: usize) -> Option<usize> {
+        let is_frame = |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
+        (0..below).rev().find(is_frame)
+    }
+
+    /// The frame object of a generator, made if there is none; None for one that ended.
+    pub fn generator_frame(&mut self, generator: Held<Generator>) -> Raw {
+        if generator.get().state.get() == GeneratorState::Finished {
+            return Raw::NONE;
+        }
+        if let Some(frame) = generator.get().frame.get() {
+            return frame.value().raw();
+        }
+        let on_top = self.fiber.records.iter().rposition(
+            |record| matches!(record.kind, RecordKind::InPlace { generator: running, .. } if running == generator),
+        );
+        if let Some(at) = on_top {
+            return self.frame_object(at);
+        }
+        let Some(function) = generator.get().function.get().map(Gc::held) else { return Raw::NONE };
+        let frame = self.new_frame(function, generator.get().word.get());
+        frame.set_any(&self.heap, |f| &f.generator, generator.value());
+        let raw = frame.value().raw();
+        generator.set_ref(&self.heap, |g| &g.frame, Some(frame));
+        raw
+    }
+
+    fn new_frame(&self, function: Held<Function>, word: u32) -> Held<Frame> {
+        let frame = self.heap.alloc(Frame {
+            function: Ref::new(function),
+            back: AnyRef::none(),
+            record: std::cell::Cell::new(u32::MAX),
+            fiber: std::cell::Cell::new(0),
+            generator: AnyRef::none(),
+            word: std::cell::Cell::new(word),
+            locals: Ref::none(),
+            names: AnyRef::none(),
+        });
+        frame.held()
+    }
+
+    /// The frame object of an entry of a traceback. One that nobody asked for while its frame ran has no locals.
+    pub fn traceback_frame(&mut self, traceback: Root) -> Root {
+        let Some(entry) = traceback.get(self).exact::<Traceback>().map(Gc::held) else {
+            return self.push_raw(Raw::NONE);
+        };
+        let known = entry.get().frame.value().raw();
+        if !Value::adopt(known).is_none() {
+            return self.push_raw(known);
+        }
+        let Some(function) = entry.get().function.get().map(Gc::held) else { return self.push_raw(Raw::NONE) };
+        let raw = match self.running_frame_of(function) {
+            Some(raw) => raw,
+            None => self.new_frame(function, entry.get().word).value().raw(),
+        };
+        entry.set_any(&self.heap, |t| &t.frame, Value::adopt(raw));
+        self.push_raw(raw)
+    }
+
+    /// The innermost running frame of a function.
+    fn running_frame_of(&mut self, function: Held<Function>) -> Option<Raw> {
+        for at in (0..self.fiber.records.len()).rev() {
+            let record = self.fiber.records[at];
+            if record.function == Some(function) {
+                return Some(self.frame_object(at));
+            }
+            if let RecordKind::InPlace { generator, .. } = record.kind {
+                let mut next = generator.get().awaiter.get::<Generator>().map(Gc::held);
+                while let Some(generator) = next {
+                    if generator.get().function.get().is_some_and(|f| f == function) {
+                        return Some(self.generator_frame(generator));
+                    }
+                    next = generator.get().awaiter.get::<Generator>().map(Gc::held);
+                }
+            }
+        }
+        None
+    }
+
+    fn standing(&self, frame: Held<Frame>) -> Standing {
+        if let Some(generator) = frame.get().generator.get::<Generator>().map(Gc::held) {
+            if generator.get().state.get() == GeneratorState::Finished {
+                return Standing::Ended;
+            }
+            for (at, record) in self.fiber.records.iter().enumerate().rev() {
+                let RecordKind::InPlace { generator: running, .. } = record.kind else { continue };
+                if running == generator {
+                    return Standing::Record(at);
+                }
+                let mut next = running.get().awaiter.get::<Generator>();
+                while let Some(awaiter) = next {
+                    if awaiter == generator {
+                        return Standing::Generator(generator, Some(at));
+                    }
+                    next = awaiter.get().awaiter.get::<Generator>();
+                }
+            }
+            return Standing::Generator(generator, None);
+        }
+        match frame.get().record.get() {
+            u32::MAX => Standing::Ended,
+            at if (at as usize) < self.fiber.records.len() => Standing::Record(at as usize),
+            _ => Standing::Ended,
+        }
+    }
+
+    // ---- looking at a frame ----
+
+    /// The word of the instruction a frame is at or ended at.
+    pub fn frame_word(&self, frame: Gc<'_, Frame>) -> u32 {
+        let frame = frame.held();
+        match self.standing(frame) {
+            Standing::Record(at) => self.fiber.records[at].word(),
+            Standing::Generator(generator, _) => generator.get().word.get(),
+            Standing::Ended => frame.get().word.get(),
+        }
+    }
+
+    /// The line a frame is at; none where the code has none there.
+    pub fn frame_line(&self, frame: Gc<'_, Frame>) -> Option<u32> {
+        let code = frame.get().function.get()?.code();
+        let word = self.frame_word(frame);
+        if word == 0 && frame.get().generator.get::<Generator>().is_some() {
+            return Some(code.get().code.first_line);
+        }
+        let line = code.get().code.position(word).map_or(code.get().code.first_line, |p| p.line);
+        (line != 0).then_some(line)
+    }
+
+    /// Whether a frame runs, or waits for what it called.
+    pub fn frame_is_running(&self, frame: Gc<'_, Frame>) -> bool {
+        matches!(self.standing(frame.held()), Standing::Record(_) | Standing::Generator(_, Some(_)))
+    }
+
+    /// `f_locals`: the namespace of a module or class body, or a dict of what is bound.
+    pub fn frame_locals(&mut self, frame: Root) -> Result<Root, Raised> {
+        let Some(object) = frame.get(self).exact::<Frame>().map(Gc::held) else {
+            return Ok(self.push_raw(Raw::NONE));
+        };
+        let Some(function) = object.get().function.get().map(Gc::held) else { return Ok(self.push_raw(Raw::NONE)) };
+        let raw = match self.standing(object) {
+            Standing::Record(at) => self.locals_of(at)?,
+            Standing::Generator(generator, _) => {
+                self.named_locals(function, |_, register| generator.get_tail_value(register).raw())
+            }
+            Standing::Ended => {
+                let saved = object.get().locals.get().map(Gc::held);
+                let compiled = function.code().code.clone();
+                let near = usize::from(function.code().get().locals);
+                self.named_locals(function, |_, register| {
+                    let at = if register < near { register } else { register - usize::from(compiled.far_base) + near };
+                    match saved {
+                        Some(saved) if at < saved.len() => saved.item(at).raw(),
+                        _ => Raw::UNBOUND,
+                    }
+                })
+            }
+        };
+        Ok(self.push_raw(raw))
+    }
+
+    /// The namespace of a frame, or a dict of its bound locals, by what its registers hold.
+    pub(super) fn named_locals(&mut self, function: Held<Function>, register: impl Fn(&Vm, usize) -> Raw) -> Raw {
+        let code = function.code();
+        if code.flags().contains(CodeFlags::NAMESPACE) {
+            let names = register(self, 0);
+            return if names.is_unbound() { Dict::new(&self.heap).value().raw() } else { names };
+        }
+        if code.flags().contains(CodeFlags::MODULE) {
+            return function.globals().value().raw();
+        }
+        let dict = Dict::new(&self.heap).held();
+        let near = usize::from(code.get().locals);
+        let compiled = code.code.clone();
+        let store = |cx: &mut Vm, name: &str, value: Raw| {
+            let key = cx.intern(name).held();
+            // As many entries as there are locals: memory for them is there.
+            let _ = dict.set_str(&cx.heap, key, Value::adopt(value));
+        };
+        for (i, name) in compiled.locals.iter().enumerate() {
+            let at = if i < near { i } else { usize::from(compiled.far_base) + i - near };
+            let mut value = register(self, at);
+            if compiled.cell_registers.contains(&(at as u16))
+                && let Some(cell) = Value::adopt(value).exact::<Variable>()
+            {
+                value = cell.get().content.get().raw();
+            }
+            // Hidden names: the iterable of a generator expression.
+            if value.is_unbound() || name.starts_with('.') || Value::adopt(value).exact::<Variable>().is_some() {
+                continue;
+            }
+            store(self, name, value);
+        }
+        if let Some(closure) = function.get().closure.get().map(Gc::held) {
+            for (name, cell) in compiled.free.iter().zip(closure.items()) {
+                if let Some(cell) = cell.exact::<Variable>()
+                    && !cell.get().content.get().is_unbound()
+                    && &**name != "__class__"
+                {
+                    store(self, name, cell.get().content.get().raw());
+                }
+            }
+        }
+        dict.value().raw()
+    }
+
+    /// `frame.clear()`: drops the locals of a frame that ended, closes a generator that never ran.
+    pub fn clear_frame(&mut self, frame: Root) -> Result<(), Raised> {
+        let Some(object) = frame.get(self).exact::<Frame>().map(Gc::held) else { return Ok(()) };
+        match self.standing(object) {
+            Standing::Ended => {
+                object.set_ref(&self.heap, |f| &f.locals, None::<Gc<'_, Tuple>>);
+                Ok(())
+            }
+            Standing::Generator(generator, None) if generator.get().state.get() == GeneratorState::Created => {
+                let generator = self.push_raw(generator.value().raw());
+                self.call_method(generator, "close", &[]).map(|_| ())
+            }
+            Standing::Generator(_, None) => {
+                Err(self.raise_text(Exc::RuntimeError, "cannot clear a suspended frame"))
+            }
+            Standing::Record(_) | Standing::Generator(_, Some(_)) => {
+                Err(self.raise_text(Exc::RuntimeError, "cannot clear an executing frame"))
+            }
+        }
+    }
+
+    /// The line an entry of a traceback shows.
+    pub fn traceback_line(&self, traceback: Gc<'_, Traceback>) -> Option<u32> {
+        let entry = traceback.get();
+        if entry.line.get() != 0 {
+            return Some(entry.line.get());
+        }
+        let code = entry.function.get()?.code();
+        code.get().code.position(entry.word).map(|p| p.line).filter(|line| *line != 0)
+    }
+}
