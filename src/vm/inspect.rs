@@ -1,13 +1,26 @@
 //! Frames as scripts see them: which frame called which, where each stands, and what its locals are. A frame object knows where its
 //! frame is while that runs, and has a copy of the locals afterwards; see `unwind.rs` for when one is made.
 
-use crate::bytecode::code::CodeFlags;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::bytecode::code::{Code, CodeFlags};
 use crate::heap::{AnyRef, Gc, Raw, Ref, Value};
+use crate::source::SourceFile;
 use crate::object::{Dict, Exc, Frame, Function, Generator, GeneratorState, Traceback, Tuple, Variable};
 
 use super::Vm;
 use super::frame::{Held, RecordKind};
 use super::native::{Raised, Root};
+
+/// Lines by file, qualified name and first line of the code they belong to: several texts share names such as `<string>`.
+pub(super) type Sources = HashMap<(Arc<str>, Box<str>, u32), Rc<[String]>>;
+
+/// Whether a file is one of aio's own library: its frames are left out of tracebacks.
+pub fn is_library_file(filename: &str) -> bool {
+    filename.starts_with("<aio>/")
+}
 
 /// Where the frame of a frame object is.
 #[derive(Clone, Copy)]
@@ -172,6 +185,26 @@ impl Vm {
             at if (at as usize) < self.fiber.records.len() => Standing::Record(at as usize),
             _ => Standing::Ended,
         }
+    }
+
+    // ---- source texts ----
+
+    /// Keeps the text that code was compiled from, for tracebacks: of `-c`, of standard input, of the prompt. What was read from a file is
+    /// read again when it is needed.
+    pub fn register_source(&mut self, code: &Arc<Code>, text: &str) {
+        let source = SourceFile::new("", text);
+        let lines: Rc<[String]> = (1..=source.line_count()).map(|line| source.line_text(line).to_owned()).collect();
+        let mut rest = vec![code.clone()];
+        while let Some(code) = rest.pop() {
+            rest.extend(code.children.iter().cloned());
+            self.sources.insert((code.filename.clone(), code.qualname.clone(), code.first_line), lines.clone());
+        }
+    }
+
+    /// The lines of a text that was registered for this code.
+    pub fn source_of_code(&self, code: &Code) -> Option<&[String]> {
+        let key = (code.filename.clone(), code.qualname.clone(), code.first_line);
+        self.sources.get(&key).map(|lines| &**lines)
     }
 
     // ---- looking at a frame ----

@@ -36,6 +36,8 @@ use crate::object::{
 };
 use frame::{Fiber, RecordKind};
 use host::Host;
+pub use error::closest;
+pub use inspect::is_library_file;
 pub use names::Name;
 pub(crate) use repr::bytearray_literal;
 pub(crate) use attribute::is_wrapper;
@@ -132,6 +134,8 @@ pub struct Vm {
     pub(crate) import_replaced: bool,
     /// What awaiting needs to know of natives, and what was reported.
     pub(crate) coroutines: coroutine::Coroutines,
+    /// Texts of code that was not read from files: see `Vm::register_source`.
+    sources: inspect::Sources,
     /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
     pub(crate) pending_signals: Vec<i32>,
 }
@@ -194,6 +198,7 @@ impl Vm {
             characters: vec![],
             import_replaced: false,
             coroutines: coroutine::Coroutines::default(),
+            sources: inspect::Sources::default(),
             pending_signals: vec![],
         };
         vm.heap.set_hash_key(vm.host.hash_key());

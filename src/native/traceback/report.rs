@@ -46,6 +46,8 @@ pub(super) struct ExceptionSummary {
     pub(super) text: String,
     /// `__notes__`.
     pub(super) notes: Notes,
+    /// Whether it has a traceback; its frames may all be left out.
+    pub(super) header: bool,
     /// Where it came from.
     pub(super) stack: Stack,
     /// For a SyntaxError the place in the text.
@@ -184,7 +186,7 @@ impl Report {
             match &exception.members {
                 None => {
                     let frames = exception.frames();
-                    if !frames.is_empty() {
+                    if exception.header {
                         tree.emit("Traceback (most recent call last):\n");
                         tree.emit_all(&frames);
                     }
@@ -204,7 +206,7 @@ impl Report {
             tree.depth = 1;
         }
         let frames = group.frames();
-        if !frames.is_empty() {
+        if group.header {
             tree.emit_with("Exception Group Traceback (most recent call last):\n", if outermost { '+' } else { '|' });
             tree.emit_all(&frames);
         }
