@@ -22,6 +22,7 @@
 pub mod types;
 
 pub mod builtins;
+pub mod traceback;
 
 use crate::vm::native::NativeDef;
 

@@ -10,6 +10,7 @@ pub mod coroutine;
 mod error;
 mod frame;
 pub mod host;
+mod inspect;
 pub mod iterate;
 mod mapping;
 mod names;

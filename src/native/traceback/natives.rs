@@ -1,13 +1,15 @@
 //! What `stdlib/traceback.aio`, `linecache.aio` and `warnings.aio` stand on, and the hooks of `sys`.
 
+use std::collections::HashMap;
+
 use crate::heap::{Raw, Value};
 use crate::native::natives;
-use crate::object::{Class, Frame, List, Str, Traceback, Tuple};
+use crate::object::{List, Str, Traceback, Tuple};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
-use super::capture::{self, Limit, Options, notes_of, printable, source_of, syntax_of};
+use super::capture::{self, Options, notes_of, printable, source_of, syntax_of};
 use super::frame::{FrameSummary, render_frames};
-use super::lines::{Lines, file_lines, read_lines};
+use super::lines::{Lines, read_lines};
 use super::report::{ExceptionSummary, Notes, Report, Stack};
 use super::suggest::text_items;
 use super::unraisable::print_unraisable;
@@ -87,17 +89,17 @@ natives!(
 
     /// The lines of a file as it is now, each with its end.
     #[name("read_lines")]
-    fn read_lines_of(cx: &mut Cx, filename: &str) -> NativeResult {
-        let filename = filename.to_owned();
+    fn read_lines_of(cx: &mut Cx, filename: Root) -> NativeResult {
+        let filename = cx.str_text(filename)?;
         let lines = read_lines(cx, &filename);
         text_list(cx, &lines)
     }
 
     /// The source lines of a frame summary, each with its end.
-    fn source(cx: &mut Cx, filename: &str, first: i64, last: i64, code: Option<Root>) -> NativeResult {
+    fn source(cx: &mut Cx, filename: Root, first: i64, last: i64, code: Option<Root>) -> NativeResult {
         let clamp = |line: i64| u32::try_from(line).unwrap_or(0);
         let frame = FrameSummary {
-            filename: filename.to_owned(),
+            filename: cx.str_text(filename)?,
             line: Some(clamp(first)),
             end_line: Some(clamp(last)),
             ..FrameSummary::default()
@@ -309,20 +311,20 @@ fn frame_of(cx: &mut Cx, summary: Root) -> Result<FrameSummary, Raised> {
 
 /// The report that a `TracebackException` stands for.
 fn report_of(cx: &mut Cx, exception: Root, chain: bool) -> Result<Report, Raised> {
-    let mut objects = vec![exception];
+    let mut objects = Objects::default();
+    objects.number(cx, exception);
     let mut exceptions = vec![];
-    while exceptions.len() < objects.len() {
-        let object = objects[exceptions.len()];
+    while let Some(object) = objects.list.get(exceptions.len()).copied() {
         let mut link = |cx: &mut Cx, name: &str| -> Result<Option<usize>, Raised> {
             let Some(linked) = cx.find_attribute(object, name)?.filter(|l| !l.get(cx).is_none()) else { return Ok(None) };
-            Ok(Some(number_of(cx, &mut objects, linked)))
+            Ok(Some(objects.number(cx, linked)))
         };
         let (cause, context) = if chain { (link(cx, "__cause__")?, link(cx, "__context__")?) } else { (None, None) };
         let members = cx.attribute(object, "exceptions")?;
         let items = cx.payload(members.get(cx)).exact::<List>().map(|l| l.items().map(|v| v.raw()).collect::<Vec<_>>());
         let members = items.map(|items| {
             let roots: Vec<Root> = items.into_iter().map(|raw| push(cx, raw)).collect();
-            roots.into_iter().map(|root| number_of(cx, &mut objects, root)).collect()
+            roots.into_iter().map(|root| objects.number(cx, root)).collect()
         });
         let mut summary = summary_of(cx, object)?;
         (summary.cause, summary.context, summary.members) = (cause, context, members);
@@ -336,12 +338,20 @@ fn report_of(cx: &mut Cx, exception: Root, chain: bool) -> Result<Report, Raised
     Ok(Report { exceptions, chain, max_group_width, max_group_depth })
 }
 
-fn number_of(cx: &Cx, objects: &mut Vec<Root>, object: Root) -> usize {
-    let known = objects.iter().position(|known| known.get(cx).is(object.get(cx)));
-    known.unwrap_or_else(|| {
-        objects.push(object);
-        objects.len() - 1
-    })
+/// Objects in the order they were met.
+#[derive(Default)]
+struct Objects {
+    list: Vec<Root>,
+    numbers: HashMap<u64, usize>,
+}
+
+impl Objects {
+    fn number(&mut self, cx: &Cx, object: Root) -> usize {
+        *self.numbers.entry(object.get(cx).raw().bits()).or_insert_with(|| {
+            self.list.push(object);
+            self.list.len() - 1
+        })
+    }
 }
 
 fn summary_of(cx: &mut Cx, object: Root) -> Result<ExceptionSummary, Raised> {
