@@ -65,9 +65,7 @@ fn run(file: &str) -> ExitCode {
     match ending {
         aio::interpreter::Ending::Status(status) => ExitCode::from(status as u8),
         aio::interpreter::Ending::Uncaught(exception) => {
-            let name = vm.type_name_for_error(exception.get(&vm));
-            let text = match vm.str_text(exception) { Ok(t) => t, Err(_) => "?".into() };
-            let _ = writeln!(std::io::stderr(), "{name}: {text}");
+            aio::native::traceback::handle_uncaught(&mut vm, exception);
             ExitCode::FAILURE
         }
     }

@@ -68,6 +68,8 @@ impl Locals {
 struct Slot {
     instr: Instr,
     span: Option<Span>,
+    /// Where the method's name stands, for a call that looks it up itself.
+    lookup: Option<Span>,
     height: u16,
 }
 
@@ -230,9 +232,18 @@ impl Builder {
         if !self.reachable {
             return;
         }
-        self.slots.push(Slot { instr, span: self.span, height: self.top });
+        self.slots.push(Slot { instr, span: self.span, lookup: None, height: self.top });
         if ends_flow(instr.op()) {
             self.reachable = false;
+        }
+    }
+
+    /// Appends a call that looks up its method: a failing lookup is reported at `lookup`, by the instruction's second word.
+    pub fn emit_method_call(&mut self, instr: Instr, lookup: Span) {
+        let reachable = self.reachable;
+        self.emit(instr);
+        if reachable && let Some(slot) = self.slots.last_mut() {
+            slot.lookup = Some(lookup);
         }
     }
 
@@ -471,6 +482,10 @@ impl Builder {
             if last_span != Some(slot.span) {
                 last_span = Some(slot.span);
                 positions.push(lines.position(start, slot.span));
+            }
+            if slot.lookup.is_some() && slot.lookup != slot.span {
+                last_span = Some(slot.lookup);
+                positions.push(lines.position(start + 1, slot.lookup));
             }
             if heights.last().is_none_or(|last| last.height != slot.height) {
                 heights.push(Height { word: start, height: slot.height });

@@ -28,7 +28,8 @@ impl Compiler<'_> {
                         self.silent_arguments(mark, args);
                         let span = self.span_from_attribute(*func, call_span);
                         self.at(span);
-                        self.emit(Instr::CallMethodAwait { dst, base, argc, obj, name });
+                        let lookup = self.attribute_span(*func);
+                        self.b().emit_method_call(Instr::CallMethodAwait { dst, base, argc, obj, name }, lookup);
                     } else {
                         let name = self.attribute_name(attr);
                         let lookup = self.attribute_span(*func);

@@ -87,7 +87,7 @@ impl Compiler<'_> {
             if keywords.is_empty() && args.iter().all(|&arg| self.is_silent(arg)) {
                 self.silent_arguments(mark, args);
                 self.at(call_span);
-                return self.emit(Instr::CallMethod { dst, base, argc, obj, name });
+                return self.b().emit_method_call(Instr::CallMethod { dst, base, argc, obj, name }, lookup_span);
             }
             self.at(lookup_span);
             self.emit(Instr::LoadMethod { base, obj, name });

@@ -182,7 +182,7 @@ pub const fn param_name(name: &'static str) -> &'static str {
 pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raised>;
 
 /// The modules written in Rust that are installed when first imported, by name.
-static MODULES: &[(&str, Install)] = &[];
+static MODULES: &[(&str, Install)] = &[("_traceback", traceback::install)];
 
 /// How a module written in Rust is installed, if there is one of this name.
 pub fn module(name: &str) -> Option<Install> {

@@ -148,8 +148,7 @@ impl Vm {
         if handled.is_unbound() {
             return self.raise_text(Exc::RuntimeError, "No active exception to reraise");
         }
-        self.raised = handled;
-        Raised(())
+        self.reraise(handled)
     }
 
     /// `raise src` and `raise src from cause` (UNBOUND: no cause).
@@ -616,26 +615,25 @@ impl Vm {
     }
 }
 
-/// The nearest of some names to a wrong one, as CPython's suggestions choose (Python/suggestions.c): an edit distance where a change of
-/// case costs less than another letter.
+/// The nearest of some names to a wrong one, as CPython's suggestions choose: by an edit distance where a change of case costs less than
+/// another letter, and at most a third of the letters may differ.
 pub fn closest<'a>(wrong: &str, choices: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const MOVE: usize = 2;
-    const CASE: usize = 1;
-    if wrong.len() > 40 {
+    /// With this many names, nothing is suggested.
+    const TOO_MANY: usize = 750;
+    let choices: Vec<&str> = choices.take(TOO_MANY).collect();
+    if choices.len() == TOO_MANY {
         return None;
     }
     let mut best: Option<(usize, &str)> = None;
-    for (number, choice) in choices.enumerate() {
-        if number >= 750 {
-            return None;
-        }
+    for choice in choices {
         if choice == wrong {
             continue;
         }
-        let most = (wrong.len() + choice.len() + 3) * MOVE / 6;
-        let most = best.map_or(most, |(d, _)| most.min(d.saturating_sub(1)));
-        if let Some(distance) = edit_distance(wrong.as_bytes(), choice.as_bytes(), most, MOVE, CASE)
-            && best.is_none_or(|(d, _)| distance < d)
+        let most = (wrong.len() + choice.len() + 3) * MOVE_COST / 6;
+        let most = best.map_or(most, |(distance, _)| most.min(distance.saturating_sub(1)));
+        let distance = edit_distance(wrong.as_bytes(), choice.as_bytes());
+        if let Some(distance) = distance.filter(|distance| *distance <= most)
+            && best.is_none_or(|(before, _)| distance < before)
         {
             best = Some((distance, choice));
         }
@@ -643,27 +641,37 @@ pub fn closest<'a>(wrong: &str, choices: impl Iterator<Item = &'a str>) -> Optio
     best.map(|(_, choice)| choice)
 }
 
-fn edit_distance(a: &[u8], b: &[u8], most: usize, move_cost: usize, case_cost: usize) -> Option<usize> {
-    if b.len() > 40 {
+/// Cost of another letter, of one more and of one less.
+const MOVE_COST: usize = 2;
+/// Cost of a change of case.
+const CASE_COST: usize = 1;
+
+/// None for texts that are too long to compare.
+fn edit_distance(mut a: &[u8], mut b: &[u8]) -> Option<usize> {
+    const LONGEST: usize = 40;
+    let prefix = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    (a, b) = (&a[prefix..], &b[prefix..]);
+    let suffix = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    (a, b) = (&a[..a.len() - suffix], &b[..b.len() - suffix]);
+    if !a.is_empty() && !b.is_empty() && (a.len() > LONGEST || b.len() > LONGEST) {
         return None;
     }
-    let mut row: Vec<usize> = (0..=b.len()).map(|i| i * move_cost).collect();
+    let mut row: Vec<usize> = (0..=b.len()).map(|at| at * MOVE_COST).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];
-        row[0] = (i + 1) * move_cost;
+        row[0] = (i + 1) * MOVE_COST;
         for (j, y) in b.iter().enumerate() {
             let cost = if x == y {
                 0
             } else if x.eq_ignore_ascii_case(y) {
-                case_cost
+                CASE_COST
             } else {
-                move_cost
+                MOVE_COST
             };
-            let next = (diagonal + cost).min(row[j] + move_cost).min(row[j + 1] + move_cost);
+            let next = (diagonal + cost).min(row[j] + MOVE_COST).min(row[j + 1] + MOVE_COST);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }
     }
-    let distance = row[b.len()];
-    (distance <= most).then_some(distance)
+    Some(row[b.len()])
 }

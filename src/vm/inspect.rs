@@ -67,6 +67,7 @@ impl Vm {
     fn back_of_generator(&mut self, generator: Held<Generator>, at: usize) -> Option<Root> {
         match generator.get().awaiter.get::<Generator>().map(|g| g.held()) {
             Some(awaiter) => {
+                let awaiter = self.push_raw(awaiter.value().raw());
                 let raw = self.generator_frame(awaiter);
                 Some(self.push_raw(raw))
             }
@@ -84,28 +85,6 @@ impl Vm {
     fn language_record(&self, below: usize) -> Option<usize> {
         let is_frame = |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
         (0..below).rev().find(is_frame)
-    }
-
-    /// The frame object of a generator, made if there is none; None for one that ended.
-    pub fn generator_frame(&mut self, generator: Held<Generator>) -> Raw {
-        if generator.get().state.get() == GeneratorState::Finished {
-            return Raw::NONE;
-        }
-        if let Some(frame) = generator.get().frame.get() {
-            return frame.value().raw();
-        }
-        let on_top = self.fiber.records.iter().rposition(
-            |record| matches!(record.kind, RecordKind::InPlace { generator: running, .. } if running == generator),
-        );
-        if let Some(at) = on_top {
-            return self.frame_object(at);
-        }
-        let Some(function) = generator.get().function.get().map(Gc::held) else { return Raw::NONE };
-        let frame = self.new_frame(function, generator.get().word.get());
-        frame.set_any(&self.heap, |f| &f.generator, generator.value());
-        let raw = frame.value().raw();
-        generator.set_ref(&self.heap, |g| &g.frame, Some(frame));
-        raw
     }
 
     fn new_frame(&self, function: Held<Function>, word: u32) -> Held<Frame> {
@@ -151,6 +130,7 @@ impl Vm {
                 let mut next = generator.get().awaiter.get::<Generator>().map(Gc::held);
                 while let Some(generator) = next {
                     if generator.get().function.get().is_some_and(|f| f == function) {
+                        let generator = self.push_raw(generator.value().raw());
                         return Some(self.generator_frame(generator));
                     }
                     next = generator.get().awaiter.get::<Generator>().map(Gc::held);

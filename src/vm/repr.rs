@@ -374,7 +374,7 @@ impl Vm {
             Kind::Frame => {
                 let frame = value.exact::<Frame>().expect("a frame");
                 let code = frame.get().function.get().expect("a frame has a function").code().code.clone();
-                let line = code.position(frame.word.get()).map_or(code.first_line, |p| p.line);
+                let line = self.frame_line(frame).unwrap_or(code.first_line);
                 format!("<frame at {id:#x}, file '{}', line {line}, code {}>", code.filename, code.name)
             }
             Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator => {

@@ -1216,7 +1216,11 @@ impl Vm {
                                     set!(base + 1, callee);
                                     call!(CallMethod, a!(insn), callee, base + 2, argc, None)
                                 }
-                                Err(_) => break 'run Leave::Raise,
+                                Err(_) => {
+                                    // The second word stands for the name.
+                                    self.fiber.records.last_mut().expect("this frame").ip = ip.add(1);
+                                    break 'run Leave::Raise;
+                                }
                             }
                         }
                         Op::LoadMethod => {
@@ -1501,7 +1505,10 @@ impl Vm {
                                         fp = self.fiber.records.last_mut().expect("this frame");
                                         found
                                     }
-                                    Err(_) => break 'run Leave::Raise,
+                                    Err(_) => {
+                                        self.fiber.records.last_mut().expect("this frame").ip = ip.add(1);
+                                        break 'run Leave::Raise;
+                                    }
                                 }
                             };
                             let own = usize::from(method);

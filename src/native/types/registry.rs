@@ -5,7 +5,7 @@ use crate::object::ClassFlags;
 use crate::vm::TypeRow;
 
 use super::{
-    bool, bytes, complex, dict, exception, float, int, list, memoryview, none, range, set, slice,
+    bool, bytes, complex, dict, exception, float, frame, int, list, memoryview, none, range, set, slice,
     template, text, tuple,
 };
 
@@ -41,9 +41,9 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::Ellipsis, "ellipsis", &[&none::ELLIPSIS_METHODS]).with(FIXED),
     TypeRow::of(Kind::NotImplemented, "NotImplementedType", &[&none::NOT_IMPLEMENTED_METHODS]).with(FIXED),
     TypeRow::of(Kind::MappingProxy, "mappingproxy", &[&dict::MAPPING_PROXY_METHODS]).with(F::MAPPING).with(FIXED),
-    TypeRow::of(Kind::Code, "code", &[]).with(INNER),
-    TypeRow::of(Kind::Frame, "frame", &[]).with(INNER),
-    TypeRow::of(Kind::Traceback, "traceback", &[]).with(FIXED),
+    TypeRow::of(Kind::Code, "code", &[&frame::CODE_METHODS]).with(INNER),
+    TypeRow::of(Kind::Frame, "frame", &[&frame::FRAME_METHODS]).with(INNER),
+    TypeRow::of(Kind::Traceback, "traceback", &[&frame::TRACEBACK_METHODS]).with(FIXED),
     TypeRow::native("string.templatelib", "Template", &[&template::TEMPLATE_METHODS]).with(FIXED),
     TypeRow::native("string.templatelib", "Interpolation", &[&template::INTERPOLATION_METHODS]).with(FIXED),
 ];
