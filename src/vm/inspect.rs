@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::bytecode::code::{Code, CodeFlags};
 use crate::heap::{AnyRef, Gc, Raw, Ref, Value};
-use crate::source::SourceFile;
 use crate::object::{Dict, Exc, Frame, Function, Generator, GeneratorState, Traceback, Tuple, Variable};
+use crate::source::SourceFile;
 
 use super::Vm;
 use super::frame::{Held, RecordKind};
@@ -83,7 +83,8 @@ impl Vm {
     }
 
     fn language_record(&self, below: usize) -> Option<usize> {
-        let is_frame = |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
+        let is_frame =
+            |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
         (0..below).rev().find(is_frame)
     }
 
@@ -299,9 +300,7 @@ impl Vm {
                 let generator = self.push_raw(generator.value().raw());
                 self.call_method(generator, "close", &[]).map(|_| ())
             }
-            Standing::Generator(_, None) => {
-                Err(self.raise_text(Exc::RuntimeError, "cannot clear a suspended frame"))
-            }
+            Standing::Generator(_, None) => Err(self.raise_text(Exc::RuntimeError, "cannot clear a suspended frame")),
             Standing::Record(_) | Standing::Generator(_, Some(_)) => {
                 Err(self.raise_text(Exc::RuntimeError, "cannot clear an executing frame"))
             }

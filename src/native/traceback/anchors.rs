@@ -27,7 +27,8 @@ pub(super) fn find(segment: &str) -> Option<Anchors> {
     let [statement] = ast.body() else { return None };
     let StmtKind::Expr { value } = &ast.stmt(*statement).kind else { return None };
     let expr = ast.expr(*value);
-    let scan = Scan { source: &source, lines: split_lines(segment).into_iter().map(|line| line.chars().collect()).collect() };
+    let scan =
+        Scan { source: &source, lines: split_lines(segment).into_iter().map(|line| line.chars().collect()).collect() };
     match &expr.kind {
         ExprKind::BinOp { left, right, .. } => scan.operator(ast.expr(*left), ast.expr(*right)),
         ExprKind::Subscript { value, .. } => scan.brackets(expr, ast.expr(*value), '['),
@@ -122,7 +123,8 @@ fn plain_call(ast: &Ast, statement: &StmtKind) -> Option<Span> {
         StmtKind::Assign { targets, value } => {
             let call = ast.expr(*value);
             let [target] = &**targets else { return None };
-            let plain = matches!(call.kind, ExprKind::Call { .. }) && matches!(ast.expr(*target).kind, ExprKind::Name { .. });
+            let plain =
+                matches!(call.kind, ExprKind::Call { .. }) && matches!(ast.expr(*target).kind, ExprKind::Name { .. });
             plain.then_some(call.span)
         }
         _ => None,

@@ -44,9 +44,16 @@ impl Options {
 }
 
 /// A report of an exception, and what is linked to it.
-pub(super) fn report(cx: &mut Cx, class: Root, value: Root, traceback: Root, options: Options) -> Result<Report, Raised> {
+pub(super) fn report(
+    cx: &mut Cx,
+    class: Root,
+    value: Root,
+    traceback: Root,
+    options: Options,
+) -> Result<Report, Raised> {
     let mark = cx.mark();
-    let mut collector = Collector { options, lines: Lines::default(), seen: HashSet::new(), exceptions: vec![], rest: vec![] };
+    let mut collector =
+        Collector { options, lines: Lines::default(), seen: HashSet::new(), exceptions: vec![], rest: vec![] };
     collector.add(cx, class, value, traceback)?;
     // The order decides which of several ways to an exception shows it.
     while let Some((number, value)) = collector.rest.pop() {
@@ -269,7 +276,12 @@ pub(super) fn syntax_of(cx: &mut Cx, value: Root) -> SyntaxSummary {
 }
 
 /// The frames of a traceback, those of aio's own library left out.
-pub(super) fn frames(cx: &mut Cx, traceback: Root, options: Options, lines: &mut Lines) -> Result<Vec<FrameSummary>, Raised> {
+pub(super) fn frames(
+    cx: &mut Cx,
+    traceback: Root,
+    options: Options,
+    lines: &mut Lines,
+) -> Result<Vec<FrameSummary>, Raised> {
     let mark = cx.mark();
     let mut entries = vec![];
     let mut next = traceback.get(cx).exact::<Traceback>().map(|t| t.held());

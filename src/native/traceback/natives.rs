@@ -104,7 +104,8 @@ natives!(
             end_line: Some(clamp(last)),
             ..FrameSummary::default()
         };
-        let code = code.and_then(|code| code.get(cx).exact::<crate::object::CodeObject>().map(|c| c.get().code.clone()));
+        let code =
+            code.and_then(|code| code.get(cx).exact::<crate::object::CodeObject>().map(|c| c.get().code.clone()));
         let source = source_of(cx, &frame, code.as_deref(), &mut Lines::default());
         Ok(cx.str(&source.unwrap_or_default()).into())
     }
@@ -125,7 +126,10 @@ natives!(
     fn excepthook(cx: &mut Cx, exctype: Root, value: Root, traceback: Root) -> NativeResult {
         if !is_exception_or_none(value.get(cx)) {
             let got = cx.type_name_for_error(value.get(cx));
-            super::write_error(cx, &format!("TypeError: print_exception(): Exception expected for value, {got} found\n"));
+            super::write_error(
+                cx,
+                &format!("TypeError: print_exception(): Exception expected for value, {got} found\n"),
+            );
             return Ok(Outcome::NONE);
         }
         if let Some(exception) = value.get(cx).exact::<crate::object::Exception>()
@@ -316,7 +320,9 @@ fn report_of(cx: &mut Cx, exception: Root, chain: bool) -> Result<Report, Raised
     let mut exceptions = vec![];
     while let Some(object) = objects.list.get(exceptions.len()).copied() {
         let mut link = |cx: &mut Cx, name: &str| -> Result<Option<usize>, Raised> {
-            let Some(linked) = cx.find_attribute(object, name)?.filter(|l| !l.get(cx).is_none()) else { return Ok(None) };
+            let Some(linked) = cx.find_attribute(object, name)?.filter(|l| !l.get(cx).is_none()) else {
+                return Ok(None);
+            };
             Ok(Some(objects.number(cx, linked)))
         };
         let (cause, context) = if chain { (link(cx, "__cause__")?, link(cx, "__context__")?) } else { (None, None) };

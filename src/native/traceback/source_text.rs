@@ -12,7 +12,10 @@ pub(super) fn is_space(c: char) -> bool {
 
 /// The lines of a text without their ends.
 pub(super) fn split_lines(text: &str) -> Vec<&str> {
-    split_keeping_ends(text).into_iter().map(|line| line.strip_suffix("\r\n").unwrap_or_else(|| line.trim_end_matches(ends_line))).collect()
+    split_keeping_ends(text)
+        .into_iter()
+        .map(|line| line.strip_suffix("\r\n").unwrap_or_else(|| line.trim_end_matches(ends_line)))
+        .collect()
 }
 
 /// The lines of a text with their ends.

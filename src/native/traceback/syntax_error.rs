@@ -66,7 +66,8 @@ impl SyntaxSummary {
             Offset::Column(offset) => offset,
         };
         let past = length(right) + 1;
-        let mut end = if self.line == self.end_line { self.end_offset.filter(|end| *end != 0).unwrap_or(offset) } else { past };
+        let mut end =
+            if self.line == self.end_line { self.end_offset.filter(|end| *end != 0).unwrap_or(offset) } else { past };
         if !text.is_empty() && offset > length(text) {
             offset = past;
         }

@@ -50,7 +50,13 @@ fn quietly_or_exception(
 }
 
 /// What `sys.unraisablehook` itself does: prints the exception, without signs under the lines and without what it is chained to.
-pub(super) fn print_unraisable(cx: &mut Cx, exception: Root, traceback: Root, object: Option<Root>, message: Option<&str>) {
+pub(super) fn print_unraisable(
+    cx: &mut Cx,
+    exception: Root,
+    traceback: Root,
+    object: Option<Root>,
+    message: Option<&str>,
+) {
     let mark = cx.mark();
     let mut text = match (object, message) {
         (Some(object), message) => {

@@ -82,7 +82,8 @@ natives!(
     #[getter]
     fn co_cellvars(cx: &mut Cx, this: Root) -> NativeResult {
         texts(cx, this, |code| {
-            let mut cells: Vec<&str> = (0..code.locals.len()).filter(|at| is_cell(code, *at)).map(|at| &*code.locals[at]).collect();
+            let mut cells: Vec<&str> =
+                (0..code.locals.len()).filter(|at| is_cell(code, *at)).map(|at| &*code.locals[at]).collect();
             cells.sort_unstable();
             cells.dedup();
             cells
@@ -215,7 +216,11 @@ natives!(
             return Err(cx.raise_text(Exc::AttributeError, "cannot delete attribute"));
         }
         let int = value.get(cx).as_int().is_some();
-        Err(cx.value_error(if int { "f_lineno can only be set in a trace function" } else { "lineno must be an integer" }))
+        Err(cx.value_error(if int {
+            "f_lineno can only be set in a trace function"
+        } else {
+            "lineno must be an integer"
+        }))
     }
 
     /// Where in its code it is.
@@ -240,7 +245,11 @@ natives!(
     #[setter]
     #[name("f_trace")]
     fn set_f_trace(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        if value.get(cx).is_none() || value.get(cx).is_unbound() { Ok(Outcome::NONE) } else { Err(cx.missing("frame.f_trace")) }
+        if value.get(cx).is_none() || value.get(cx).is_unbound() {
+            Ok(Outcome::NONE)
+        } else {
+            Err(cx.missing("frame.f_trace"))
+        }
     }
 
     /// Whether lines would be traced.
