@@ -89,6 +89,24 @@ impl Compiler<'_> {
     }
 
     pub(super) fn set_display(&mut self, elts: &[ExprId], dst: Reg, span: Span) {
+        if elts.len() > 2
+            && let Some(items) = self.constants(elts)
+        {
+            // As CPython does it: the order of a set shows how it was made.
+            let top = self.b().top();
+            self.at(span);
+            let set = self.b().top_reg();
+            self.emit(Instr::BuildSet { dst: set, base: set, count: 0 });
+            self.b().push();
+            let iterable = self.push_const(Const::FrozenSet(items.into()));
+            self.at(span);
+            self.emit(Instr::SetUpdate { set, iterable });
+            self.b().set_top(top);
+            if set != dst {
+                self.emit(Instr::Move { dst, src: set });
+            }
+            return;
+        }
         if self.fits(elts) {
             let base = self.run(elts);
             self.at(span);

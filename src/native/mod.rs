@@ -22,6 +22,9 @@
 pub mod types;
 
 pub mod builtins;
+pub mod gc;
+pub mod math;
+pub mod time;
 pub mod traceback;
 
 use crate::vm::native::NativeDef;
@@ -182,7 +185,12 @@ pub const fn param_name(name: &'static str) -> &'static str {
 pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raised>;
 
 /// The modules written in Rust that are installed when first imported, by name.
-static MODULES: &[(&str, Install)] = &[("_traceback", traceback::install)];
+static MODULES: &[(&str, Install)] = &[
+    ("_traceback", traceback::install),
+    ("gc", gc::install),
+    ("math", math::install),
+    ("time", time::install),
+];
 
 /// How a module written in Rust is installed, if there is one of this name.
 pub fn module(name: &str) -> Option<Install> {
@@ -216,7 +224,8 @@ pub fn install(vm: &mut crate::vm::Vm) {
     }
     for row in rows.iter().filter(|r| r.module == "builtins") {
         let hidden = [
-            "NoneType", "ellipsis", "NotImplementedType", "mappingproxy", "code", "cell", "frame", "traceback",
+            "NoneType", "ellipsis", "NotImplementedType", "mappingproxy", "code", "cell", "frame", "traceback", "dict_keys",
+            "dict_values", "dict_items",
         ].contains(&row.name);
         if !hidden {
             vm.set_builtin(row.name, vm.named_class(row.name).value().raw());
@@ -232,7 +241,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
     }
     types::template::install(vm);
     use crate::heap::Raw;
-    for (name, raw) in [("Ellipsis", Raw::ELLIPSIS), ("NotImplemented", Raw::NOT_IMPLEMENTED), ("__debug__", Raw::TRUE)] {
+    for (name, raw) in [("None", Raw::NONE), ("True", Raw::TRUE), ("False", Raw::FALSE), ("Ellipsis", Raw::ELLIPSIS), ("NotImplemented", Raw::NOT_IMPLEMENTED), ("__debug__", Raw::TRUE)] {
         vm.set_builtin(name, raw);
     }
 }

@@ -312,12 +312,11 @@ impl<'h> Gc<'h, Dict> {
         let dict = self.get();
         dict.len.set(dict.len.get() - 1);
         dict.version.set(heap.next_version());
-        if dict.len.get() == 0 {
-            // All gone: start afresh, so that a queue of keys does not grow.
-            self.clear(heap);
-        } else if index + 1 == dict.used.get() && dict.index.get().is_none() {
-            dict.used.set(index);
-        }
+    }
+
+    /// Moves the entries together: for `popitem`, which looks for the last one, once many at the end are gone.
+    pub fn compact(self, heap: &'h Heap) -> Result<(), OutOfMemory> {
+        self.resize(heap, self.len() * 2)
     }
 
     /// Removes every key.

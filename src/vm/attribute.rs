@@ -1256,7 +1256,12 @@ impl Vm {
                 if setter.same(Raw::NONE) {
                     let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
                     let class = getset.get().class.get().map_or(String::new(), |c| self.tp_name(c));
-                    let message = format!("attribute '{name}' of '{class}' objects is not writable");
+                    // Members of C structures, as CPython has them, are refused in other words.
+                    let member = matches!(class.as_str(), "range" | "slice" | "complex");
+                    let message = match member {
+                        true => "readonly attribute".to_owned(),
+                        false => format!("attribute '{name}' of '{class}' objects is not writable"),
+                    };
                     return Err(self.raise_text(Exc::AttributeError, &message));
                 }
                 Ok(Stored::Call(setter, smallvec![object, value]))

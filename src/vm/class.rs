@@ -94,6 +94,9 @@ pub(super) enum Place {
     ClassMethodDescriptor,
     MethodWrapper,
     MemberDescriptor,
+    DictKeys,
+    DictValues,
+    DictItems,
 }
 
 impl Place {
@@ -104,6 +107,9 @@ impl Place {
             "classmethod_descriptor" => Place::ClassMethodDescriptor,
             "method-wrapper" => Place::MethodWrapper,
             "member_descriptor" => Place::MemberDescriptor,
+            "dict_keys" => Place::DictKeys,
+            "dict_values" => Place::DictValues,
+            "dict_items" => Place::DictItems,
             _ => return None,
         })
     }
@@ -144,6 +150,16 @@ impl Vm {
     pub(super) fn placed_class(&self, place: Place) -> Gc<'_, Class> {
         let raw = self.types.by_kind[place as usize];
         Value::adopt(raw).exact::<Class>().unwrap_or_else(|| self.kind_class(Kind::Native))
+    }
+
+    /// The class of a dict's views of one part.
+    pub fn view_class(&self, part: crate::object::DictPart) -> Gc<'_, Class> {
+        use crate::object::DictPart;
+        self.placed_class(match part {
+            DictPart::Keys => Place::DictKeys,
+            DictPart::Values => Place::DictValues,
+            DictPart::Items => Place::DictItems,
+        })
     }
 
     /// `__module__` of a class as text; `builtins` if it does not say.

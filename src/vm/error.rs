@@ -443,9 +443,8 @@ impl Vm {
             // A bare exception is wrapped.
             let mark = self.mark();
             let exception = self.push_raw(rest);
-            let list = self.list(&[]).value().raw();
+            let list = self.tuple(&[exception.get(self)]).value().raw();
             let list = self.push_raw(list);
-            let _ = self.list_push(list, exception);
             let text = self.str("").value().raw();
             let text = self.push_raw(text);
             let is_plain = self.is_exception(Value::adopt(rest), Exc::Exception);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::object::{
-    ByteArray, Bytes, Class, ClassFlags, Dict, DictPart, DictView, Exc, Found, FrozenSet, GenericAlias, List,
+    AnySet, ByteArray, Bytes, Class, ClassFlags, Dict, DictPart, DictView, Exc, Found, FrozenSet, GenericAlias, List,
     MappingProxy, Probe, Range, Set, SetFound, Slice, Str, Tuple, Variable,
 };
 
@@ -202,7 +202,7 @@ impl Vm {
 
     /// The number of the entry with a key.
     pub fn dict_find(&mut self, dict: Root, key: Root) -> Result<Option<usize>, Raised> {
-        let hash = self.hash(key)?;
+        let hash = self.dict_key_hash(key)?;
         self.dict_find_hash(dict, key, hash)
     }
 
@@ -246,7 +246,7 @@ impl Vm {
 
     /// Sets the value of a key.
     pub fn dict_set(&mut self, dict: Root, key: Root, value: Root) -> Result<(), Raised> {
-        let hash = self.hash(key)?;
+        let hash = self.dict_key_hash(key)?;
         let found = self.dict_find_hash(dict, key, hash)?;
         let table = self.dict_at(dict);
         let (key, value) = (key.get(self).raw(), value.get(self).raw());
@@ -535,7 +535,7 @@ impl Vm {
 
     /// Adds a key to a set; whether it was new.
     pub fn set_add(&mut self, set: Root, key: Root) -> Result<bool, Raised> {
-        let hash = self.hash(key)?;
+        let hash = self.set_element_hash(key)?;
         self.set_add_hash(set, key, hash)
     }
 
@@ -574,7 +574,47 @@ impl Vm {
         if self.payload(key.get(self)).kind() == Kind::Set {
             return self.hash_frozenset(key);
         }
-        self.hash(key)
+        self.set_element_hash(key)
+    }
+
+    /// The hash of a dict's key; an error says what it was to be used as.
+    #[inline]
+    fn dict_key_hash(&mut self, key: Root) -> Result<i64, Raised> {
+        match crate::object::key::hash_without_script(&self.heap, key.get(self)) {
+            Some(hash) => Ok(hash),
+            None => self.key_hash(key, "a dict key"),
+        }
+    }
+
+    /// The hash of a set's element; an error says what it was to be used as.
+    #[inline]
+    pub fn set_element_hash(&mut self, key: Root) -> Result<i64, Raised> {
+        match crate::object::key::hash_without_script(&self.heap, key.get(self)) {
+            Some(hash) => Ok(hash),
+            None => self.key_hash(key, "a set element"),
+        }
+    }
+
+    fn key_hash(&mut self, key: Root, role: &str) -> Result<i64, Raised> {
+        let raised = match self.hash(key) {
+            Ok(hash) => return Ok(hash),
+            Err(raised) => raised,
+        };
+        let type_error = self.exception_class(Exc::TypeError).held();
+        let mark = self.mark();
+        let exception = self.take_raised(raised);
+        let exception = self.push_raw(exception);
+        if self.class_of(exception.get(self)) != type_error {
+            return Err(self.raise(exception));
+        }
+        let text = self.str_text(exception)?;
+        let class = self.class_of(key.get(self)).held();
+        let name = match self.class_module(class).as_str() {
+            "builtins" | "__main__" => self.class_qualname(class),
+            module => format!("{module}.{}", self.class_qualname(class)),
+        };
+        self.release(mark);
+        Err(self.type_error(format!("cannot use '{name}' as {role} ({text})")))
     }
 
     /// Removes a key from a set; whether it was there.
@@ -619,7 +659,7 @@ impl Vm {
 
     pub(super) fn set_update_raw(&mut self, set: Raw, iterable: Raw) -> Result<(), Raised> {
         let (set, iterable) = (self.push_raw(set), self.push_raw(iterable));
-        self.for_each(iterable, &mut |cx, item| cx.set_add(set, item).map(|_| ()))
+        self.set_extend(set, iterable)
     }
 
     pub(super) fn build_set(&mut self, items: SmallVec<[Raw; 16]>) -> Result<Raw, Raised> {
@@ -737,37 +777,38 @@ impl Vm {
     /// Adds every item of an iterable. A set as source is copied table by table where CPython does so.
     pub fn set_extend(&mut self, set: Root, iterable: Root) -> Result<(), Raised> {
         let source = self.payload(iterable.get(self)).raw();
-        let source = Value::adopt(source);
-        if matches!(source.kind(), Kind::Set | Kind::FrozenSet) {
-            let items = self.set_items(source);
-            let target = self.payload(set.get(self)).raw();
-            let target = Value::adopt(target);
-            let heap = self.heap.forever();
-            let len = items.len();
-            let keys = items.iter().map(|(h, k)| (*h, Value::adopt(*k)));
-            let done = match (target.exact::<Set>(), target.exact::<FrozenSet>()) {
-                (Some(s), _) if s.is_empty() => Some(s.copy_from_keys(heap, len, keys)),
-                (_, Some(s)) if s.is_empty() => Some(s.copy_from_keys(heap, len, keys)),
-                _ => None,
-            };
-            match done {
-                Some(Ok(())) => return Ok(()),
-                Some(Err(_)) => return Err(self.memory_error()),
-                None => {}
+        let target = self.payload(set.get(self)).raw();
+        let (source, target) = (Value::adopt(source), Value::adopt(target));
+        let heap = self.heap.forever();
+        let sets = (AnySet::of(target), AnySet::of(source));
+        if let (Some(to), Some(from)) = sets {
+            if from.is_empty() || target.is(source) {
+                return Ok(());
             }
-            if let Some(s) = target.exact::<Set>()
-                && (s.len() + len) * 5 >= s.places().max(8) * 3
-                && s.resize(heap, (s.len() + len) * 2).is_err()
+            match to.merge_clean(heap, from) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(_) => return Err(self.memory_error()),
+            }
+            let mut place = 0;
+            while let Some(from) = AnySet::of(self.payload(iterable.get(self)))
+                && place < from.places()
             {
-                return Err(self.memory_error());
-            }
-            for (hash, key) in items {
-                let mark = self.mark();
-                let key = self.push_raw(key);
-                self.set_add_hash(set, key, hash)?;
-                self.release(mark);
+                let found = from.at(place).map(|(hash, key)| (hash, key.raw()));
+                place += 1;
+                if let Some((hash, key)) = found {
+                    let mark = self.mark();
+                    let key = self.push_raw(key);
+                    self.set_add_hash(set, key, hash)?;
+                    self.release(mark);
+                }
             }
             return Ok(());
+        }
+        if let (Some(to), Some(dict)) = (sets.0, source.exact::<Dict>())
+            && to.reserve(heap, dict.len()).is_err()
+        {
+            return Err(self.memory_error());
         }
         if let Some(dict) = source.exact::<Dict>() {
             let mut index = 0;

@@ -510,6 +510,17 @@ impl Vm {
                     // Constants are hashable and compare without scripts.
                     let _ = self.frozenset_add(set, item);
                 }
+                // Where hashes are not those of small ints the order is that of CPython 3.13, which makes such a constant twice.
+                if items.iter().any(|item| matches!(item, Const::Str(_) | Const::Bytes(_) | Const::Float(_))) {
+                    let again = crate::object::FrozenSet::new(&self.heap).value().raw();
+                    let again = self.push_raw(again);
+                    for (hash, key) in self.set_items(set.get(self)) {
+                        let key = self.push_raw(key);
+                        let _ = self.set_add_hash(again, key, hash);
+                    }
+                    let raw = again.get(self).raw();
+                    set.set(self, Value::adopt(raw));
+                }
                 let raw = set.get(self).raw();
                 self.release(mark);
                 Value::adopt(raw)

@@ -65,12 +65,12 @@ with_operators! {
 
     /// Return pow(self, value, mod).
     fn __pow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, this, value, r#mod)
+        power(cx, this, value, r#mod, this)
     }
 
     /// Return pow(value, self, mod).
     fn __rpow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, value, this, r#mod)
+        power(cx, value, this, r#mod, this)
     }
 
     /// abs(self)
@@ -162,7 +162,7 @@ fn own(cx: &Cx, this: Root) -> Number {
     number_of(cx, this.get(cx)).expect("the instance is a complex")
 }
 
-fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>) -> NativeResult {
+fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>, this: Root) -> NativeResult {
     let numeric = [a, b].iter().all(|r| {
         let value = r.get(cx);
         number_of(cx, value).is_some() || float_of(cx, value).is_some() || int_ref(cx, value).is_some()
@@ -173,7 +173,7 @@ fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>) -> NativeResult {
     if modulus.is_some() {
         return Err(cx.value_error("complex modulo"));
     }
-    crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b)
+    crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b, this)
 }
 
 /// A number as complex, and whether it was one: by `__complex__`, `__float__` or `__index__`.

@@ -173,6 +173,12 @@ natives!(
         };
         let pair = cx.tuple(&[key, value]);
         dict.remove_at(&cx.heap, index);
+        if dict.used() - index > dict.len() + 16 {
+            let done = dict.compact(&cx.heap);
+            let raw = pair.value().raw();
+            cx.fits(done)?;
+            return Ok(Outcome::Value(raw));
+        }
         Ok(pair.into())
     }
 
@@ -631,7 +637,9 @@ fn iterator(cx: &mut Cx, dict: Root, part: DictPart, backward: bool) -> Outcome 
 }
 
 fn view(cx: &mut Cx, dict: Root, part: DictPart) -> Outcome {
-    cx.heap.alloc(DictView { dict: Slot::new(dict.get(cx)), part }).into()
+    let view = cx.heap.alloc(DictView { dict: Slot::new(dict.get(cx)), part });
+    view.set_shape(cx.view_class(part).get().root_shape.get());
+    view.into()
 }
 
 fn view_of(cx: &Cx, this: Root) -> Gc<'_, DictView> {
@@ -695,9 +703,14 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
             Ok(items) => items,
             Err(raised) if cx.raised_is(Exc::TypeError) => {
                 cx.take_raised(raised);
-                return Err(cx.type_error(format!(
-                    "cannot convert dictionary update sequence element #{number} to a sequence"
-                )));
+                let raised = cx.type_error("object is not iterable".into());
+                let exception = cx.take_raised(raised);
+                let exception = cx.push_raw(exception);
+                let note = format!("Cannot convert dictionary update sequence element #{number} to a sequence");
+                let note = cx.str(&note).value().raw();
+                let note = cx.push_raw(note);
+                cx.call_method(exception, "add_note", &[note])?;
+                return Err(cx.raise(exception));
             }
             Err(raised) => return Err(raised),
         };

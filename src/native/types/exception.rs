@@ -53,7 +53,7 @@ natives!(
     fn add_note(cx: &mut Cx, this: Root, note: Root) -> NativeResult {
         if cx.as_str(note.get(cx)).is_none() {
             let got = cx.type_name_for_error(note.get(cx));
-            return Err(cx.type_error(format!("note must be a str, not '{got}'")));
+            return Err(cx.type_error(format!("add_note() argument must be str, not {got}")));
         }
         let notes = match cx.find_attribute(this, "__notes__")? {
             Some(notes) if notes.get(cx).kind() == Kind::List => notes,

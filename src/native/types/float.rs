@@ -48,12 +48,12 @@ with_operators! {
 
     /// Return pow(self, value, mod).
     fn __pow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, this, value, r#mod)
+        power(cx, this, value, r#mod, this)
     }
 
     /// Return pow(value, self, mod).
     fn __rpow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, value, this, r#mod)
+        power(cx, value, this, r#mod, this)
     }
 
     /// Return divmod(self, value).
@@ -288,14 +288,14 @@ fn real_pair(cx: &Cx, a: Root, b: Root) -> bool {
     [a, b].iter().all(|r| float_of(cx, r.get(cx)).is_some() || int_ref(cx, r.get(cx)).is_some())
 }
 
-fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>) -> NativeResult {
+fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>, this: Root) -> NativeResult {
     if modulus.is_some() {
         return Err(cx.type_error("pow() 3rd argument not allowed unless all arguments are integers".into()));
     }
     if !real_pair(cx, a, b) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
-    crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b)
+    crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b, this)
 }
 
 fn divide(cx: &mut Cx, a: Root, b: Root) -> NativeResult {

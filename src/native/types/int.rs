@@ -60,12 +60,12 @@ with_operators! {
 
     /// Return pow(self, value, mod).
     fn __pow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, this, value, r#mod)
+        power(cx, this, value, r#mod, this)
     }
 
     /// Return pow(value, self, mod).
     fn __rpow__(cx: &mut Cx, this: Root, value: Root, #[text("None")] r#mod: Option<Root>) -> NativeResult {
-        power(cx, value, this, r#mod)
+        power(cx, value, this, r#mod, this)
     }
 
     /// Return divmod(self, value).
@@ -359,9 +359,9 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
     )))
 }
 
-fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>) -> NativeResult {
+fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>, this: Root) -> NativeResult {
     let Some(modulus) = modulus else {
-        return crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b);
+        return crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b, this);
     };
     let ints = (int_ref(cx, a.get(cx)), int_ref(cx, b.get(cx)), int_ref(cx, modulus.get(cx)));
     let (Some(a), Some(b), Some(modulus)) = ints else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };

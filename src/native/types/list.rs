@@ -108,7 +108,7 @@ with_operators! {
             let got = cx.type_name_for_error(value.get(cx));
             return Err(cx.type_error(format!("can only concatenate list (not \"{got}\") to list")));
         }
-        crate::native::types::binary(cx, BinaryKind::Add, this, value)
+        crate::native::types::binary(cx, BinaryKind::Add, this, value, this)
     }
 
     /// Return self*value.
@@ -380,7 +380,7 @@ pub(crate) fn repeat(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
     };
     let count = cx.push_raw(Raw::int(i64::try_from(count).unwrap_or(i64::MAX)));
-    crate::native::types::binary(cx, BinaryKind::Mul, this, count)
+    crate::native::types::binary(cx, BinaryKind::Mul, this, count, this)
 }
 
 fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
@@ -393,10 +393,7 @@ fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
             Some(_) => cx.list_from(value)?,
             None if cx.special_method(value, crate::vm::Name::GetItem)?.is_some() => cx.list_from(value)?,
             None => {
-                let step = key.get(cx).exact::<crate::object::Slice>().is_some_and(|s| !s.step.get().is_none());
-                return Err(cx.type_error(
-                    if step { "must assign iterable to extended slice" } else { "can only assign an iterable" }.into(),
-                ));
+                return Err(cx.type_error("must assign iterable to extended slice".into()));
             }
         }
     };

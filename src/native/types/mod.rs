@@ -46,11 +46,11 @@ macro_rules! with_operators {
         $crate::native::types::with_operators!(@go $head [$($fns)*
             #[doc = concat!("Return self", $sign, "value.")]
             fn $name(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-                $crate::native::types::binary(cx, $crate::bytecode::op::BinaryKind::$kind, this, value)
+                $crate::native::types::binary(cx, $crate::bytecode::op::BinaryKind::$kind, this, value, this)
             }
             #[doc = concat!("Return value", $sign, "self.")]
             fn $reflected(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-                $crate::native::types::binary(cx, $crate::bytecode::op::BinaryKind::$kind, value, this)
+                $crate::native::types::binary(cx, $crate::bytecode::op::BinaryKind::$kind, value, this, this)
             }
         ] [$($more)*] $rest);
     };
@@ -79,7 +79,18 @@ macro_rules! with_operators {
 pub(crate) use with_operators;
 
 /// A binary operator's method: NotImplemented where the operands are not of builtin types that know each other.
-pub(crate) fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResult {
+pub(crate) fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root, this: Root) -> NativeResult {
+    // What is higher in the tower of numbers does the work: ints leave floats to them, and so on.
+    let rank = |kind: Kind| match kind {
+        Kind::Int | Kind::BigInt | Kind::True | Kind::False => 1,
+        Kind::Float => 2,
+        Kind::Complex => 3,
+        _ => 0,
+    };
+    let own = rank(this.get(cx).kind());
+    if own > 0 && (rank(a.get(cx).kind()) > own || rank(b.get(cx).kind()) > own) {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    }
     let (x, y) = (cx.payload(a.get(cx)).raw(), cx.payload(b.get(cx)).raw());
     match cx.builtin_binary(kind, x, y)? {
         Some(result) => Ok(Outcome::Value(result)),

@@ -2,7 +2,8 @@
 
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
-use crate::vm::native::{Cx, NativeResult, Outcome, Root};
+use crate::object::Dict;
+use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 natives!(
     /// The type of None.
@@ -10,8 +11,9 @@ natives!(
 
     /// Return None.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         cx.check_new_kind(class, Kind::None)?;
+        no_arguments(cx, args, kwargs, "NoneType")?;
         Ok(Outcome::NONE)
     }
 
@@ -37,8 +39,9 @@ natives!(
 
     /// Return Ellipsis.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         cx.check_new_kind(class, Kind::Ellipsis)?;
+        no_arguments(cx, args, kwargs, "EllipsisType")?;
         Ok(Outcome::Value(Raw::ELLIPSIS))
     }
 
@@ -59,8 +62,9 @@ natives!(
 
     /// Return NotImplemented.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         cx.check_new_kind(class, Kind::NotImplemented)?;
+        no_arguments(cx, args, kwargs, "NotImplementedType")?;
         Ok(Value::NOT_IMPLEMENTED.into())
     }
 
@@ -79,3 +83,10 @@ natives!(
         Ok(cx.intern("NotImplemented").into())
     }
 );
+
+fn no_arguments(cx: &mut Cx, args: Rest, kwargs: KeywordRest, name: &str) -> Result<(), Raised> {
+    if args.0.is_empty() && kwargs.0.get(cx).exact::<Dict>().is_none_or(|d| d.is_empty()) {
+        return Ok(());
+    }
+    Err(cx.type_error(format!("{name} takes no arguments")))
+}

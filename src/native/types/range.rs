@@ -152,8 +152,7 @@ with_operators! {
                 return Err(cx.value_error("sequence.index(x): x not in sequence"));
             }
         }
-        let shown = cx.repr_text(value)?;
-        Err(cx.value_error(format!("{shown} is not in range")))
+        Err(cx.value_error("range.index(x): x not in range"))
     }
 
     /// What is pickled.

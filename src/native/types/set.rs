@@ -602,29 +602,14 @@ fn each_key(
         return each_of_dict(cx, keys, visit);
     }
     cx.visit_while(keys, &mut |cx, key| {
-        let hash = cx.hash(key)?;
+        let hash = cx.set_element_hash(key)?;
         visit(cx, key, hash)
     })
 }
 
 /// Adds the items of an iterable.
 pub(crate) fn update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised> {
-    if is_set(cx, other) {
-        if any(cx, other).is_empty() || cx.payload(this.get(cx)).is(cx.payload(other.get(cx))) {
-            return Ok(());
-        }
-        let merged = any(cx, this).merge_clean(&cx.heap, any(cx, other));
-        if cx.fits(merged)? {
-            return Ok(());
-        }
-    } else if let Some(dict) = other.get(cx).exact::<Dict>() {
-        let reserved = any(cx, this).reserve(&cx.heap, dict.len());
-        cx.fits(reserved)?;
-    }
-    each_key(cx, other, &mut |cx, key, hash| {
-        cx.set_add_hash(this, key, hash)?;
-        Ok(true)
-    })
+    cx.set_extend(this, other)
 }
 
 fn discard_hash(cx: &mut Cx, this: Root, key: Root, hash: i64) -> Result<bool, Raised> {
@@ -710,7 +695,7 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
         })?;
     } else {
         cx.visit_while(other, &mut |cx, key| {
-            let hash = cx.hash(key)?;
+            let hash = cx.set_element_hash(key)?;
             discard_hash(cx, this, key, hash)?;
             Ok(true)
         })?;

@@ -79,7 +79,7 @@ with_operators! {
             let got = cx.type_name_for_error(value.get(cx));
             return Err(cx.type_error(format!("can only concatenate tuple (not \"{got}\") to tuple")));
         }
-        crate::native::types::binary(cx, BinaryKind::Add, this, value)
+        crate::native::types::binary(cx, BinaryKind::Add, this, value, this)
     }
 
     /// Return self*value.

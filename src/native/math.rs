@@ -1,0 +1,1117 @@
+//! The module `math`: functions of real numbers, and of integers.
+
+use num_bigint::BigInt as Big;
+
+use crate::bytecode::op::BinaryKind;
+use crate::heap::{Raw, Value};
+use crate::native::natives;
+use crate::native::types::{int_outcome, int_ref};
+use crate::number::Fault;
+use crate::number::float_repr;
+use crate::number::int::{self as integer, Int, IntRef};
+use crate::object::key::as_int_ref;
+use crate::object::{Exc, int_value};
+use crate::vm::Name;
+use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    let module = cx.new_module("math").held();
+    cx.functions_of(module, &MATH);
+    let constants = [
+        ("pi", std::f64::consts::PI),
+        ("e", std::f64::consts::E),
+        ("tau", std::f64::consts::TAU),
+        ("inf", f64::INFINITY),
+        ("nan", f64::NAN),
+    ];
+    for (name, value) in constants {
+        let key = cx.intern(name).held();
+        let done = module.dict().set_str(&cx.heap, key, Value::float(value));
+        cx.fits(done)?;
+    }
+    Ok(())
+}
+
+natives!(
+    /// This module provides access to the mathematical functions
+    /// defined by the C standard.
+    pub static MATH: Functions;
+
+    /// Return the arc cosine of x, in radians.
+    fn acos(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.acos(), "expected a number in range from -1 up to 1, got")
+    }
+
+    /// Return the inverse hyperbolic cosine of x.
+    fn acosh(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, special::acosh(x), "expected argument value not less than 1, got")
+    }
+
+    /// Return the arc sine of x, in radians.
+    fn asin(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.asin(), "expected a number in range from -1 up to 1, got")
+    }
+
+    /// Return the inverse hyperbolic sine of x.
+    fn asinh(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(special::asinh(x).into())
+    }
+
+    /// Return the arc tangent of x, in radians.
+    fn atan(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.atan().into())
+    }
+
+    /// Return the angle of the point (x, y), in radians.
+    fn atan2(cx: &mut Cx, y: f64, x: f64) -> NativeResult {
+        Ok(y.atan2(x).into())
+    }
+
+    /// Return the inverse hyperbolic tangent of x.
+    fn atanh(cx: &mut Cx, x: f64) -> NativeResult {
+        let result = if x.abs() == 1.0 { f64::NAN } else { special::atanh(x) };
+        within(cx, x, result, "expected a number between -1 and 1, got")
+    }
+
+    /// Return the cube root of x.
+    fn cbrt(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.cbrt().into())
+    }
+
+    /// Return the smallest integer not below x.
+    fn ceil(cx: &mut Cx, x: Root) -> NativeResult {
+        to_whole(cx, x, Name::Ceil, f64::ceil)
+    }
+
+    /// Return the number of ways to choose k of n things, in no order.
+    fn comb(cx: &mut Cx, n: Root, k: Root) -> NativeResult {
+        let (n, k) = (big(cx, n)?, big(cx, k)?);
+        let zero = Big::default();
+        if n < zero {
+            return Err(cx.value_error("n must be a non-negative integer"));
+        }
+        if k < zero {
+            return Err(cx.value_error("k must be a non-negative integer"));
+        }
+        if k > n {
+            return Ok(0i64.into());
+        }
+        let k = k.clone().min(&n - &k);
+        let Ok(count) = u64::try_from(&k) else {
+            return Err(cx.overflow_error(&format!("min(n - k, k) must not exceed {}", i64::MAX)));
+        };
+        let mut result = Big::from(1);
+        for i in 0..count {
+            result = result * (&n - i) / (i + 1);
+        }
+        Ok(int_outcome(&cx.heap, Int::from_big(result)))
+    }
+
+    /// Return x with the sign of y.
+    fn copysign(cx: &mut Cx, x: f64, y: f64) -> NativeResult {
+        Ok(x.copysign(y).into())
+    }
+
+    /// Return the cosine of x, in radians.
+    fn cos(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.cos(), "expected a finite input, got")
+    }
+
+    /// Return the hyperbolic cosine of x.
+    fn cosh(cx: &mut Cx, x: f64) -> NativeResult {
+        ranged(cx, x, x.cosh())
+    }
+
+    /// Convert an angle from radians to degrees.
+    fn degrees(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok((x * (180.0 / std::f64::consts::PI)).into())
+    }
+
+    /// Return the distance of two points, given as sequences of coordinates.
+    fn dist(cx: &mut Cx, p: Root, q: Root) -> NativeResult {
+        let (p, q) = (floats(cx, p)?, floats(cx, q)?);
+        if p.len() != q.len() {
+            return Err(cx.value_error("both points must have the same number of dimensions"));
+        }
+        let sides: Vec<f64> = p.iter().zip(&q).map(|(a, b)| a - b).collect();
+        Ok(special::norm(&sides).into())
+    }
+
+    /// Return the error function of x.
+    fn erf(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(special::erf(x).into())
+    }
+
+    /// Return 1 minus the error function of x.
+    fn erfc(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(special::erfc(x).into())
+    }
+
+    /// Return e to the power of x.
+    fn exp(cx: &mut Cx, x: f64) -> NativeResult {
+        ranged(cx, x, x.exp())
+    }
+
+    /// Return 2 to the power of x.
+    fn exp2(cx: &mut Cx, x: f64) -> NativeResult {
+        ranged(cx, x, x.exp2())
+    }
+
+    /// Return exp(x)-1, exact for small x, too.
+    fn expm1(cx: &mut Cx, x: f64) -> NativeResult {
+        ranged(cx, x, x.exp_m1())
+    }
+
+    /// Return the absolute value of a float.
+    fn fabs(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.abs().into())
+    }
+
+    /// Return the product of the integers from 1 to n.
+    fn factorial(cx: &mut Cx, n: Root) -> NativeResult {
+        let n = cx.index(n)?;
+        let int = as_int_ref(n.get(cx)).expect("index gives an int");
+        if int.signum() < 0 {
+            return Err(cx.value_error("factorial() not defined for negative values"));
+        }
+        // What a C long holds on the machine, which is what CPython names.
+        let Some(n) = int.to_i64() else {
+            return Err(cx.overflow_error(&format!("factorial() argument should not exceed {}", i64::MAX)));
+        };
+        Ok(int_outcome(&cx.heap, Int::from_big(product_of_range(1, n as u64))))
+    }
+
+    /// Return the largest integer not above x.
+    fn floor(cx: &mut Cx, x: Root) -> NativeResult {
+        to_whole(cx, x, Name::Floor, f64::floor)
+    }
+
+    /// Return x*y+z, rounded once.
+    fn fma(cx: &mut Cx, x: f64, y: f64, z: f64) -> NativeResult {
+        let result = x.mul_add(y, z);
+        if result.is_finite() {
+            return Ok(result.into());
+        }
+        if result.is_nan() {
+            if !x.is_nan() && !y.is_nan() && !z.is_nan() {
+                return Err(cx.value_error("invalid operation in fma"));
+            }
+        } else if x.is_finite() && y.is_finite() && z.is_finite() {
+            return Err(cx.overflow_error("overflow in fma"));
+        }
+        Ok(result.into())
+    }
+
+    /// Return the remainder of x/y with the sign of x, as C has it.
+    fn fmod(cx: &mut Cx, x: f64, y: f64) -> NativeResult {
+        if y.is_infinite() && x.is_finite() {
+            return Ok(x.into());
+        }
+        let result = x % y;
+        if result.is_nan() && !x.is_nan() && !y.is_nan() {
+            return Err(cx.value_error("math domain error"));
+        }
+        Ok(result.into())
+    }
+
+    /// Return the pair (m, e) with x == m * 2**e and 0.5 <= abs(m) < 1.
+    fn frexp(cx: &mut Cx, x: f64) -> NativeResult {
+        let (mantissa, exponent) = special::frexp(x);
+        Ok(cx.tuple(&[Value::float(mantissa), Value::int(exponent)]).into())
+    }
+
+    /// Return the exact sum of floats, rounded once.
+    fn fsum(cx: &mut Cx, seq: Root) -> NativeResult {
+        let mut sum = special::ExactSum::default();
+        cx.for_each(seq, &mut |cx, item| {
+            let x = cx.to_float(item)?;
+            if !sum.add(x) {
+                return Err(cx.overflow_error("intermediate overflow in fsum"));
+            }
+            Ok(())
+        })?;
+        match sum.value() {
+            Some(value) => Ok(value.into()),
+            None => Err(cx.value_error("-inf + inf in fsum")),
+        }
+    }
+
+    /// Return the gamma function of x.
+    fn gamma(cx: &mut Cx, x: f64) -> NativeResult {
+        match special::gamma(x) {
+            Some(result) => ranged(cx, x, result),
+            None => pole(cx, x),
+        }
+    }
+
+    /// Return the greatest common divisor.
+    fn gcd(cx: &mut Cx, integers: Rest) -> NativeResult {
+        fold(cx, integers, Int::Small(0), |a, b| Ok(integer::gcd(a, b)))
+    }
+
+    /// Return the length of a vector: the root of the sum of the squares.
+    fn hypot(cx: &mut Cx, coordinates: Rest) -> NativeResult {
+        let mut sides = vec![];
+        for root in coordinates.0.roots() {
+            sides.push(cx.to_float(root)?);
+        }
+        Ok(special::norm(&sides).into())
+    }
+
+    /// Return whether two numbers are near each other.
+    fn isclose(
+        cx: &mut Cx,
+        #[either] a: f64,
+        #[either] b: f64,
+        #[key] #[default(1e-09)] #[text("1e-09")] rel_tol: f64,
+        #[key] #[default(0.0)] #[text("0.0")] abs_tol: f64,
+    ) -> NativeResult {
+        if rel_tol < 0.0 || abs_tol < 0.0 {
+            return Err(cx.value_error("tolerances must be non-negative"));
+        }
+        if a == b {
+            return Ok(true.into());
+        }
+        if a.is_infinite() || b.is_infinite() {
+            return Ok(false.into());
+        }
+        let apart = (b - a).abs();
+        Ok((apart <= (rel_tol * b).abs() || apart <= (rel_tol * a).abs() || apart <= abs_tol).into())
+    }
+
+    /// Return whether x is neither infinite nor a nan.
+    fn isfinite(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.is_finite().into())
+    }
+
+    /// Return whether x is infinite.
+    fn isinf(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.is_infinite().into())
+    }
+
+    /// Return whether x is a nan.
+    fn isnan(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.is_nan().into())
+    }
+
+    /// Return the integer part of the square root.
+    fn isqrt(cx: &mut Cx, n: Root) -> NativeResult {
+        let n = cx.index(n)?;
+        let result = integer::isqrt(as_int_ref(n.get(cx)).expect("index gives an int"));
+        whole_result(cx, result)
+    }
+
+    /// Return the least common multiple.
+    fn lcm(cx: &mut Cx, integers: Rest) -> NativeResult {
+        fold(cx, integers, Int::Small(1), integer::lcm)
+    }
+
+    /// Return x * 2**i.
+    fn ldexp(cx: &mut Cx, x: f64, i: Root) -> NativeResult {
+        if int_ref(cx, i.get(cx)).is_none() {
+            return Err(cx.type_error("Expected an int as second argument to ldexp.".into()));
+        }
+        let int = int_ref(cx, i.get(cx)).expect("checked");
+        let exponent = int.to_i64().unwrap_or(if int.signum() < 0 { i64::MIN } else { i64::MAX });
+        if x == 0.0 || !x.is_finite() {
+            return Ok(x.into());
+        }
+        let result = special::ldexp(x, exponent);
+        if result.is_infinite() {
+            return Err(cx.overflow_error("math range error"));
+        }
+        Ok(result.into())
+    }
+
+    /// Return the logarithm of the absolute value of the gamma function.
+    fn lgamma(cx: &mut Cx, x: f64) -> NativeResult {
+        match special::lgamma(x) {
+            Some(result) => ranged(cx, x, result),
+            None => pole(cx, x),
+        }
+    }
+
+    /// Return the logarithm of x to a base, e by default.
+    fn log(cx: &mut Cx, x: Root, #[text("<unrepresentable>")] base: Given<Root>) -> NativeResult {
+        let x = logarithm(cx, x, f64::ln)?;
+        let Some(base) = base.0 else { return Ok(x.into()) };
+        let base = logarithm(cx, base, f64::ln)?;
+        match crate::number::float::divide(x, base) {
+            Ok(result) => Ok(result.into()),
+            Err(_) => Err(cx.raise_text(Exc::ZeroDivisionError, "division by zero")),
+        }
+    }
+
+    /// Return the logarithm of x to the base 10.
+    fn log10(cx: &mut Cx, x: Root) -> NativeResult {
+        Ok(logarithm(cx, x, f64::log10)?.into())
+    }
+
+    /// Return the logarithm of 1+x, exact for small x, too.
+    fn log1p(cx: &mut Cx, x: f64) -> NativeResult {
+        let result = if x == -1.0 { f64::NAN } else { x.ln_1p() };
+        within(cx, x, result, "expected argument value > -1, got")
+    }
+
+    /// Return the logarithm of x to the base 2.
+    fn log2(cx: &mut Cx, x: Root) -> NativeResult {
+        Ok(logarithm(cx, x, f64::log2)?.into())
+    }
+
+    /// Return the fraction and the whole part of x, both with its sign.
+    fn modf(cx: &mut Cx, x: f64) -> NativeResult {
+        let (fraction, whole) =
+            if x.is_infinite() { (0f64.copysign(x), x) } else { (x.fract().copysign(x), x.trunc()) };
+        Ok(cx.tuple(&[Value::float(fraction), Value::float(whole)]).into())
+    }
+
+    /// Return the float some steps after x towards y.
+    fn nextafter(cx: &mut Cx, x: f64, y: f64, #[key] #[text("None")] steps: Option<Root>) -> NativeResult {
+        let steps = match steps {
+            None => 1,
+            Some(steps) => {
+                let steps = cx.index(steps)?;
+                let int = as_int_ref(steps.get(cx)).expect("index gives an int");
+                if int.signum() < 0 {
+                    return Err(cx.value_error("steps must be a non-negative integer"));
+                }
+                int.to_i64().map_or(u64::MAX, |n| n as u64)
+            }
+        };
+        Ok(special::next_after(x, y, steps).into())
+    }
+
+    /// Return the number of ways to choose k of n things, in order.
+    fn perm(cx: &mut Cx, n: Root, #[text("None")] k: Option<Root>) -> NativeResult {
+        let count = match k {
+            Some(k) => big(cx, k)?,
+            None => big(cx, n)?,
+        };
+        let n = big(cx, n)?;
+        let zero = Big::default();
+        if n < zero {
+            return Err(cx.value_error(match k {
+                Some(_) => "n must be a non-negative integer",
+                None => "factorial() not defined for negative values",
+            }));
+        }
+        if count < zero {
+            return Err(cx.value_error("k must be a non-negative integer"));
+        }
+        if count > n {
+            return Ok(0i64.into());
+        }
+        let Ok(count) = u64::try_from(&count) else {
+            return Err(cx.overflow_error(&format!("k must not exceed {}", i64::MAX)));
+        };
+        let result = match u64::try_from(&n) {
+            Ok(n) => product_of_range(n - count + 1, n),
+            Err(_) => (0..count).map(|i| &n - i).product(),
+        };
+        Ok(int_outcome(&cx.heap, Int::from_big(result)))
+    }
+
+    /// Return x to the power of y, as a float.
+    fn pow(cx: &mut Cx, x: f64, y: f64) -> NativeResult {
+        let result = x.powf(y);
+        if result.is_finite() || !x.is_finite() || !y.is_finite() {
+            return Ok(result.into());
+        }
+        if result.is_nan() || x == 0.0 {
+            return Err(cx.value_error("math domain error"));
+        }
+        Err(cx.overflow_error("math range error"))
+    }
+
+    /// Return the product of a start value and the items of an iterable.
+    fn prod(cx: &mut Cx, iterable: Root, #[key] #[text("1")] start: Given<Root>) -> NativeResult {
+        let total = match start.0 {
+            Some(start) => start.get(cx).raw(),
+            None => Raw::int(1),
+        };
+        let total = cx.push_raw(total);
+        cx.for_each(iterable, &mut |cx, item| {
+            let (a, b) = (total.get(cx), item.get(cx));
+            let fast = match (a.as_int(), b.as_int()) {
+                (Some(a), Some(b)) => a.checked_mul(b).map(Raw::int),
+                _ => match (a.as_float(), b.as_float()) {
+                    (Some(a), Some(b)) => Some(Raw::float(a * b)),
+                    _ => None,
+                },
+            };
+            match fast {
+                Some(raw) => total.set(cx, Value::adopt(raw)),
+                None => {
+                    let next = cx.binary_root(BinaryKind::Mul, total, item)?;
+                    total.set(cx, next.get(cx));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(total.get(cx).into())
+    }
+
+    /// Convert an angle from degrees to radians.
+    fn radians(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok((x * (std::f64::consts::PI / 180.0)).into())
+    }
+
+    /// Return the difference of x from the nearest multiple of y.
+    fn remainder(cx: &mut Cx, x: f64, y: f64) -> NativeResult {
+        if x.is_nan() || y.is_nan() {
+            return Ok((x + y).into());
+        }
+        if x.is_infinite() || y == 0.0 {
+            return Err(cx.value_error("math domain error"));
+        }
+        if y.is_infinite() {
+            return Ok(x.into());
+        }
+        let (x_abs, y_abs) = (x.abs(), y.abs());
+        let m = x_abs % y_abs;
+        let c = y_abs - m;
+        let r = if m < c {
+            m
+        } else if m > c {
+            -c
+        } else {
+            // Half way: to the even multiple.
+            m - 2.0 * ((0.5 * (x_abs - m)) % y_abs)
+        };
+        Ok((1f64.copysign(x) * r).into())
+    }
+
+    /// Return the sine of x, in radians.
+    fn sin(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.sin(), "expected a finite input, got")
+    }
+
+    /// Return the hyperbolic sine of x.
+    fn sinh(cx: &mut Cx, x: f64) -> NativeResult {
+        ranged(cx, x, x.sinh())
+    }
+
+    /// Return the square root of x.
+    fn sqrt(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.sqrt(), "expected a nonnegative input, got")
+    }
+
+    /// Return the sum of the products of the items of two iterables.
+    fn sumprod(cx: &mut Cx, p: Root, q: Root) -> NativeResult {
+        sum_of_products(cx, p, q)
+    }
+
+    /// Return the tangent of x, in radians.
+    fn tan(cx: &mut Cx, x: f64) -> NativeResult {
+        within(cx, x, x.tan(), "expected a finite input, got")
+    }
+
+    /// Return the hyperbolic tangent of x.
+    fn tanh(cx: &mut Cx, x: f64) -> NativeResult {
+        Ok(x.tanh().into())
+    }
+
+    /// Cut off the fraction of x.
+    fn trunc(cx: &mut Cx, x: Root) -> NativeResult {
+        if let Some(float) = x.get(cx).as_float() {
+            let result = Int::from_float(float);
+            return whole_result(cx, result);
+        }
+        match cx.call_special(x, Name::Trunc, &[])? {
+            Some(result) => Ok(result.get(cx).into()),
+            None => {
+                let got = cx.type_name_for_error(x.get(cx));
+                Err(cx.type_error(format!("type {got} doesn't define __trunc__ method")))
+            }
+        }
+    }
+
+    /// Return the value of the last bit of x.
+    fn ulp(cx: &mut Cx, x: f64) -> NativeResult {
+        let x = x.abs();
+        if !x.is_finite() {
+            return Ok(x.into());
+        }
+        let next = special::next_after(x, f64::INFINITY, 1);
+        let step = if next.is_infinite() { x - special::next_after(x, 0.0, 1) } else { next - x };
+        Ok(step.into())
+    }
+);
+
+// ---- results ----
+
+/// A result that is a nan for numbers outside the domain, which the message names.
+fn within(cx: &mut Cx, x: f64, result: f64, message: &str) -> NativeResult {
+    if result.is_nan() && !x.is_nan() {
+        let shown = float_repr::repr(x);
+        return Err(cx.value_error(format!("{message} {shown}")));
+    }
+    Ok(result.into())
+}
+
+/// A result that is infinite where it is too large.
+fn ranged(cx: &mut Cx, x: f64, result: f64) -> NativeResult {
+    if result.is_infinite() && x.is_finite() {
+        return Err(cx.overflow_error("math range error"));
+    }
+    Ok(result.into())
+}
+
+fn pole(cx: &mut Cx, x: f64) -> NativeResult {
+    let shown = float_repr::repr(x);
+    Err(cx.value_error(format!("expected a noninteger or positive integer, got {shown}")))
+}
+
+fn whole_result(cx: &mut Cx, result: Result<Int, Fault>) -> NativeResult {
+    match result {
+        Ok(int) => Ok(int_value(&cx.heap, int).into()),
+        Err(fault) => Err(cx.fault(fault)),
+    }
+}
+
+/// `floor` and `ceil`: a special method, or the float's.
+fn to_whole(cx: &mut Cx, x: Root, name: Name, round: fn(f64) -> f64) -> NativeResult {
+    if x.get(cx).as_float().is_none()
+        && let Some(result) = cx.call_special(x, name, &[])?
+    {
+        return Ok(result.get(cx).into());
+    }
+    let float = cx.to_float(x)?;
+    whole_result(cx, Int::from_float(round(float)))
+}
+
+fn big(cx: &mut Cx, root: Root) -> Result<Big, Raised> {
+    let index = cx.index(root)?;
+    Ok(as_int_ref(index.get(cx)).map_or_else(Big::default, |i| i.to_big().into_owned()))
+}
+
+fn floats(cx: &mut Cx, iterable: Root) -> Result<Vec<f64>, Raised> {
+    let mut floats = vec![];
+    cx.for_each(iterable, &mut |cx, item| {
+        floats.push(cx.to_float(item)?);
+        Ok(())
+    })?;
+    Ok(floats)
+}
+
+fn fold(
+    cx: &mut Cx,
+    integers: Rest,
+    start: Int,
+    step: fn(IntRef<'_>, IntRef<'_>) -> Result<Int, Fault>,
+) -> NativeResult {
+    let mut total = start;
+    for root in integers.0.roots() {
+        let index = cx.index(root)?;
+        let next = step(total.as_ref(), as_int_ref(index.get(cx)).expect("index gives an int"));
+        match next {
+            Ok(next) => total = next,
+            Err(fault) => return Err(cx.fault(fault)),
+        }
+    }
+    Ok(int_outcome(&cx.heap, total))
+}
+
+/// The product of the integers from `low` to `high`: halves of like size are multiplied.
+fn product_of_range(low: u64, high: u64) -> Big {
+    if low > high {
+        return Big::from(1);
+    }
+    if high - low < 16 {
+        return (low..=high).map(Big::from).product();
+    }
+    let middle = low + (high - low) / 2;
+    product_of_range(low, middle) * product_of_range(middle + 1, high)
+}
+
+/// A logarithm of a float, or of an integer of any size.
+fn logarithm(cx: &mut Cx, x: Root, log: fn(f64) -> f64) -> Result<f64, Raised> {
+    if let Some(int) = int_ref(cx, x.get(cx)) {
+        if int.signum() <= 0 {
+            return Err(cx.value_error("expected a positive input"));
+        }
+        if let Ok(float) = int.to_float() {
+            return Ok(log(float));
+        }
+        // Past the floats: the logarithm of the leading bits and of the power of two they are multiplied by.
+        let bits = int.bit_length() as i64;
+        let shift = bits - 64;
+        let lead = int.to_big().into_owned() >> shift;
+        let lead = u64::try_from(&lead).unwrap_or(u64::MAX) as f64;
+        return Ok(log(lead) + log(2.0) * shift as f64);
+    }
+    let float = cx.to_float(x)?;
+    if float > 0.0 || float.is_nan() {
+        return Ok(log(float));
+    }
+    let shown = float_repr::repr(float);
+    Err(cx.value_error(format!("expected a positive input, got {shown}")))
+}
+
+/// Integers are summed exactly, floats with what rounding lost of the products and the sums, all else by its operators.
+fn sum_of_products(cx: &mut Cx, p: Root, q: Root) -> NativeResult {
+    let (p, q) = (cx.iter(p)?, cx.iter(q)?);
+    let total = cx.push_raw(Raw::int(0));
+    let mut exact: Option<special::ExactSum> = None;
+    loop {
+        let mark = cx.mark();
+        let (x, y) = (cx.next(p)?, cx.next(q)?);
+        let (x, y) = match (x, y) {
+            (Some(x), Some(y)) => (x, y),
+            (None, None) => break,
+            _ => return Err(cx.value_error("Inputs are not the same length")),
+        };
+        let number = |cx: &Cx, r: Root| {
+            let value = r.get(cx);
+            value.as_float().or_else(|| value.as_int().map(|i| i as f64))
+        };
+        let has_float = x.get(cx).as_float().is_some() || y.get(cx).as_float().is_some();
+        let zero = total.get(cx).as_int() == Some(0);
+        if has_float
+            && (exact.is_some() || zero)
+            && let (Some(a), Some(b)) = (number(cx, x), number(cx, y))
+        {
+            let product = a * b;
+            let sum = exact.get_or_insert_default();
+            if product.is_finite() {
+                sum.add(product);
+                sum.add(a.mul_add(b, -product));
+            } else {
+                sum.add(product);
+            }
+            cx.release(mark);
+            continue;
+        }
+        if let Some(sum) = exact.take() {
+            total.set(cx, Value::float(sum.value().unwrap_or(f64::NAN)));
+        }
+        let product = cx.binary_root(BinaryKind::Mul, x, y)?;
+        let next = cx.binary_root(BinaryKind::Add, total, product)?;
+        total.set(cx, next.get(cx));
+        cx.release(mark);
+    }
+    match exact {
+        Some(sum) => Ok(sum.value().unwrap_or(f64::NAN).into()),
+        None => Ok(total.get(cx).into()),
+    }
+}
+
+/// The functions that Rust's library doesn't have, or has with other rounding.
+mod special {
+    use std::f64::consts::{LN_2, PI};
+
+    /// Below this `x*x` is lost beside 1.
+    const TINY: f64 = 3.725290298461914e-9;
+    const HUGE: f64 = 268_435_456.0;
+
+    pub(super) fn asinh(x: f64) -> f64 {
+        let t = x.abs();
+        if !x.is_finite() || t < TINY {
+            return x;
+        }
+        let result = if t > HUGE {
+            t.ln() + LN_2
+        } else if t > 2.0 {
+            (2.0 * t + 1.0 / ((t * t + 1.0).sqrt() + t)).ln()
+        } else {
+            let square = t * t;
+            (t + square / (1.0 + (1.0 + square).sqrt())).ln_1p()
+        };
+        result.copysign(x)
+    }
+
+    pub(super) fn acosh(x: f64) -> f64 {
+        if x < 1.0 || x.is_nan() {
+            f64::NAN
+        } else if x > HUGE {
+            if x.is_infinite() { x } else { x.ln() + LN_2 }
+        } else if x > 2.0 {
+            (2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt())).ln()
+        } else {
+            let t = x - 1.0;
+            (t + (2.0 * t + t * t).sqrt()).ln_1p()
+        }
+    }
+
+    pub(super) fn atanh(x: f64) -> f64 {
+        let t = x.abs();
+        if t > 1.0 || x.is_nan() {
+            return f64::NAN;
+        }
+        if t < TINY {
+            return x;
+        }
+        let double = t + t;
+        let result = if t < 0.5 {
+            0.5 * (double + double * t / (1.0 - t)).ln_1p()
+        } else {
+            0.5 * (double / (1.0 - t)).ln_1p()
+        };
+        result.copysign(x)
+    }
+
+    /// A Taylor series, for arguments under 1.5.
+    fn erf_series(x: f64) -> f64 {
+        let square = x * x;
+        let mut sum = 0.0;
+        for k in (0..25).rev() {
+            sum = 2.0 + square * sum / (f64::from(k) + 1.5);
+        }
+        // The sum is of 2^n x^2n / (1*3*...*(2n+1)), doubled.
+        sum * x * (-square).exp() / PI.sqrt()
+    }
+
+    /// A continued fraction of the complement, for arguments from 1.5 on.
+    fn erfc_fraction(x: f64) -> f64 {
+        if x >= 30.0 {
+            return 0.0;
+        }
+        let square = x * x;
+        let (mut a, mut da) = (0.0, 0.5);
+        let (mut p, mut p_before) = (1.0, 0.0);
+        let (mut q, mut q_before) = (da + square, 1.0);
+        for _ in 0..50 {
+            a += da;
+            da += 2.0;
+            let b = da + square;
+            (p, p_before) = (b * p - a * p_before, p);
+            (q, q_before) = (b * q - a * q_before, q);
+        }
+        p / q * x * (-square).exp() / PI.sqrt()
+    }
+
+    pub(super) fn erf(x: f64) -> f64 {
+        if x.is_nan() {
+            return x;
+        }
+        let t = x.abs();
+        if t < 1.5 {
+            return erf_series(x);
+        }
+        (1.0 - erfc_fraction(t)).copysign(x)
+    }
+
+    pub(super) fn erfc(x: f64) -> f64 {
+        if x.is_nan() {
+            return x;
+        }
+        let t = x.abs();
+        if t < 1.5 {
+            return 1.0 - erf_series(x);
+        }
+        let complement = erfc_fraction(t);
+        if x > 0.0 { complement } else { 2.0 - complement }
+    }
+
+    /// Lanczos' approximation with g = 6.0246800407767296 and 13 terms, as a quotient of polynomials; lowest power first.
+    const G: f64 = 6.024680040776729583740234375;
+    const G_MINUS_HALF: f64 = 5.524680040776729583740234375;
+    #[allow(clippy::excessive_precision, reason = "the published digits")]
+    const ABOVE: [f64; 13] = [
+        23531376880.410759688572007674451636754734846804940,
+        42919803642.649098768957899047001988850926355848959,
+        35711959237.355668049440185451547166705960488635843,
+        17921034426.037209699919755754458931112671403265390,
+        6039542586.3520280050642916443072979210699388420708,
+        1439720407.3117216736632230727949123939715485786372,
+        248874557.86205415651146038641322942321632125127801,
+        31426415.585400194380614231628318205362874684987640,
+        2876370.6289353724412254090516208496135991145378768,
+        186056.26539522349504029498971604569928220784236328,
+        8071.6720023658162106380029022722506138218516325024,
+        210.82427775157934587250973392071336271166969580291,
+        2.5066282746310002701649081771338373386264310793408,
+    ];
+    /// x(x+1)...(x+11).
+    const BELOW: [f64; 13] = [
+        0.0,
+        39916800.0,
+        120543840.0,
+        150917976.0,
+        105258076.0,
+        45995730.0,
+        13339535.0,
+        2637558.0,
+        357423.0,
+        32670.0,
+        1925.0,
+        66.0,
+        1.0,
+    ];
+
+    fn lanczos(x: f64) -> f64 {
+        let (mut above, mut below) = (0.0, 0.0);
+        if x < 5.0 {
+            for (a, b) in ABOVE.iter().zip(&BELOW).rev() {
+                above = above * x + a;
+                below = below * x + b;
+            }
+        } else {
+            // In powers of 1/x, which do not overflow.
+            for (a, b) in ABOVE.iter().zip(&BELOW) {
+                above = above / x + a;
+                below = below / x + b;
+            }
+        }
+        above / below
+    }
+
+    /// sin(pi*x), exact where that is.
+    fn sin_pi(x: f64) -> f64 {
+        let y = x.abs() % 2.0;
+        let result = match (2.0 * y).round() as i32 {
+            0 => (PI * y).sin(),
+            1 => (PI * (y - 0.5)).cos(),
+            2 => (PI * (1.0 - y)).sin(),
+            3 => -(PI * (y - 1.5)).cos(),
+            _ => (PI * (y - 2.0)).sin(),
+        };
+        1f64.copysign(x) * result
+    }
+
+    /// None at a pole.
+    pub(super) fn gamma(x: f64) -> Option<f64> {
+        if !x.is_finite() {
+            return if x.is_nan() || x > 0.0 { Some(x) } else { None };
+        }
+        if x == 0.0 {
+            return None;
+        }
+        if x == x.floor() {
+            if x < 0.0 {
+                return None;
+            }
+            if x <= 23.0 {
+                return Some((1..x as u64).map(|n| n as f64).product());
+            }
+        }
+        let t = x.abs();
+        if t < 1e-20 {
+            return Some(1.0 / x);
+        }
+        if t > 200.0 {
+            return Some(if x < 0.0 { 0.0 / sin_pi(x) } else { f64::INFINITY });
+        }
+        let y = t + G_MINUS_HALF;
+        // What rounding lost in y.
+        let lost = if t > G_MINUS_HALF { (y - t) - G_MINUS_HALF } else { (y - G_MINUS_HALF) - t };
+        let z = lost * G / y;
+        let scale = |r: f64, up: bool| {
+            let apply = |r: f64, by: f64| if up { r * by } else { r / by };
+            if t < 140.0 {
+                apply(r, y.powf(t - 0.5))
+            } else {
+                // In two steps, since the power alone may overflow.
+                let half = y.powf(t / 2.0 - 0.25);
+                apply(apply(r, half), half)
+            }
+        };
+        Some(if x < 0.0 {
+            let r = -PI / sin_pi(t) / t * y.exp() / lanczos(t);
+            scale(r - z * r, false)
+        } else {
+            let r = lanczos(t) / y.exp();
+            scale(r + z * r, true)
+        })
+    }
+
+    /// None at a pole.
+    pub(super) fn lgamma(x: f64) -> Option<f64> {
+        if !x.is_finite() {
+            return Some(if x.is_nan() { x } else { f64::INFINITY });
+        }
+        if x == x.floor() && x <= 2.0 {
+            return if x <= 0.0 { None } else { Some(0.0) };
+        }
+        let t = x.abs();
+        if t < 1e-20 {
+            return Some(-t.ln());
+        }
+        let mut r = lanczos(t).ln() - G;
+        r += (t - 0.5) * ((t + G - 0.5).ln() - 1.0);
+        if x < 0.0 {
+            r = PI.ln() - sin_pi(t).abs().ln() - t.ln() - r;
+        }
+        Some(r)
+    }
+
+    pub(super) fn frexp(x: f64) -> (f64, i64) {
+        if x == 0.0 || !x.is_finite() {
+            return (x, 0);
+        }
+        let bits = x.to_bits();
+        let exponent = (bits >> 52 & 0x7FF) as i64;
+        if exponent == 0 {
+            let (mantissa, exponent) = frexp(x * 18_014_398_509_481_984.0);
+            return (mantissa, exponent - 54);
+        }
+        (f64::from_bits(bits & !(0x7FF << 52) | 1022 << 52), exponent - 1022)
+    }
+
+    pub(super) fn ldexp(x: f64, exponent: i64) -> f64 {
+        let (mantissa, own) = frexp(x);
+        let exponent = own.saturating_add(exponent);
+        if exponent > 1024 {
+            return f64::INFINITY.copysign(x);
+        }
+        if exponent < -1080 {
+            return 0f64.copysign(x);
+        }
+        // The last step rounds, and only it.
+        let power = |e: i64| f64::from_bits(((e + 1023) as u64) << 52);
+        if exponent > 1023 {
+            mantissa * 2.0 * power(exponent - 1)
+        } else if exponent >= -1021 {
+            mantissa * power(exponent)
+        } else {
+            mantissa * power(-1000) * power(exponent + 1000)
+        }
+    }
+
+    pub(super) fn next_after(x: f64, y: f64, steps: u64) -> f64 {
+        if x.is_nan() || y.is_nan() {
+            return x + y;
+        }
+        if x == y {
+            return y;
+        }
+        if steps == 0 {
+            return x;
+        }
+        // Floats in order are integers in order, once those with a sign are turned round.
+        let place = |f: f64| {
+            let bits = f.to_bits() as i64;
+            if bits < 0 { -i128::from(bits & i64::MAX) } else { i128::from(bits) }
+        };
+        let (from, to) = (place(x), place(y));
+        let steps = i128::from(steps);
+        let at = if from < to { (from + steps).min(to) } else { (from - steps).max(to) };
+        if at == to {
+            return y;
+        }
+        if at < 0 { -f64::from_bits((-at) as u64) } else { f64::from_bits(at as u64).copysign(if at == 0 { x } else { 1.0 }) }
+    }
+
+    /// The length of a vector, rounded nearly always correctly.
+    pub(super) fn norm(sides: &[f64]) -> f64 {
+        let mut largest = 0f64;
+        let mut nan = false;
+        for side in sides {
+            nan |= side.is_nan();
+            largest = largest.max(side.abs());
+        }
+        if largest.is_infinite() {
+            return largest;
+        }
+        if nan {
+            return f64::NAN;
+        }
+        if largest == 0.0 || sides.len() <= 1 {
+            return largest;
+        }
+        let (_, exponent) = frexp(largest);
+        if exponent < -1023 {
+            // All subnormal: scaled up first.
+            let scaled: Vec<f64> = sides.iter().map(|s| s / f64::MIN_POSITIVE).collect();
+            return f64::MIN_POSITIVE * norm(&scaled);
+        }
+        let scale = ldexp(1.0, -exponent);
+        // A sum of squares in twice the precision.
+        let (mut high, mut low, mut lowest) = (1.0, 0.0, 0.0);
+        let add = |high: &mut f64, low: &mut f64, lowest: &mut f64, x: f64| {
+            let square = x * x;
+            let square_low = x.mul_add(x, -square);
+            let total = *high + square;
+            *low += (*high - total) + square;
+            *high = total;
+            *lowest += square_low;
+        };
+        for side in sides {
+            add(&mut high, &mut low, &mut lowest, side.abs() * scale);
+        }
+        let mut root = (high - 1.0 + (low + lowest)).sqrt();
+        // One step of Newton's with the rest of the root's own square.
+        let square = -root * root;
+        let square_low = (-root).mul_add(root, -square);
+        let total = high + square;
+        low += (high - total) + square;
+        high = total;
+        lowest += square_low;
+        root += (high - 1.0 + (low + lowest)) / (2.0 * root);
+        root / scale
+    }
+
+    /// Floats that do not overlap, whose exact sum is the sum so far (Shewchuk).
+    #[derive(Clone, Debug, Default)]
+    pub(super) struct ExactSum {
+        partials: Vec<f64>,
+        infinite: f64,
+        any_infinite: bool,
+        any_nan: bool,
+    }
+
+    impl ExactSum {
+        /// Adds a number; false if the sum overflows.
+        pub(super) fn add(&mut self, x: f64) -> bool {
+            if !x.is_finite() {
+                self.any_infinite = true;
+                self.any_nan |= x.is_nan();
+                self.infinite += x;
+                return true;
+            }
+            let mut x = x;
+            let mut kept = 0;
+            for at in 0..self.partials.len() {
+                let mut y = self.partials[at];
+                if x.abs() < y.abs() {
+                    (x, y) = (y, x);
+                }
+                let high = x + y;
+                let low = y - (high - x);
+                if low != 0.0 {
+                    self.partials[kept] = low;
+                    kept += 1;
+                }
+                x = high;
+            }
+            self.partials.truncate(kept);
+            if x != 0.0 {
+                if !x.is_finite() {
+                    return false;
+                }
+                self.partials.push(x);
+            }
+            true
+        }
+
+        /// The sum, rounded half to even; None for infinities of both signs.
+        pub(super) fn value(&self) -> Option<f64> {
+            if self.any_infinite {
+                return (self.any_nan || !self.infinite.is_nan()).then_some(self.infinite);
+            }
+            let mut rest = self.partials.iter().rev().copied().peekable();
+            let Some(mut high) = rest.next() else { return Some(0.0) };
+            let mut low = 0.0;
+            for y in rest.by_ref() {
+                let x = high;
+                high = x + y;
+                low = y - (high - x);
+                if low != 0.0 {
+                    break;
+                }
+            }
+            // Half way between two floats the next partial says which.
+            if let Some(next) = rest.peek()
+                && (low < 0.0 && *next < 0.0 || low > 0.0 && *next > 0.0)
+            {
+                let y = low * 2.0;
+                let x = high + y;
+                if y == x - high {
+                    high = x;
+                }
+            }
+            Some(high)
+        }
+    }
+}

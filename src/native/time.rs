@@ -1,0 +1,424 @@
+//! The module `time`: clocks by way of the host, and dates. Local time is UTC.
+
+use crate::heap::{Raw, Value};
+use crate::native::natives;
+use crate::object::{Str, Tuple};
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    let module = cx.new_module("time").held();
+    cx.functions_of(module, &TIME);
+    let utc = cx.intern("UTC").held();
+    let names = cx.tuple(&[utc.value(), utc.value()]).held();
+    let numbers = ["timezone", "altzone", "daylight"].map(|name| (name, Raw::int(0)));
+    let clocks = [
+        ("CLOCK_REALTIME", Raw::int(0)),
+        ("CLOCK_MONOTONIC", Raw::int(1)),
+        ("CLOCK_PROCESS_CPUTIME_ID", Raw::int(2)),
+        ("CLOCK_THREAD_CPUTIME_ID", Raw::int(3)),
+    ];
+    let all = numbers.into_iter().chain(clocks).chain([("tzname", names.value().raw())]);
+    for (name, raw) in all {
+        let key = cx.intern(name).held();
+        let done = module.dict().set_str(&cx.heap, key, Value::adopt(raw));
+        cx.fits(done)?;
+    }
+    // The class of broken-down times is written in the language.
+    let types = cx.import("_struct_time")?;
+    let class = cx.attribute(types, "struct_time")?;
+    let key = cx.intern("struct_time").held();
+    let done = module.dict().set_str(&cx.heap, key, class.get(cx));
+    cx.fits(done)
+}
+
+natives!(
+    /// This module provides various functions to manipulate time values.
+    pub static TIME: Functions;
+
+    /// Return the seconds since the epoch.
+    fn time(cx: &mut Cx) -> NativeResult {
+        Ok(cx.host().time().into())
+    }
+
+    /// Return the nanoseconds since the epoch.
+    fn time_ns(cx: &mut Cx) -> NativeResult {
+        Ok(nanoseconds(cx.host().time()))
+    }
+
+    /// Return the seconds of a clock that never goes back.
+    fn monotonic(cx: &mut Cx) -> NativeResult {
+        Ok(cx.host().monotonic().into())
+    }
+
+    /// Return the nanoseconds of a clock that never goes back.
+    fn monotonic_ns(cx: &mut Cx) -> NativeResult {
+        Ok(nanoseconds(cx.host().monotonic()))
+    }
+
+    /// Return the seconds of the clock to measure with.
+    fn perf_counter(cx: &mut Cx) -> NativeResult {
+        Ok(cx.host().monotonic().into())
+    }
+
+    /// Return the nanoseconds of the clock to measure with.
+    fn perf_counter_ns(cx: &mut Cx) -> NativeResult {
+        Ok(nanoseconds(cx.host().monotonic()))
+    }
+
+    /// Return the CPU seconds of the process.
+    fn process_time(cx: &mut Cx) -> NativeResult {
+        Ok(cx.host().process_time().into())
+    }
+
+    /// Return the CPU nanoseconds of the process.
+    fn process_time_ns(cx: &mut Cx) -> NativeResult {
+        Ok(nanoseconds(cx.host().process_time()))
+    }
+
+    /// Return the CPU seconds of the thread: those of the process.
+    fn thread_time(cx: &mut Cx) -> NativeResult {
+        Ok(cx.host().process_time().into())
+    }
+
+    /// Return the CPU nanoseconds of the thread: those of the process.
+    fn thread_time_ns(cx: &mut Cx) -> NativeResult {
+        Ok(nanoseconds(cx.host().process_time()))
+    }
+
+    /// Wait for this many seconds. Everything waits: in async code `asyncio.sleep` lets other tasks run.
+    fn sleep(cx: &mut Cx, seconds: Root) -> NativeResult {
+        let delay = match seconds.get(cx).as_float() {
+            Some(float) => float,
+            None => {
+                let index = cx.index(seconds)?;
+                cx.to_float(index)?
+            }
+        };
+        if delay.is_nan() {
+            return Err(cx.value_error("Invalid value NaN (not a number)"));
+        }
+        if delay < 0.0 {
+            return Err(cx.value_error("sleep length must be non-negative"));
+        }
+        if delay > 9_223_372_036.0 {
+            return Err(cx.overflow_error("timestamp too large to convert to C PyTime_t"));
+        }
+        cx.host_mut().sleep(delay);
+        Ok(Outcome::NONE)
+    }
+
+    /// Break seconds since the epoch down in UTC.
+    fn gmtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
+        broken_down(cx, seconds, "gmtime")
+    }
+
+    /// Break seconds since the epoch down in local time.
+    fn localtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
+        broken_down(cx, seconds, "localtime")
+    }
+
+    /// Return the seconds since the epoch of a local time.
+    fn mktime(cx: &mut Cx, tuple: Root) -> NativeResult {
+        let date = date_of(cx, Some(tuple))?;
+        let days = days_from_civil(date.year, date.month, date.day);
+        Ok(((days * 86400 + date.hour * 3600 + date.minute * 60 + date.second) as f64).into())
+    }
+
+    /// Return a date as text, such as 'Sun Jun 20 23:21:05 1993'.
+    fn asctime(cx: &mut Cx, #[text("None")] tuple: Option<Root>) -> NativeResult {
+        let date = date_of(cx, tuple)?;
+        let text = as_c_text(&date);
+        Ok(cx.str(&text).into())
+    }
+
+    /// Return seconds since the epoch as text, in local time.
+    fn ctime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
+        let seconds = seconds_of(cx, seconds)?;
+        let text = as_c_text(&Date::from_seconds(seconds));
+        Ok(cx.str(&text).into())
+    }
+
+    /// Return a date as text, as a format says.
+    fn strftime(cx: &mut Cx, format: Root, #[text("None")] tuple: Option<Root>) -> NativeResult {
+        let Some(text) = cx.as_str(format.get(cx)) else {
+            let got = cx.type_name_for_error(format.get(cx));
+            return Err(cx.type_error(format!("strftime() argument 1 must be str, not {got}")));
+        };
+        let format = text.to_str_lossy().into_owned();
+        let date = date_of(cx, tuple)?;
+        let text = format_date(&format, &date);
+        Ok(Str::new(&cx.heap, &text).into())
+    }
+
+    /// Read a date from text, as a format says.
+    fn strptime(cx: &mut Cx, data_string: Root, #[text("'%a %b %d %H:%M:%S %Y'")] format: Option<Root>) -> NativeResult {
+        let module = cx.import("_strptime")?;
+        let parse = cx.attribute(module, "_strptime_time")?;
+        let result = match format {
+            Some(format) => cx.call(parse, &[data_string, format])?,
+            None => cx.call(parse, &[data_string])?,
+        };
+        Ok(result.get(cx).into())
+    }
+
+    /// Read one of the clocks.
+    fn clock_gettime(cx: &mut Cx, clk_id: i64) -> NativeResult {
+        match clk_id {
+            0 => Ok(cx.host().time().into()),
+            1 | 4 | 7 => Ok(cx.host().monotonic().into()),
+            2 | 3 => Ok(cx.host().process_time().into()),
+            _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
+        }
+    }
+);
+
+fn nanoseconds(seconds: f64) -> Outcome {
+    ((seconds * 1e9) as i64).into()
+}
+
+/// A broken-down time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Date {
+    /// The year.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: i64,
+    /// 1 to 31.
+    pub day: i64,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 0 to 59.
+    pub minute: i64,
+    /// 0 to 61.
+    pub second: i64,
+    /// 0 for Monday.
+    pub weekday: i64,
+    /// 1 to 366.
+    pub year_day: i64,
+}
+
+/// Days since the epoch of a date of the Gregorian calendar, which is continued into the past.
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March here, so that leap days come last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+impl Date {
+    /// From seconds since the epoch.
+    pub fn from_seconds(seconds: i64) -> Date {
+        let days = seconds.div_euclid(86400);
+        let rest = seconds.rem_euclid(86400);
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        Date {
+            year,
+            month,
+            day,
+            hour: rest / 3600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+            weekday: (days + 3).rem_euclid(7),
+            year_day: days - days_from_civil(year, 1, 1) + 1,
+        }
+    }
+
+    fn fields(&self) -> [i64; 9] {
+        [
+            self.year, self.month, self.day, self.hour, self.minute, self.second, self.weekday, self.year_day, 0,
+        ]
+    }
+}
+
+fn seconds_of(cx: &mut Cx, seconds: Option<Root>) -> Result<i64, Raised> {
+    match seconds {
+        None => Ok(cx.host().time().floor() as i64),
+        Some(root) => {
+            if let Some(float) = root.get(cx).as_float() {
+                if float.is_nan() {
+                    return Err(cx.value_error("Invalid value NaN (not a number)"));
+                }
+                if float.abs() >= 9.2e18 {
+                    return Err(cx.overflow_error("timestamp out of range for platform time_t"));
+                }
+                return Ok(float.floor() as i64);
+            }
+            let index = cx.index(root)?;
+            match index.get(cx).as_int() {
+                Some(seconds) if seconds.abs() < 67_768_036_191_676_800 => Ok(seconds),
+                _ => Err(cx.overflow_error("timestamp out of range for platform time_t")),
+            }
+        }
+    }
+}
+
+fn broken_down(cx: &mut Cx, seconds: Option<Root>, _: &str) -> NativeResult {
+    let seconds = seconds_of(cx, seconds)?;
+    let fields = Date::from_seconds(seconds).fields();
+    let tuple = Tuple::build(&cx.heap, fields.len(), |i| Value::int(fields[i])).value().raw();
+    let tuple = cx.push_raw(tuple);
+    let module = cx.import("_struct_time")?;
+    let class = cx.attribute(module, "struct_time")?;
+    let time = cx.call(class, &[tuple])?;
+    Ok(time.get(cx).into())
+}
+
+/// A date from a tuple of nine numbers; now without.
+fn date_of(cx: &mut Cx, tuple: Option<Root>) -> Result<Date, Raised> {
+    let Some(root) = tuple else {
+        let seconds = seconds_of(cx, None)?;
+        return Ok(Date::from_seconds(seconds));
+    };
+    let parts: Option<Vec<Raw>> =
+        cx.payload(root.get(cx)).exact::<Tuple>().map(|t| t.items().map(|v| v.raw()).collect());
+    let Some(parts) = parts else {
+        return Err(cx.type_error("Tuple or struct_time argument required".into()));
+    };
+    if parts.len() != 9 {
+        return Err(cx.type_error("function takes exactly 9 arguments ({got} given)".replace("{got}", &parts.len().to_string())));
+    }
+    let mut numbers = [0i64; 9];
+    for (number, raw) in numbers.iter_mut().zip(parts) {
+        let part = cx.push_raw(raw);
+        *number = cx.index_as_i64(part)?;
+    }
+    let [year, month, day, hour, minute, second, weekday, year_day, _] = numbers;
+    let date = Date {
+        year,
+        month: month.max(1),
+        day: day.max(1),
+        hour,
+        minute,
+        second,
+        weekday: weekday.rem_euclid(7),
+        year_day: year_day.max(1),
+    };
+    let wrong = [
+        (!(1..=12).contains(&date.month), "month out of range"),
+        (!(1..=31).contains(&date.day), "day of month out of range"),
+        (!(0..=23).contains(&hour), "hour out of range"),
+        (!(0..=59).contains(&minute), "minute out of range"),
+        (!(0..=61).contains(&second), "seconds out of range"),
+        (!(1..=366).contains(&date.year_day), "day of year out of range"),
+    ];
+    match wrong.iter().find(|(wrong, _)| *wrong) {
+        Some((_, message)) => Err(cx.value_error(message)),
+        None => Ok(date),
+    }
+}
+
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+];
+
+fn as_c_text(date: &Date) -> String {
+    let (day, month) = (&DAYS[date.weekday as usize][..3], &MONTHS[date.month as usize - 1][..3]);
+    let Date { day: number, hour, minute, second, year, .. } = date;
+    format!("{day} {month} {number:2} {hour:02}:{minute:02}:{second:02} {year}")
+}
+
+/// The number of the ISO week and its year.
+fn iso_week(date: &Date) -> (i64, i64) {
+    let week = (date.year_day - 1 - date.weekday + 10) / 7;
+    let weeks_of = |year: i64| {
+        // A year has 53 weeks if it ends on a Thursday, or began on one and is a leap year.
+        let last = (days_from_civil(year, 12, 31) + 3).rem_euclid(7);
+        if last == 3 || last == 4 && is_leap(year) { 53 } else { 52 }
+    };
+    if week < 1 {
+        (date.year - 1, weeks_of(date.year - 1))
+    } else if week > weeks_of(date.year) {
+        (date.year + 1, 1)
+    } else {
+        (date.year, week)
+    }
+}
+
+/// A date as text: what `strftime` of the C locale does.
+pub fn format_date(format: &str, date: &Date) -> String {
+    let mut out = String::new();
+    let mut chars = format.chars();
+    let sunday_based = (date.weekday + 1) % 7;
+    let half_day = if date.hour % 12 == 0 { 12 } else { date.hour % 12 };
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let mut code = chars.next();
+        // `%-d` leaves the padding out.
+        let plain = code == Some('-');
+        if plain {
+            code = chars.next();
+        }
+        let pad = |number: i64, width: usize, fill: char| -> String {
+            let text = number.to_string();
+            let missing = if plain { 0 } else { width.saturating_sub(text.len()) };
+            std::iter::repeat_n(fill, missing).collect::<String>() + &text
+        };
+        let part = match code {
+            Some('a') => DAYS[date.weekday as usize][..3].to_owned(),
+            Some('A') => DAYS[date.weekday as usize].to_owned(),
+            Some('b' | 'h') => MONTHS[date.month as usize - 1][..3].to_owned(),
+            Some('B') => MONTHS[date.month as usize - 1].to_owned(),
+            Some('c') => as_c_text(date),
+            Some('C') => pad(date.year.div_euclid(100), 2, '0'),
+            Some('d') => pad(date.day, 2, '0'),
+            Some('D' | 'x') => format_date("%m/%d/%y", date),
+            Some('e') => pad(date.day, 2, ' '),
+            Some('F') => format_date("%Y-%m-%d", date),
+            Some('g') => pad(iso_week(date).0.rem_euclid(100), 2, '0'),
+            Some('G') => iso_week(date).0.to_string(),
+            Some('H') => pad(date.hour, 2, '0'),
+            Some('I') => pad(half_day, 2, '0'),
+            Some('j') => pad(date.year_day, 3, '0'),
+            Some('k') => pad(date.hour, 2, ' '),
+            Some('l') => pad(half_day, 2, ' '),
+            Some('m') => pad(date.month, 2, '0'),
+            Some('M') => pad(date.minute, 2, '0'),
+            Some('n') => "\n".to_owned(),
+            Some('p') => if date.hour < 12 { "AM" } else { "PM" }.to_owned(),
+            Some('P') => if date.hour < 12 { "am" } else { "pm" }.to_owned(),
+            Some('r') => format_date("%I:%M:%S %p", date),
+            Some('R') => format_date("%H:%M", date),
+            Some('s') => {
+                let days = days_from_civil(date.year, date.month, date.day);
+                (days * 86400 + date.hour * 3600 + date.minute * 60 + date.second).to_string()
+            }
+            Some('S') => pad(date.second, 2, '0'),
+            Some('t') => "\t".to_owned(),
+            Some('T' | 'X') => format_date("%H:%M:%S", date),
+            Some('u') => (date.weekday + 1).to_string(),
+            Some('U') => pad((date.year_day + 6 - sunday_based) / 7, 2, '0'),
+            Some('V') => pad(iso_week(date).1, 2, '0'),
+            Some('w') => sunday_based.to_string(),
+            Some('W') => pad((date.year_day + 6 - date.weekday) / 7, 2, '0'),
+            Some('y') => pad(date.year.rem_euclid(100), 2, '0'),
+            Some('Y') => date.year.to_string(),
+            Some('z') => "+0000".to_owned(),
+            Some('Z') => "UTC".to_owned(),
+            Some('%') => "%".to_owned(),
+            Some(other) => format!("%{other}"),
+            None => "%".to_owned(),
+        };
+        out.push_str(&part);
+    }
+    out
+}
