@@ -104,8 +104,9 @@ impl Class {
     fn restart(&self, major: bool) {
         self.cursor.set(std::ptr::null_mut());
         self.end.set(std::ptr::null_mut());
-        self.block.set(std::ptr::null_mut());
         let mut available = self.available.borrow_mut();
+        // The block that cells were being taken from is in none of the lists.
+        available.extend(NonNull::new(self.block.replace(std::ptr::null_mut())));
         available.append(&mut self.used.borrow_mut());
         if major {
             available.append(&mut self.full.borrow_mut());
@@ -117,6 +118,9 @@ impl Class {
             for block in list.borrow().iter() {
                 visit(block.as_ptr());
             }
+        }
+        if let Some(block) = NonNull::new(self.block.get()) {
+            visit(block.as_ptr());
         }
     }
 }
@@ -522,9 +526,6 @@ impl Heap {
     fn each_block(&self, mut visit: impl FnMut(*mut Block)) {
         for class in self.classes.iter().chain(&self.dropping) {
             class.each_block(&mut visit);
-            if !class.block.get().is_null() {
-                visit(class.block.get());
-            }
         }
         for block in self.large.borrow().iter() {
             visit(block.as_ptr());

@@ -36,7 +36,7 @@ natives!(
         if !(0..=2).contains(&generation) {
             return Err(cx.value_error("invalid generation"));
         }
-        cx.collect(Collection::Major);
+        cx.collect_and_finalise(Collection::Major);
         Ok(0i64.into())
     }
 

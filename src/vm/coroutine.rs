@@ -1068,6 +1068,13 @@ impl Vm {
         Ok(())
     }
 
+    /// Collects, and runs the finalisers and callbacks of what died: `gc.collect()`.
+    pub fn collect_and_finalise(&mut self, kind: Collection) {
+        self.collect(kind);
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+    }
+
     /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
     pub(super) fn run_finalisers(&mut self) {
         // In order: what is added meanwhile comes after.
