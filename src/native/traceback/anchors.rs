@@ -29,12 +29,14 @@ pub(super) fn find(segment: &str) -> Option<Anchors> {
     let expr = ast.expr(*value);
     let scan =
         Scan { source: &source, lines: split_lines(segment).into_iter().map(|line| line.chars().collect()).collect() };
-    match &expr.kind {
-        ExprKind::BinOp { left, right, .. } => scan.operator(ast.expr(*left), ast.expr(*right)),
-        ExprKind::Subscript { value, .. } => scan.brackets(expr, ast.expr(*value), '['),
-        ExprKind::Call { func, .. } => scan.brackets(expr, ast.expr(*func), '('),
-        _ => None,
+    if let ExprKind::BinOp { left, right, .. } = &expr.kind {
+        return scan.operator(ast.expr(*left), ast.expr(*right));
     }
+    if let ExprKind::Subscript { value, .. } = &expr.kind {
+        return scan.brackets(expr, ast.expr(*value), '[');
+    }
+    let ExprKind::Call { func, .. } = &expr.kind else { return None };
+    scan.brackets(expr, ast.expr(*func), '(')
 }
 
 /// The characters of a segment, to look for signs that the tree doesn't keep.
@@ -114,21 +116,16 @@ pub(super) fn worth_carets(lines: &[&str], start: usize, end: usize, anchors: Op
 
 /// The call of `return name(...)` and `name = f(...)`: that it is the call which failed is plain to see.
 fn plain_call(ast: &Ast, statement: &StmtKind) -> Option<Span> {
-    match statement {
-        StmtKind::Return { value: Some(value) } => {
-            let call = ast.expr(*value);
-            let ExprKind::Call { func, .. } = &call.kind else { return None };
-            matches!(ast.expr(*func).kind, ExprKind::Name { .. }).then_some(call.span)
-        }
-        StmtKind::Assign { targets, value } => {
-            let call = ast.expr(*value);
-            let [target] = &**targets else { return None };
-            let plain =
-                matches!(call.kind, ExprKind::Call { .. }) && matches!(ast.expr(*target).kind, ExprKind::Name { .. });
-            plain.then_some(call.span)
-        }
-        _ => None,
+    if let StmtKind::Return { value: Some(value) } = statement {
+        let call = ast.expr(*value);
+        let ExprKind::Call { func, .. } = &call.kind else { return None };
+        return matches!(ast.expr(*func).kind, ExprKind::Name { .. }).then_some(call.span);
     }
+    let StmtKind::Assign { targets, value } = statement else { return None };
+    let [target] = &**targets else { return None };
+    let call = ast.expr(*value);
+    let plain = matches!(call.kind, ExprKind::Call { .. }) && matches!(ast.expr(*target).kind, ExprKind::Name { .. });
+    plain.then_some(call.span)
 }
 
 fn covers(source: &SourceFile, span: Span, lines: usize, start: usize, end: usize) -> bool {

@@ -195,13 +195,16 @@ fn summarise(
     let syntax = cx.is_exception(value.get(cx), Exc::SyntaxError).then(|| syntax_of(cx, value));
     let hint = if syntax.is_none() { hint(cx, value, traceback) } else { String::new() };
     let frames = frames(cx, traceback, options, lines)?;
+    // A traceback of nothing but frames of the library still shows that there is one.
+    let header =
+        !frames.is_empty() || (has_library_frames_only(cx, traceback) && limit_of(cx, options.limit).is_none());
     let suppress_context = value.get(cx).exact::<Exception>().is_some_and(|e| e.get().suppress_context.get());
     cx.release(mark);
     Ok(ExceptionSummary {
         class: shown,
         text: text + &hint,
         notes,
-        header: !traceback.get(cx).is_none(),
+        header,
         stack: Stack::Frames(frames),
         syntax,
         suppress_context,
@@ -242,7 +245,7 @@ pub(super) fn notes_of(cx: &mut Cx, notes: Root) -> Notes {
 /// The place of a SyntaxError, by its attributes or those of what stands for it.
 pub(super) fn syntax_of(cx: &mut Cx, value: Root) -> SyntaxSummary {
     let mark = cx.mark();
-    let mut attribute = |cx: &mut Cx, name: &str| {
+    let attribute = |cx: &mut Cx, name: &str| {
         let found = quietly(cx, |cx| cx.find_attribute(value, name)).flatten();
         found.filter(|root| !root.get(cx).is_none())
     };
@@ -299,6 +302,18 @@ pub(super) fn frames(
     }
     cx.release(mark);
     Ok(frames)
+}
+
+fn has_library_frames_only(cx: &Cx, traceback: Root) -> bool {
+    let mut next = traceback.get(cx).exact::<Traceback>();
+    let some = next.is_some();
+    while let Some(entry) = next {
+        if entry.get().function.get().is_some_and(|f| !is_library_file(&f.code().get().code.filename)) {
+            return false;
+        }
+        next = entry.get().next.get();
+    }
+    some
 }
 
 fn frame(cx: &mut Cx, entry: Root, options: Options, lines: &mut Lines) -> Result<FrameSummary, Raised> {

@@ -23,7 +23,7 @@ use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, Raised, Root};
 
 use capture::{Limit, Options};
-pub use natives::{TRACEBACK, install};
+pub use natives::{HOOKS, TRACEBACK, install};
 pub use unraisable::report_unraisable;
 
 /// An exception as CPython prints one nobody caught: with its traceback, what it is chained to, and its notes.

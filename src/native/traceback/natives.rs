@@ -119,8 +119,16 @@ natives!(
 );
 
 natives!(
-    /// The hooks of `sys` that print exceptions.
+    /// What `sys` has for exceptions and frames.
     pub static HOOKS: Functions;
+
+    /// Return the frame of the caller, or one further out.
+    fn _getframe(cx: &mut Cx, #[default(0)] depth: i64) -> NativeResult {
+        match cx.frame_at_depth(usize::try_from(depth).unwrap_or(0)) {
+            Some(frame) => Ok(frame.get(cx).into()),
+            None => Err(cx.value_error("call stack is not deep enough")),
+        }
+    }
 
     /// Print an exception to `sys.stderr`, as one that nobody caught.
     fn excepthook(cx: &mut Cx, exctype: Root, value: Root, traceback: Root) -> NativeResult {
@@ -290,7 +298,7 @@ fn optional_number(cx: &mut Cx, object: Root, name: &str) -> Result<Option<u32>,
 
 /// What frames are told apart by.
 fn key_of(cx: &mut Cx, summary: Root) -> Result<FrameSummary, Raised> {
-    let mut shown = |cx: &mut Cx, name: &str| -> Result<String, Raised> {
+    let shown = |cx: &mut Cx, name: &str| -> Result<String, Raised> {
         let value = cx.attribute(summary, name)?;
         cx.str_text(value)
     };
