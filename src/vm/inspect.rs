@@ -261,10 +261,18 @@ impl Vm {
             // As many entries as there are locals: memory for them is there.
             let _ = dict.set_str(&cx.heap, key, Value::adopt(value));
         };
-        for (i, name) in compiled.locals.iter().enumerate() {
-            let at = if i < near { i } else { usize::from(compiled.far_base) + i - near };
-            let mut value = register(self, at);
-            if compiled.cell_registers.contains(&(at as u16))
+        let place = |i: usize| if i < near { i } else { usize::from(compiled.far_base) + i - near };
+        let in_cell = |i: usize| compiled.cell_registers.contains(&(place(i) as u16));
+        // As CPython lists them: parameters and plain locals, then those in cells by name.
+        let parameters = usize::from(compiled.parameters());
+        let (mut order, mut cells): (Vec<usize>, Vec<usize>) =
+            (0..compiled.locals.len()).partition(|&i| i < parameters || !in_cell(i));
+        cells.sort_by_key(|&i| &compiled.locals[i]);
+        order.append(&mut cells);
+        for i in order {
+            let name = &*compiled.locals[i];
+            let mut value = register(self, place(i));
+            if in_cell(i)
                 && let Some(cell) = Value::adopt(value).exact::<Variable>()
             {
                 value = cell.get().content.get().raw();
