@@ -627,12 +627,25 @@ impl Vm {
         });
         let shape = self.shapes.root(class, usize::from(parts.fixed));
         class.get().root_shape.set(shape);
+        self.guess_inline_slots(class);
         let own: Vec<Held<Class>> = bases.items().filter_map(|b| b.exact::<Class>()).collect();
         self.set_order(class, &own)?;
         for base in own {
             self.add_subclass(base, class);
         }
         Ok(class)
+    }
+
+    /// Room in new instances for the attributes that the methods of the class (and of its first base) are seen to set.
+    fn guess_inline_slots(&mut self, class: Held<Class>) {
+        let key = self.name(Name::StaticAttributes).held();
+        let own = class.namespace().get_str(&self.heap, key).and_then(|v| v.exact::<Tuple>()).map_or(0, |t| t.len());
+        let fixed = usize::from(class.get().fixed_slots.get());
+        let inherited = self.base_of(class).map_or(0, |base| usize::from(base.get().inline_slots.get()));
+        let guess = (inherited.max(fixed) + own).min(fixed + 24);
+        if class.get().layout == Kind::Instance || fixed > 0 {
+            class.get().inline_slots.set(guess as u8);
+        }
     }
 
     // ---- type(name, bases, namespace) ----
@@ -1476,6 +1489,7 @@ impl Vm {
             }
             let class = self.builtin_class(exc.name(), module, &bases, flags, Kind::Exception, 0);
             self.types.set_exception(exc, class);
+            class.get().inline_slots.set(exc as u8);
             self.types.named.push((exc.name(), class.value().raw()));
             if root {
                 self.types.set_kind(Kind::Exception, class);
@@ -1499,9 +1513,10 @@ impl Vm {
 
     /// The builtin exception class whose layout instances of an exception class have.
     pub fn builtin_exception(&self, class: Gc<'_, Class>) -> Exc {
+        // The classes of the table keep their number where others keep the inline slots of instances.
         let known = |c: Gc<'_, Class>| {
-            let raw = c.value().raw();
-            Exc::ALL.iter().copied().find(|e| self.types.by_exception[*e as usize].same(raw))
+            let exc = Exc::ALL.get(usize::from(c.get().inline_slots.get())).copied()?;
+            self.types.by_exception[exc as usize].same(c.value().raw()).then_some(exc)
         };
         let mut nearest = class.mro().filter_map(known);
         let first = nearest.next().unwrap_or(Exc::BaseException);
