@@ -82,13 +82,7 @@ fn push(cx: &mut Cx, raw: Raw) -> Root {
 }
 
 /// Compiles and loads a module's text, and asks for its body to be run with `dict` as globals.
-fn start_module(
-    cx: &mut Cx,
-    text: &str,
-    filename: &str,
-    dict: Root,
-    then: Then,
-) -> NativeResult {
+fn start_module(cx: &mut Cx, text: &str, filename: &str, dict: Root, then: Then) -> NativeResult {
     let source = SourceFile::new(filename, text);
     let options = Options { filename: filename.into(), ..Options::default() };
     let code = match compile_text(&source, Mode::Module, &options) {
@@ -221,7 +215,9 @@ natives!(
         #[either] globals: Given<Root>,
         #[either] locals: Given<Root>,
         #[either] fromlist: Given<Root>,
-        #[either] #[default(0)] level: i64,
+        #[either]
+        #[default(0)]
+        level: i64,
     ) -> NativeResult {
         let Some(text) = cx.as_str(name.get(cx)) else {
             let got = cx.type_name_for_error(name.get(cx));
@@ -260,7 +256,12 @@ natives!(
     }
 
     /// Evaluate an expression with these namespaces, and return its value.
-    fn eval(cx: &mut Cx, source: Root, #[either] globals: Option<Root>, #[either] locals: Option<Root>) -> NativeResult {
+    fn eval(
+        cx: &mut Cx,
+        source: Root,
+        #[either] globals: Option<Root>,
+        #[either] locals: Option<Root>,
+    ) -> NativeResult {
         evaluate(cx, source, globals, locals, Mode::Expression)
     }
 
@@ -270,9 +271,15 @@ natives!(
         #[either] source: Root,
         #[either] filename: Root,
         #[either] mode: Root,
-        #[either] #[default(0)] flags: i64,
-        #[either] #[default(false)] dont_inherit: bool,
-        #[either] #[default(-1)] optimize: i64,
+        #[either]
+        #[default(0)]
+        flags: i64,
+        #[either]
+        #[default(false)]
+        dont_inherit: bool,
+        #[either]
+        #[default(-1)]
+        optimize: i64,
     ) -> NativeResult {
         let mode = match cx.as_str(mode.get(cx)).map(|s| s.to_str_lossy().into_owned()).as_deref() {
             Some("exec") => Mode::Module,
@@ -448,8 +455,7 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
 /// Makes a loaded submodule an attribute of its package.
 fn bind_in_parent(cx: &mut Cx, name: &str) -> Result<(), Raised> {
     let Some((parent, last)) = name.rsplit_once('.') else { return Ok(()) };
-    let (Some(parent), Some(module)) =
-        (cx.find_module(parent).map(|m| m.raw()), cx.find_module(name).map(|m| m.raw()))
+    let (Some(parent), Some(module)) = (cx.find_module(parent).map(|m| m.raw()), cx.find_module(name).map(|m| m.raw()))
     else {
         return Ok(());
     };
@@ -570,13 +576,7 @@ fn module_done(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 /// Number of parameters of `__import__`: its state follows them.
 const STATE_AT: u32 = 5;
 
-fn evaluate(
-    cx: &mut Cx,
-    source: Root,
-    globals: Option<Root>,
-    locals: Option<Root>,
-    mode: Mode,
-) -> NativeResult {
+fn evaluate(cx: &mut Cx, source: Root, globals: Option<Root>, locals: Option<Root>, mode: Mode) -> NativeResult {
     let (globals, locals) = match (globals, locals) {
         (Some(globals), locals) => (globals, locals.unwrap_or(globals)),
         (None, locals) => {

@@ -141,9 +141,7 @@ impl Host for OsHost {
     }
 
     fn variables(&self) -> Vec<(String, String)> {
-        std::env::vars_os()
-            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
-            .collect()
+        std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())).collect()
     }
 
     fn write(&mut self, stream: StdStream, bytes: &[u8]) -> io::Result<()> {

@@ -3,8 +3,8 @@
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
-use crate::native::types::sort::sort_list;
 use crate::native::types::int_ref;
+use crate::native::types::sort::sort_list;
 use crate::number::int as integer;
 use crate::number::int_text;
 use crate::object::key::as_int_ref;
@@ -22,10 +22,17 @@ natives!(
     fn print(
         cx: &mut Cx,
         args: Rest,
-        #[key] #[text("' '")] sep: Option<Root>,
-        #[key] #[text("'\\n'")] end: Option<Root>,
+        #[key]
+        #[text("' '")]
+        sep: Option<Root>,
+        #[key]
+        #[text("'\\n'")]
+        end: Option<Root>,
         #[key] file: Option<Root>,
-        #[key] #[default(false)] #[text("False")] flush: bool,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        flush: bool,
     ) -> NativeResult {
         let sep = separator(cx, sep, "sep", b" ")?;
         let end = separator(cx, end, "end", b"\n")?;
@@ -80,7 +87,13 @@ natives!(
     }
 
     /// Return the sum of a start value and the numbers of an iterable.
-    fn sum(cx: &mut Cx, iterable: Root, #[either] #[text("0")] start: Given<Root>) -> NativeResult {
+    fn sum(
+        cx: &mut Cx,
+        iterable: Root,
+        #[either]
+        #[text("0")]
+        start: Given<Root>,
+    ) -> NativeResult {
         let total = match start.0 {
             None => cx.push_raw(Raw::int(0)),
             Some(start) => {
@@ -127,7 +140,10 @@ natives!(
         cx: &mut Cx,
         iterable: Root,
         #[key] key: Option<Root>,
-        #[key] #[default(false)] #[text("False")] reverse: bool,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        reverse: bool,
     ) -> NativeResult {
         let list = cx.list_from(iterable)?;
         sort_list(cx, list, key, reverse)?;
@@ -248,12 +264,7 @@ natives!(
     }
 
     /// Return base**exp, or base**exp % mod for three integers.
-    fn pow(
-        cx: &mut Cx,
-        #[either] base: Root,
-        #[either] exp: Root,
-        #[either] r#mod: Option<Root>,
-    ) -> NativeResult {
+    fn pow(cx: &mut Cx, #[either] base: Root, #[either] exp: Root, #[either] r#mod: Option<Root>) -> NativeResult {
         match r#mod {
             None => {
                 let result = cx.binary_root(BinaryKind::Pow, base, exp)?;
@@ -305,7 +316,12 @@ natives!(
     }
 
     /// Return an attribute by name, or the default if there is none.
-    fn getattr(cx: &mut Cx, object: Root, name: Root, #[text("<unrepresentable>")] default: Given<Root>) -> NativeResult {
+    fn getattr(
+        cx: &mut Cx,
+        object: Root,
+        name: Root,
+        #[text("<unrepresentable>")] default: Given<Root>,
+    ) -> NativeResult {
         attribute_name(cx, name)?;
         match cx.get_attribute(object, name) {
             Ok(value) => Ok(value.get(cx).into()),
@@ -563,9 +579,7 @@ fn extreme(
         return Err(cx.type_error(format!("{name} expected at least 1 argument, got 0")));
     }
     if count > 1 && default.is_some() {
-        return Err(cx.type_error(format!(
-            "Cannot specify a default for {name}() with multiple positional arguments"
-        )));
+        return Err(cx.type_error(format!("Cannot specify a default for {name}() with multiple positional arguments")));
     }
     let best = cx.push_raw(Raw::UNBOUND);
     let best_key = cx.push_raw(Raw::UNBOUND);

@@ -26,9 +26,7 @@ pub use generator::{
     AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE,
     MAKES_ITERABLE_COROUTINES, REPORTED, SEEN, StepMode, any_generator,
 };
-pub use iterator::{
-    DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice,
-};
+pub use iterator::{DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice};
 pub use memoryview::MemoryView;
 pub use number::{BigInt, Complex, complex_value, int_value};
 pub use payload::{NativeObject, Payload, trace_all};

@@ -77,7 +77,9 @@ impl Vm {
             return self.shapes.class(&self.heap, shape);
         }
         match header.kind() {
-            Kind::Class | Kind::Module | Kind::Native | Kind::BoundMethod | Kind::GetSet => self.class_by_content(value.raw()),
+            Kind::Class | Kind::Module | Kind::Native | Kind::BoundMethod | Kind::GetSet => {
+                self.class_by_content(value.raw())
+            }
             _ => self.kind_class(header.layout()),
         }
     }
@@ -304,7 +306,8 @@ impl Vm {
     /// AttributeError of a property without getter, setter or deleter.
     pub(crate) fn property_error(&mut self, property: Held<Property>, receiver: Raw, what: &str) -> Raised {
         let class = self.class_of(Value::adopt(receiver));
-        let qualname = class.get().qualname.get().exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
+        let qualname =
+            class.get().qualname.get().exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
         let mut name = property.get().name.get();
         if name.is_none()
             && let Some(function) = property.get().get.get().exact::<Function>()
@@ -717,12 +720,7 @@ impl Vm {
     // ---- reading: the second step ----
 
     /// The instruction `dst = object.name`.
-    pub(super) fn get_attr_op(
-        &mut self,
-        object: Raw,
-        name: Raw,
-        cache: [&StdCell<u32>; 4],
-    ) -> Result<Invoked, Raised> {
+    pub(super) fn get_attr_op(&mut self, object: Raw, name: Raw, cache: [&StdCell<u32>; 4]) -> Result<Invoked, Raised> {
         let class = self.class_of(Value::adopt(object)).held();
         let loaded = if class.has(ClassFlags::GETATTRIBUTE) {
             None
@@ -827,13 +825,7 @@ impl Vm {
         }
     }
 
-    fn resolve_missing(
-        &mut self,
-        object: Root,
-        name: Root,
-        class: Held<Class>,
-        default: Option<Root>,
-    ) -> NativeResult {
+    fn resolve_missing(&mut self, object: Root, name: Root, class: Held<Class>, default: Option<Root>) -> NativeResult {
         if class.has(ClassFlags::GETATTR) {
             let get = self.name(Name::GetAttr).held();
             let get = self.lookup_class(class, get).expect("the flag says so").raw();
@@ -872,9 +864,7 @@ impl Vm {
         let value: Value<'static> = Value::adopt(method);
         let direct = match value.kind() {
             Kind::Function => true,
-            Kind::Native => {
-                value.exact::<NativeFunction>().is_some_and(|n| n.get().def.kind == NativeKind::Method)
-            }
+            Kind::Native => value.exact::<NativeFunction>().is_some_and(|n| n.get().def.kind == NativeKind::Method),
             _ => false,
         };
         if direct {
@@ -1635,9 +1625,8 @@ impl Vm {
         }
         let changeable = |c: Held<Class>| c.has(ClassFlags::HEAP);
         if !changeable(old) || !changeable(new) || value.kind() == Kind::Module {
-            return Err(self.type_error(
-                "__class__ assignment only supported for mutable types or ModuleType subclasses".into(),
-            ));
+            return Err(self
+                .type_error("__class__ assignment only supported for mutable types or ModuleType subclasses".into()));
         }
         if !self.same_layout(old, new) {
             let (new, old) = (self.tp_name(new), self.tp_name(old));

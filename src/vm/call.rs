@@ -13,7 +13,8 @@ use crate::object::{
 
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{
-    Args, Continuation, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Resumed, Root, Then,
+    Args, Continuation, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Resumed, Root,
+    Then,
 };
 use super::{Name, Vm};
 
@@ -112,7 +113,11 @@ impl Vm {
             self.push_plain(function, start, instance)?;
             return Ok(Invoked::Pushed);
         }
-        if keywords.is_some() || argc != u32::from(code.get().positional) || code.get().entry == Entry::Bind || argc < u32::from(code.code.positional) {
+        if keywords.is_some()
+            || argc != u32::from(code.get().positional)
+            || code.get().entry == Entry::Bind
+            || argc < u32::from(code.code.positional)
+        {
             self.bind_arguments(function, start, argc, keywords)?;
         } else if code.get().entry == Entry::Generator
             && (code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS))
@@ -223,8 +228,7 @@ impl Vm {
                     (Some(_), _) => {
                         let name = text.to_str_lossy().into_owned();
                         let function = self.function_label(function);
-                        return Err(self
-                            .type_error(format!("{function}() got multiple values for argument '{name}'")));
+                        return Err(self.type_error(format!("{function}() got multiple values for argument '{name}'")));
                     }
                     (None, Some(extra)) => {
                         let done = extra.set_str(&self.heap, text, Value::adopt(*value));
@@ -314,10 +318,8 @@ impl Vm {
         let code = function.code().code.clone();
         let label = self.function_label(function);
         let positional = usize::from(code.positional);
-        let keyword_given = bound[positional..positional + usize::from(code.keyword_only)]
-            .iter()
-            .filter(|v| !v.is_unbound())
-            .count();
+        let keyword_given =
+            bound[positional..positional + usize::from(code.keyword_only)].iter().filter(|v| !v.is_unbound()).count();
         let defaults = function.get().defaults.get().map_or(0, |d| d.len());
         let plural = if defaults > 0 { true } else { positional != 1 };
         let takes = if defaults > 0 {
@@ -594,8 +596,9 @@ impl Vm {
                             Some(near) => format!(". Did you mean '{near}'?"),
                             None => String::new(),
                         };
-                        return Err(self
-                            .type_error(format!("{label}() got an unexpected keyword argument '{name}'{hint}")));
+                        return Err(
+                            self.type_error(format!("{label}() got an unexpected keyword argument '{name}'{hint}"))
+                        );
                     }
                 }
             }
@@ -662,8 +665,12 @@ impl Vm {
         let def = native.get().def;
         let receiver = usize::from(has_receiver(def));
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
-        let positional: Vec<_> =
-            def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).skip(receiver).collect();
+        let positional: Vec<_> = def
+            .params
+            .iter()
+            .filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either))
+            .skip(receiver)
+            .collect();
         let most = positional.len();
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let given = given - receiver;
@@ -699,8 +706,12 @@ impl Vm {
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let param = &def.params[at];
         let given = given.saturating_sub(receiver);
-        let positional: Vec<_> =
-            def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).skip(receiver).collect();
+        let positional: Vec<_> = def
+            .params
+            .iter()
+            .filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either))
+            .skip(receiver)
+            .collect();
         let most = positional.len();
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let s = |n: usize| if n == 1 { "" } else { "s" };
@@ -712,7 +723,8 @@ impl Vm {
             ));
         }
         if takes_keywords(def) {
-            let only = def.params.iter().skip(receiver).filter(|p| p.kind == ParamKind::Positional && p.default.is_empty());
+            let only =
+                def.params.iter().skip(receiver).filter(|p| p.kind == ParamKind::Positional && p.default.is_empty());
             let least = only.count();
             let how = if least < most { "at least" } else { "exactly" };
             return self

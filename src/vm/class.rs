@@ -15,9 +15,7 @@ use crate::object::{
 };
 
 use super::frame::Held;
-use super::native::{
-    Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then,
-};
+use super::native::{Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
 /// A builtin type as `Vm::install_types` makes it.
@@ -255,8 +253,7 @@ impl Vm {
     ) -> Raw {
         let heap = self.heap.forever();
         let [defaults, keyword_defaults, annotate] = extras.map(Value::<'static>::adopt);
-        let closure = (!captured.is_empty())
-            .then(|| Tuple::build(heap, captured.len(), |i| Value::adopt(captured[i])));
+        let closure = (!captured.is_empty()).then(|| Tuple::build(heap, captured.len(), |i| Value::adopt(captured[i])));
         let function = heap.alloc(Function {
             code: Ref::new(code),
             globals: Ref::new(globals),
@@ -278,7 +275,14 @@ impl Vm {
         !raw.is_pointer()
             || matches!(
                 Value::adopt(raw).kind(),
-                Kind::Str | Kind::Bytes | Kind::BigInt | Kind::Tuple | Kind::List | Kind::Dict | Kind::Set | Kind::FrozenSet
+                Kind::Str
+                    | Kind::Bytes
+                    | Kind::BigInt
+                    | Kind::Tuple
+                    | Kind::List
+                    | Kind::Dict
+                    | Kind::Set
+                    | Kind::FrozenSet
             ) && !Value::adopt(raw).is_subclassed()
     }
 
@@ -381,9 +385,7 @@ impl Vm {
         };
         let object = self.types.object;
         let other = |name: Name| {
-            class
-                .lookup_with_owner(heap, self.name(name))
-                .is_some_and(|(_, owner)| !object.same(owner.value().raw()))
+            class.lookup_with_owner(heap, self.name(name)).is_some_and(|(_, owner)| !object.same(owner.value().raw()))
         };
         let mut flags = class.get().flags.get();
         flags.set(ClassFlags::GETATTRIBUTE, own(Name::GetAttribute));
@@ -489,7 +491,8 @@ impl Vm {
             if heads.is_empty() {
                 return Ok(order);
             }
-            let in_tail = |c: Held<Class>| lists.iter().zip(&at).any(|(l, at)| l.get(at + 1..).is_some_and(|t| t.contains(&c)));
+            let in_tail =
+                |c: Held<Class>| lists.iter().zip(&at).any(|(l, at)| l.get(at + 1..).is_some_and(|t| t.contains(&c)));
             let Some(next) = heads.iter().copied().find(|c| !in_tail(*c)) else {
                 let mut names: Vec<String> = vec![];
                 let mut seen: Vec<Held<Class>> = vec![];
@@ -694,9 +697,7 @@ impl Vm {
         {
             if root.get(self).kind() != kind {
                 let got = self.type_name_for_error(root.get(self));
-                return Err(
-                    self.type_error(format!("type.__new__() argument {number} must be {wanted}, not {got}"))
-                );
+                return Err(self.type_error(format!("type.__new__() argument {number} must be {wanted}, not {got}")));
             }
             let exact = self.payload(root.get(self)).raw();
             root.set(self, Value::adopt(exact));
@@ -707,9 +708,9 @@ impl Vm {
             if Value::adopt(*base).exact::<Class>().is_none() {
                 let root = self.push_raw(*base);
                 if self.find_attribute(root, "__mro_entries__")?.is_some() {
-                    return Err(self.type_error(
-                        "type() doesn't support MRO entry resolution; use types.new_class()".into(),
-                    ));
+                    return Err(
+                        self.type_error("type() doesn't support MRO entry resolution; use types.new_class()".into())
+                    );
                 }
             }
         }
@@ -856,26 +857,22 @@ impl Vm {
                 match slot.as_bytes() {
                     b"__dict__" => {
                         if has_dict || adds_dict {
-                            return Err(
-                                self.type_error("__dict__ slot disallowed: we already got one".into())
-                            );
+                            return Err(self.type_error("__dict__ slot disallowed: we already got one".into()));
                         }
                         adds_dict = true;
                     }
                     b"__weakref__" => {
                         if has_weakref || adds_weakref {
-                            return Err(
-                                self.type_error("__weakref__ slot disallowed: we already got one".into())
-                            );
+                            return Err(self.type_error("__weakref__ slot disallowed: we already got one".into()));
                         }
                         adds_weakref = true;
                     }
                     _ => {
                         if sized {
                             let name = self.tp_name(best);
-                            return Err(self.type_error(format!(
-                                "nonempty __slots__ not supported for subtype of '{name}'"
-                            )));
+                            return Err(
+                                self.type_error(format!("nonempty __slots__ not supported for subtype of '{name}'"))
+                            );
                         }
                         let mangled = self.mangled(text, slot);
                         if dict.find_str(heap, mangled).is_some() {
@@ -932,9 +929,7 @@ impl Vm {
         if let Some(raw) = class_cell {
             let Some(cell) = Value::<'static>::adopt(raw).exact::<Variable>() else {
                 let got = self.type_name_for_error(Value::adopt(raw));
-                return Err(self.type_error(format!(
-                    "__classcell__ must be a nonlocal cell, not <class '{got}'>"
-                )));
+                return Err(self.type_error(format!("__classcell__ must be a nonlocal cell, not <class '{got}'>")));
             };
             cell.set(heap, |c| &c.content, class.value());
         }
@@ -1049,7 +1044,8 @@ impl Vm {
         }
         // `super(class, class).__init_subclass__(**keywords)`.
         let hook = self.name(Name::InitSubclass).held();
-        let found = class_held.mro().skip(1).find_map(|c| c.namespace().get_str(&self.heap, hook).map(|v| (v.raw(), c)));
+        let found =
+            class_held.mro().skip(1).find_map(|c| c.namespace().get_str(&self.heap, hook).map(|v| (v.raw(), c)));
         let (method, owner) = found.expect("object has it");
         let empty = keywords.get(self).exact::<Dict>().is_none_or(|d| d.is_empty());
         if owner == self.object_class() && empty {
@@ -1106,7 +1102,9 @@ impl Vm {
     pub(crate) fn type_call(&mut self, class: Root, args: Args, keywords: Root) -> NativeResult {
         let Some(held) = class.get(self).exact::<Class>().map(Gc::held) else {
             let got = self.type_name_for_error(class.get(self));
-            return Err(self.type_error(format!("descriptor '__call__' requires a 'type' object but received a '{got}'")));
+            return Err(
+                self.type_error(format!("descriptor '__call__' requires a 'type' object but received a '{got}'"))
+            );
         };
         if held == self.type_class() && args.len() == 1 {
             return Ok(self.class_of(args.get(self, 0)).into());
@@ -1115,9 +1113,9 @@ impl Vm {
         let Some(new) = self.lookup_class(held, new).map(Value::raw) else {
             return Err(self.system_error("a class without __new__"));
         };
-        let is_plain = Value::<'static>::adopt(new).exact::<NativeFunction>().is_some_and(|n| {
-            n.get().class.get().is_some_and(|c| c.value().raw().same(self.types.object))
-        });
+        let is_plain = Value::<'static>::adopt(new)
+            .exact::<NativeFunction>()
+            .is_some_and(|n| n.get().class.get().is_some_and(|c| c.value().raw().same(self.types.object)));
         if is_plain && (held.has(ClassFlags::NO_NEW) || held.get().layout != Kind::Instance) {
             let (prefix, name) = (self.module_prefix(held), held.name().to_str_lossy().into_owned());
             return Err(self.type_error(format!("cannot create '{prefix}{name}' instances")));
@@ -1217,11 +1215,8 @@ impl Vm {
         for base in items {
             let mark = self.mark();
             let base = self.push_raw(base);
-            let hook = if base.get(self).kind() == Kind::Class {
-                None
-            } else {
-                self.find_attribute(base, "__mro_entries__")?
-            };
+            let hook =
+                if base.get(self).kind() == Kind::Class { None } else { self.find_attribute(base, "__mro_entries__")? };
             match hook {
                 None => self.list_push(list, base)?,
                 Some(hook) => {
@@ -1252,10 +1247,9 @@ impl Vm {
         let heap = self.heap.forever();
         let builtin = ClassFlags::NO_DICT | ClassFlags::NO_WEAKREF;
         let mut made: Vec<Held<Class>> = vec![];
-        for (name, layout, flags) in [
-            ("object", Kind::Instance, builtin),
-            ("type", Kind::Class, ClassFlags::METACLASS | ClassFlags::LAYOUT),
-        ] {
+        for (name, layout, flags) in
+            [("object", Kind::Instance, builtin), ("type", Kind::Class, ClassFlags::METACLASS | ClassFlags::LAYOUT)]
+        {
             let name = self.intern(name).held();
             let bases = made.first().map_or_else(|| self.empty_tuple().held(), |o| Tuple::new(heap, &[o.value()]));
             let class = heap.alloc(Class {
@@ -1275,7 +1269,8 @@ impl Vm {
             });
             let shape = self.shapes.root(class, 0);
             class.get().root_shape.set(shape);
-            let order: Vec<Value<'static>> = std::iter::once(class.value()).chain(made.iter().map(|c| c.value())).collect();
+            let order: Vec<Value<'static>> =
+                std::iter::once(class.value()).chain(made.iter().map(|c| c.value())).collect();
             class.set_ref(heap, |c| &c.mro, Some(Tuple::new(heap, &order)));
             made.push(class);
         }
@@ -1342,7 +1337,14 @@ impl Vm {
         }
         let with_dict = matches!(
             layout,
-            Kind::Exception | Kind::Module | Kind::Function | Kind::Class | Kind::StaticMethod | Kind::ClassMethod | Kind::Future | Kind::Task
+            Kind::Exception
+                | Kind::Module
+                | Kind::Function
+                | Kind::Class
+                | Kind::StaticMethod
+                | Kind::ClassMethod
+                | Kind::Future
+                | Kind::Task
         );
         if !with_dict && !flags.contains(ClassFlags::OPEN) && base.has(ClassFlags::NO_DICT) {
             flags |= ClassFlags::NO_DICT;

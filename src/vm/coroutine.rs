@@ -417,8 +417,9 @@ impl Vm {
                     generator.has(ITERABLE_COROUTINE) || generator.value().kind() == Kind::Coroutine
                 });
                 if !allowed {
-                    return Err(self
-                        .type_error("cannot 'yield from' a coroutine object in a non-coroutine generator".into()));
+                    return Err(
+                        self.type_error("cannot 'yield from' a coroutine object in a non-coroutine generator".into())
+                    );
                 }
                 return Ok(Invoked::Value(raw));
             }
@@ -527,8 +528,7 @@ impl Vm {
             }
             _ => {
                 let got = self.type_name_for_error(value);
-                Err(self
-                    .type_error(format!("'async for' requires an object with __aiter__ method, got {got}")))
+                Err(self.type_error(format!("'async for' requires an object with __aiter__ method, got {got}")))
             }
         }
     }
@@ -550,8 +550,7 @@ impl Vm {
             }
             _ => {
                 let got = self.type_name_for_error(value);
-                Err(self
-                    .type_error(format!("'async for' requires an iterator with __anext__ method, got {got}")))
+                Err(self.type_error(format!("'async for' requires an iterator with __anext__ method, got {got}")))
             }
         }
     }
@@ -808,9 +807,7 @@ impl Vm {
                 }
                 if generator.has(BUSY) {
                     step.get().state.set(GeneratorState::Finished);
-                    return Err(
-                        self.runtime_error(format!("{name}(): asynchronous generator is already running"))
-                    );
+                    return Err(self.runtime_error(format!("{name}(): asynchronous generator is already running")));
                 }
                 if step.mode != StepMode::Send && !throws {
                     if generator.has(CLOSED) {
@@ -1026,7 +1023,9 @@ impl Vm {
         if let Some(native) = value.exact::<NativeCoroutine>() {
             let name = native.def.name;
             let class = match native.def.kind {
-                NativeKind::Method => native.saved(0).map(|this| self.class_of(this).name().to_str_lossy().into_owned()),
+                NativeKind::Method => {
+                    native.saved(0).map(|this| self.class_of(this).name().to_str_lossy().into_owned())
+                }
                 _ => None,
             };
             return class.map_or_else(|| name.to_owned(), |class| format!("{class}.{name}"));
@@ -1151,7 +1150,9 @@ impl Vm {
         let generator = any_generator(object.get(self)).expect("a generator").held();
         let kind = generator.value().kind();
         match generator.get().state.get() {
-            GeneratorState::Created if kind == Kind::Coroutine && !generator.has(REPORTED) => self.never_awaited(object),
+            GeneratorState::Created if kind == Kind::Coroutine && !generator.has(REPORTED) => {
+                self.never_awaited(object)
+            }
             GeneratorState::Suspended if generator.get().awaiter.is_none() => {
                 let hook = self.coroutines.finalizer;
                 if kind == Kind::AsyncGenerator && !hook.same(Raw::NONE) && !generator.has(CLOSED) {
@@ -1458,7 +1459,8 @@ fn check_aiter(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
         return Ok(Outcome::Value(raw));
     }
     let got = cx.type_name_for_error(aiter);
-    Err(cx.type_error(format!("'async for' received an object from __aiter__ that does not implement __anext__: {got}")))
+    Err(cx
+        .type_error(format!("'async for' received an object from __aiter__ that does not implement __anext__: {got}")))
 }
 
 static NEXT_OR_DEFAULT: NativeDef = NativeDef {

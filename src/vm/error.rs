@@ -363,14 +363,8 @@ impl Vm {
         let sign = if inplace { format!("{sign}=") } else { sign.to_owned() };
         let (x, y) = (self.type_name_for_error(Value::adopt(a)), self.type_name_for_error(Value::adopt(b)));
         let print = kind == BinaryKind::RShift
-            && Value::adopt(a)
-                .exact::<super::native::NativeFunction>()
-                .is_some_and(|n| n.get().def.name == "print");
-        let hint = if print && !inplace {
-            ". Did you mean \"print(<message>, file=<output_stream>)\"?"
-        } else {
-            ""
-        };
+            && Value::adopt(a).exact::<super::native::NativeFunction>().is_some_and(|n| n.get().def.name == "print");
+        let hint = if print && !inplace { ". Did you mean \"print(<message>, file=<output_stream>)\"?" } else { "" };
         self.type_error(format!("unsupported operand type(s) for {sign}: '{x}' and '{y}'{hint}"))
     }
 
@@ -424,9 +418,7 @@ impl Vm {
             None => vec![class],
         };
         if !candidates.iter().all(|c| {
-            Value::adopt(*c)
-                .exact::<Class>()
-                .is_some_and(|c| c.is_subclass(self.exception_class(Exc::BaseException)))
+            Value::adopt(*c).exact::<Class>().is_some_and(|c| c.is_subclass(self.exception_class(Exc::BaseException)))
         }) {
             let text = "catching classes that do not inherit from BaseException is not allowed";
             return Err(self.type_error(text.into()));
@@ -467,11 +459,8 @@ impl Vm {
         let group = self.push_raw(rest);
         let class = self.push_raw(class);
         let pair = self.call_method(group, "split", &[class])?;
-        let Some((matched, rest)) = pair
-            .get(self)
-            .exact::<Tuple>()
-            .filter(|t| t.len() >= 2)
-            .map(|t| (t.item(0).raw(), t.item(1).raw()))
+        let Some((matched, rest)) =
+            pair.get(self).exact::<Tuple>().filter(|t| t.len() >= 2).map(|t| (t.item(0).raw(), t.item(1).raw()))
         else {
             let name = self.type_name_for_error(group.get(self));
             let got = self.type_name_for_error(pair.get(self));

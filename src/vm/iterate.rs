@@ -141,12 +141,8 @@ impl Vm {
                     Some(set) => set.len(),
                     None => value.exact::<FrozenSet>()?.len(),
                 };
-                let iterator = SetIterator {
-                    set: Slot::new(value),
-                    next: StdCell::new(0),
-                    len,
-                    left: StdCell::new(len),
-                };
+                let iterator =
+                    SetIterator { set: Slot::new(value), next: StdCell::new(0), len, left: StdCell::new(len) };
                 heap.alloc(iterator).value().raw()
             }
             Kind::Generator
@@ -262,7 +258,8 @@ impl Vm {
             let (start, stop, by) = (i128::from(start), i128::from(stop), i128::from(step));
             let span = if by > 0 { stop - start } else { start - stop };
             let left = if span <= 0 { 0 } else { (span - 1) / by.abs() + 1 };
-            let (next, step) = if backward { (start + (left - 1) * by, step.checked_neg()) } else { (start, Some(step)) };
+            let (next, step) =
+                if backward { (start + (left - 1) * by, step.checked_neg()) } else { (start, Some(step)) };
             if let (Ok(left), Some(step)) = (u64::try_from(left), step) {
                 let next = if left == 0 { 0 } else { i64::try_from(next).unwrap_or(0) };
                 let iterator = RangeIterator { next: StdCell::new(next), step, left: StdCell::new(left) };
@@ -293,9 +290,9 @@ impl Vm {
     pub fn new_iterator(&mut self, step: Step, class: &'static str, state: &[Root]) -> Gc<'_, NativeIterator> {
         let shape = self.shape_of(class);
         let len = u16::try_from(state.len()).expect("callers check the number of arguments");
-        let iterator = self
-            .heap
-            .alloc_slots(NativeIterator { step, count: StdCell::new(0), len }, |i| Value::adopt(state[i].get(self).raw()));
+        let iterator = self.heap.alloc_slots(NativeIterator { step, count: StdCell::new(0), len }, |i| {
+            Value::adopt(state[i].get(self).raw())
+        });
         iterator.set_shape(shape);
         iterator
     }
@@ -511,7 +508,9 @@ impl Vm {
             DictPart::Keys => key.raw(),
             DictPart::Values => value.raw(),
             DictPart::Items => {
-                Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { key.raw() } else { value.raw() })).value().raw()
+                Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { key.raw() } else { value.raw() }))
+                    .value()
+                    .raw()
             }
         })
     }
@@ -778,9 +777,7 @@ impl Vm {
         let len = all.len();
         if len < before + after {
             let least = before + after;
-            return Err(
-                self.value_error(format!("not enough values to unpack (expected at least {least}, got {len})"))
-            );
+            return Err(self.value_error(format!("not enough values to unpack (expected at least {least}, got {len})")));
         }
         let item = |i: usize| all.item(i).map_or(Raw::NONE, |v| v.raw());
         let rest = List::build(&self.heap, len - before - after, |i| Value::adopt(item(before + i)));
@@ -826,7 +823,9 @@ impl Vm {
     fn builtin_reversed(&mut self, raw: Raw) -> Option<Raw> {
         let value = Value::adopt(raw);
         match value.kind() {
-            Kind::List | Kind::Tuple | Kind::Str | Kind::Bytes | Kind::ByteArray => Some(self.sequence_iterator(raw, true)),
+            Kind::List | Kind::Tuple | Kind::Str | Kind::Bytes | Kind::ByteArray => {
+                Some(self.sequence_iterator(raw, true))
+            }
             Kind::Range => Some(self.range_iterator(raw, true)),
             Kind::Dict => self.dict_iterator(raw, DictPart::Keys, true),
             Kind::DictView => {

@@ -110,12 +110,7 @@ impl Vm {
         Ok(result)
     }
 
-    pub(super) fn load_name(
-        &mut self,
-        names: Raw,
-        name: Raw,
-        globals: Gc<'static, Dict>,
-    ) -> Result<Raw, Raised> {
+    pub(super) fn load_name(&mut self, names: Raw, name: Raw, globals: Gc<'static, Dict>) -> Result<Raw, Raised> {
         if let Some(raw) = self.find_name(names, name)? {
             return Ok(raw);
         }
@@ -374,8 +369,7 @@ impl Vm {
             if self.dict_find(dict, key)?.is_some() {
                 let function = self.callee_text(callee)?;
                 let name = self.str_text(key)?;
-                return Err(self
-                    .type_error(format!("{function} got multiple values for keyword argument '{name}'")));
+                return Err(self.type_error(format!("{function} got multiple values for keyword argument '{name}'")));
             }
             let value = self.item(mapping, key)?;
             self.dict_set(dict, key, value)?;
@@ -464,11 +458,8 @@ impl Vm {
     }
 
     pub(super) fn dict_has_item(&mut self, dict: Root, item: Root) -> Result<bool, Raised> {
-        let Some((key, value)) = item
-            .get(self)
-            .exact::<Tuple>()
-            .filter(|t| t.len() == 2)
-            .map(|t| (t.item(0).raw(), t.item(1).raw()))
+        let Some((key, value)) =
+            item.get(self).exact::<Tuple>().filter(|t| t.len() == 2).map(|t| (t.item(0).raw(), t.item(1).raw()))
         else {
             return Ok(false);
         };
@@ -764,11 +755,7 @@ impl Vm {
 
     /// A new set (or frozenset) with the items of an iterable.
     pub fn new_set_from(&mut self, iterable: Root, frozen: bool) -> Result<Root, Raised> {
-        let raw = if frozen {
-            FrozenSet::new(&self.heap).value().raw()
-        } else {
-            Set::new(&self.heap).value().raw()
-        };
+        let raw = if frozen { FrozenSet::new(&self.heap).value().raw() } else { Set::new(&self.heap).value().raw() };
         let set = self.push_raw(raw);
         self.set_extend(set, iterable)?;
         Ok(set)
@@ -1169,8 +1156,7 @@ impl Vm {
         let get = |v: Value<'_>| crate::object::key::as_int_ref(v).expect("an int").to_int();
         let (first, by) = (get(value.start.get()), get(value.step.get()));
         let place = |i: i64| {
-            let product =
-                integer::multiply(integer::IntRef::Small(i), by.as_ref()).unwrap_or(integer::Int::Small(0));
+            let product = integer::multiply(integer::IntRef::Small(i), by.as_ref()).unwrap_or(integer::Int::Small(0));
             integer::add(first.as_ref(), product.as_ref())
         };
         let new_step = integer::multiply(by.as_ref(), integer::IntRef::Small(step)).unwrap_or(integer::Int::Small(1));
@@ -1200,8 +1186,7 @@ impl Vm {
                 let bound = self.get_attribute(owner, key)?.get(self).raw();
                 let callee = self.push_raw(bound);
                 self.push_raw(index);
-                let outcome =
-                    super::native::Outcome::Call { callee, argc: 1, keywords: None, then: Then::Return };
+                let outcome = super::native::Outcome::Call { callee, argc: 1, keywords: None, then: Then::Return };
                 return self.carry_out(outcome, start);
             }
             if object.same(self.types.type_) {
@@ -1352,8 +1337,7 @@ impl Vm {
         let values = self.push_raw(values);
         let mut used: Vec<String> = vec![];
         if positional > 0 {
-            let class_name =
-                class.get(self).exact::<Class>().expect("a class").name().to_str_lossy().into_owned();
+            let class_name = class.get(self).exact::<Class>().expect("a class").name().to_str_lossy().into_owned();
             let args = self.find_attribute(class, "__match_args__")?;
             let mut allowed: Vec<Raw> = vec![];
             let mut by_self = false;
@@ -1361,18 +1345,13 @@ impl Vm {
                 Some(args) => {
                     let Some(tuple) = args.get(self).exact::<Tuple>() else {
                         let got = self.type_name_for_error(args.get(self));
-                        return Err(self
-                            .type_error(format!("{class_name}.__match_args__ must be a tuple (got {got})")));
+                        return Err(self.type_error(format!("{class_name}.__match_args__ must be a tuple (got {got})")));
                     };
                     allowed = tuple.items().map(|v| v.raw()).collect();
                 }
                 None => {
-                    by_self = class
-                        .get(self)
-                        .exact::<Class>()
-                        .expect("a class")
-                        .mro()
-                        .any(|c| c.has(ClassFlags::MATCH_SELF));
+                    by_self =
+                        class.get(self).exact::<Class>().expect("a class").mro().any(|c| c.has(ClassFlags::MATCH_SELF));
                 }
             }
             let most = if by_self { 1 } else { allowed.len() };
@@ -1388,13 +1367,13 @@ impl Vm {
                 for name in &allowed[..positional] {
                     let Some(text) = Value::adopt(*name).exact::<Str>() else {
                         let got = self.type_name_for_error(Value::adopt(*name));
-                        return Err(self
-                            .type_error(format!("__match_args__ elements must be strings (got {got})")));
+                        return Err(self.type_error(format!("__match_args__ elements must be strings (got {got})")));
                     };
                     let text = text.to_str_lossy().into_owned();
                     if used.contains(&text) {
-                        return Err(self
-                            .type_error(format!("{class_name}() got multiple sub-patterns for attribute '{text}'")));
+                        return Err(
+                            self.type_error(format!("{class_name}() got multiple sub-patterns for attribute '{text}'"))
+                        );
                     }
                     let Some(value) = self.find_attribute(subject, &text)? else {
                         self.release(mark);
@@ -1410,10 +1389,8 @@ impl Vm {
             let name = names.get(self).exact::<Tuple>().expect("a tuple").item(i);
             let text = name.exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
             if used.contains(&text) {
-                let class_name =
-                    class.get(self).exact::<Class>().expect("a class").name().to_str_lossy().into_owned();
-                return Err(self
-                    .type_error(format!("{class_name}() got multiple sub-patterns for attribute '{text}'")));
+                let class_name = class.get(self).exact::<Class>().expect("a class").name().to_str_lossy().into_owned();
+                return Err(self.type_error(format!("{class_name}() got multiple sub-patterns for attribute '{text}'")));
             }
             let Some(value) = self.find_attribute(subject, &text)? else {
                 self.release(mark);

@@ -35,16 +35,16 @@ use crate::object::{
     Bytes, Class, CodeObject, Dict, Entry, Exc, Function, INTERNED, List, Module, Shapes, Str, Tuple, complex_value,
     int_value,
 };
+pub(crate) use attribute::is_wrapper;
+pub use class::TypeRow;
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use error::closest;
 pub use inspect::is_library_file;
 pub use names::Name;
-pub(crate) use repr::bytearray_literal;
-pub(crate) use attribute::is_wrapper;
-pub use class::TypeRow;
-pub use ops::{CompareKind, UnaryKind};
 use native::{NativeFunction, Raised, Root};
+pub use ops::{CompareKind, UnaryKind};
+pub(crate) use repr::bytearray_literal;
 
 /// Registers of the main fiber: 4 Mi of them, 64 MiB of address space of which only what is used is committed.
 const MAIN_REGISTERS: usize = 4 << 20;
@@ -343,7 +343,11 @@ impl Vm {
 
     /// A tuple of these items.
     pub fn tuple(&self, items: &[Value<'_>]) -> Gc<'_, Tuple> {
-        if items.is_empty() { self.empty_tuple() } else { Tuple::build(&self.heap, items.len(), |i| Value::adopt(items[i].raw())) }
+        if items.is_empty() {
+            self.empty_tuple()
+        } else {
+            Tuple::build(&self.heap, items.len(), |i| Value::adopt(items[i].raw()))
+        }
     }
 
     /// A list of these items.

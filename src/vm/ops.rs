@@ -415,7 +415,11 @@ impl Vm {
                 if check(text.len(), 1) || text.len() * count > Str::LIMIT {
                     return Err(self.memory_error());
                 }
-                if count == 1 { sequence.raw() } else { Str::from_parts(heap, &[&text.as_bytes().repeat(count)]).value().raw() }
+                if count == 1 {
+                    sequence.raw()
+                } else {
+                    Str::from_parts(heap, &[&text.as_bytes().repeat(count)]).value().raw()
+                }
             }
             Kind::Bytes => {
                 let bytes = sequence.exact::<Bytes>().expect("bytes");
@@ -440,7 +444,9 @@ impl Vm {
                 if check(len, 16) {
                     return Err(self.memory_error());
                 }
-                List::build(heap, len * count, |i| Value::adopt(list.item(i % len).expect("in range").raw())).value().raw()
+                List::build(heap, len * count, |i| Value::adopt(list.item(i % len).expect("in range").raw()))
+                    .value()
+                    .raw()
             }
             _ => {
                 let tuple = sequence.exact::<Tuple>().expect("a tuple");
@@ -525,10 +531,8 @@ impl Vm {
             };
             // Sequences are joined and repeated once no number has anything to say.
             let native = own.is_some_and(|m| Value::adopt(m).kind() == Kind::Native);
-            let sequence = matches!(
-                Value::adopt(a).kind(),
-                Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray
-            );
+            let sequence =
+                matches!(Value::adopt(a).kind(), Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray);
             let first = first || native && sequence && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
@@ -601,10 +605,7 @@ impl Vm {
     }
 
     /// Does something that may enter frames, and waits for the result: for natives.
-    pub(super) fn run_nested(
-        &mut self,
-        start: impl FnOnce(&mut Vm) -> Result<Invoked, Raised>,
-    ) -> Result<Raw, Raised> {
+    pub(super) fn run_nested(&mut self, start: impl FnOnce(&mut Vm) -> Result<Invoked, Raised>) -> Result<Raw, Raised> {
         self.check_stack()?;
         let (window, top) = (self.fiber.window, self.fiber.top);
         self.push_exit(top);
@@ -707,9 +708,7 @@ impl Vm {
             let ordering = match (as_int_ref(x), as_int_ref(y)) {
                 (Some(a), Some(b)) => Some(integer::compare(a, b)),
                 (Some(a), None) => a.compare_float(y.as_float().unwrap_or(f64::NAN)),
-                (None, Some(b)) => {
-                    b.compare_float(x.as_float().unwrap_or(f64::NAN)).map(std::cmp::Ordering::reverse)
-                }
+                (None, Some(b)) => b.compare_float(x.as_float().unwrap_or(f64::NAN)).map(std::cmp::Ordering::reverse),
                 (None, None) => x.as_float().partial_cmp(&y.as_float()),
             };
             return Ok(Some(match ordering {
@@ -873,8 +872,11 @@ impl Vm {
         let ((a, b, s), (c, d, t)) = (parts(x), parts(y));
         let zero = Big::default();
         let len = |start: &Big, stop: &Big, step: &Big| -> Big {
-            let (low, high, by) =
-                if *step > zero { (start.clone(), stop.clone(), step.clone()) } else { (stop.clone(), start.clone(), -step) };
+            let (low, high, by) = if *step > zero {
+                (start.clone(), stop.clone(), step.clone())
+            } else {
+                (stop.clone(), start.clone(), -step)
+            };
             if low >= high { zero.clone() } else { (high - low - 1u8) / by + 1u8 }
         };
         let (n, m) = (len(&a, &b, &s), len(&c, &d, &t));
@@ -1136,8 +1138,7 @@ impl Vm {
         let (start, step) = (range.start.get().raw(), range.step.get().raw());
         let (zero, one) = (len == Int::Small(0), len == Int::Small(1));
         let len = int_value(&self.heap, len).raw();
-        let parts =
-            [len, if zero { Raw::NONE } else { start }, if zero || one { Raw::NONE } else { step }];
+        let parts = [len, if zero { Raw::NONE } else { start }, if zero || one { Raw::NONE } else { step }];
         let tuple = Tuple::build(&self.heap, 3, |i| Value::adopt(parts[i])).value().raw();
         let tuple = self.push_raw(tuple);
         let hash = self.hash(tuple)?;
@@ -1248,8 +1249,9 @@ impl Vm {
                 let class = self.class_of(root.get(self)).held();
                 let name = self.name(Name::Index).held();
                 if self.lookup_class(class, name).is_none() {
-                    return Err(self
-                        .type_error("slice indices must be integers or None or have an __index__ method".into()));
+                    return Err(
+                        self.type_error("slice indices must be integers or None or have an __index__ method".into())
+                    );
                 }
             }
             let index = self.index(root)?;
@@ -1452,9 +1454,9 @@ impl Vm {
                         Some(part) => Some(memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()),
                         None => {
                             let got = self.type_name_for_error(Value::adopt(item));
-                            return Err(self.type_error(format!(
-                                "'in <string>' requires string as left operand, not {got}"
-                            )));
+                            return Err(
+                                self.type_error(format!("'in <string>' requires string as left operand, not {got}"))
+                            );
                         }
                     }
                 }

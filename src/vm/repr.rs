@@ -25,10 +25,34 @@ use super::{Name, Vm};
 
 /// Methods with two underscores on each side that no operator or statement stands for: they show as methods.
 const PLAIN_DUNDERS: &[&str] = &[
-    "__format__", "__getnewargs__", "__sizeof__", "__reduce__", "__reduce_ex__", "__dir__", "__class_getitem__",
-    "__reversed__", "__round__", "__trunc__", "__floor__", "__ceil__", "__enter__", "__exit__", "__length_hint__",
-    "__getstate__", "__setstate__", "__init_subclass__", "__subclasshook__", "__copy__", "__deepcopy__", "__bytes__",
-    "__complex__", "__getnewargs_ex__", "__instancecheck__", "__subclasscheck__", "__mro_entries__", "__prepare__",
+    "__format__",
+    "__getnewargs__",
+    "__sizeof__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__dir__",
+    "__class_getitem__",
+    "__reversed__",
+    "__round__",
+    "__trunc__",
+    "__floor__",
+    "__ceil__",
+    "__enter__",
+    "__exit__",
+    "__length_hint__",
+    "__getstate__",
+    "__setstate__",
+    "__init_subclass__",
+    "__subclasshook__",
+    "__copy__",
+    "__deepcopy__",
+    "__bytes__",
+    "__complex__",
+    "__getnewargs_ex__",
+    "__instancecheck__",
+    "__subclasscheck__",
+    "__mro_entries__",
+    "__prepare__",
 ];
 
 impl Vm {
@@ -48,7 +72,9 @@ impl Vm {
             Kind::None | Kind::True | Kind::False | Kind::Ellipsis | Kind::NotImplemented => true,
             Kind::Function | Kind::Native | Kind::BoundMethod | Kind::Code | Kind::Cell | Kind::Frame => true,
             Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator | Kind::DictView => true,
-            Kind::StaticMethod | Kind::ClassMethod | Kind::Super | Kind::GetSet => value.header().is_some_and(|h| h.shape() == 0),
+            Kind::StaticMethod | Kind::ClassMethod | Kind::Super | Kind::GetSet => {
+                value.header().is_some_and(|h| h.shape() == 0)
+            }
             Kind::MappingProxy | Kind::GenericAlias | Kind::Union | Kind::Traceback => true,
             _ => false,
         }
@@ -488,7 +514,8 @@ impl Vm {
             let name = native.get().def.name;
             let of = self.type_name_for_error(Value::adopt(receiver));
             let id = self.heap.id(Value::adopt(receiver));
-            let what = if is_slot(name, &of) { format!("method-wrapper '{name}'") } else { format!("built-in method {name}") };
+            let what =
+                if is_slot(name, &of) { format!("method-wrapper '{name}'") } else { format!("built-in method {name}") };
             let _ = write!(out, "<{what} of {of} object at {id:#x}>");
             return Ok(());
         }
@@ -625,7 +652,10 @@ impl Vm {
                 return Ok(());
             }
         }
-        if is(self, Exc::UnicodeDecodeError) || is(self, Exc::UnicodeEncodeError) || is(self, Exc::UnicodeTranslateError) {
+        if is(self, Exc::UnicodeDecodeError)
+            || is(self, Exc::UnicodeEncodeError)
+            || is(self, Exc::UnicodeTranslateError)
+        {
             return self.write_unicode_error(out, value, exception);
         }
         if is(self, Exc::ImportError) {

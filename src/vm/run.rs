@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use crate::bytecode::op::{BinaryKind, Op};
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Class, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator,
-    SequenceIterator, Str, Tuple, Variable, any_generator,
+    Class, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator, SequenceIterator,
+    Str, Tuple, Variable, any_generator,
 };
 
 use super::Vm;
@@ -100,28 +100,61 @@ impl Vm {
                         u32::from(code.code.far_base) != code.get().registers,
                     ),
                 };
-                let constants: *const Raw = code.get().constants.get().expect("loaded code has them").tail().as_ptr().cast();
+                let constants: *const Raw =
+                    code.get().constants.get().expect("loaded code has them").tail().as_ptr().cast();
                 let interrupt: *const std::sync::atomic::AtomicU32 = &**self.interrupt();
                 let mut pc: *const StdCell<u32> = record.next;
 
-                macro_rules! a { ($insn:expr) => { (($insn >> 8) & 0xFF) as usize }; }
-                macro_rules! b { ($insn:expr) => { (($insn >> 16) & 0xFF) as usize }; }
-                macro_rules! c { ($insn:expr) => { ($insn >> 24) as usize }; }
-                macro_rules! imm { ($insn:expr) => { i64::from(($insn >> 24) as u8 as i8) }; }
-                macro_rules! imm_b { ($insn:expr) => { i64::from(($insn >> 16) as u8 as i8) }; }
-                macro_rules! half { ($insn:expr) => { $insn >> 16 }; }
-                macro_rules! word { ($ip:expr, $n:expr) => { (*$ip.add($n)).get() }; }
+                macro_rules! a {
+                    ($insn:expr) => {
+                        (($insn >> 8) & 0xFF) as usize
+                    };
+                }
+                macro_rules! b {
+                    ($insn:expr) => {
+                        (($insn >> 16) & 0xFF) as usize
+                    };
+                }
+                macro_rules! c {
+                    ($insn:expr) => {
+                        ($insn >> 24) as usize
+                    };
+                }
+                macro_rules! imm {
+                    ($insn:expr) => {
+                        i64::from(($insn >> 24) as u8 as i8)
+                    };
+                }
+                macro_rules! imm_b {
+                    ($insn:expr) => {
+                        i64::from(($insn >> 16) as u8 as i8)
+                    };
+                }
+                macro_rules! half {
+                    ($insn:expr) => {
+                        $insn >> 16
+                    };
+                }
+                macro_rules! word {
+                    ($ip:expr, $n:expr) => {
+                        (*$ip.add($n)).get()
+                    };
+                }
                 macro_rules! reg {
                     ($i:expr) => {{
                         let i: usize = $i;
-                        if cfg!(feature = "checked") { assert!(i < code.get().registers as usize); }
+                        if cfg!(feature = "checked") {
+                            assert!(i < code.get().registers as usize);
+                        }
                         Raw::read(regs.add(i))
                     }};
                 }
                 macro_rules! set {
                     ($i:expr, $v:expr) => {{
                         let (i, v): (usize, Raw) = ($i, $v);
-                        if cfg!(feature = "checked") { assert!(i < code.get().registers as usize); }
+                        if cfg!(feature = "checked") {
+                            assert!(i < code.get().registers as usize);
+                        }
                         regs.add(i).write(v)
                     }};
                 }
@@ -130,7 +163,11 @@ impl Vm {
                         code.get().names.get().expect("loaded code has them").item(word!($ip, $n) as usize).raw()
                     };
                 }
-                macro_rules! constant { ($i:expr) => { Raw::read(constants.add($i as usize)) }; }
+                macro_rules! constant {
+                    ($i:expr) => {
+                        Raw::read(constants.add($i as usize))
+                    };
+                }
 
                 break_run(|| ());
                 let leave: Leave = 'run: loop {
@@ -139,7 +176,12 @@ impl Vm {
                     // SAFETY: the verifier saw only known opcodes.
                     let op: Op = std::mem::transmute(insn as u8);
 
-                    macro_rules! go { ($op:ident) => {{ pc = ip.add(const { length(Op::$op) }); continue 'run; }}; }
+                    macro_rules! go {
+                        ($op:ident) => {{
+                            pc = ip.add(const { length(Op::$op) });
+                            continue 'run;
+                        }};
+                    }
                     // What must be so before anything that could look at the frame.
                     macro_rules! sync {
                         ($op:ident, $deliver:expr, $dst:expr) => {{
@@ -565,7 +607,11 @@ impl Vm {
                         }
                         Op::DeleteGlobal => effect!(DeleteGlobal, self.delete_global(function.globals(), name!(ip, 1))),
                         Op::LoadName => {
-                            direct!(LoadName, a!(insn), self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals()))
+                            direct!(
+                                LoadName,
+                                a!(insn),
+                                self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals())
+                            )
                         }
                         Op::StoreName => {
                             effect!(StoreName, self.store_name(reg!(a!(insn)), name!(ip, 1), reg!(b!(insn))))
@@ -573,10 +619,18 @@ impl Vm {
                         Op::DeleteName => effect!(DeleteName, self.delete_name(reg!(a!(insn)), name!(ip, 1))),
                         Op::LoadNameOrFree => {
                             let cell = free(function, word!(ip, 1) as usize);
-                            direct!(LoadNameOrFree, a!(insn), self.load_name_or_free(reg!(b!(insn)), name!(ip, 2), cell))
+                            direct!(
+                                LoadNameOrFree,
+                                a!(insn),
+                                self.load_name_or_free(reg!(b!(insn)), name!(ip, 2), cell)
+                            )
                         }
                         Op::LoadNameOrGlobal => {
-                            direct!(LoadNameOrGlobal, a!(insn), self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals()))
+                            direct!(
+                                LoadNameOrGlobal,
+                                a!(insn),
+                                self.load_name(reg!(b!(insn)), name!(ip, 1), function.globals())
+                            )
                         }
                         Op::LoadGlobals => {
                             set!(a!(insn), function.globals().value().raw());
@@ -609,7 +663,8 @@ impl Vm {
                         }
                         Op::FloorDiv => {
                             let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
-                            if x.tag() == INT && y.tag() == INT
+                            if x.tag() == INT
+                                && y.tag() == INT
                                 && let Some(r) = floor_div(x.int_unchecked(), y.int_unchecked())
                             {
                                 set!(a!(insn), Raw::int(r));
@@ -619,7 +674,8 @@ impl Vm {
                         }
                         Op::Mod => {
                             let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
-                            if x.tag() == INT && y.tag() == INT
+                            if x.tag() == INT
+                                && y.tag() == INT
                                 && let Some(r) = modulo(x.int_unchecked(), y.int_unchecked())
                             {
                                 set!(a!(insn), Raw::int(r));
@@ -630,7 +686,8 @@ impl Vm {
                         Op::Pow => store!(Pow, a!(insn), self.binary(BinaryKind::Pow, reg!(b!(insn)), reg!(c!(insn)))),
                         Op::LShift => {
                             let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
-                            if x.tag() == INT && y.tag() == INT
+                            if x.tag() == INT
+                                && y.tag() == INT
                                 && let Some(r) = shift_left(x.int_unchecked(), y.int_unchecked())
                             {
                                 set!(a!(insn), Raw::int(r));
@@ -725,7 +782,9 @@ impl Vm {
                             store!(Neg, a!(insn), self.unary(super::ops::UnaryKind::Neg, x))
                         }
                         Op::Pos => store!(Pos, a!(insn), self.unary(super::ops::UnaryKind::Pos, reg!(b!(insn)))),
-                        Op::Invert => store!(Invert, a!(insn), self.unary(super::ops::UnaryKind::Invert, reg!(b!(insn)))),
+                        Op::Invert => {
+                            store!(Invert, a!(insn), self.unary(super::ops::UnaryKind::Invert, reg!(b!(insn))))
+                        }
                         Op::Not => {
                             let x = reg!(b!(insn));
                             match x.tag() {
@@ -778,7 +837,11 @@ impl Vm {
                                 TRUE => jump!(JumpIfTrue, word!(ip, 1)),
                                 FALSE | NONE => go!(JumpIfTrue),
                                 INT => {
-                                    if x.int_unchecked() != 0 { jump!(JumpIfTrue, word!(ip, 1)) } else { go!(JumpIfTrue) }
+                                    if x.int_unchecked() != 0 {
+                                        jump!(JumpIfTrue, word!(ip, 1))
+                                    } else {
+                                        go!(JumpIfTrue)
+                                    }
                                 }
                                 _ => jump_on!(JumpIfTrue, true, word!(ip, 1), self.truth_of(x)),
                             }
@@ -789,22 +852,42 @@ impl Vm {
                                 TRUE => go!(JumpIfFalse),
                                 FALSE | NONE => jump!(JumpIfFalse, word!(ip, 1)),
                                 INT => {
-                                    if x.int_unchecked() == 0 { jump!(JumpIfFalse, word!(ip, 1)) } else { go!(JumpIfFalse) }
+                                    if x.int_unchecked() == 0 {
+                                        jump!(JumpIfFalse, word!(ip, 1))
+                                    } else {
+                                        go!(JumpIfFalse)
+                                    }
                                 }
                                 _ => jump_on!(JumpIfFalse, false, word!(ip, 1), self.truth_of(x)),
                             }
                         }
                         Op::JumpIfNone => {
-                            if reg!(a!(insn)).tag() == NONE { jump!(JumpIfNone, word!(ip, 1)) } else { go!(JumpIfNone) }
+                            if reg!(a!(insn)).tag() == NONE {
+                                jump!(JumpIfNone, word!(ip, 1))
+                            } else {
+                                go!(JumpIfNone)
+                            }
                         }
                         Op::JumpIfNotNone => {
-                            if reg!(a!(insn)).tag() != NONE { jump!(JumpIfNotNone, word!(ip, 1)) } else { go!(JumpIfNotNone) }
+                            if reg!(a!(insn)).tag() != NONE {
+                                jump!(JumpIfNotNone, word!(ip, 1))
+                            } else {
+                                go!(JumpIfNotNone)
+                            }
                         }
                         Op::JumpIfIs => {
-                            if reg!(a!(insn)).same(reg!(b!(insn))) { jump!(JumpIfIs, word!(ip, 1)) } else { go!(JumpIfIs) }
+                            if reg!(a!(insn)).same(reg!(b!(insn))) {
+                                jump!(JumpIfIs, word!(ip, 1))
+                            } else {
+                                go!(JumpIfIs)
+                            }
                         }
                         Op::JumpIfIsNot => {
-                            if reg!(a!(insn)).same(reg!(b!(insn))) { go!(JumpIfIsNot) } else { jump!(JumpIfIsNot, word!(ip, 1)) }
+                            if reg!(a!(insn)).same(reg!(b!(insn))) {
+                                go!(JumpIfIsNot)
+                            } else {
+                                jump!(JumpIfIsNot, word!(ip, 1))
+                            }
                         }
                         Op::JumpIfLt => jump_compare!(JumpIfLt, Lt, <, true),
                         Op::JumpIfLe => jump_compare!(JumpIfLe, Le, <=, true),
@@ -1259,7 +1342,9 @@ impl Vm {
                                 enter!(CallLoaded, a!(insn), function, first, argc);
                             } else if callee.tag() == NATIVE {
                                 let native: Held<NativeFunction> = Gc::from_header(callee.header());
-                                if own == 1 || matches!(native.get().def.kind, NativeKind::Function | NativeKind::StaticMethod) {
+                                if own == 1
+                                    || matches!(native.get().def.kind, NativeKind::Function | NativeKind::StaticMethod)
+                                {
                                     call_native!(CallLoaded, a!(insn), native, first, argc);
                                 }
                             }
@@ -1297,7 +1382,9 @@ impl Vm {
                                 captured.push(match *capture {
                                     Capture::Register(r) => reg!(usize::from(r)),
                                     Capture::Far(r) => reg!(usize::from(r)),
-                                    Capture::Free(i) => function.get().closure.get().expect("a closure").item(usize::from(i)).raw(),
+                                    Capture::Free(i) => {
+                                        function.get().closure.get().expect("a closure").item(usize::from(i)).raw()
+                                    }
                                 });
                             }
                             let made = self.make_function(child, function.globals(), &captured, extras);
@@ -1498,7 +1585,8 @@ impl Vm {
                             let object = reg!(word!(ip, 1) as usize);
                             let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
                             let known = shape_key(object) == word!(ip, 3) && word!(ip, 4) == self.epoch;
-                            let (callee, method) = if known && matches!(word!(ip, 5), cached::FUNCTION | cached::NATIVE) {
+                            let (callee, method) = if known && matches!(word!(ip, 5), cached::FUNCTION | cached::NATIVE)
+                            {
                                 (Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))), true)
                             } else {
                                 sync!(CallMethodAwait, Deliver::Store, base);

@@ -48,8 +48,7 @@ impl Vm {
     /// The enter method of a context manager (as found in its class), and its bound exit method.
     pub(super) fn with_methods(&mut self, manager: Raw, is_async: bool) -> Result<(Raw, Raw), Raised> {
         let class = self.class_of(Value::adopt(manager)).held();
-        let (enter_name, exit_name) =
-            if is_async { (Name::AEnter, Name::AExit) } else { (Name::Enter, Name::Exit) };
+        let (enter_name, exit_name) = if is_async { (Name::AEnter, Name::AExit) } else { (Name::Enter, Name::Exit) };
         let (enter, exit) = (self.name(enter_name).held(), self.name(exit_name).held());
         let enter = self.lookup_class(class, enter).map(|v| v.raw());
         let exit = self.lookup_class(class, exit).map(|v| v.raw());
@@ -297,8 +296,7 @@ impl Vm {
                 if !iterable {
                     let function = self.callee_text(callee)?;
                     let got = self.type_name_for_error(items.get(self));
-                    return Err(self
-                        .type_error(format!("{function} argument after * must be an iterable, not {got}")));
+                    return Err(self.type_error(format!("{function} argument after * must be an iterable, not {got}")));
                 }
                 Ok(self.tuple_from(items)?.get(self).raw())
             }

@@ -218,7 +218,8 @@ impl Vm {
             return Ok(());
         }
         let what = if repr { "getting the repr" } else { "getting the str" };
-        Err(self.raise_text(Exc::RecursionError, &format!("maximum recursion depth exceeded while {what} of an object")))
+        Err(self
+            .raise_text(Exc::RecursionError, &format!("maximum recursion depth exceeded while {what} of an object")))
     }
 
     /// `str(object)`, to be carried out by the run loop.
@@ -276,7 +277,11 @@ impl Vm {
     /// A text with escapes for what is not ASCII.
     fn ascii_of(&self, text: Root) -> Raw {
         let text = self.as_str(text.get(self)).expect("a text");
-        if text.is_ascii() { text.value().raw() } else { self.text_raw(text_repr::ascii_of_repr(text.as_bytes()).as_bytes()) }
+        if text.is_ascii() {
+            text.value().raw()
+        } else {
+            self.text_raw(text_repr::ascii_of_repr(text.as_bytes()).as_bytes())
+        }
     }
 
     // ---- format ----
@@ -510,7 +515,9 @@ fn is_empty_spec(spec: Raw) -> bool {
 
 /// Whether a method is a native with this name.
 fn is_native(method: Method, name: &str) -> bool {
-    Value::adopt(method.callee).exact::<NativeFunction>().is_some_and(|n: Gc<'_, NativeFunction>| n.get().def.name == name)
+    Value::adopt(method.callee)
+        .exact::<NativeFunction>()
+        .is_some_and(|n: Gc<'_, NativeFunction>| n.get().def.name == name)
 }
 
 fn returned(resumed: Resumed) -> Root {

@@ -5,8 +5,8 @@ use crate::heap::{Kind, Raw, Ref, Value};
 use crate::object::{BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
 
 use super::Vm;
-use super::coroutine::NativeCoroutine;
 use super::call::Invoked;
+use super::coroutine::NativeCoroutine;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Raised, Resumed, Root};
 
@@ -96,7 +96,9 @@ impl Vm {
                             }
                         }
                         (deliver, delivery) => {
-                            return Err(self.system_error(&format!("{delivery:?} for a frame that waits for {deliver:?}")));
+                            return Err(
+                                self.system_error(&format!("{delivery:?} for a frame that waits for {deliver:?}"))
+                            );
                         }
                     }
                     return Ok(None);
@@ -196,8 +198,9 @@ impl Vm {
                 }
                 if !Value::adopt(input).is_none() {
                     let what = self.generator_noun(root);
-                    return Err(self
-                        .raise_text(Exc::TypeError, &format!("can't send non-None value to a just-started {what}")));
+                    return Err(
+                        self.raise_text(Exc::TypeError, &format!("can't send non-None value to a just-started {what}"))
+                    );
                 }
             }
             GeneratorState::Suspended => {
@@ -470,7 +473,11 @@ impl Vm {
     }
 
     /// Marks a generator as ended. Returns what goes on in its place: what awaits it, unless it was resumed by itself.
-    pub(super) fn end_in_place(&mut self, generator: Held<Generator>, root: Held<Generator>) -> Option<Held<Generator>> {
+    pub(super) fn end_in_place(
+        &mut self,
+        generator: Held<Generator>,
+        root: Held<Generator>,
+    ) -> Option<Held<Generator>> {
         generator.get().state.set(GeneratorState::Finished);
         generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
         self.end_awaiting(generator);

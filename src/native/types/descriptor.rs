@@ -51,7 +51,10 @@ natives!(
         let property = property_arg(cx, this, "__init__")?;
         let value = |root: Option<Root>| root.map_or(Raw::NONE, |r| r.get(cx).raw());
         let [get, set, delete, mut given] = [value(fget), value(fset), value(fdel), value(doc)];
-        if given.same(Raw::NONE) && let Some(fget) = fget && let Some(own) = cx.find_attribute(fget, "__doc__")? {
+        if given.same(Raw::NONE)
+            && let Some(fget) = fget
+            && let Some(own) = cx.find_attribute(fget, "__doc__")?
+        {
             given = own.get(cx).raw();
         }
         let heap = &cx.heap;
@@ -173,7 +176,8 @@ natives!(
     #[getter]
     fn __isabstractmethod__(cx: &mut Cx, this: Root) -> NativeResult {
         let property = property_arg(cx, this, "__isabstractmethod__")?;
-        for part in [property.get().get.get().raw(), property.get().set.get().raw(), property.get().delete.get().raw()] {
+        for part in [property.get().get.get().raw(), property.get().set.get().raw(), property.get().delete.get().raw()]
+        {
             if is_abstract(cx, part)? {
                 return Ok(true.into());
             }

@@ -717,9 +717,9 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
         let tuple = items.get(cx).exact::<crate::object::Tuple>().expect("just made");
         if tuple.len() != 2 {
             let got = tuple.len();
-            return Err(cx.value_error(format!(
-                "dictionary update sequence element #{number} has length {got}; 2 is required"
-            )));
+            return Err(
+                cx.value_error(format!("dictionary update sequence element #{number} has length {got}; 2 is required"))
+            );
         }
         let (key, value) = (tuple.item(0).raw(), tuple.item(1).raw());
         let (key, value) = (cx.push_raw(key), cx.push_raw(value));
@@ -791,8 +791,7 @@ fn view_disjoint(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
         return Ok(table(cx, this).is_empty());
     }
     let sized = is_set_view(cx, other) || matches!(other.get(cx).kind(), Kind::Set | Kind::FrozenSet);
-    let (asked, items) =
-        if sized && cx.length(other)? > table(cx, this).len() { (other, this) } else { (this, other) };
+    let (asked, items) = if sized && cx.length(other)? > table(cx, this).len() { (other, this) } else { (this, other) };
     let mut none = true;
     cx.visit_while(items, &mut |cx, item| {
         none = !cx.contains_root(asked, item)?;

@@ -188,9 +188,7 @@ natives!(
                 own(cx, this).get().suppress_context.set(truth);
                 Ok(Outcome::NONE)
             }
-            None if value.get(cx).is_unbound() => {
-                Err(cx.type_error("can't delete numeric/char attribute".into()))
-            }
+            None if value.get(cx).is_unbound() => Err(cx.type_error("can't delete numeric/char attribute".into())),
             None => Err(cx.type_error("attribute value type must be bool".into())),
         }
     }
@@ -402,7 +400,8 @@ natives!(
         }
         if args.0.len() == 2 {
             let place = cx.tuple_from(args.0.root(1))?;
-            let parts: Vec<Raw> = place.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect());
+            let parts: Vec<Raw> =
+                place.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect());
             let given = parts.len();
             if given < 4 {
                 return Err(cx.type_error(format!("function takes at least 4 arguments ({given} given)")));
@@ -915,8 +914,7 @@ enum Matcher {
 
 fn matcher(cx: &mut Cx, value: Root) -> Result<Matcher, Raised> {
     let base = cx.exception_class(Exc::BaseException).held();
-    let is_class =
-        |v: Value<'_>| v.exact::<crate::object::Class>().is_some_and(|c| c.is_subclass(base));
+    let is_class = |v: Value<'_>| v.exact::<crate::object::Class>().is_some_and(|c| c.is_subclass(base));
     let given = value.get(cx);
     if is_class(given) || given.exact::<Tuple>().is_some_and(|t| t.items().all(is_class)) {
         return Ok(Matcher::Classes);
@@ -998,4 +996,3 @@ fn subset(cx: &mut Cx, group: Root, exceptions: Root) -> Result<Root, Raised> {
     }
     Ok(new)
 }
-

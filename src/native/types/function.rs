@@ -820,11 +820,7 @@ fn module_arg(cx: &mut Cx, this: Root, method: &str) -> Result<Gc<'static, Modul
 }
 
 /// The native that a method is called for, and what it is bound to.
-fn native_arg(
-    cx: &mut Cx,
-    this: Root,
-    method: &str,
-) -> Result<(Gc<'static, NativeFunction>, Option<Raw>), Raised> {
+fn native_arg(cx: &mut Cx, this: Root, method: &str) -> Result<(Gc<'static, NativeFunction>, Option<Raw>), Raised> {
     let value: Value<'static> = Value::adopt(this.get(cx).raw());
     if let Some(native) = value.exact::<NativeFunction>() {
         return Ok((native, None));
@@ -839,9 +835,7 @@ fn native_arg(
 
 /// Whether a module came with natives, which have it as their receiver.
 fn is_builtin_module(cx: &Cx, module: Gc<'static, Module>) -> bool {
-    let own = |v: Value<'_>| {
-        v.exact::<NativeFunction>().is_some_and(|n| n.get().receiver.get().is(module.value()))
-    };
+    let own = |v: Value<'_>| v.exact::<NativeFunction>().is_some_and(|n| n.get().receiver.get().is(module.value()));
     let _ = cx;
     module.dict().iter().any(|(_, v)| own(v))
 }

@@ -30,7 +30,8 @@ natives!(
 
     /// End by raising GeneratorExit where it stopped.
     fn close(cx: &mut Cx, this: Root) -> NativeResult {
-        let done = this.get(cx).exact::<AsyncGeneratorStep>().is_some_and(|s| s.state.get() == GeneratorState::Finished);
+        let done =
+            this.get(cx).exact::<AsyncGeneratorStep>().is_some_and(|s| s.state.get() == GeneratorState::Finished);
         if done {
             return Ok(Outcome::NONE);
         }
@@ -288,9 +289,7 @@ fn own_name(cx: &mut Cx, this: Root, name: Name) -> NativeResult {
         (Name::Name, Some(generator)) => {
             generator.get().function.get().map_or(String::new(), |f| f.code().code.name.to_string())
         }
-        (Name::Name, None) => {
-            this.get(cx).exact::<NativeCoroutine>().map_or(String::new(), |n| n.def.name.to_owned())
-        }
+        (Name::Name, None) => this.get(cx).exact::<NativeCoroutine>().map_or(String::new(), |n| n.def.name.to_owned()),
         _ => cx.coroutine_name(this.get(cx)),
     };
     Ok(cx.str(&text).into())

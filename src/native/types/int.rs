@@ -354,9 +354,7 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
         return Ok(index.get(cx).raw());
     }
     let got = cx.type_name_for_error(x.get(cx));
-    Err(cx.type_error(format!(
-        "int() argument must be a string, a bytes-like object or a real number, not '{got}'"
-    )))
+    Err(cx.type_error(format!("int() argument must be a string, a bytes-like object or a real number, not '{got}'")))
 }
 
 fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>, this: Root) -> NativeResult {

@@ -98,7 +98,9 @@ natives!(
         cx: &mut Cx,
         class: Root,
         #[either] iterable: Root,
-        #[either] #[text("0")] start: Given<Root>,
+        #[either]
+        #[text("0")]
+        start: Given<Root>,
     ) -> NativeResult {
         let start = match start.0 {
             Some(start) => cx.index(start)?,
@@ -117,7 +119,15 @@ natives!(
 
     /// Make a zip object.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, iterables: Rest, #[key] #[default(false)] #[text("False")] strict: bool) -> NativeResult {
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        iterables: Rest,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        strict: bool,
+    ) -> NativeResult {
         let mut state = vec![];
         for iterable in iterables.0.roots() {
             state.push(cx.iter(iterable)?);
@@ -140,7 +150,10 @@ natives!(
         class: Root,
         function: Given<Root>,
         iterables: Rest,
-        #[key] #[default(false)] #[text("False")] strict: bool,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        strict: bool,
     ) -> NativeResult {
         let (Some(function), false) = (function.0, iterables.0.is_empty()) else {
             return Err(cx.type_error("map() must have at least two arguments.".into()));

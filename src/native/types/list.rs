@@ -443,8 +443,7 @@ fn delete_slice(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
     };
     let last = first + (count - 1) * step;
     let gone = |at: usize| at >= first && at <= last && (at - first).is_multiple_of(step);
-    let left: Vec<Raw> =
-        list.items().enumerate().filter(|(at, _)| !gone(*at)).map(|(_, v)| v.raw()).collect();
+    let left: Vec<Raw> = list.items().enumerate().filter(|(at, _)| !gone(*at)).map(|(_, v)| v.raw()).collect();
     for (at, raw) in left.iter().enumerate().skip(first) {
         list.set_item(&cx.heap, at, Value::adopt(*raw));
     }

@@ -13,6 +13,7 @@ pub mod float;
 pub mod frame;
 pub mod function;
 pub mod generator;
+pub mod generic;
 pub mod int;
 pub mod iterator;
 pub mod list;

@@ -112,14 +112,20 @@ natives!(
             return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
         };
         let value = value.get(cx).raw();
-        cx.ask_method(eq, this, class, &[value], Then::Continue(|cx, _, resumed| {
-            let crate::vm::native::Resumed::Returned(equal) = resumed else { unreachable!("exceptions pass") };
-            if equal.get(cx).is_not_implemented() {
-                return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
-            }
-            let truth = cx.truth(equal)?;
-            Ok((!truth).into())
-        }))
+        cx.ask_method(
+            eq,
+            this,
+            class,
+            &[value],
+            Then::Continue(|cx, _, resumed| {
+                let crate::vm::native::Resumed::Returned(equal) = resumed else { unreachable!("exceptions pass") };
+                if equal.get(cx).is_not_implemented() {
+                    return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+                }
+                let truth = cx.truth(equal)?;
+                Ok((!truth).into())
+            }),
+        )
     }
 
     /// Return self<value.
@@ -263,7 +269,10 @@ natives!(
             Some(dict) => Ok(dict.into()),
             None => {
                 let got = cx.type_name_for_error(this.get(cx));
-                Err(cx.raise_text(crate::object::Exc::AttributeError, &format!("'{got}' object has no attribute '__dict__'")))
+                Err(cx.raise_text(
+                    crate::object::Exc::AttributeError,
+                    &format!("'{got}' object has no attribute '__dict__'"),
+                ))
             }
         }
     }

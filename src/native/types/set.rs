@@ -688,7 +688,8 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
     }
     if is_set(cx, other) {
         // Of a much larger set only the common keys matter.
-        let other = if any(cx, other).len() >> 3 > any(cx, this).len() { self::intersection(cx, this, other)? } else { other };
+        let other =
+            if any(cx, other).len() >> 3 > any(cx, this).len() { self::intersection(cx, this, other)? } else { other };
         each(cx, other, &mut |cx, key, hash| {
             discard_hash(cx, this, key, hash)?;
             Ok(true)
@@ -716,11 +717,8 @@ fn symmetric_difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(
         return Ok(());
     }
     // Each key counts once, however often an iterable gives it.
-    let keys = if is_set(cx, other) || other.get(cx).exact::<Dict>().is_some() {
-        other
-    } else {
-        like_of(cx, this, other)?
-    };
+    let keys =
+        if is_set(cx, other) || other.get(cx).exact::<Dict>().is_some() { other } else { like_of(cx, this, other)? };
     each_key(cx, keys, &mut |cx, key, hash| {
         if !discard_hash(cx, this, key, hash)? {
             cx.set_add_hash(this, key, hash)?;
@@ -772,12 +770,7 @@ fn superset(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
 }
 
 /// A binary operator: only between sets.
-fn operator(
-    cx: &mut Cx,
-    a: Root,
-    b: Root,
-    work: fn(&mut Cx, Root, Root) -> Result<Root, Raised>,
-) -> NativeResult {
+fn operator(cx: &mut Cx, a: Root, b: Root, work: fn(&mut Cx, Root, Root) -> Result<Root, Raised>) -> NativeResult {
     if !is_set(cx, a) || !is_set(cx, b) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
@@ -786,12 +779,7 @@ fn operator(
 }
 
 /// An in-place operator: only with sets; the result is the set itself.
-fn in_place(
-    cx: &mut Cx,
-    this: Root,
-    value: Root,
-    work: fn(&mut Cx, Root, Root) -> Result<(), Raised>,
-) -> NativeResult {
+fn in_place(cx: &mut Cx, this: Root, value: Root, work: fn(&mut Cx, Root, Root) -> Result<(), Raised>) -> NativeResult {
     if !is_set(cx, value) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }

@@ -78,12 +78,14 @@ fn plain_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
             Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
         }
         Kind::Float => {
-            let keys = raws.iter().map(|r| value(r).as_float().filter(|f| !f.is_nan())).collect::<Option<Vec<f64>>>()?;
+            let keys =
+                raws.iter().map(|r| value(r).as_float().filter(|f| !f.is_nan())).collect::<Option<Vec<f64>>>()?;
             Some(order_by(&keys, reverse, |a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)))
         }
         Kind::Str => {
             // Bytes of UTF-8 are in the order of code points.
-            let keys = raws.iter().map(|r| value(r).exact::<Str>().map(|s| s.as_bytes())).collect::<Option<Vec<&[u8]>>>()?;
+            let keys =
+                raws.iter().map(|r| value(r).exact::<Str>().map(|s| s.as_bytes())).collect::<Option<Vec<&[u8]>>>()?;
             Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
         }
         _ => None,

@@ -1,0 +1,291 @@
+//! `list[int]` and `int | str`: generic aliases and unions.
+
+use crate::heap::{Kind, Raw, Slot, Value};
+use crate::native::natives;
+use crate::object::{Class, ClassFlags, GenericAlias, Tuple, Union};
+use crate::vm::TypeRow;
+use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
+
+/// The types of this file.
+pub static ROWS: &[TypeRow] = &[
+    TypeRow::of(Kind::GenericAlias, "GenericAlias", &[&ALIAS_METHODS]).in_module("types").with(ClassFlags::FINAL),
+    TypeRow::of(Kind::Union, "Union", &[&UNION_METHODS]).in_module("typing").with(ClassFlags::FINAL),
+];
+
+fn alias<'h>(cx: &'h Cx, this: Root) -> &'h GenericAlias {
+    this.get(cx).exact::<GenericAlias>().expect("methods check their receiver").get()
+}
+
+fn union_args(cx: &Cx, this: Root) -> Raw {
+    this.get(cx).exact::<Union>().expect("methods check their receiver").get().args.get().raw()
+}
+
+natives!(
+    /// A class with arguments for its type parameters.
+    pub static ALIAS_METHODS: Methods;
+
+    /// Make an alias.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, origin: Root, args: Root) -> NativeResult {
+        let (origin, args) = (origin.get(cx).raw(), args.get(cx).raw());
+        cx.new_generic_alias(origin, args).map(Outcome::Value)
+    }
+
+    /// The class.
+    #[getter]
+    fn __origin__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(alias(cx, this).origin.get().into())
+    }
+
+    /// The arguments.
+    #[getter]
+    fn __args__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(alias(cx, this).args.get().into())
+    }
+
+    /// The type parameters among the arguments.
+    #[getter]
+    fn __parameters__(cx: &mut Cx, this: Root) -> NativeResult {
+        let args = alias(cx, this).args.get().raw();
+        parameters(cx, args).map(Outcome::Value)
+    }
+
+    /// Whether it was unpacked with a star.
+    #[getter]
+    fn __unpacked__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(alias(cx, this).unpacked.into())
+    }
+
+    /// Call the class.
+    fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let origin = alias(cx, this).origin.get().raw();
+        let callee = cx.push(Value::adopt(origin));
+        let given = args.0.roots().map(|r| r.get(cx).raw()).collect::<Vec<_>>();
+        for raw in &given {
+            cx.push(Value::adopt(*raw));
+        }
+        let (count, keywords) = cx.push_keywords(kwargs.0);
+        Ok(Outcome::Call { callee, argc: given.len() as u32 + count, keywords, then: Then::Return })
+    }
+
+    /// What the class has under this name.
+    fn __getattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        let origin = alias(cx, this).origin.get().raw();
+        let origin = cx.push(Value::adopt(origin));
+        let found = cx.get_attribute(origin, name)?;
+        Ok(found.get(cx).into())
+    }
+
+    /// What a class derived from it is derived from.
+    fn __mro_entries__(cx: &mut Cx, this: Root, bases: Root) -> NativeResult {
+        let origin = alias(cx, this).origin.get().raw();
+        Ok(Tuple::new(&cx.heap, &[Value::adopt(origin)]).into())
+    }
+
+    /// Refused: an alias is no class.
+    fn __instancecheck__(cx: &mut Cx, this: Root, instance: Root) -> NativeResult {
+        Err(cx.type_error("isinstance() argument 2 cannot be a parameterized generic".into()))
+    }
+
+    /// Refused: an alias is no class.
+    fn __subclasscheck__(cx: &mut Cx, this: Root, class: Root) -> NativeResult {
+        Err(cx.type_error("issubclass() argument 2 cannot be a parameterized generic".into()))
+    }
+
+    /// Give arguments to the type parameters that are left.
+    fn __getitem__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
+        let (origin, args) = (alias(cx, this).origin.get().raw(), alias(cx, this).args.get().raw());
+        let left = parameters(cx, args)?;
+        let left = cx.push(Value::adopt(left));
+        let count = left.get(cx).exact::<Tuple>().map_or(0, |t| t.len());
+        let text = cx.repr_text(this)?;
+        if count == 0 {
+            return Err(cx.type_error(format!("{text} is not a generic class")));
+        }
+        let given: Vec<Raw> = match item.get(cx).exact::<Tuple>() {
+            Some(tuple) => tuple.items().map(Value::raw).collect(),
+            None => vec![item.get(cx).raw()],
+        };
+        if given.len() != count {
+            let few = if given.len() > count { "many" } else { "few" };
+            return Err(
+                cx.type_error(format!("Too {few} arguments for {text}; actual {}, expected {count}", given.len()))
+            );
+        }
+        let names: Vec<Raw> = left.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
+        let old: Vec<Raw> = Value::adopt(args).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
+        let mut new = vec![];
+        for arg in old {
+            let direct = names.iter().position(|n| n.same(arg));
+            let replaced = match direct {
+                Some(at) => given[at],
+                None => arg,
+            };
+            new.push(replaced);
+        }
+        let tuple = Tuple::build(&cx.heap, new.len(), |i| Value::adopt(new[i])).value().raw();
+        cx.new_generic_alias(origin, tuple).map(Outcome::Value)
+    }
+
+    /// A union with another type.
+    fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        either(cx, this, value)
+    }
+
+    /// A union with another type.
+    fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        either(cx, value, this)
+    }
+
+    /// Whether both mean the same.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        equal(cx, this, value)
+    }
+
+    /// Hash of class and arguments.
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        let (origin, args) = (alias(cx, this).origin.get().raw(), alias(cx, this).args.get().raw());
+        let (origin, args) = (cx.push(Value::adopt(origin)), cx.push(Value::adopt(args)));
+        let (a, b) = (cx.hash(origin)?, cx.hash(args)?);
+        Ok((a ^ b).into())
+    }
+
+    /// As it is written.
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let text = cx.repr(this)?;
+        Ok(text.get(cx).into())
+    }
+
+    /// Itself unpacked, for `*tuple[int, ...]`.
+    fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
+        let (origin, args) = (alias(cx, this).origin.get().raw(), alias(cx, this).args.get().raw());
+        let unpacked = GenericAlias {
+            origin: Slot::new(Value::adopt(origin)),
+            args: Slot::new(Value::adopt(args)),
+            parameters: Slot::new(Value::UNBOUND),
+            unpacked: true,
+        };
+        let unpacked = cx.heap.alloc(unpacked).value().raw();
+        let tuple = Tuple::new(&cx.heap, &[Value::adopt(unpacked)]).value().raw();
+        let tuple = cx.push(Value::adopt(tuple));
+        let iterator = cx.iter(tuple)?;
+        Ok(iterator.get(cx).into())
+    }
+);
+
+natives!(
+    /// One of several types.
+    pub static UNION_METHODS: Methods;
+
+    /// The types.
+    #[getter]
+    fn __args__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(union_args(cx, this)))
+    }
+
+    /// The class of unions.
+    #[getter]
+    fn __origin__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(cx.class_of(this.get(cx)).into())
+    }
+
+    /// The type parameters among the types.
+    #[getter]
+    fn __parameters__(cx: &mut Cx, this: Root) -> NativeResult {
+        let args = union_args(cx, this);
+        parameters(cx, args).map(Outcome::Value)
+    }
+
+    /// A union with one more type.
+    fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        either(cx, this, value)
+    }
+
+    /// A union with one more type.
+    fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        either(cx, value, this)
+    }
+
+    /// Whether both have the same types.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        equal(cx, this, value)
+    }
+
+    /// Hash of the types, whatever their order.
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        let args = union_args(cx, this);
+        let args = cx.push(Value::adopt(args));
+        let set = cx.new_set_from(args, true)?;
+        cx.hash(set).map(Outcome::from)
+    }
+
+    /// As it is written.
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let text = cx.repr(this)?;
+        Ok(text.get(cx).into())
+    }
+
+    /// Whether an object is an instance of one of the types.
+    fn __instancecheck__(cx: &mut Cx, this: Root, instance: Root) -> NativeResult {
+        let args = union_args(cx, this);
+        let args = cx.push(Value::adopt(args));
+        cx.is_instance(instance, args).map(Outcome::from)
+    }
+
+    /// Whether a class is derived from one of the types.
+    fn __subclasscheck__(cx: &mut Cx, this: Root, class: Root) -> NativeResult {
+        let args = union_args(cx, this);
+        let args = cx.push(Value::adopt(args));
+        cx.is_subclass(class, args).map(Outcome::from)
+    }
+);
+
+/// The type parameters among arguments: what has `__typing_subst__`, and those of arguments that have parameters.
+fn parameters(cx: &mut Cx, args: Raw) -> Result<Raw, Raised> {
+    let mut found: Vec<Raw> = vec![];
+    let items: Vec<Raw> = Value::adopt(args).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
+    for raw in items {
+        let value = Value::adopt(raw);
+        if value.exact::<Class>().is_some() || matches!(value.kind(), Kind::None | Kind::Ellipsis | Kind::Str) {
+            continue;
+        }
+        let mark = cx.mark();
+        let item = cx.push(value);
+        let mut add = |raw: Raw| {
+            if !found.iter().any(|known| known.same(raw)) {
+                found.push(raw);
+            }
+        };
+        if cx.find_attribute(item, "__typing_subst__")?.is_some() {
+            add(raw);
+        } else if let Some(own) = cx.find_attribute(item, "__parameters__")?
+            && let Some(tuple) = own.get(cx).exact::<Tuple>()
+        {
+            tuple.items().for_each(|v| add(v.raw()));
+        }
+        cx.release(mark);
+    }
+    if found.is_empty() {
+        return Ok(cx.empty_tuple().value().raw());
+    }
+    Ok(Tuple::build(&cx.heap, found.len(), |i| Value::adopt(found[i])).value().raw())
+}
+
+fn either(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+    let type_like = |cx: &Cx, root: Root| {
+        matches!(root.get(cx).kind(), Kind::Class | Kind::None | Kind::GenericAlias | Kind::Union)
+    };
+    if !type_like(cx, a) || !type_like(cx, b) {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    }
+    let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+    cx.union_of(a, b).map(Outcome::Value)
+}
+
+fn equal(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+    let (a, b) = (this.get(cx).raw(), value.get(cx).raw());
+    Ok(match cx.builtin_compare(crate::vm::CompareKind::Eq, a, b)? {
+        Some(equal) => equal.into(),
+        None => Outcome::Value(Raw::NOT_IMPLEMENTED),
+    })
+}
