@@ -1375,6 +1375,8 @@ impl Vm {
                                 let before = (flags & ((1 << i) - 1)).count_ones() as usize;
                                 if flags & (1 << i) != 0 { reg!(base + before) } else { Raw::UNBOUND }
                             });
+                            // Loading the child needs scratch registers.
+                            sync!(MakeFunction, Deliver::Store, a!(insn));
                             let child = self.child_code(code, word!(ip, 1) as usize);
                             let mut captured = smallvec::SmallVec::<[Raw; 8]>::new();
                             for capture in &child.code.captures {
