@@ -207,7 +207,6 @@ pub fn install(vm: &mut crate::vm::Vm) {
     let rows = types::registry::ROWS;
     vm.install_types(rows);
     vm.install_types(types::generic::ROWS);
-    vm.install_types(types::generic::ROWS);
     vm.install_types(types::iterator::TYPES);
     vm.install_types(types::generator::TYPES);
     vm.install_exceptions();
