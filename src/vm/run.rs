@@ -39,6 +39,8 @@ const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
 const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
+const COROUTINE: u64 = Kind::Coroutine as u64 | crate::heap::POINTER;
+const NATIVE_COROUTINE: u64 = Kind::NativeCoroutine as u64 | crate::heap::POINTER;
 const GENERATOR: u64 = Kind::Generator as u64 | crate::heap::POINTER;
 
 /// What an attribute cache says: see `attribute.rs`, which fills it.
@@ -1272,7 +1274,7 @@ impl Vm {
                         }
                         Op::Discard => {
                             let value = reg!(a!(insn));
-                            if value.tag() == Kind::Coroutine as u64 | crate::heap::POINTER {
+                            if matches!(value.tag(), COROUTINE | NATIVE_COROUTINE) {
                                 effect!(Discard, self.discard_coroutine(value))
                             }
                             go!(Discard)

@@ -179,13 +179,11 @@ impl Vm {
                 return Err(self.raise_text(Exc::ValueError, &format!("{what} already executing")));
             }
             GeneratorState::Finished => {
-                if throw {
-                    return Err(self.raise_raw(input));
-                }
                 return match root.value().kind() {
                     Kind::Coroutine => {
                         Err(self.raise_text(Exc::RuntimeError, "cannot reuse already awaited coroutine"))
                     }
+                    _ if throw => Err(self.raise_raw(input)),
                     _ => Err(self.stop_iteration_of(root)),
                 };
             }

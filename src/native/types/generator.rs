@@ -317,3 +317,151 @@ fn set_own_name(cx: &mut Cx, this: Root, name: Name, value: Root) -> NativeResul
 fn must_be_text(cx: &mut Cx, name: Name) -> Raised {
     cx.type_error(format!("{} must be set to a string object", name.text()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Exc;
+    use crate::vm::native::{Args, Resumed};
+
+    natives!(
+        /// Natives that suspend.
+        static SUSPENDING: Functions;
+
+        /// Yields the value a number of times; the result is the sum of what was sent. KeyError ends it early.
+        #[suspends]
+        fn pause(cx: &mut Cx, value: Root, times: i64) -> NativeResult {
+            let total = cx.push(Value::int(0));
+            if times == 0 {
+                return Ok(total.get(cx).into());
+            }
+            Ok(Outcome::Suspend { value, then: Then::Catch(paused) })
+        }
+
+        /// Awaits a coroutine, and adds 1 to what it returns.
+        #[suspends]
+        fn relay(cx: &mut Cx, coroutine: Root) -> NativeResult {
+            let input = cx.push(Value::NONE);
+            Ok(Outcome::Resume { target: coroutine, input, throw: false, then: Then::Catch(relay_stepped) })
+        }
+
+        /// Calls a function, yields its result, and returns what is sent.
+        #[suspends]
+        fn calling(cx: &mut Cx, function: Root) -> NativeResult {
+            let raw = function.get(cx).raw();
+            let callee = cx.push(Value::adopt(raw));
+            Ok(Outcome::Call { callee, argc: 0, keywords: None, then: Then::Continue(yield_it) })
+        }
+    );
+
+    fn paused(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+        let sent = match resumed {
+            Resumed::Returned(sent) | Resumed::Yielded(sent) => sent.get(cx).as_int().unwrap_or(0),
+            Resumed::Raised(e) if cx.is_exception(e.get(cx), Exc::KeyError) => return Ok(window.get(cx, 2).into()),
+            Resumed::Raised(e) => return Err(cx.rethrow(e)),
+        };
+        let total = window.get(cx, 2).as_int().unwrap_or(0) + sent;
+        let left = window.get(cx, 1).as_int().unwrap_or(0) - 1;
+        window.root(1).set(cx, Value::int(left));
+        window.root(2).set(cx, Value::int(total));
+        cx.trim(window, 3);
+        if left == 0 {
+            return Ok(total.into());
+        }
+        Ok(Outcome::Suspend { value: window.root(0), then: Then::Catch(paused) })
+    }
+
+    fn relay_stepped(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+        match resumed {
+            Resumed::Yielded(value) => Ok(Outcome::Suspend { value, then: Then::Catch(relay_resumed) }),
+            Resumed::Returned(value) => Ok((value.get(cx).as_int().unwrap_or(0) + 1).into()),
+            Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+        }
+    }
+
+    fn relay_resumed(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+        let (input, throw) = match resumed {
+            Resumed::Raised(input) => (input, true),
+            Resumed::Returned(input) | Resumed::Yielded(input) => (input, false),
+        };
+        Ok(Outcome::Resume { target: window.root(0), input, throw, then: Then::Catch(relay_stepped) })
+    }
+
+    fn yield_it(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
+        let (Resumed::Returned(value) | Resumed::Yielded(value) | Resumed::Raised(value)) = resumed;
+        Ok(Outcome::Suspend { value, then: Then::Return })
+    }
+
+    fn run(text: &str) {
+        let source = crate::source::SourceFile::new("test.aio", text.to_owned());
+        let options = crate::compile::Options { filename: "test.aio".into(), ..Default::default() };
+        let (code, _) = crate::interpreter::compile_text(&source, crate::syntax::parser::Mode::Module, &options)
+            .expect("the test's text is a program");
+        let mut vm = crate::interpreter::machine(Box::new(crate::host::OsHost::new(true)));
+        let builtins = vm.find_module("builtins").and_then(|m| m.exact::<crate::object::Module>()).expect("it is there");
+        let builtins = builtins.held();
+        vm.functions_of(builtins, &SUSPENDING);
+        match crate::interpreter::run_main(&mut vm, &source, &code) {
+            crate::interpreter::Ending::Status(0) => {}
+            crate::interpreter::Ending::Status(status) => panic!("status {status}"),
+            crate::interpreter::Ending::Uncaught(exception) => {
+                let name = vm.type_name_for_error(exception.get(&vm));
+                let text = vm.str_text(exception).unwrap_or_default();
+                panic!("{name}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn natives_suspend() {
+        run(r#"
+def drive(c):
+    log = []
+    try:
+        v = None
+        while True:
+            log.append(c.send(v)); v = len(log)
+    except StopIteration as e:
+        return e.value, log
+def check(got, expected):
+    if got != expected: raise AssertionError(f'{got!r} is not {expected!r}')
+check(drive(pause('a', 3)), (6, ['a'] * 3))
+check(drive(pause('a', 0)), (0, []))
+async def f(n): return await pause('f', n)
+check(drive(f(2)), (3, ['f'] * 2))
+check(drive(f(0)), (0, []))
+check(drive(relay(f(2))), (4, ['f'] * 2))
+check(drive(relay(relay(pause('x', 2)))), (5, ['x'] * 2))
+async def g():
+    a = await relay(f(1)); b = await relay(relay(f(2)))
+    return a, b
+check(drive(g()), ((2, 7), ['f'] * 3))
+check(drive(calling(lambda: 'called')), (1, ['called']))
+async def h(): return await calling(lambda: [1, 2]), await calling(lambda: 3)
+check(drive(h()), ((1, 2), [[1, 2], 3]))
+async def k():
+    try: return await relay(f(2))
+    except TypeError as e: return str(e)
+c = k(); c.send(None)
+try: c.throw(KeyError())
+except StopIteration as e: check(e.value, 1)
+c = k(); c.send(None)
+try: c.throw(TypeError('t'))
+except StopIteration as e: check(e.value, 't')
+c = k(); c.send(None); check(c.close(), None)
+c = pause('q', 2); c.send(None); c.close()
+try: c.send(None)
+except RuntimeError as e: check(str(e), 'cannot reuse already awaited coroutine')
+c = pause('q', 2)
+try: c.send(1)
+except TypeError as e: check(str(e), "can't send non-None value to a just-started coroutine")
+async def twice(): return await c
+c.send(None)
+try: drive(twice())
+except RuntimeError as e: check(str(e), 'coroutine is being awaited already')
+check(type(c).__name__, type(k()).__name__)
+check(repr(c).startswith('<coroutine object pause at 0x'), True)
+check([v for v in c.__await__()], ['q'])
+"#);
+    }
+}
