@@ -121,6 +121,37 @@ impl Class {
     }
 }
 
+/// Cells whose death somebody wants to know of. Those that survived a collection are apart: a minor collection does not look at them.
+#[derive(Default)]
+struct Watched {
+    young: RefCell<Vec<*mut Header>>,
+    old: RefCell<Vec<*mut Header>>,
+}
+
+impl Watched {
+    fn push(&self, cell: *mut Header) {
+        self.young.borrow_mut().push(cell);
+    }
+
+    fn clear(&self) {
+        self.young.borrow_mut().clear();
+        self.old.borrow_mut().clear();
+    }
+
+    /// Visits the cells that the collection can have found dead, and keeps those for which `keep` says so.
+    fn retain(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
+        let mut old = self.old.take();
+        if kind == Collection::Major {
+            old.retain(|cell| keep(*cell));
+        }
+        let mut young = self.young.take();
+        young.retain(|cell| keep(*cell));
+        old.append(&mut young);
+        // What `keep` registered anew is young.
+        self.old.replace(old);
+    }
+}
+
 /// The heap of one machine.
 pub struct Heap {
     kinds: Box<[KindInfo; 256]>,
@@ -130,8 +161,8 @@ pub struct Heap {
     large: RefCell<Vec<NonNull<Block>>>,
     source: RefCell<BlockSource>,
     logged: StdCell<Vec<*mut Header>>,
-    weak: RefCell<Vec<*mut Header>>,
-    finalisable: RefCell<Vec<*mut Header>>,
+    weak: Watched,
+    finalisable: Watched,
     /// Bytes handed out since the last collection.
     allocated: StdCell<usize>,
     nursery: StdCell<usize>,
@@ -172,8 +203,8 @@ impl Heap {
             large: RefCell::default(),
             source: RefCell::default(),
             logged: StdCell::default(),
-            weak: RefCell::default(),
-            finalisable: RefCell::default(),
+            weak: Watched::default(),
+            finalisable: Watched::default(),
             allocated: StdCell::new(0),
             nursery: StdCell::new(NURSERY),
             live: StdCell::new(0),
@@ -499,8 +530,21 @@ impl Heap {
             && header.flags() & FINALISABLE == 0
         {
             header.set_flags(header.flags() | FINALISABLE);
-            self.finalisable.borrow_mut().push(value.raw().header());
+            self.finalisable.push(value.raw().header());
         }
+    }
+
+    /// Takes back `finalisable`: the cell has nothing to do any more when it dies.
+    #[inline]
+    pub fn not_finalisable(&self, value: Value<'_>) {
+        if let Some(header) = value.header() {
+            header.set_flags(header.flags() & !FINALISABLE);
+        }
+    }
+
+    /// Whether there may be cells that have something to do when they die.
+    pub fn has_finalisable(&self) -> bool {
+        !self.finalisable.young.borrow().is_empty() || !self.finalisable.old.borrow().is_empty()
     }
 
     /// A number that no other live object has, made from block and place: what `id()` gives.
@@ -540,8 +584,8 @@ impl Drop for Heap {
             unsafe { (*block).clear_marks() }
         });
         let mut deaths = Deaths::default();
-        self.finalisable.borrow_mut().clear();
-        self.weak.borrow_mut().clear();
+        self.finalisable.clear();
+        self.weak.clear();
         self.logged.set(vec![]);
         self.collect(Collection::Major, &mut deaths, |_| {});
     }

@@ -883,6 +883,19 @@ impl Vm {
         };
         let bases = bases.get(self).raw();
         let class = self.make_class(Parts { name, qualname, bases, dict, metaclass, flags, layout, fixed })?;
+        // Room for the attributes that its methods set, as far as the compiler saw.
+        let mut expected: Vec<Raw> = vec![];
+        for base in class.mro() {
+            let names = base.namespace().get_str(heap, self.name(Name::StaticAttributes));
+            for name in names.and_then(|n| n.exact::<Tuple>()).iter().flat_map(|n| n.items()) {
+                if !expected.iter().any(|e| e.same(name.raw())) {
+                    expected.push(name.raw());
+                }
+            }
+        }
+        if !flags.contains(ClassFlags::NO_DICT) {
+            class.get().inline_slots.set(fixed + expected.len().min(super::attribute::MOST_INLINE) as u8);
+        }
         for (number, name) in members.iter().enumerate() {
             let getset = heap.alloc(GetSet {
                 name: Ref::new(*name),

@@ -4,10 +4,12 @@
 //! protocols: `attribute.rs`, `ops.rs`, `iterate.rs`, `class.rs`. `host.rs` is the door to the outside world.
 
 mod attribute;
+mod awaitable;
 mod call;
 mod class;
 pub mod coroutine;
 mod error;
+mod finalise;
 mod frame;
 pub mod host;
 pub mod iterate;

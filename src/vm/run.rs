@@ -57,6 +57,8 @@ pub(super) mod cached {
     pub(in crate::vm) const MODULE: u32 = 4;
     /// A new attribute: the instance moves to the shape in the next word and its inline slot is in the one after.
     pub(in crate::vm) const ADD: u32 = 5;
+    /// A property whose getter is this function of the language: the pointer is in the next two words.
+    pub(in crate::vm) const GETTER: u32 = 6;
 }
 
 /// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
@@ -1066,6 +1068,10 @@ impl Vm {
                                             set!(a!(insn), value);
                                             go!(GetAttr);
                                         }
+                                    } else if kind == cached::GETTER {
+                                        let pointer = pointer_of(word!(ip, 5), word!(ip, 6));
+                                        let getter: Held<Function> = Gc::from_header(pointer);
+                                        store!(GetAttr, a!(insn), self.call_getter(getter, object))
                                     }
                                 }
                             } else if object.tag() == MODULE && word!(ip, 4) == cached::MODULE {
@@ -1076,7 +1082,7 @@ impl Vm {
                                     go!(GetAttr);
                                 }
                             }
-                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5)];
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             store!(GetAttr, a!(insn), self.get_attr_op(object, name!(ip, 1), cache))
                         }
                         Op::SetAttr => {

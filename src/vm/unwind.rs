@@ -210,6 +210,8 @@ impl Vm {
             return Err(self.recursion_error());
         }
         if root.get().state.replace(GeneratorState::Running) == GeneratorState::Created {
+            // It is awaited now.
+            self.heap.not_finalisable(root.value());
             self.push_in_place(root, root);
             return Ok(Invoked::Pushed);
         }
@@ -472,6 +474,7 @@ impl Vm {
     /// Marks a generator as ended. Returns what goes on in its place: what awaits it, unless it was resumed by itself.
     pub(super) fn end_in_place(&mut self, generator: Held<Generator>, root: Held<Generator>) -> Option<Held<Generator>> {
         generator.get().state.set(GeneratorState::Finished);
+        self.heap.not_finalisable(generator.value());
         generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
         self.end_awaiting(generator);
         let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());
