@@ -214,7 +214,9 @@ pub fn install(vm: &mut crate::vm::Vm) {
         vm.set_builtin(name, vm.named_class(name).value().raw());
     }
     for row in rows.iter().filter(|r| r.module == "builtins") {
-        let hidden = ["ellipsis", "NotImplementedType", "code", "cell", "frame", "traceback"].contains(&row.name);
+        let hidden = [
+            "NoneType", "ellipsis", "NotImplementedType", "mappingproxy", "code", "cell", "frame", "traceback",
+        ].contains(&row.name);
         if !hidden {
             vm.set_builtin(row.name, vm.named_class(row.name).value().raw());
         }
@@ -227,6 +229,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
     for (name, error) in [("EnvironmentError", "OSError"), ("IOError", "OSError")] {
         vm.set_builtin(name, vm.named_class(error).value().raw());
     }
+    types::template::install(vm);
     use crate::heap::Raw;
     for (name, raw) in [("Ellipsis", Raw::ELLIPSIS), ("NotImplemented", Raw::NOT_IMPLEMENTED), ("__debug__", Raw::TRUE)] {
         vm.set_builtin(name, raw);

@@ -549,6 +549,9 @@ impl Vm {
         for (to, from) in bound.iter_mut().zip(&args[..given.min(positional)]) {
             *to = *from;
         }
+        if !has_rest {
+            self.check_total(native, given, by_name)?;
+        }
         if given > positional && !has_rest {
             return Err(self.native_too_many(native, given));
         }
@@ -570,7 +573,7 @@ impl Vm {
                 match (found, keyword_rest) {
                     (Some(at), _) if bound[at].is_unbound() => bound[at] = *value,
                     (Some(at), _) => {
-                        let label = self.native_label(native);
+                        let label = self.short_label(native);
                         let position = at + 1 - usize::from(has_receiver(def));
                         let name = params[at].name;
                         return Err(self.type_error(format!(
@@ -585,7 +588,7 @@ impl Vm {
                     }
                     (None, None) => {
                         let name = text.to_str_lossy().into_owned();
-                        let label = self.native_label(native);
+                        let label = self.short_label(native);
                         let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
                         let hint = match super::error::closest(&name, choices) {
                             Some(near) => format!(". Did you mean '{near}'?"),
@@ -626,17 +629,46 @@ impl Vm {
         }
     }
 
+    /// As `native_label`, for natives that take keywords: CPython shows those without their class.
+    fn short_label(&self, native: Held<NativeFunction>) -> String {
+        let name = native.get().def.name;
+        match native.get().class.get() {
+            Some(class) if name == "__new__" || name == "__init__" => class.name().to_str_lossy().into_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Complains of more arguments than a native that takes keywords has parameters.
+    fn check_total(&mut self, native: Held<NativeFunction>, given: usize, by_name: usize) -> Result<(), Raised> {
+        let def = native.get().def;
+        let receiver = usize::from(has_receiver(def));
+        let total = def.params.len() - receiver;
+        let given = given.saturating_sub(receiver);
+        if given + by_name <= total || !takes_keywords(def) {
+            return Ok(());
+        }
+        let label = self.short_label(native);
+        if by_name == 0 && def.name == "__new__" && matches!(&*label, "str" | "int") {
+            let s = if total == 1 { "" } else { "s" };
+            return Err(self.type_error(format!("{label} expected at most {total} argument{s}, got {given}")));
+        }
+        let keyword = if given == 0 { "keyword " } else { "" };
+        let s = if total == 1 { "" } else { "s" };
+        let count = given + by_name;
+        Err(self.type_error(format!("{label}() takes at most {total} {keyword}argument{s} ({count} given)")))
+    }
+
     fn native_too_many(&mut self, native: Held<NativeFunction>, given: usize) -> Raised {
         let def = native.get().def;
         let receiver = usize::from(has_receiver(def));
-        let label = self.native_label(native);
+        let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let positional: Vec<_> =
             def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).skip(receiver).collect();
         let most = positional.len();
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let given = given - receiver;
         let s = |n: usize| if n == 1 { "" } else { "s" };
-        if positional.iter().any(|p| p.kind == ParamKind::Either) || def.params.iter().any(|p| p.kind == ParamKind::Keyword) {
+        if takes_keywords(def) {
             let at_most = if least == most { "exactly" } else { "at most" };
             return self.type_error(if most == 0 {
                 format!("{label}() takes no positional arguments")
@@ -661,7 +693,7 @@ impl Vm {
             let class = native.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
             return self.type_error(format!("unbound method {class}.{}() needs an argument", def.name));
         }
-        let label = self.native_label(native);
+        let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let param = &def.params[at];
         let given = given.saturating_sub(receiver);
         let positional: Vec<_> =
@@ -675,6 +707,13 @@ impl Vm {
                 param.name,
                 at + 1 - receiver
             ));
+        }
+        if takes_keywords(def) {
+            let only = def.params.iter().skip(receiver).filter(|p| p.kind == ParamKind::Positional && p.default.is_empty());
+            let least = only.count();
+            let how = if least < most { "at least" } else { "exactly" };
+            return self
+                .type_error(format!("{label}() takes {how} {least} positional argument{} ({given} given)", s(least)));
         }
         self.type_error(match (least, most) {
             (1, 1) => format!("{label}() takes exactly one argument ({given} given)"),
@@ -961,6 +1000,12 @@ impl Vm {
 pub(super) fn parameter_register(code: &Code, index: u32) -> u32 {
     let near = u32::from(code.near_locals);
     if index < near { index } else { u32::from(code.far_base) + index - near }
+}
+
+/// Whether a native has parameters that may be given by name, and no `**kwargs`.
+fn takes_keywords(def: &NativeDef) -> bool {
+    def.params.iter().any(|p| matches!(p.kind, ParamKind::Either | ParamKind::Keyword))
+        && !def.params.iter().any(|p| matches!(p.kind, ParamKind::KeywordRest | ParamKind::Rest))
 }
 
 /// Whether a native's first parameter is the instance or class it was reached through.

@@ -6,7 +6,7 @@
 mod attribute;
 mod awaitable;
 mod call;
-mod class;
+pub mod class;
 pub mod coroutine;
 mod error;
 mod finalise;
@@ -39,6 +39,7 @@ use crate::object::{
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use names::Name;
+pub(crate) use repr::bytearray_literal;
 pub(crate) use attribute::is_wrapper;
 pub use class::TypeRow;
 pub use ops::{CompareKind, UnaryKind};

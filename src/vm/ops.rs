@@ -523,6 +523,13 @@ impl Vm {
                     _ => false,
                 }
             };
+            // Sequences are joined and repeated once no number has anything to say.
+            let native = own.is_some_and(|m| Value::adopt(m).kind() == Kind::Native);
+            let sequence = matches!(
+                Value::adopt(a).kind(),
+                Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray
+            );
+            let first = first || native && sequence && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {
@@ -551,8 +558,10 @@ impl Vm {
                 Kind::Tuple => {
                     return self.type_error(format!("can only concatenate tuple (not \"{other}\") to tuple"));
                 }
-                Kind::Bytes => return self.type_error(format!("can't concat {other} to bytes")),
-                Kind::ByteArray => return self.type_error(format!("can't concat {other} to bytearray")),
+                Kind::Bytes | Kind::ByteArray => {
+                    let own = self.type_name_for_error(x);
+                    return self.type_error(format!("can't concat {other} to {own}"));
+                }
                 _ => {}
             }
         }

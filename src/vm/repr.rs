@@ -185,7 +185,7 @@ impl Vm {
             Kind::ByteArray => {
                 let name = self.type_name_for_error(Value::adopt(instance));
                 let bytes = value.exact::<ByteArray>().expect("a bytearray").to_vec();
-                let _ = write!(out, "{name}({})", text_repr::bytes(&bytes));
+                let _ = write!(out, "{name}({})", bytearray_literal(&bytes));
             }
             Kind::Range => {
                 let range = value.exact::<Range>().expect("a range");
@@ -471,7 +471,7 @@ impl Vm {
             }
             (Some(class), _) => {
                 let class = class.name().to_str_lossy();
-                if is_slot(name) {
+                if is_slot(name, &class) {
                     format!("<slot wrapper '{name}' of '{class}' objects>")
                 } else {
                     format!("<method '{name}' of '{class}' objects>")
@@ -488,7 +488,7 @@ impl Vm {
             let name = native.get().def.name;
             let of = self.type_name_for_error(Value::adopt(receiver));
             let id = self.heap.id(Value::adopt(receiver));
-            let what = if is_slot(name) { format!("method-wrapper '{name}'") } else { format!("built-in method {name}") };
+            let what = if is_slot(name, &of) { format!("method-wrapper '{name}'") } else { format!("built-in method {name}") };
             let _ = write!(out, "<{what} of {of} object at {id:#x}>");
             return Ok(());
         }
@@ -742,9 +742,20 @@ impl Vm {
     }
 }
 
-/// Whether a method's name is that of an operator or statement.
-fn is_slot(name: &str) -> bool {
-    name.len() > 4 && name.starts_with("__") && name.ends_with("__") && !PLAIN_DUNDERS.contains(&name)
+/// The literal in a bytearray's `repr`: single quotes are escaped whatever stands around them.
+pub(crate) fn bytearray_literal(bytes: &[u8]) -> String {
+    let text = text_repr::bytes(bytes);
+    if text.starts_with("b\"") { text.replace('\'', "\\'") } else { text }
+}
+
+/// Whether a method's name is that of an operator or statement. Those that dict, list and the sets have as methods besides show as such.
+fn is_slot(name: &str, class: &str) -> bool {
+    let twice = match name {
+        "__contains__" => matches!(class, "dict" | "set" | "frozenset"),
+        "__getitem__" => matches!(class, "dict" | "list"),
+        _ => false,
+    };
+    name.len() > 4 && name.starts_with("__") && name.ends_with("__") && !twice && !PLAIN_DUNDERS.contains(&name)
 }
 
 /// Appends `repr` of a text, with nothing to look up where it is printable ASCII.

@@ -13,6 +13,7 @@ use crate::text::percent::{self, Resolved};
 use crate::text::search::{self, Justify, StripSet};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 use crate::vm::Name;
+use crate::vm::bytearray_literal;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 use super::bounds::{search_range, slice_range};
@@ -374,17 +375,15 @@ fn compare(cx: &mut Cx, of: Of, this: Root, other: Root, method: &'static str, h
     })
 }
 
-fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>, Raised> {
-    let Some(count) = repetitions(cx, count)? else {
-        let got = cx.type_name_for_error(count.get(cx));
-        return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
-    };
+fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Option<Vec<u8>>, Raised> {
+    // The operator complains of what is no number, once the other operand had its say.
+    let Some(count) = repetitions(cx, count)? else { return Ok(None) };
     let count = usize::try_from(count).unwrap_or(0);
     let length = bytes.len().checked_mul(count).filter(|n| *n <= MAX_LENGTH);
     if length.is_none_or(|n| cx.heap.check(2 * n).is_err()) {
         return Err(cx.memory_error());
     }
-    Ok(bytes.repeat(count))
+    Ok(Some(bytes.repeat(count)))
 }
 
 fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
@@ -540,7 +539,10 @@ pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -
             let text = match (value.exact::<Str>(), value.exact::<Bytes>()) {
                 (Some(text), _) => text.as_bytes(),
                 (_, Some(bytes)) => bytes.as_bytes(),
-                _ => return Err(cx.type_error("sep must be str or bytes.".to_owned())),
+                _ => {
+                    cx.length(root)?;
+                    return Err(cx.type_error("sep must be str or bytes.".to_owned()));
+                }
             };
             let chars = if value.kind() == Kind::Str { crate::text::wtf8::count(text) } else { text.len() };
             if chars != 1 {
@@ -1118,10 +1120,8 @@ macro_rules! bytes_table {
             /// Both, one after the other.
             fn __add__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__add__", $of)?;
-                let Some(other) = buffer_of(cx, value) else {
-                    let (got, own) = (cx.type_name_for_error(value.get(cx)), cx.type_name_for_error(this.get(cx)));
-                    return Err(cx.type_error(format!("can't concat {got} to {own}")));
-                };
+                // The operator complains, once the other operand had its say.
+                let Some(other) = buffer_of(cx, value) else { return done(Raw::NOT_IMPLEMENTED) };
                 if bytes.len() + other.len() > MAX_LENGTH || cx.heap.check(bytes.len() + other.len()).is_err() {
                     return Err(cx.memory_error());
                 }
@@ -1134,15 +1134,19 @@ macro_rules! bytes_table {
             /// The bytes so many times.
             fn __mul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__mul__", $of)?;
-                let repeated = repeated(cx, &bytes, value)?;
-                done($of.make(cx, &repeated)?)
+                match repeated(cx, &bytes, value)? {
+                    Some(repeated) => done($of.make(cx, &repeated)?),
+                    None => done(Raw::NOT_IMPLEMENTED),
+                }
             }
 
             /// The bytes so many times.
             fn __rmul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__rmul__", $of)?;
-                let repeated = repeated(cx, &bytes, value)?;
-                done($of.make(cx, &repeated)?)
+                match repeated(cx, &bytes, value)? {
+                    Some(repeated) => done($of.make(cx, &repeated)?),
+                    None => done(Raw::NOT_IMPLEMENTED),
+                }
             }
 
             /// With values in place of the conversions.
@@ -1450,7 +1454,7 @@ bytes_table! {
     /// Repeats the bytes so many times.
     fn __imul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let array = array(cx, this, "__imul__")?;
-        let repeated = repeated(cx, &array.to_vec(), value)?;
+        let Some(repeated) = repeated(cx, &array.to_vec(), value)? else { return done(Raw::NOT_IMPLEMENTED) };
         splice(cx, array, 0, array.len(), &repeated)?;
         Ok(this.get(cx).into())
     }
@@ -1459,7 +1463,7 @@ bytes_table! {
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let bytes = receiver(cx, this, "__repr__", Of::ByteArray)?;
         let name = cx.type_name_for_error(this.get(cx));
-        let text = format!("{name}({})", text_repr::bytes(&bytes));
+        let text = format!("{name}({})", bytearray_literal(&bytes));
         done(cx.checked_text(text.as_bytes())?)
     }
 
@@ -1467,7 +1471,7 @@ bytes_table! {
     fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
         let bytes = receiver(cx, this, "__str__", Of::ByteArray)?;
         let name = cx.type_name_for_error(this.get(cx));
-        let text = format!("{name}({})", text_repr::bytes(&bytes));
+        let text = format!("{name}({})", bytearray_literal(&bytes));
         done(cx.checked_text(text.as_bytes())?)
     }
 

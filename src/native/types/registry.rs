@@ -37,7 +37,7 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::FrozenSet, "frozenset", &[&set::FROZENSET_METHODS]).with(MATCHED),
     TypeRow::of(Kind::Range, "range", &[&range::RANGE_METHODS]).with(SEQUENCE).with(FIXED),
     TypeRow::of(Kind::Slice, "slice", &[&slice::SLICE_METHODS]).with(FIXED),
-    TypeRow::of(Kind::None, "NoneType", &[&none::NONE_METHODS]).in_module("types").with(FIXED),
+    TypeRow::of(Kind::None, "NoneType", &[&none::NONE_METHODS]).with(FIXED),
     TypeRow::of(Kind::Ellipsis, "ellipsis", &[&none::ELLIPSIS_METHODS]).with(FIXED),
     TypeRow::of(Kind::NotImplemented, "NotImplementedType", &[&none::NOT_IMPLEMENTED_METHODS]).with(FIXED),
     TypeRow::of(Kind::MappingProxy, "mappingproxy", &[&dict::MAPPING_PROXY_METHODS]).with(F::MAPPING).with(FIXED),

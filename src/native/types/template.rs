@@ -4,6 +4,7 @@
 use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
 use crate::object::{List, NativeObject, Str, Tuple};
+use crate::vm::Name;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::text::wrong_receiver;
@@ -249,3 +250,12 @@ natives!(
         Ok(Outcome::Value(cx.checked_text(&out)?))
     }
 );
+
+/// Sets what tables of methods can't say: the fields an Interpolation is matched by.
+pub fn install(cx: &mut Cx) {
+    let names = ["value", "expression", "conversion", "format_spec"].map(|name| cx.intern(name).value().raw());
+    let heap = &cx.heap;
+    let tuple = Tuple::build(heap, names.len(), |i| Value::adopt(names[i]));
+    let namespace = cx.named_class("Interpolation").namespace();
+    namespace.set_str(heap, cx.name(Name::MatchArgs), tuple.value()).expect("a namespace has room");
+}

@@ -215,8 +215,7 @@ fn strip_text(cx: &mut Cx, this: Root, chars: Option<Root>, method: &'static str
         }
         Some(root) => {
             let Some(set) = cx.as_str(root.get(cx)) else {
-                let got = cx.type_name_for_error(root.get(cx));
-                return Err(cx.type_error(format!("{method} arg must be None or str, not {got}")));
+                return Err(cx.type_error(format!("{method} arg must be None or str")));
             };
             match set.as_bytes() {
                 &[only] => {
@@ -380,10 +379,7 @@ fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str) -> NativeR
     let text = receiver(cx, this, method)?;
     match repetitions(cx, count)? {
         Some(count) => done(repeat_text(cx, text, count)?),
-        None => {
-            let got = cx.type_name_for_error(count.get(cx));
-            Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")))
-        }
+        None => done(Raw::NOT_IMPLEMENTED),
     }
 }
 
@@ -840,12 +836,6 @@ fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
         let how = Resolved::new(&conversion, width, precision);
         let how = check(cx, how)?;
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        if !matches!(
-            kind,
-            b's' | b'r' | b'a' | b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'c'
-        ) {
-            return Err(cx.fault(conversion.unsupported(true)));
-        }
         let value = match keyed {
             Some(value) => value,
             None => args.next(cx)?,
@@ -883,7 +873,10 @@ fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
                     check(cx, result)?;
                 }
             }
-            _ => percent_number(cx, &mut out, &how, value)?,
+            b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
+                percent_number(cx, &mut out, &how, value)?;
+            }
+            _ => return Err(cx.fault(conversion.unsupported(true))),
         }
         if out.len() > MAX_LENGTH {
             return Err(cx.memory_error());
@@ -926,8 +919,7 @@ fn translate_point(cx: &mut Cx, out: &mut Vec<u8>, table: Root, point: u32) -> R
             None => return Err(cx.value_error("character mapping must be in range(0x110000)")),
         }
     } else if !value.is_none() {
-        let got = cx.type_name_for_error(value);
-        return Err(cx.type_error(format!("character mapping must return integer, None or str, not {got}")));
+        return Err(cx.type_error("character mapping must return integer, None or str".to_owned()));
     }
     cx.release(mark);
     Ok(())
@@ -1353,10 +1345,8 @@ natives!(
     /// Two texts one after the other.
     fn __add__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let text = receiver(cx, this, "__add__")?;
-        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else {
-            let got = cx.type_name_for_error(value.get(cx));
-            return Err(cx.type_error(format!("can only concatenate str (not \"{got}\") to str")));
-        };
+        // The operator complains, once the other operand had its say.
+        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else { return done(Raw::NOT_IMPLEMENTED) };
         if text.len() + other.len() > MAX_LENGTH || cx.heap.check(text.len() + other.len()).is_err() {
             return Err(cx.memory_error());
         }
