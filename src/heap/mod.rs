@@ -534,6 +534,12 @@ impl Heap {
         }
     }
 
+    /// Whether somebody is told when the cell dies.
+    #[inline]
+    pub fn is_finalisable(&self, value: Value<'_>) -> bool {
+        value.header().is_some_and(|header| header.flags() & FINALISABLE != 0)
+    }
+
     /// Takes back `finalisable`: the cell has nothing to do any more when it dies.
     #[inline]
     pub fn not_finalisable(&self, value: Value<'_>) {

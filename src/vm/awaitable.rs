@@ -446,10 +446,10 @@ impl Vm {
         let frame = self.heap.alloc(crate::object::Frame {
             function: Ref::from_option(cell.get().function.get()),
             back: crate::heap::AnyRef::none(),
-            record: StdCell::new(u32::MAX),
-            fiber: StdCell::new(0),
+            record: std::cell::Cell::new(u32::MAX),
+            fiber: std::cell::Cell::new(0),
             generator: crate::heap::AnyRef::new(cell.value()),
-            word: StdCell::new(cell.get().word.get()),
+            word: std::cell::Cell::new(cell.get().word.get()),
             locals: Ref::none(),
             names: crate::heap::AnyRef::none(),
         });

@@ -58,7 +58,7 @@ impl Default for Coroutines {
             advance: Raw::UNBOUND,
             shapes: super::iterate::IteratorShapes::default(),
             yielded: false,
-            pub(super) discards: HashSet::new(),
+            discards: HashSet::new(),
             warned: HashSet::new(),
         }
     }

@@ -143,7 +143,10 @@ impl Vm {
         self.fiber.handled = record.handled;
         // One that stops where a handler would see it closed has to be closed when it dies.
         let code = record.code();
-        if !code.code.handlers.is_empty() && code.code.handler(generator.get().word.get()).is_some() {
+        if !code.code.handlers.is_empty()
+            && !self.heap.is_finalisable(generator.value())
+            && code.code.handler(generator.get().word.get()).is_some()
+        {
             self.heap.finalisable(generator.value());
         }
         if generator != root {
@@ -228,10 +231,9 @@ impl Vm {
 
     /// The frame where a suspended chain is resumed.
     pub(super) fn innermost(&self, root: Held<Generator>) -> Held<Generator> {
-        if let Some(known) = root.get().innermost.get::<Generator>() {
-            return known.held();
-        }
-        let mut at = root;
+        // One that was driven by itself meanwhile may have ended, or await something.
+        let known = root.get().innermost.get::<Generator>();
+        let mut at = known.filter(|g| g.get().state.get() == GeneratorState::Suspended).unwrap_or(root);
         while let Some(child) = at.linked()
             && child.get().state.get() == GeneratorState::Suspended
         {
