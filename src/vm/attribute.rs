@@ -1670,7 +1670,7 @@ impl Vm {
             Kind::Class => {
                 let class: Held<Class> = value.exact().expect("a class");
                 class.set_ref(&self.heap, |c| &c.metaclass, Some(new));
-                self.epoch = self.epoch.wrapping_add(1);
+                self.end_epoch();
             }
             _ => match value.cell_of_kind::<Instance>() {
                 Some(instance) => self.reshape(instance, new),

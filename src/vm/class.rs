@@ -304,11 +304,16 @@ impl Vm {
         let version = &class.get().version;
         version.set(version.get().wrapping_add(1));
         if class.has(ClassFlags::CACHED) {
-            self.epoch = self.epoch.wrapping_add(1).max(1);
+            self.end_epoch();
         }
         for derived in self.subclasses_of(class) {
             self.class_changed(derived);
         }
+    }
+
+    /// Nothing that was remembered of attributes holds any longer.
+    pub(crate) fn end_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1).max(1);
     }
 
     /// The classes that derive directly from a class.
@@ -576,7 +581,7 @@ impl Vm {
         for base in bases {
             self.add_subclass(base, class);
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
         self.class_changed(class);
         self.update_flags_below(class);
         Ok(())
@@ -1311,7 +1316,7 @@ impl Vm {
                 self.update_flags_below(class);
             }
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
     }
 
     fn install_type(&mut self, row: &TypeRow) -> Held<Class> {
@@ -1491,7 +1496,7 @@ impl Vm {
                 class.namespace().set_str(heap, name, getset.value()).expect("a namespace has room");
             }
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
     }
 
     /// The builtin exception class whose layout instances of an exception class have.
