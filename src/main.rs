@@ -62,7 +62,7 @@ fn run(file: &str) -> ExitCode {
     let mut vm = aio::interpreter::machine(Box::new(aio::host::OsHost::new(false)));
     let ending = aio::interpreter::run_main(&mut vm, &source, &code);
     let _ = vm.host_mut().flush(aio::vm::host::StdStream::Out);
-    match ending {
+    let code = match ending {
         aio::interpreter::Ending::Status(status) => ExitCode::from(status as u8),
         aio::interpreter::Ending::Uncaught(exception) => {
             let name = vm.type_name_for_error(exception.get(&vm));
@@ -70,5 +70,8 @@ fn run(file: &str) -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{name}: {text}");
             ExitCode::FAILURE
         }
-    }
+    };
+    vm.finalise_all();
+    let _ = vm.host_mut().flush(aio::vm::host::StdStream::Out);
+    code
 }

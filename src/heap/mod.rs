@@ -39,7 +39,7 @@ pub use weak::WeakRef;
 
 use crate::number::hash::HashKey;
 use block::{BLOCK, Block, BlockSource, CLASSES, LARGEST, class_of, class_size};
-use cell::{Boxed, LOGGED, OLD, new_header};
+use cell::{Boxed, FINALISED, LOGGED, OLD, new_header};
 
 /// Bytes allocated between two minor collections, at least.
 const NURSERY: usize = 8 << 20;
@@ -540,11 +540,30 @@ impl Heap {
         value.header().is_some_and(|header| header.flags() & FINALISABLE != 0)
     }
 
+    /// Whether the cell has survived a collection.
+    #[inline]
+    pub fn is_old(&self, value: Value<'_>) -> bool {
+        value.header().is_some_and(|header| header.flags() & OLD != 0)
+    }
+
     /// Takes back `finalisable`: the cell has nothing to do any more when it dies.
     #[inline]
     pub fn not_finalisable(&self, value: Value<'_>) {
         if let Some(header) = value.header() {
             header.set_flags(header.flags() & !FINALISABLE);
+        }
+    }
+
+    /// Hands over every cell that has something to do when it dies, in the order they were registered in, as though all were dead.
+    pub(crate) fn take_finalisable(&self, deaths: &mut Deaths) {
+        let cells = self.finalisable.old.take().into_iter().chain(self.finalisable.young.take());
+        for cell in cells {
+            // SAFETY: entries are cells not yet swept.
+            let header = unsafe { &*cell };
+            if header.flags() & FINALISABLE != 0 && header.flags() & FINALISED == 0 {
+                header.set_flags(header.flags() | FINALISED);
+                deaths.finalise.push(Raw::cell(cell));
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Coroutines {
     pub(super) shapes: super::iterate::IteratorShapes,
     /// Whether what reached the last exit of the run loop was yielded.
     pub(super) yielded: bool,
+    /// Seconds spent on looking whether something with a finaliser has died.
+    pub(super) looked: f64,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,
     /// Warnings shown, by place and text: each is shown once.
@@ -58,6 +60,7 @@ impl Default for Coroutines {
             advance: Raw::UNBOUND,
             shapes: super::iterate::IteratorShapes::default(),
             yielded: false,
+            looked: 0.0,
             discards: HashSet::new(),
             warned: HashSet::new(),
         }

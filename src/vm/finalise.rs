@@ -2,7 +2,7 @@
 
 use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
 use crate::object::{
-    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, Module, REPORTED, StepMode, Str, any_generator,
+    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, REPORTED, StepMode, Str, any_generator,
 };
 
 use super::Vm;
@@ -32,65 +32,46 @@ impl Vm {
         generator.function.get().map_or(String::new(), |function| self.function_label(function.held()))
     }
 
-    /// An expression statement drops a coroutine that was not begun. If nothing else refers to it, that is reported at once.
-    pub(super) fn discard_coroutine(&mut self, raw: Raw) -> Result<(), Raised> {
+    /// An expression statement drops something with a finaliser. If nothing else refers to it, it dies at once; a coroutine that was not begun is
+    /// reported.
+    pub(super) fn discard(&mut self, raw: Raw) -> Result<(), Raised> {
         let value = Value::adopt(raw);
-        let unawaited = match any_generator(value) {
-            Some(generator) => generator.state.get() == GeneratorState::Created && !generator.has(REPORTED),
-            None => value.exact::<NativeCoroutine>().is_some_and(|n| n.state.get() == GeneratorState::Created),
-        };
         let record = *self.fiber.records.last().expect("the frame");
-        if !unawaited || record.function.is_none() {
-            return Ok(());
-        }
         let code = record.code();
         let word = record.word();
-        let place = (std::sync::Arc::as_ptr(&code.code).addr(), word);
-        // Once for each place: a warning is shown once, and looking costs a collection.
-        if !self.coroutines.discards.insert(place) {
-            return Ok(());
-        }
         let register = (code.get().words[word as usize].get() >> 8) as u8;
         self.set_register(&Record { dst: register, ..record }, Raw::NONE);
-        self.collect(Collection::Minor);
-        if self.interrupt().load(std::sync::atomic::Ordering::Relaxed) & interrupt::FINALISE != 0 {
+        let unawaited = match any_generator(value) {
+            Some(generator) => generator.value().kind() == Kind::Coroutine && generator.state.get() == GeneratorState::Created,
+            None => value.exact::<NativeCoroutine>().is_some_and(|n| n.state.get() == GeneratorState::Created),
+        };
+        if !unawaited {
+            return self.let_go(raw);
+        }
+        // Once for each place: a warning is shown once, and looking costs a collection.
+        if self.coroutines.discards.insert((std::sync::Arc::as_ptr(&code.code).addr(), word)) {
+            self.collect(Collection::Minor);
             self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
             self.run_finalisers();
+        } else {
+            self.mark_reported(value);
         }
         Ok(())
     }
 
-    /// The program has ended: what has a finaliser gets it run, in the order in which the names of `__main__` let go of it, as CPython does,
-    /// and then whatever is left.
+    /// The program has ended: whatever has a finaliser gets it run, in the order of their making, while all else is as it was. That is what
+    /// CPython's last collection does for everything that functions of `__main__` keep alive.
     pub fn finalise_all(&mut self) {
-        // What an exit costs is bounded: names past this many are let go of together.
-        const APART: usize = 256;
-        let mut rounds = 0;
-        self.collect_and_finalise();
-        let main = self.find_module("__main__").and_then(|m| m.exact::<Module>()).map(|m| m.dict().held());
-        if let Some(names) = main {
-            for private in [true, false] {
-                for number in 0..names.used() {
-                    if !self.heap.has_finalisable() {
-                        return;
-                    }
-                    let Some((key, value)) = names.entry(number) else { continue };
-                    let name = key.exact::<Str>().map_or(&[][..], |s| s.as_bytes());
-                    let is_private = name.starts_with(b"_") && !name.starts_with(b"__");
-                    if is_private != private || name == b"__builtins__" {
-                        continue;
-                    }
-                    let plain = !value.raw().is_pointer()
-                        || matches!(value.kind(), Kind::Function | Kind::Module | Kind::Str | Kind::BigInt | Kind::Bytes);
-                    names.set_value_at(&self.heap, number, Value::NONE);
-                    if !plain && rounds < APART {
-                        rounds += 1;
-                        self.collect_and_finalise();
-                    }
-                }
+        // Finalisers can make more of what has a finaliser, without end.
+        const ROUNDS: usize = 8;
+        for _ in 0..ROUNDS {
+            self.collect_and_finalise();
+            if !self.heap.has_finalisable() {
+                return;
             }
+            self.heap.take_finalisable(&mut self.deaths);
+            self.run_finalisers();
         }
-        self.collect_and_finalise();
     }
 
     fn collect_and_finalise(&mut self) {
@@ -100,6 +81,28 @@ impl Vm {
         self.collect(Collection::Major);
         self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
         self.run_finalisers();
+    }
+
+    /// A variable let go of something with a finaliser. If it may have died young, that is looked into at once, as long as such looking takes no
+    /// more than a twentieth of the time.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn let_go(&mut self, raw: Raw) -> Result<(), Raised> {
+        const SHARE: f64 = 0.05;
+        const AT_FIRST: f64 = 0.01;
+        let value = Value::adopt(raw);
+        if !self.heap.is_finalisable(value) || self.heap.is_old(value) {
+            return Ok(());
+        }
+        let begun = self.host().process_time();
+        if self.coroutines.looked > begun * SHARE + AT_FIRST {
+            return Ok(());
+        }
+        self.collect(Collection::Minor);
+        self.coroutines.looked += self.host().process_time() - begun;
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+        Ok(())
     }
 
     /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
@@ -208,17 +211,20 @@ impl Vm {
 
     /// Reports a coroutine that nobody awaited.
     fn never_awaited(&mut self, coroutine: Root) {
-        let value = coroutine.get(self);
-        match any_generator(value) {
-            Some(generator) => generator.held().set_flag(REPORTED, true),
+        self.mark_reported(coroutine.get(self));
+        let name = self.coroutine_name(coroutine.get(self));
+        self.warn_unawaited(&format!("coroutine '{name}' was never awaited"));
+    }
+
+    fn mark_reported(&self, coroutine: Value<'_>) {
+        match any_generator(coroutine) {
+            Some(generator) => generator.set_flag(REPORTED, true),
             None => {
-                if let Some(native) = value.exact::<NativeCoroutine>() {
+                if let Some(native) = coroutine.exact::<NativeCoroutine>() {
                     native.flags.set(native.flags.get() | REPORTED);
                 }
             }
         }
-        let name = self.coroutine_name(coroutine.get(self));
-        self.warn_unawaited(&format!("coroutine '{name}' was never awaited"));
     }
 
     fn warn_unawaited(&mut self, text: &str) {
@@ -242,7 +248,7 @@ impl Vm {
             let line = code.code.position(record.word()).map_or(code.code.first_line, |p| p.line);
             (code.code.filename.to_string(), line)
         });
-        let (file, line) = frame.unwrap_or_else(|| ("sys".to_owned(), 1));
+        let (file, line) = frame.unwrap_or_else(|| ("<sys>".to_owned(), 0));
         if !self.coroutines.warned.insert((file.clone(), line, text.to_owned())) {
             return;
         }
@@ -296,21 +302,28 @@ impl Vm {
     /// The entries of an exception's traceback, without marks below the lines.
     fn plain_traceback(&self, exception: Root) -> String {
         let Some(exception) = exception.get(self).cell_of_kind::<Exception>() else { return String::new() };
-        let mut text = String::new();
+        let mut entries = vec![];
         let mut at = exception.get().traceback.get();
         while let Some(entry) = at {
+            entries.extend(entry.get().function.get().map(|f| (f.held(), entry.get().word)));
+            at = entry.get().next.get();
+        }
+        if entries.is_empty() {
+            // Raised by a native: where that happened.
+            let frame = self.fiber.records.iter().rev().find(|record| record.function.is_some());
+            entries.extend(frame.and_then(|record| record.function.map(|f| (f, record.word()))));
+        }
+        let mut text = String::new();
+        for (function, word) in entries {
             if text.is_empty() {
                 text.push_str("Traceback (most recent call last):\n");
             }
-            if let Some(function) = entry.get().function.get() {
-                let code = function.code();
-                let line = code.code.position(entry.get().word).map_or(code.code.first_line, |p| p.line);
-                text.push_str(&format!("  File \"{}\", line {line}, in {}\n", code.code.filename, code.code.qualname));
-                if let Some(source) = self.source_line(&code.code.filename, line) {
-                    text.push_str(&format!("    {source}\n"));
-                }
+            let code = function.code();
+            let line = code.code.position(word).map_or(code.code.first_line, |p| p.line);
+            text.push_str(&format!("  File \"{}\", line {line}, in {}\n", code.code.filename, code.code.name));
+            if let Some(source) = self.source_line(&code.code.filename, line) {
+                text.push_str(&format!("    {source}\n"));
             }
-            at = entry.get().next.get();
         }
         text
     }

@@ -39,8 +39,6 @@ const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
 const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
-const COROUTINE: u64 = Kind::Coroutine as u64 | crate::heap::POINTER;
-const NATIVE_COROUTINE: u64 = Kind::NativeCoroutine as u64 | crate::heap::POINTER;
 const GENERATOR: u64 = Kind::Generator as u64 | crate::heap::POINTER;
 
 /// What an attribute cache says: see `attribute.rs`, which fills it.
@@ -466,7 +464,11 @@ impl Vm {
                             go!(LoadFalse)
                         }
                         Op::Unbind => {
+                            let old = reg!(a!(insn));
                             set!(a!(insn), Raw::UNBOUND);
+                            if old.is_pointer() && (*old.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                effect!(Unbind, self.let_go(old))
+                            }
                             go!(Unbind)
                         }
                         Op::CheckBound => {
@@ -559,7 +561,11 @@ impl Vm {
                             let globals = function.globals();
                             let value = Value::adopt(reg!(a!(insn)));
                             if globals.version() == word!(ip, 2) && word!(ip, 2) != 0 {
+                                let old = globals.value_at(word!(ip, 3) as usize).raw();
                                 globals.set_value_at(&self.heap, word!(ip, 3) as usize, value);
+                                if old.is_pointer() && (*old.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                    effect!(StoreGlobal, self.let_go(old))
+                                }
                                 go!(StoreGlobal);
                             }
                             let cache = [&*ip.add(2), &*ip.add(3)];
@@ -1280,8 +1286,8 @@ impl Vm {
                         }
                         Op::Discard => {
                             let value = reg!(a!(insn));
-                            if matches!(value.tag(), COROUTINE | NATIVE_COROUTINE) {
-                                effect!(Discard, self.discard_coroutine(value))
+                            if value.is_pointer() && (*value.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                effect!(Discard, self.discard(value))
                             }
                             go!(Discard)
                         }
