@@ -708,8 +708,17 @@ impl Vm {
         receiver: Raw,
         name: Held<Str>,
     ) -> Option<Result<Loaded, Raised>> {
-        let mut behind = start.mro().skip_while(|c| *c != after).skip(1);
-        let attr = behind.find_map(|c| c.namespace().get_str(&self.heap, name))?.raw();
+        let mut behind = start.mro();
+        behind.find(|c| *c == after)?;
+        let left = behind.len();
+        let next = behind.next()?;
+        // What is left of the order is mostly the order of the next class itself, and that look-up is remembered.
+        let attr = if next.mro().len() == left {
+            self.lookup_class(next, name)?.raw()
+        } else {
+            let mut rest = std::iter::once(next).chain(behind);
+            rest.find_map(|c| c.namespace().get_str(&self.heap, name))?.raw()
+        };
         let receiver = if receiver.same(start.value().raw()) { Raw::UNBOUND } else { receiver };
         Some(self.bind_attribute(attr, receiver, start))
     }

@@ -67,7 +67,7 @@ impl Vm {
                     let class = value.exact::<Class>().expect("a class").held();
                     return self.construct(class, start, argc, keywords);
                 }
-                Kind::StaticMethod => {
+                Kind::StaticMethod if !value.is_subclassed() => {
                     callee = value.exact::<StaticMethod>().expect("a staticmethod").function.get().raw();
                 }
                 _ => {
@@ -108,7 +108,11 @@ impl Vm {
     ) -> Result<Invoked, Raised> {
         let code = function.code();
         if code.flags().contains(CodeFlags::NAMESPACE) {
-            // Its one argument is the namespace, in register 0.
+            // Its one argument is the namespace, in register 0; a script that gets hold of a class's body may call it without.
+            if argc != 1 || keywords.is_some() {
+                let dict = Dict::new(&self.heap).value().raw();
+                self.fiber.registers.set(start, dict);
+            }
             self.push_plain(function, start, instance)?;
             return Ok(Invoked::Pushed);
         }

@@ -435,7 +435,7 @@ impl Vm {
         let flags = code.flags;
         use crate::bytecode::code::CodeFlags as F;
         let simple = code.keyword_only == 0
-            && !flags.intersects(F::VARARGS | F::VARKEYWORDS)
+            && !flags.intersects(F::VARARGS | F::VARKEYWORDS | F::NAMESPACE)
             && code.far_base == code.registers
             && code.near_locals as usize >= code.positional as usize;
         let entry = if flags.intersects(F::GENERATOR | F::COROUTINE | F::ASYNC_GENERATOR) {
