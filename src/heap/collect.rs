@@ -190,8 +190,8 @@ impl Heap {
             class.restart(kind == Collection::Major);
         }
         for class in &self.dropping {
-            class.each_block(|block| self.drop_dead(block));
             class.restart(kind == Collection::Major);
+            class.each_block(|block| self.drop_dead(block));
         }
         let mut large = self.large.take();
         large.retain(|block| {

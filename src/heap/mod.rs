@@ -104,8 +104,9 @@ impl Class {
     fn restart(&self, major: bool) {
         self.cursor.set(std::ptr::null_mut());
         self.end.set(std::ptr::null_mut());
-        self.block.set(std::ptr::null_mut());
         let mut available = self.available.borrow_mut();
+        // The block that was being filled is looked at again like any other.
+        available.extend(NonNull::new(self.block.replace(std::ptr::null_mut())));
         available.append(&mut self.used.borrow_mut());
         if major {
             available.append(&mut self.full.borrow_mut());

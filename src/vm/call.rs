@@ -695,7 +695,11 @@ impl Vm {
         let receiver = usize::from(has_receiver(def));
         if at < receiver {
             let class = native.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
-            return self.type_error(format!("unbound method {class}.{}() needs an argument", def.name));
+            return self.type_error(if def.name == "__new__" {
+                format!("{class}.__new__(): not enough arguments")
+            } else {
+                format!("unbound method {class}.{}() needs an argument", def.name)
+            });
         }
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let param = &def.params[at];
