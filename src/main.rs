@@ -62,11 +62,14 @@ fn run(file: &str) -> ExitCode {
     let mut vm = aio::interpreter::machine(Box::new(aio::host::OsHost::new(false)));
     let ending = aio::interpreter::run_main(&mut vm, &source, &code);
     let _ = vm.host_mut().flush(aio::vm::host::StdStream::Out);
-    match ending {
+    let code = match ending {
         aio::interpreter::Ending::Status(status) => ExitCode::from(status as u8),
         aio::interpreter::Ending::Uncaught(exception) => {
             aio::native::traceback::handle_uncaught(&mut vm, exception);
             ExitCode::FAILURE
         }
-    }
+    };
+    vm.finalise_all();
+    let _ = vm.host_mut().flush(aio::vm::host::StdStream::Out);
+    code
 }

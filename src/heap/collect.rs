@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "cells are reached through raw pointers")]
 
 use super::block::Block;
-use super::cell::{Entry, FINALISED, Field, Header, LOGGED, OLD, Slot};
+use super::cell::{Entry, FINALISABLE, FINALISED, Field, Header, LOGGED, OLD, Slot};
 use super::value::{Raw, Value};
 use super::weak::WeakRef;
 use super::{Heap, MAJOR_FLOOR};
@@ -135,7 +135,7 @@ impl Heap {
             }
         }
         tracer.drain();
-        self.find_deaths(&mut tracer, deaths);
+        self.find_deaths(kind, &mut tracer, deaths);
         let marked = tracer.marked_bytes;
         drop(tracer);
         self.live.set(self.live.get() + marked);
@@ -149,13 +149,12 @@ impl Heap {
     }
 
     /// Finds finalisable cells and weakly referred ones that died; finalisable ones live on until their finaliser has run.
-    fn find_deaths(&self, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
+    fn find_deaths(&self, kind: Collection, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
         // Weak references to what is dead are cleared before finalisers can revive it, as CPython does.
-        let mut weak = self.weak.take();
-        weak.retain(|cell| {
-            let alive = Block::is_marked(*cell);
+        self.weak.retain(kind, |cell| {
+            let alive = Block::is_marked(cell);
             // SAFETY: entries are weak references not yet swept.
-            let weak = unsafe { super::Gc::<WeakRef>::from_header(*cell) };
+            let weak = unsafe { super::Gc::<WeakRef>::from_header(cell) };
             if weak.target_dead() {
                 weak.clear();
                 if alive && !weak.callback().is_none() {
@@ -165,18 +164,20 @@ impl Heap {
             }
             alive
         });
-        self.weak.replace(weak);
-        let mut finalisable = self.finalisable.take();
-        finalisable.retain(|cell| {
-            if Block::is_marked(*cell) {
+        self.finalisable.retain(kind, |cell| {
+            // SAFETY: entries are cells not yet swept.
+            let header = unsafe { &*cell };
+            // Taken back, or in the list twice because it was taken back and given again.
+            if header.flags() & FINALISABLE == 0 || header.flags() & FINALISED != 0 {
+                return false;
+            }
+            if Block::is_marked(cell) {
                 return true;
             }
-            // SAFETY: entries are cells not yet swept.
-            unsafe { (**cell).set_flags((**cell).flags() | FINALISED) }
-            deaths.finalise.push(Raw::cell(*cell));
+            header.set_flags(header.flags() | FINALISED);
+            deaths.finalise.push(Raw::cell(cell));
             false
         });
-        self.finalisable.replace(finalisable);
         for raw in &deaths.finalise {
             tracer.raw(*raw);
         }
@@ -189,8 +190,8 @@ impl Heap {
             class.restart(kind == Collection::Major);
         }
         for class in &self.dropping {
-            class.each_block(|block| self.drop_dead(block));
             class.restart(kind == Collection::Major);
+            class.each_block(|block| self.drop_dead(block));
         }
         let mut large = self.large.take();
         large.retain(|block| {

@@ -39,7 +39,7 @@ pub use weak::WeakRef;
 
 use crate::number::hash::HashKey;
 use block::{BLOCK, Block, BlockSource, CLASSES, LARGEST, class_of, class_size};
-use cell::{Boxed, LOGGED, OLD, new_header};
+use cell::{Boxed, FINALISED, LOGGED, OLD, new_header};
 
 /// Bytes allocated between two minor collections, at least.
 const NURSERY: usize = 8 << 20;
@@ -105,7 +105,7 @@ impl Class {
         self.cursor.set(std::ptr::null_mut());
         self.end.set(std::ptr::null_mut());
         let mut available = self.available.borrow_mut();
-        // The block that cells were being taken from is in none of the lists.
+        // The block that was being filled is looked at again like any other.
         available.extend(NonNull::new(self.block.replace(std::ptr::null_mut())));
         available.append(&mut self.used.borrow_mut());
         if major {
@@ -125,6 +125,37 @@ impl Class {
     }
 }
 
+/// Cells whose death somebody wants to know of. Those that survived a collection are apart: a minor collection does not look at them.
+#[derive(Default)]
+struct Watched {
+    young: RefCell<Vec<*mut Header>>,
+    old: RefCell<Vec<*mut Header>>,
+}
+
+impl Watched {
+    fn push(&self, cell: *mut Header) {
+        self.young.borrow_mut().push(cell);
+    }
+
+    fn clear(&self) {
+        self.young.borrow_mut().clear();
+        self.old.borrow_mut().clear();
+    }
+
+    /// Visits the cells that the collection can have found dead, and keeps those for which `keep` says so.
+    fn retain(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
+        let mut old = self.old.take();
+        if kind == Collection::Major {
+            old.retain(|cell| keep(*cell));
+        }
+        let mut young = self.young.take();
+        young.retain(|cell| keep(*cell));
+        old.append(&mut young);
+        // What `keep` registered anew is young.
+        self.old.replace(old);
+    }
+}
+
 /// The heap of one machine.
 pub struct Heap {
     kinds: Box<[KindInfo; 256]>,
@@ -134,8 +165,8 @@ pub struct Heap {
     large: RefCell<Vec<NonNull<Block>>>,
     source: RefCell<BlockSource>,
     logged: StdCell<Vec<*mut Header>>,
-    weak: RefCell<Vec<*mut Header>>,
-    finalisable: RefCell<Vec<*mut Header>>,
+    weak: Watched,
+    finalisable: Watched,
     /// Bytes handed out since the last collection.
     allocated: StdCell<usize>,
     nursery: StdCell<usize>,
@@ -176,8 +207,8 @@ impl Heap {
             large: RefCell::default(),
             source: RefCell::default(),
             logged: StdCell::default(),
-            weak: RefCell::default(),
-            finalisable: RefCell::default(),
+            weak: Watched::default(),
+            finalisable: Watched::default(),
             allocated: StdCell::new(0),
             nursery: StdCell::new(NURSERY),
             live: StdCell::new(0),
@@ -503,8 +534,46 @@ impl Heap {
             && header.flags() & FINALISABLE == 0
         {
             header.set_flags(header.flags() | FINALISABLE);
-            self.finalisable.borrow_mut().push(value.raw().header());
+            self.finalisable.push(value.raw().header());
         }
+    }
+
+    /// Whether somebody is told when the cell dies.
+    #[inline]
+    pub fn is_finalisable(&self, value: Value<'_>) -> bool {
+        value.header().is_some_and(|header| header.flags() & FINALISABLE != 0)
+    }
+
+    /// Whether the cell has survived a collection.
+    #[inline]
+    pub fn is_old(&self, value: Value<'_>) -> bool {
+        value.header().is_some_and(|header| header.flags() & OLD != 0)
+    }
+
+    /// Takes back `finalisable`: the cell has nothing to do any more when it dies.
+    #[inline]
+    pub fn not_finalisable(&self, value: Value<'_>) {
+        if let Some(header) = value.header() {
+            header.set_flags(header.flags() & !FINALISABLE);
+        }
+    }
+
+    /// Hands over every cell that has something to do when it dies, in the order they were registered in, as though all were dead.
+    pub(crate) fn take_finalisable(&self, deaths: &mut Deaths) {
+        let cells = self.finalisable.old.take().into_iter().chain(self.finalisable.young.take());
+        for cell in cells {
+            // SAFETY: entries are cells not yet swept.
+            let header = unsafe { &*cell };
+            if header.flags() & FINALISABLE != 0 && header.flags() & FINALISED == 0 {
+                header.set_flags(header.flags() | FINALISED);
+                deaths.finalise.push(Raw::cell(cell));
+            }
+        }
+    }
+
+    /// Whether there may be cells that have something to do when they die.
+    pub fn has_finalisable(&self) -> bool {
+        !self.finalisable.young.borrow().is_empty() || !self.finalisable.old.borrow().is_empty()
     }
 
     /// A number that no other live object has, made from block and place: what `id()` gives.
@@ -541,8 +610,8 @@ impl Drop for Heap {
             unsafe { (*block).clear_marks() }
         });
         let mut deaths = Deaths::default();
-        self.finalisable.borrow_mut().clear();
-        self.weak.borrow_mut().clear();
+        self.finalisable.clear();
+        self.weak.clear();
         self.logged.set(vec![]);
         self.collect(Collection::Major, &mut deaths, |_| {});
     }

@@ -29,7 +29,7 @@ impl WeakRef {
             callback: Slot::new(callback),
             hash: StdCell::new(-1),
         });
-        heap.weak.borrow_mut().push(cell.pointer());
+        heap.weak.push(cell.pointer());
         Some(cell)
     }
 

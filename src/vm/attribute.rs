@@ -28,7 +28,7 @@ use super::{CachedMethod, METHOD_CACHE, Name, Vm};
 type Few = SmallVec<[Raw; 3]>;
 
 /// Inline slots that instances of a class get at most.
-const MOST_INLINE: usize = 24;
+pub(super) const MOST_INLINE: usize = 24;
 
 /// What the first step of a look-up came to.
 #[derive(Debug)]
@@ -711,8 +711,17 @@ impl Vm {
         receiver: Raw,
         name: Held<Str>,
     ) -> Option<Result<Loaded, Raised>> {
-        let mut behind = start.mro().skip_while(|c| *c != after).skip(1);
-        let attr = behind.find_map(|c| c.namespace().get_str(&self.heap, name))?.raw();
+        let mut behind = start.mro();
+        behind.find(|c| *c == after)?;
+        let left = behind.len();
+        let next = behind.next()?;
+        // What is left of the order is mostly the order of the next class itself, and that look-up is remembered.
+        let attr = if next.mro().len() == left {
+            self.lookup_class(next, name)?.raw()
+        } else {
+            let mut rest = std::iter::once(next).chain(behind);
+            rest.find_map(|c| c.namespace().get_str(&self.heap, name))?.raw()
+        };
         let receiver = if receiver.same(start.value().raw()) { Raw::UNBOUND } else { receiver };
         Some(self.bind_attribute(attr, receiver, start))
     }
@@ -720,16 +729,31 @@ impl Vm {
     // ---- reading: the second step ----
 
     /// The instruction `dst = object.name`.
-    pub(super) fn get_attr_op(&mut self, object: Raw, name: Raw, cache: [&StdCell<u32>; 4]) -> Result<Invoked, Raised> {
+    pub(super) fn get_attr_op(
+        &mut self,
+        object: Raw,
+        name: Raw,
+        cache: [&StdCell<u32>; 5],
+    ) -> Result<Invoked, Raised> {
         let class = self.class_of(Value::adopt(object)).held();
-        let loaded = if class.has(ClassFlags::GETATTRIBUTE) {
+        let flags = class.get().flags.get();
+        let loaded = if flags.contains(ClassFlags::GETATTRIBUTE) {
             None
         } else {
-            if let Some(raw) = self.load_cached(object, class, text(name), cache) {
-                return Ok(Invoked::Value(raw));
+            if let Some(done) = self.load_cached(object, class, text(name), cache) {
+                return done;
             }
             match self.load_plain(object, class, text(name)) {
                 Ok(Loaded::Value(raw)) => return Ok(Invoked::Value(raw)),
+                Ok(Loaded::Call(callee, args)) if !flags.contains(ClassFlags::GETATTR) => {
+                    let start = self.fiber.top + 1;
+                    for arg in &args {
+                        self.fiber.top += 1;
+                        self.fiber.registers.set(self.fiber.top, *arg);
+                    }
+                    self.fiber.top += 1;
+                    return self.invoke(callee, start, args.len() as u32, None);
+                }
                 other => Some(other),
             }
         };
@@ -738,6 +762,15 @@ impl Vm {
             let outcome = cx.resolve(object, name, class, loaded, None)?;
             cx.carry_out(outcome, start)
         })
+    }
+
+    /// Calls the getter of a property for an instruction.
+    #[inline]
+    pub(super) fn call_getter(&mut self, getter: Held<Function>, object: Raw) -> Result<Invoked, Raised> {
+        let start = self.fiber.top + 1;
+        self.fiber.registers.set(start, object);
+        self.fiber.top = start + 1;
+        self.enter(getter, start, 1, None, Raw::UNBOUND)
     }
 
     /// Runs something as a native with an empty window at the top would.
@@ -749,20 +782,30 @@ impl Vm {
         result
     }
 
-    /// Fills the cache of a `GetAttr` where it can be filled; the value if it was.
+    /// Fills the cache of a `GetAttr` where it can be filled; what came of it if it was.
     fn load_cached(
         &mut self,
         object: Raw,
         class: Held<Class>,
         name: Held<Str>,
-        cache: [&StdCell<u32>; 4],
-    ) -> Option<Raw> {
+        cache: [&StdCell<u32>; 5],
+    ) -> Option<Result<Invoked, Raised>> {
         let value: Value<'static> = Value::adopt(object);
         if let Some(instance) = value.exact::<Instance>() {
             let shape = instance.shape();
             let slot = match self.lookup_class(class, name).map(Value::raw) {
                 Some(attr) if self.is_data_descriptor(attr) => {
-                    let getset: Held<GetSet> = Value::adopt(attr).exact()?;
+                    let descriptor: Value<'static> = Value::adopt(attr);
+                    if let Some(property) = descriptor.exact::<Property>() {
+                        let getter = property.get().get.get().exact::<Function>()?.held();
+                        if property.shape() != 0 || class.has(ClassFlags::GETATTR) {
+                            return None;
+                        }
+                        let (low, high) = pointer_words(getter.value().raw());
+                        fill(cache, [shape, self.epoch, cached::GETTER, low, high]);
+                        return Some(self.call_getter(getter, object));
+                    }
+                    let getset = descriptor.exact::<GetSet>()?;
                     let Access::Slot(slot) = getset.get().access else { return None };
                     if !self.getset_applies(getset, object) {
                         return None;
@@ -774,9 +817,9 @@ impl Vm {
             };
             let found = instance.slot(slot).given()?.raw();
             if slot < instance.inline() {
-                fill(cache, [shape, self.epoch, cached::INLINE, slot as u32]);
+                fill(cache, [shape, self.epoch, cached::INLINE, slot as u32, 0]);
             }
-            return Some(found);
+            return Some(Ok(Invoked::Value(found)));
         }
         if let Some(module) = value.exact::<Module>() {
             if let Some(attr) = self.lookup_class(class, name).map(Value::raw)
@@ -786,8 +829,8 @@ impl Vm {
             }
             let dict = module.dict();
             let index = dict.find_str(&self.heap, name)?;
-            fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32]);
-            return Some(dict.value_at(index).raw());
+            fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32, 0]);
+            return Some(Ok(Invoked::Value(dict.value_at(index).raw())));
         }
         None
     }
@@ -1070,9 +1113,8 @@ impl Vm {
                     return Ok((own.raw(), false));
                 }
                 if self.instances_agree(value, class) {
-                    let pointer = attr.header().expose_provenance() as u64;
-                    let words = [shape_key(object), self.epoch, kind, pointer as u32, (pointer >> 32) as u32];
-                    fill(cache, words);
+                    let (low, high) = pointer_words(attr);
+                    fill(cache, [shape_key(object), self.epoch, kind, low, high]);
                 }
                 return Ok((attr, true));
             }
@@ -1636,7 +1678,7 @@ impl Vm {
             Kind::Class => {
                 let class: Held<Class> = value.exact().expect("a class");
                 class.set_ref(&self.heap, |c| &c.metaclass, Some(new));
-                self.epoch = self.epoch.wrapping_add(1);
+                self.end_epoch();
             }
             _ => match value.cell_of_kind::<Instance>() {
                 Some(instance) => self.reshape(instance, new),
@@ -1692,6 +1734,12 @@ fn payload_of(value: Value<'static>) -> Value<'static> {
         return value;
     }
     value.cell_of_kind::<Instance>().map_or(value, |instance| instance.slot(0))
+}
+
+/// The pointer of a cell in two words, as caches hold it.
+fn pointer_words(raw: Raw) -> (u32, u32) {
+    let pointer = raw.header().expose_provenance() as u64;
+    (pointer as u32, (pointer >> 32) as u32)
 }
 
 /// Writes the words of a cache.

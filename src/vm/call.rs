@@ -68,7 +68,7 @@ impl Vm {
                     let class = value.exact::<Class>().expect("a class").held();
                     return self.construct(class, start, argc, keywords);
                 }
-                Kind::StaticMethod => {
+                Kind::StaticMethod if !value.is_subclassed() => {
                     callee = value.exact::<StaticMethod>().expect("a staticmethod").function.get().raw();
                 }
                 _ => {
@@ -109,7 +109,11 @@ impl Vm {
     ) -> Result<Invoked, Raised> {
         let code = function.code();
         if code.flags().contains(CodeFlags::NAMESPACE) {
-            // Its one argument is the namespace, in register 0.
+            // Its one argument is the namespace, in register 0; a script that gets hold of a class's body may call it without.
+            if argc != 1 || keywords.is_some() {
+                let dict = Dict::new(&self.heap).value().raw();
+                self.fiber.registers.set(start, dict);
+            }
             self.push_plain(function, start, instance)?;
             return Ok(Invoked::Pushed);
         }
@@ -698,10 +702,11 @@ impl Vm {
         let receiver = usize::from(has_receiver(def));
         if at < receiver {
             let class = native.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
-            if def.name == "__new__" {
-                return self.type_error(format!("{class}.__new__(): not enough arguments"));
-            }
-            return self.type_error(format!("unbound method {class}.{}() needs an argument", def.name));
+            return self.type_error(if def.name == "__new__" {
+                format!("{class}.__new__(): not enough arguments")
+            } else {
+                format!("unbound method {class}.{}() needs an argument", def.name)
+            });
         }
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let param = &def.params[at];

@@ -324,11 +324,16 @@ impl Vm {
         let version = &class.get().version;
         version.set(version.get().wrapping_add(1));
         if class.has(ClassFlags::CACHED) {
-            self.epoch = self.epoch.wrapping_add(1).max(1);
+            self.end_epoch();
         }
         for derived in self.subclasses_of(class) {
             self.class_changed(derived);
         }
+    }
+
+    /// Nothing that was remembered of attributes holds any longer.
+    pub(crate) fn end_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1).max(1);
     }
 
     /// The classes that derive directly from a class.
@@ -595,7 +600,7 @@ impl Vm {
         for base in bases {
             self.add_subclass(base, class);
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
         self.class_changed(class);
         self.update_flags_below(class);
         Ok(())
@@ -909,6 +914,19 @@ impl Vm {
         };
         let bases = bases.get(self).raw();
         let class = self.make_class(Parts { name, qualname, bases, dict, metaclass, flags, layout, fixed })?;
+        // Room for the attributes that its methods set, as far as the compiler saw.
+        let mut expected: Vec<Raw> = vec![];
+        for base in class.mro() {
+            let names = base.namespace().get_str(heap, self.name(Name::StaticAttributes));
+            for name in names.and_then(|n| n.exact::<Tuple>()).iter().flat_map(|n| n.items()) {
+                if !expected.iter().any(|e| e.same(name.raw())) {
+                    expected.push(name.raw());
+                }
+            }
+        }
+        if !flags.contains(ClassFlags::NO_DICT) {
+            class.get().inline_slots.set(fixed + expected.len().min(super::attribute::MOST_INLINE) as u8);
+        }
         for (number, name) in members.iter().enumerate() {
             let getset = heap.alloc(GetSet {
                 name: Ref::new(*name),
@@ -1322,7 +1340,7 @@ impl Vm {
                 self.update_flags_below(class);
             }
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
     }
 
     fn install_type(&mut self, row: &TypeRow) -> Held<Class> {
@@ -1510,7 +1528,7 @@ impl Vm {
                 class.namespace().set_str(heap, name, getset.value()).expect("a namespace has room");
             }
         }
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.end_epoch();
     }
 
     /// The builtin exception class whose layout instances of an exception class have.

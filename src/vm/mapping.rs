@@ -69,6 +69,7 @@ impl Vm {
     ) -> Result<(), Raised> {
         let key = Value::adopt(name).exact::<Str>().expect("names are texts");
         let heap = self.heap.forever();
+        let old = globals.get_str(heap, key).map(|v| v.raw());
         if globals.set_str(heap, key, Value::adopt(value)).is_err() {
             return Err(self.memory_error());
         }
@@ -76,13 +77,13 @@ impl Vm {
             cache[0].set(globals.version());
             cache[1].set(index as u32);
         }
-        Ok(())
+        old.map_or(Ok(()), |old| self.let_go(old))
     }
 
     pub(super) fn delete_global(&mut self, globals: Gc<'static, Dict>, name: Raw) -> Result<(), Raised> {
         let key = Value::adopt(name).exact::<Str>().expect("names are texts");
-        match globals.remove_str(&self.heap, key) {
-            Some(_) => Ok(()),
+        match globals.remove_str(&self.heap, key).map(|v| v.raw()) {
+            Some(old) => self.let_go(old),
             None => Err(self.name_error(name)),
         }
     }

@@ -4,10 +4,12 @@
 //! protocols: `attribute.rs`, `ops.rs`, `iterate.rs`, `class.rs`. `host.rs` is the door to the outside world.
 
 mod attribute;
+mod awaitable;
 mod call;
 pub mod class;
 pub mod coroutine;
 mod error;
+mod finalise;
 mod frame;
 pub mod host;
 mod inspect;
@@ -443,7 +445,7 @@ impl Vm {
         let flags = code.flags;
         use crate::bytecode::code::CodeFlags as F;
         let simple = code.keyword_only == 0
-            && !flags.intersects(F::VARARGS | F::VARKEYWORDS)
+            && !flags.intersects(F::VARARGS | F::VARKEYWORDS | F::NAMESPACE)
             && code.far_base == code.registers
             && code.near_locals as usize >= code.positional as usize;
         let entry = if flags.intersects(F::GENERATOR | F::COROUTINE | F::ASYNC_GENERATOR) {

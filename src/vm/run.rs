@@ -57,6 +57,8 @@ pub(super) mod cached {
     pub(in crate::vm) const MODULE: u32 = 4;
     /// A new attribute: the instance moves to the shape in the next word and its inline slot is in the one after.
     pub(in crate::vm) const ADD: u32 = 5;
+    /// A property whose getter is this function of the language: the pointer is in the next two words.
+    pub(in crate::vm) const GETTER: u32 = 6;
 }
 
 /// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
@@ -506,7 +508,11 @@ impl Vm {
                             go!(LoadFalse)
                         }
                         Op::Unbind => {
+                            let old = reg!(a!(insn));
                             set!(a!(insn), Raw::UNBOUND);
+                            if old.is_pointer() && (*old.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                effect!(Unbind, self.let_go(old))
+                            }
                             go!(Unbind)
                         }
                         Op::CheckBound => {
@@ -599,7 +605,11 @@ impl Vm {
                             let globals = function.globals();
                             let value = Value::adopt(reg!(a!(insn)));
                             if globals.version() == word!(ip, 2) && word!(ip, 2) != 0 {
+                                let old = globals.value_at(word!(ip, 3) as usize).raw();
                                 globals.set_value_at(&self.heap, word!(ip, 3) as usize, value);
+                                if old.is_pointer() && (*old.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                    effect!(StoreGlobal, self.let_go(old))
+                                }
                                 go!(StoreGlobal);
                             }
                             let cache = [&*ip.add(2), &*ip.add(3)];
@@ -1149,6 +1159,10 @@ impl Vm {
                                             set!(a!(insn), value);
                                             go!(GetAttr);
                                         }
+                                    } else if kind == cached::GETTER {
+                                        let pointer = pointer_of(word!(ip, 5), word!(ip, 6));
+                                        let getter: Held<Function> = Gc::from_header(pointer);
+                                        store!(GetAttr, a!(insn), self.call_getter(getter, object))
                                     }
                                 }
                             } else if object.tag() == MODULE && word!(ip, 4) == cached::MODULE {
@@ -1159,7 +1173,7 @@ impl Vm {
                                     go!(GetAttr);
                                 }
                             }
-                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5)];
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             store!(GetAttr, a!(insn), self.get_attr_op(object, name!(ip, 1), cache))
                         }
                         Op::SetAttr => {
@@ -1363,8 +1377,8 @@ impl Vm {
                         }
                         Op::Discard => {
                             let value = reg!(a!(insn));
-                            if matches!(value.tag(), COROUTINE | NATIVE_COROUTINE) {
-                                effect!(Discard, self.discard_coroutine(value))
+                            if value.is_pointer() && (*value.header()).flags() & crate::heap::FINALISABLE != 0 {
+                                effect!(Discard, self.discard(value))
                             }
                             go!(Discard)
                         }

@@ -145,7 +145,10 @@ impl Vm {
         self.fiber.handled = record.handled;
         // One that stops where a handler would see it closed has to be closed when it dies.
         let code = record.code();
-        if !code.code.handlers.is_empty() && code.code.handler(generator.get().word.get()).is_some() {
+        if !code.code.handlers.is_empty()
+            && !self.heap.is_finalisable(generator.value())
+            && code.code.handler(generator.get().word.get()).is_some()
+        {
             self.heap.finalisable(generator.value());
         }
         if generator != root {
@@ -213,6 +216,8 @@ impl Vm {
             return Err(self.recursion_error());
         }
         if root.get().state.replace(GeneratorState::Running) == GeneratorState::Created {
+            // It is awaited now.
+            self.heap.not_finalisable(root.value());
             self.push_in_place(root, root);
             return Ok(Invoked::Pushed);
         }
@@ -229,10 +234,9 @@ impl Vm {
 
     /// The frame where a suspended chain is resumed.
     pub(super) fn innermost(&self, root: Held<Generator>) -> Held<Generator> {
-        if let Some(known) = root.get().innermost.get::<Generator>() {
-            return known.held();
-        }
-        let mut at = root;
+        // One that was driven by itself meanwhile may have ended, or await something.
+        let known = root.get().innermost.get::<Generator>();
+        let mut at = known.filter(|g| g.get().state.get() == GeneratorState::Suspended).unwrap_or(root);
         while let Some(child) = at.linked()
             && child.get().state.get() == GeneratorState::Suspended
         {
@@ -479,6 +483,7 @@ impl Vm {
         root: Held<Generator>,
     ) -> Option<Held<Generator>> {
         generator.get().state.set(GeneratorState::Finished);
+        self.heap.not_finalisable(generator.value());
         generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
         self.end_awaiting(generator);
         let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());

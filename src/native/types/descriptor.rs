@@ -57,6 +57,10 @@ natives!(
         {
             given = own.get(cx).raw();
         }
+        if !property.get().get.get().is_none() {
+            // The getter may be remembered where the property was read.
+            cx.end_epoch();
+        }
         let heap = &cx.heap;
         property.set(heap, |p| &p.get, Value::adopt(get));
         property.set(heap, |p| &p.set, Value::adopt(set));

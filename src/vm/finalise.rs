@@ -1,0 +1,337 @@
+//! What happens when objects die: finalisers, callbacks of weak references, coroutines that nobody awaited.
+
+use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
+use crate::object::{
+    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, REPORTED, StepMode, Str, any_generator,
+};
+
+use super::Vm;
+use super::coroutine::NativeCoroutine;
+use super::frame::Record;
+use super::host::StdStream;
+use super::native::{NativeKind, Raised, Root, Then};
+use super::Name;
+
+impl Vm {
+    /// The name a coroutine or generator shows.
+    pub fn coroutine_name(&self, value: Value<'_>) -> String {
+        if let Some(native) = value.exact::<NativeCoroutine>() {
+            let name = native.def.name;
+            let class = match native.def.kind {
+                NativeKind::Method => native.saved(0).map(|this| self.class_of(this).name().to_str_lossy().into_owned()),
+                _ => None,
+            };
+            return class.map_or_else(|| name.to_owned(), |class| format!("{class}.{name}"));
+        }
+        let Some(generator) = any_generator(value) else { return String::new() };
+        let key = self.name(Name::Qualname);
+        let details = generator.details.get::<super::Dict>();
+        if let Some(name) = details.and_then(|d| d.get_str(&self.heap, key)).and_then(|v| v.exact::<Str>()) {
+            return name.to_str_lossy().into_owned();
+        }
+        generator.function.get().map_or(String::new(), |function| self.function_label(function.held()))
+    }
+
+    /// An expression statement drops something with a finaliser. If nothing else refers to it, it dies at once; a coroutine that was not begun is
+    /// reported.
+    pub(super) fn discard(&mut self, raw: Raw) -> Result<(), Raised> {
+        let value = Value::adopt(raw);
+        let record = *self.fiber.records.last().expect("the frame");
+        let code = record.code();
+        let word = record.word();
+        let register = (code.get().words[word as usize].get() >> 8) as u8;
+        self.set_register(&Record { dst: register, ..record }, Raw::NONE);
+        let unawaited = match any_generator(value) {
+            Some(generator) => generator.value().kind() == Kind::Coroutine && generator.state.get() == GeneratorState::Created,
+            None => value.exact::<NativeCoroutine>().is_some_and(|n| n.state.get() == GeneratorState::Created),
+        };
+        if !unawaited {
+            return self.let_go(raw);
+        }
+        // Once for each place: a warning is shown once, and looking costs a collection.
+        if self.coroutines.discards.insert((std::sync::Arc::as_ptr(&code.code).addr(), word)) {
+            self.collect(Collection::Minor);
+            self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+            self.run_finalisers();
+        } else {
+            self.mark_reported(value);
+        }
+        Ok(())
+    }
+
+    /// The program has ended: whatever has a finaliser gets it run, in the order of their making, while all else is as it was. That is what
+    /// CPython's last collection does for everything that functions of `__main__` keep alive.
+    pub fn finalise_all(&mut self) {
+        // Finalisers can make more of what has a finaliser, without end.
+        const ROUNDS: usize = 8;
+        for _ in 0..ROUNDS {
+            if self.heap.has_finalisable() {
+                self.collect_and_finalise(Collection::Major);
+            }
+            if !self.heap.has_finalisable() {
+                return;
+            }
+            self.heap.take_finalisable(&mut self.deaths);
+            self.run_finalisers();
+        }
+    }
+
+    /// Collects, and runs the finalisers of what died.
+    pub fn collect_and_finalise(&mut self, kind: Collection) {
+        self.collect(kind);
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+    }
+
+    /// A variable let go of something with a finaliser. If it may have died young, that is looked into at once, as long as such looking takes no
+    /// more than a twentieth of the time.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn let_go(&mut self, raw: Raw) -> Result<(), Raised> {
+        const SHARE: f64 = 0.05;
+        const AT_FIRST: f64 = 0.01;
+        let value = Value::adopt(raw);
+        if !self.heap.is_finalisable(value) || self.heap.is_old(value) {
+            return Ok(());
+        }
+        let begun = self.host().process_time();
+        if self.coroutines.looked > begun * SHARE + AT_FIRST {
+            return Ok(());
+        }
+        self.collect(Collection::Minor);
+        self.coroutines.looked += self.host().process_time() - begun;
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+        Ok(())
+    }
+
+    /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
+    pub(super) fn run_finalisers(&mut self) {
+        // In order: what is added meanwhile comes after.
+        self.deaths.finalise.reverse();
+        self.deaths.callbacks.reverse();
+        loop {
+            let mark = self.mark();
+            if let Some(raw) = self.deaths.callbacks.pop() {
+                let reference = self.push_raw(raw);
+                self.call_weak_callback(reference);
+            } else if let Some(raw) = self.deaths.finalise.pop() {
+                let object = self.push_raw(raw);
+                self.finalise(object);
+            } else {
+                return;
+            }
+            self.release(mark);
+        }
+    }
+
+    fn call_weak_callback(&mut self, reference: Root) {
+        let Some(callback) = reference.get(self).exact::<WeakRef>().map(|w| w.callback().raw()) else { return };
+        let callback = self.push_raw(callback);
+        if let Err(raised) = self.call(callback, &[reference]) {
+            self.unraisable(raised, "calling weakref callback", callback);
+        }
+    }
+
+    /// Runs the finaliser of an object that died.
+    fn finalise(&mut self, object: Root) {
+        let value = object.get(self);
+        match value.kind() {
+            Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator if any_generator(value).is_some() => {
+                self.finalise_generator(object);
+            }
+            Kind::NativeCoroutine => {
+                let native = value.exact::<NativeCoroutine>().expect("the tag says so");
+                match native.state.get() {
+                    GeneratorState::Created if native.flags.get() & REPORTED == 0 => self.never_awaited(object),
+                    GeneratorState::Suspended => self.close_dead(object, "closing coroutine"),
+                    _ => {}
+                }
+            }
+            Kind::AsyncGeneratorStep => {
+                let step = value.exact::<AsyncGeneratorStep>().expect("the tag says so");
+                if step.state.get() == GeneratorState::Created {
+                    let method = match step.mode {
+                        StepMode::Send => "asend",
+                        StepMode::Throw => "athrow",
+                        StepMode::Close => "aclose",
+                    };
+                    let name = step.generator.get().map_or(String::new(), |g| self.coroutine_name(g.value()));
+                    self.warn_unawaited(&format!("coroutine method '{method}' of '{name}' was never awaited"));
+                }
+            }
+            _ => {
+                let class = self.class_of(value).held();
+                let name = self.name(Name::Del).held();
+                let raw = value.raw();
+                let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else { return };
+                let method = self.push_raw(method);
+                let called = self.nested(|cx| {
+                    let method = method.get(cx).raw();
+                    cx.call_unbound(method, raw, &[], Then::Return)
+                });
+                if let Err(raised) = called {
+                    self.unraisable(raised, "calling deallocator", method);
+                }
+            }
+        }
+    }
+
+    fn finalise_generator(&mut self, object: Root) {
+        let generator = any_generator(object.get(self)).expect("a generator").held();
+        let kind = generator.value().kind();
+        match generator.get().state.get() {
+            GeneratorState::Created if kind == Kind::Coroutine && !generator.has(REPORTED) => self.never_awaited(object),
+            GeneratorState::Suspended if generator.get().awaiter.is_none() => {
+                let hook = self.coroutines.finalizer;
+                if kind == Kind::AsyncGenerator && !hook.same(Raw::NONE) && !generator.has(CLOSED) {
+                    let hook = self.push_raw(hook);
+                    if let Err(raised) = self.call(hook, &[object]) {
+                        self.unraisable(raised, "calling asynchronous generator's finalizer", hook);
+                    }
+                    return;
+                }
+                let what = self.generator_noun(generator);
+                self.close_dead(object, &format!("closing {what}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn close_dead(&mut self, object: Root, what: &str) {
+        let closed = self.nested(|cx| {
+            let raw = object.get(cx).raw();
+            let object = cx.push_raw(raw);
+            cx.close_outcome(object)
+        });
+        if let Err(raised) = closed {
+            self.unraisable(raised, what, object);
+        }
+    }
+
+    /// Reports a coroutine that nobody awaited.
+    fn never_awaited(&mut self, coroutine: Root) {
+        self.mark_reported(coroutine.get(self));
+        let name = self.coroutine_name(coroutine.get(self));
+        self.warn_unawaited(&format!("coroutine '{name}' was never awaited"));
+    }
+
+    fn mark_reported(&self, coroutine: Value<'_>) {
+        match any_generator(coroutine) {
+            Some(generator) => generator.set_flag(REPORTED, true),
+            None => {
+                if let Some(native) = coroutine.exact::<NativeCoroutine>() {
+                    native.flags.set(native.flags.get() | REPORTED);
+                }
+            }
+        }
+    }
+
+    fn warn_unawaited(&mut self, text: &str) {
+        if self.find_module("warnings").is_some() {
+            let mark = self.mark();
+            if let Err(raised) = self.warn(Exc::RuntimeWarning, text) {
+                let nothing = self.push_raw(Raw::NONE);
+                self.unraisable(raised, "warning of", nothing);
+            }
+            self.release(mark);
+            return;
+        }
+        let hint = "RuntimeWarning: Enable tracemalloc to get the object allocation traceback\n";
+        self.show_warning(Exc::RuntimeWarning, text, hint);
+    }
+
+    /// Writes a warning as `warnings` would by default, once for each place and text.
+    pub fn show_warning(&mut self, class: Exc, text: &str, after: &str) {
+        let frame = self.fiber.records.iter().rev().find(|record| record.function.is_some()).map(|record| {
+            let code = record.code();
+            let line = code.code.position(record.word()).map_or(code.code.first_line, |p| p.line);
+            (code.code.filename.to_string(), line)
+        });
+        let (file, line) = frame.unwrap_or_else(|| ("<sys>".to_owned(), 0));
+        if !self.coroutines.warned.insert((file.clone(), line, text.to_owned())) {
+            return;
+        }
+        let source = self.source_line(&file, line).map_or(String::new(), |source| format!("  {source}\n"));
+        let message = format!("{file}:{line}: {}: {text}\n{source}{after}", class.name());
+        self.write_error(&message);
+    }
+
+    /// A line of a source file, without the white space around it.
+    fn source_line(&self, file: &str, line: u32) -> Option<String> {
+        let bytes = self.host().read_file(file).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.lines().nth(line.checked_sub(1)? as usize)?.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    fn write_error(&mut self, text: &str) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = self.host_mut().write(StdStream::Err, text.as_bytes());
+        let _ = self.host_mut().flush(StdStream::Err);
+    }
+
+    /// Reports an exception that has nowhere to go, raised while doing something with an object.
+    pub fn unraisable(&mut self, raised: Raised, what: &str, object: Root) {
+        let exception = self.take_raised(raised);
+        let mark = self.mark();
+        let exception = self.push_raw(exception);
+        let mut text = match self.repr_text(object) {
+            Ok(repr) => format!("Exception ignored while {what} {repr}:\n"),
+            Err(raised) => {
+                self.take_raised(raised);
+                format!("Exception ignored while {what}:\n")
+            }
+        };
+        text.push_str(&self.plain_traceback(exception));
+        let class = self.class_of(exception.get(self)).name().to_str_lossy().into_owned();
+        text.push_str(&class);
+        match self.str_text(exception) {
+            Ok(message) if message.is_empty() => {}
+            Ok(message) => text.push_str(&format!(": {message}")),
+            Err(raised) => {
+                self.take_raised(raised);
+                text.push_str(": <exception str() failed>");
+            }
+        }
+        text.push('\n');
+        self.write_error(&text);
+        self.release(mark);
+    }
+
+    /// The entries of an exception's traceback, without marks below the lines.
+    fn plain_traceback(&self, exception: Root) -> String {
+        let Some(exception) = exception.get(self).cell_of_kind::<Exception>() else { return String::new() };
+        let mut entries = vec![];
+        let mut at = exception.get().traceback.get();
+        while let Some(entry) = at {
+            entries.extend(entry.get().function.get().map(|f| (f.held(), entry.get().word)));
+            at = entry.get().next.get();
+        }
+        if entries.is_empty() {
+            // Raised by a native: where that happened.
+            let frame = self.fiber.records.iter().rev().find(|record| record.function.is_some());
+            entries.extend(frame.and_then(|record| record.function.map(|f| (f, record.word()))));
+        }
+        let mut text = String::new();
+        for (function, word) in entries {
+            if text.is_empty() {
+                text.push_str("Traceback (most recent call last):\n");
+            }
+            let code = function.code();
+            let line = code.code.position(word).map_or(code.code.first_line, |p| p.line);
+            text.push_str(&format!("  File \"{}\", line {line}, in {}\n", code.code.filename, code.code.name));
+            if let Some(source) = self.source_line(&code.code.filename, line) {
+                text.push_str(&format!("    {source}\n"));
+            }
+        }
+        text
+    }
+
+    /// Raises what signals that came in ask for.
+    pub(super) fn handle_signals(&mut self) -> Result<(), Raised> {
+        const SIGINT: i32 = 2;
+        let signals = std::mem::take(&mut self.pending_signals);
+        if signals.contains(&SIGINT) { Err(self.raise_new(Exc::KeyboardInterrupt, &[])) } else { Ok(()) }
+    }
+}
