@@ -45,6 +45,7 @@ pub(crate) fn finish(cx: &mut Cx, future: AnyFuture<'static>, state: FutureState
     if state == FutureState::Failed {
         base.put(UNRETRIEVED, true);
         heap.finalisable(future.value());
+        loops(cx).failed.push(future.raw());
     }
     if base.first().0 != Callback::None {
         schedule_callbacks(cx, future);

@@ -55,6 +55,8 @@ pub(crate) enum Ready {
     Watch(Gc<'static, NativeObject>, AnyFuture<'static>),
     /// The time of a sleep is over: its future gets None unless it was cancelled.
     Settle(Gc<'static, Future>),
+    /// The time of a `Timeout` is over, if the ticket is its last.
+    Expire(Gc<'static, NativeObject>, u32),
 }
 
 /// A loop.
@@ -85,6 +87,8 @@ pub(crate) struct LoopState {
     /// Asynchronous generators that were iterated: weak references.
     pub(crate) generators: Vec<Raw>,
     pub(crate) generators_closed: bool,
+    /// The machine's hooks for asynchronous generators before the loop ran.
+    pub(crate) hooks: [Raw; 2],
 }
 
 impl LoopState {
@@ -107,6 +111,7 @@ impl LoopState {
             since: 0.0,
             generators: vec![],
             generators_closed: false,
+            hooks: [Raw::NONE; 2],
         }
     }
 
@@ -114,7 +119,7 @@ impl LoopState {
         for raw in [self.object, self.exception_handler, self.task_factory, self.outer, self.running] {
             tracer.raw(raw);
         }
-        self.generators.iter().for_each(|raw| tracer.raw(*raw));
+        self.generators.iter().chain(&self.hooks).for_each(|raw| tracer.raw(*raw));
         if let Some(task) = self.current {
             tracer.raw(task.value().raw());
         }
@@ -135,6 +140,7 @@ impl LoopState {
                     tracer.raw(future.raw());
                 }
                 Ready::Settle(future) => tracer.raw(future.value().raw()),
+                Ready::Expire(timeout, _) => tracer.raw(timeout.value().raw()),
             }
         }
         self.timers.trace(tracer);
@@ -162,6 +168,10 @@ pub(crate) struct EventLoops {
     pub(crate) engine: Raw,
     /// A main task that Ctrl-C cancels, while `run` runs.
     pub(crate) main: Raw,
+    /// Futures that failed since the loop last waited.
+    pub(crate) failed: Vec<Raw>,
+    /// What the machine calls with asynchronous generators: first iterated, and dead.
+    pub(crate) hooks: [Raw; 2],
 }
 
 impl EventLoops {
@@ -177,6 +187,8 @@ impl EventLoops {
             task_shape: 0,
             engine: Raw::NONE,
             main: Raw::NONE,
+            failed: vec![],
+            hooks: [Raw::NONE; 2],
         }
     }
 
@@ -220,8 +232,8 @@ impl EventLoops {
 
 impl Extension for EventLoops {
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        for raw in [self.current, self.context, self.engine, self.main] {
-            tracer.raw(raw);
+        for raw in [self.current, self.context, self.engine, self.main].iter().chain(&self.hooks).chain(&self.failed) {
+            tracer.raw(*raw);
         }
         self.loops.iter().for_each(|l| l.trace(tracer));
     }

@@ -1286,64 +1286,75 @@ natives!(
 
 // ---- installing ----
 
-fn rows() -> Vec<TypeRow> {
-    let open = ClassFlags::OPEN;
-    let none = ClassFlags::empty();
-    let module = |name, at, methods| TypeRow::native(at, name, methods).with(open);
-    let of = |kind, name, at, methods| TypeRow::of(kind, name, methods).in_module(at).with(none);
-    vec![
-        of(Kind::Future, "Future", "_asyncio", &[&FUTURE]),
-        of(Kind::Task, "Task", "_asyncio", &[&TASK]).derived("Future"),
-        of(Kind::Handle, "Handle", "asyncio.events", &[&HANDLE]),
-        TypeRow { layout: Kind::Handle, ..TypeRow::native("asyncio.events", "TimerHandle", &[&TIMER_HANDLE]) }
-            .derived("Handle"),
-        TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
-        TypeRow::native("_asyncio", "_Watcher", &[&NOTHING]),
-        module("AbstractEventLoop", "asyncio.events", &[&NOTHING]),
-        module("BaseEventLoop", "asyncio.base_events", &[&LOOP]).derived("AbstractEventLoop"),
-        module("_UnixSelectorEventLoop", "asyncio.unix_events", &[&NOTHING]).derived("BaseEventLoop"),
-        module("Lock", "asyncio.locks", &[&sync::LOCK]),
-        module("Event", "asyncio.locks", &[&sync::EVENT]),
-        module("Semaphore", "asyncio.locks", &[&sync::SEMAPHORE]),
-        module("BoundedSemaphore", "asyncio.locks", &[&sync::BOUNDED_SEMAPHORE]).derived("Semaphore"),
-        module("Queue", "asyncio.queues", &[&queue::QUEUE]),
-        module("PriorityQueue", "asyncio.queues", &[&queue::PRIORITY_QUEUE]).derived("Queue"),
-        module("LifoQueue", "asyncio.queues", &[&queue::LIFO_QUEUE]).derived("Queue"),
-        module("Timeout", "asyncio.timeouts", &[&timeout::TIMEOUT]).with(ClassFlags::FINAL),
-        module("TaskGroup", "asyncio.taskgroups", &[&group::GROUP]),
-    ]
+const fn row(name: &'static str, module: &'static str, methods: &'static [&'static Natives]) -> TypeRow {
+    TypeRow::native(module, name, methods).with(ClassFlags::OPEN)
 }
 
-fn exception_rows() -> Vec<TypeRow> {
-    let row = |name, at, base| TypeRow {
-        layout: Kind::Exception,
-        ..TypeRow::native(at, name, &[&NOTHING]).derived(base).with(ClassFlags::OPEN)
-    };
-    vec![
-        row("QueueEmpty", "asyncio.queues", "Exception"),
-        row("QueueFull", "asyncio.queues", "Exception"),
-        row("QueueShutDown", "asyncio.queues", "Exception"),
-        row("BrokenBarrierError", "asyncio.exceptions", "RuntimeError"),
-        row("SendfileNotAvailableError", "asyncio.exceptions", "RuntimeError"),
-    ]
+const fn kind_row(
+    kind: Kind,
+    name: &'static str,
+    module: &'static str,
+    methods: &'static [&'static Natives],
+) -> TypeRow {
+    TypeRow::of(kind, name, methods).in_module(module)
 }
 
-fn context_rows() -> Vec<TypeRow> {
-    vec![
-        TypeRow::of(Kind::Context, "Context", &[&context::CONTEXT]).in_module("_contextvars").with(ClassFlags::FINAL),
-        TypeRow::of(Kind::ContextVar, "ContextVar", &[&context::CONTEXT_VAR])
-            .in_module("_contextvars")
-            .with(ClassFlags::FINAL),
-        TypeRow::native("_contextvars", "Token", &[&context::TOKEN]).with(ClassFlags::FINAL.union(ClassFlags::OPEN)),
-        TypeRow::native("_contextvars", "Token.MISSING", &[&context::TOKEN_MISSING]).with(ClassFlags::FINAL),
-    ]
+static NO_METHODS: &[&Natives] = &[&NOTHING];
+static TIMER_METHODS: &[&Natives] = &[&TIMER_HANDLE];
+
+const fn exception_row(name: &'static str, module: &'static str, base: &'static str) -> TypeRow {
+    let mut row = TypeRow::native(module, name, NO_METHODS).derived(base).with(ClassFlags::OPEN);
+    row.layout = Kind::Exception;
+    row
 }
+
+const fn timer_row() -> TypeRow {
+    let mut row = TypeRow::native("asyncio.events", "TimerHandle", TIMER_METHODS).derived("Handle");
+    row.layout = Kind::Handle;
+    row
+}
+
+static ROWS: &[TypeRow] = &[
+    kind_row(Kind::Future, "Future", "_asyncio", &[&FUTURE]),
+    kind_row(Kind::Task, "Task", "_asyncio", &[&TASK]).derived("Future"),
+    kind_row(Kind::Handle, "Handle", "asyncio.events", &[&HANDLE]),
+    timer_row(),
+    TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
+    TypeRow::native("_asyncio", "_Watcher", &[&NOTHING]),
+    row("AbstractEventLoop", "asyncio.events", &[&NOTHING]),
+    row("BaseEventLoop", "asyncio.base_events", &[&LOOP]).derived("AbstractEventLoop"),
+    row("_UnixSelectorEventLoop", "asyncio.unix_events", &[&NOTHING]).derived("BaseEventLoop"),
+    row("Lock", "asyncio.locks", &[&sync::LOCK]),
+    row("Event", "asyncio.locks", &[&sync::EVENT]),
+    row("Semaphore", "asyncio.locks", &[&sync::SEMAPHORE]),
+    row("BoundedSemaphore", "asyncio.locks", &[&sync::BOUNDED_SEMAPHORE]).derived("Semaphore"),
+    row("Queue", "asyncio.queues", &[&queue::QUEUE]),
+    row("PriorityQueue", "asyncio.queues", &[&queue::PRIORITY_QUEUE]).derived("Queue"),
+    row("LifoQueue", "asyncio.queues", &[&queue::LIFO_QUEUE]).derived("Queue"),
+    row("Timeout", "asyncio.timeouts", &[&timeout::TIMEOUT]).with(ClassFlags::FINAL),
+    row("TaskGroup", "asyncio.taskgroups", &[&group::GROUP]),
+];
+
+static EXCEPTION_ROWS: &[TypeRow] = &[
+    exception_row("QueueEmpty", "asyncio.queues", "Exception"),
+    exception_row("QueueFull", "asyncio.queues", "Exception"),
+    exception_row("QueueShutDown", "asyncio.queues", "Exception"),
+    exception_row("BrokenBarrierError", "asyncio.exceptions", "RuntimeError"),
+    exception_row("SendfileNotAvailableError", "asyncio.exceptions", "RuntimeError"),
+];
+
+static CONTEXT_ROWS: &[TypeRow] = &[
+    kind_row(Kind::Context, "Context", "_contextvars", &[&context::CONTEXT]).with(ClassFlags::FINAL),
+    kind_row(Kind::ContextVar, "ContextVar", "_contextvars", &[&context::CONTEXT_VAR]).with(ClassFlags::FINAL),
+    TypeRow::native("_contextvars", "Token", &[&context::TOKEN]).with(ClassFlags::FINAL.union(ClassFlags::OPEN)),
+    TypeRow::native("_contextvars", "Token.MISSING", &[&context::TOKEN_MISSING]).with(ClassFlags::FINAL),
+];
 
 /// Makes room for the loops of a machine: contexts need it before there is any loop.
 fn prepare(cx: &mut Cx) {
     if cx.extension::<EventLoops>(ExtensionSlot::EventLoop).is_none() {
         cx.set_extension(ExtensionSlot::EventLoop, Box::new(EventLoops::new()));
-        cx.install_types(&context_rows());
+        cx.install_types(CONTEXT_ROWS);
     }
 }
 
@@ -1403,9 +1414,8 @@ static SUBMODULES: &[(&str, &[&str])] = &[
 
 fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
     prepare(cx);
-    cx.install_types(&rows());
-    cx.install_types(&exception_rows());
-    cx.heap.register_late();
+    cx.install_types(ROWS);
+    cx.install_types(EXCEPTION_ROWS);
     cx.set_driver(Kind::Future, future::drive);
     cx.set_driver(Kind::Task, future::drive);
     let shape = |cx: &Cx, name| cx.named_class(name).get().root_shape.get();
@@ -1424,7 +1434,7 @@ fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
         cx.functions_of(module, table);
     }
     let module = cx.push(module.value());
-    for row in rows().iter().chain(&exception_rows()) {
+    for row in ROWS.iter().chain(EXCEPTION_ROWS) {
         let raw = class(cx, row.name);
         put(cx, module, row.name, raw);
     }

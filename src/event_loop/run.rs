@@ -1,12 +1,12 @@
 //! The engine: the native that runs a loop, and the phases of `asyncio.run`.
 
 use crate::heap::{Gc, Raw, Value};
-use crate::object::{AnyFuture, Callback, Exc, FutureState, Handle, NativeObject, Task};
+use crate::object::{AnyFuture, Exc, FutureState, Handle, NativeObject, Task};
 use crate::vm::native::{
     Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
 
-use super::{Ready, clock, combine, context, future, loops, new_loop, reactor, report, running, task};
+use super::{Ready, clock, combine, context, future, loops, new_loop, reactor, report, running, task, timeout};
 
 /// What the engine runs the loop for: the third value of its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,11 @@ fn begin(cx: &mut Cx, window: Args) -> Result<(), Raised> {
     let all = loops(cx);
     all.set_running(Some(object));
     let outer = all.context;
+    let hooks = all.hooks;
+    let before = [cx.coroutines.first_iteration, cx.coroutines.finalizer];
+    [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
     let state = running(cx);
+    state.hooks = before;
     state.outer = outer;
     state.left = 0;
     let until = window.get(cx, UNTIL).raw();
@@ -153,6 +157,10 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
                 combine::notify(cx, watcher, future)?;
                 None
             }
+            Ready::Expire(object, ticket) => {
+                timeout::expire(cx, object, ticket)?;
+                None
+            }
             Ready::Settle(future) => {
                 let future = AnyFuture::Future(future);
                 if !future.base().is_done() {
@@ -192,6 +200,10 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
             } else if let Some(future) = target.exact::<crate::object::Future>() {
                 future.base.timer.set(0);
                 state.ready.push_back(Ready::Settle(future.held()));
+            } else if let Some(object) = target.exact::<NativeObject>()
+                && let Some(ticket) = timeout::due(object.held())
+            {
+                state.ready.push_back(Ready::Expire(object.held(), ticket));
             }
         }
     }
@@ -199,8 +211,7 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
     let state = running(cx);
     state.left = state.ready.len();
     state.turn = state.turn.wrapping_add(1);
-    // A turn in which no script runs would never come to a safepoint.
-    if state.left == 0 { Ok(()) } else { Ok(()) }
+    Ok(())
 }
 
 /// Ctrl-C: the first cancels the main task of `run`, the next is raised where the code is.
@@ -290,8 +301,10 @@ fn stop_running(cx: &mut Cx, window: Args) {
         state.current = None;
         state.stopping = false;
         state.left = 0;
+        let hooks = std::mem::replace(&mut state.hooks, [Raw::NONE; 2]);
         all.context = outer;
         all.set_running(None);
+        [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
     }
     let until = window.get(cx, UNTIL).raw();
     if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
@@ -467,7 +480,3 @@ pub(crate) fn close(cx: &mut Cx, object: Raw) {
     report::idle(cx);
     loops(cx).close(object);
 }
-
-/// Whom a loop's callbacks of futures tell.
-#[allow(dead_code, reason = "names the callback kind that stops a loop")]
-const STOPS: Callback = Callback::Watch;

@@ -359,3 +359,86 @@ pub(crate) fn name(cx: &mut Cx, task: Gc<'static, Task>) -> Raw {
     task.set_any(&cx.heap, |t| &t.name, Value::adopt(text));
     text
 }
+
+/// A task that runs at once until it first waits.
+pub(crate) fn new_eager(
+    cx: &mut Cx,
+    event_loop: Raw,
+    coroutine: Root,
+    name: Option<Root>,
+    given: Option<Raw>,
+) -> Result<Root, Raised> {
+    let raw = coroutine.get(cx).raw();
+    if !is_coroutine(cx, Value::adopt(raw)) {
+        return Err(not_a_coroutine(cx, coroutine));
+    }
+    let shape = loops(cx).task_shape;
+    let context = given.unwrap_or_else(|| context::snapshot_raw(cx));
+    let task = alloc(cx, shape, event_loop, coroutine, name, context)?;
+    let root = cx.push(task.value());
+    start_eagerly(cx, event_loop, task)?;
+    Ok(root)
+}
+
+/// Takes a task's first step now, nested.
+pub(crate) fn start_eagerly(cx: &mut Cx, event_loop: Raw, task: Gc<'static, Task>) -> Result<(), Raised> {
+    register(cx, event_loop, task)?;
+    let mark = cx.mark();
+    let kept = task.get().context.value().raw();
+    let all = loops(cx);
+    let before = std::mem::replace(&mut all.context, kept);
+    let state = all.running().expect("asked for by the running loop");
+    let current = state.current.replace(task);
+    // Both are held by others too: the context by whoever runs, the task by the loop's table.
+    let saved = cx.push_raw(before);
+    if let Some(current) = current {
+        cx.push(current.value());
+    }
+    let target = cx.push_raw(task.get().coroutine.value().raw());
+    let input = cx.push_raw(Raw::NONE);
+    let resumed = match cx.step(target, input, false) {
+        Ok(resumed) => resumed,
+        Err(raised) => {
+            let exception = cx.take_raised(raised);
+            Resumed::Raised(cx.push_raw(exception))
+        }
+    };
+    let before = saved.get(cx).raw();
+    let all = loops(cx);
+    let now = std::mem::replace(&mut all.context, before);
+    if let Some(state) = all.running() {
+        state.current = current;
+    }
+    let kept = task.get().context.value();
+    if !kept.raw().same(now) && kept.kind() != Kind::Context {
+        task.set_any(&cx.heap, |t| &t.context, Value::adopt(now));
+    }
+    ended(cx, task, resumed)?;
+    cx.release(mark);
+    Ok(())
+}
+
+/// Gives a task of a derived class what it runs.
+pub(crate) fn initialise(
+    cx: &mut Cx,
+    task: Gc<'static, Task>,
+    event_loop: Raw,
+    coroutine: Root,
+    name: Option<Root>,
+    context: Raw,
+) -> Result<(), Raised> {
+    let text = match name {
+        Some(name) => cx.str_of(name)?.get(cx).raw(),
+        None => {
+            let all = loops(cx);
+            all.last_name += 1;
+            task.number.set(all.last_name);
+            Raw::NONE
+        }
+    };
+    AnyFuture::Task(task).set_loop(&cx.heap, Value::adopt(event_loop));
+    task.set_any(&cx.heap, |t| &t.coroutine, coroutine.get(cx));
+    task.set_any(&cx.heap, |t| &t.context, Value::adopt(context));
+    task.set_any(&cx.heap, |t| &t.name, Value::adopt(text));
+    Ok(())
+}

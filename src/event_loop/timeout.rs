@@ -371,7 +371,7 @@ pub(crate) fn awaitable(cx: &mut Cx, raw: Raw) -> Result<Raw, Raised> {
             let iterator = cx.call(method, &[])?;
             Ok(iterator.get(cx).raw())
         }
-        _ => match cx.awaitable_outcome(raw, AwaitContext::Plain as u8)? {
+        _ => match cx.awaitable_outcome(raw, AwaitContext::Await as u8)? {
             Outcome::Value(raw) => Ok(raw),
             _ => Err(cx.type_error("an object with a native __await__ cannot be awaited here".into())),
         },
