@@ -150,7 +150,7 @@ pub(crate) fn notify(
             }
             done.base().put(UNRETRIEVED, false);
             let exception = cx.push_raw(done.base().content.get().raw());
-            let name = cx.type_name_for_error(exception.get(cx));
+            let name = super::class_name(cx, exception.get(cx));
             let future = cx.push_raw(done.raw());
             let event_loop = cx.push_raw(done.base().event_loop.value().raw());
             let text = format!("{name} exception in shielded future");
@@ -254,6 +254,10 @@ pub(crate) fn gather_futures(cx: &mut Cx, event_loop: Raw, children: &[Raw], ret
             cancelling: false,
         },
     );
+    let shape = loops(cx).gather_shape;
+    if let AnyFuture::Future(future) = outer {
+        future.set_shape(shape);
+    }
     outer.base().put(GATHERING, true);
     outer.set_content(heap, watcher.value());
     let mut finished = vec![];
@@ -453,7 +457,7 @@ natives!(
             super::task::is_coroutine(cx, Value::adopt(raw))
         };
         if single {
-            let got = cx.type_name_for_error(fs.get(cx));
+            let got = super::class_name(cx, fs.get(cx));
             return Err(cx.type_error(format!("expect a list of futures, not {got}")));
         }
         let futures = collect(cx, fs)?;
@@ -472,7 +476,7 @@ natives!(
                 return Err(cx.type_error("Passing coroutines is forbidden, use tasks explicitly.".into()));
             }
             if AnyFuture::of(Value::adopt(*raw)).is_none() {
-                let got = cx.type_name_for_error(Value::adopt(*raw));
+                let got = super::class_name(cx, Value::adopt(*raw));
                 return Err(cx.raise_text(
                     Exc::AttributeError,
                     &format!("'{got}' object has no attribute 'add_done_callback'"),

@@ -184,7 +184,7 @@ pub(crate) fn set_exception(cx: &mut Cx, future: Root, exception: Root) -> Resul
         _ => exception,
     };
     if exception.get(cx).kind() != Kind::Exception {
-        return Err(cx.type_error("exception must be an instance of BaseException".into()).with(cx, exception));
+        return Err(cx.type_error("invalid exception object".into()));
     }
     let raw = if cx.is_exception(exception.get(cx), Exc::StopIteration) {
         let text = "StopIteration interacts badly with generators and cannot be raised into a Future";
@@ -199,19 +199,6 @@ pub(crate) fn set_exception(cx: &mut Cx, future: Root, exception: Root) -> Resul
     };
     finish(cx, this, FutureState::Failed, raw);
     Ok(())
-}
-
-trait With {
-    fn with(self, cx: &mut Cx, exception: Root) -> Raised;
-}
-
-impl With for Raised {
-    /// The error names what was given.
-    fn with(self, cx: &mut Cx, exception: Root) -> Raised {
-        cx.take_raised(self);
-        let got = cx.type_name_for_error(exception.get(cx));
-        cx.type_error(format!("invalid exception object of type {got}"))
-    }
 }
 
 /// InvalidStateError of a second result.
@@ -261,7 +248,7 @@ pub(crate) fn cancel(cx: &mut Cx, future: AnyFuture<'static>, message: Raw) -> R
 fn is_plain(cx: &mut Cx, future: AnyFuture<'static>) -> bool {
     let all = loops(cx);
     match future {
-        AnyFuture::Future(f) => f.shape() == all.future_shape,
+        AnyFuture::Future(f) => f.shape() == all.future_shape || f.shape() == all.gather_shape,
         AnyFuture::Task(t) => t.shape() == all.task_shape,
     }
 }

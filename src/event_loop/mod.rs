@@ -164,6 +164,7 @@ pub(crate) struct EventLoops {
     /// The shapes and classes of plain futures and tasks.
     pub(crate) future_shape: u32,
     pub(crate) task_shape: u32,
+    pub(crate) gather_shape: u32,
     /// The engine as a function.
     pub(crate) engine: Raw,
     /// A main task that Ctrl-C cancels, while `run` runs.
@@ -185,6 +186,7 @@ impl EventLoops {
             ring: Ring::new(),
             future_shape: 0,
             task_shape: 0,
+            gather_shape: 0,
             engine: Raw::NONE,
             main: Raw::NONE,
             failed: vec![],
@@ -303,4 +305,9 @@ pub(crate) fn new_loop(cx: &mut Cx) -> Raw {
     let debug = cx.host().variable("PYTHONASYNCIODEBUG").is_some_and(|v| !v.is_empty());
     loops(cx).loops.push(LoopState::new(raw, debug));
     raw
+}
+
+/// The name of a value's class, without its module.
+pub(crate) fn class_name(cx: &Cx, value: Value<'_>) -> String {
+    cx.class_of(value).name().to_str_lossy().into_owned()
 }

@@ -162,7 +162,7 @@ fn make_task(
 /// A context given by a script.
 fn check_context(cx: &mut Cx, given: Root) -> Result<Raw, Raised> {
     if given.get(cx).exact::<Context>().is_none() {
-        let got = cx.type_name_for_error(given.get(cx));
+        let got = super::class_name(cx, given.get(cx));
         return Err(cx.type_error(format!("a Context object was expected, got {got}")));
     }
     Ok(given.get(cx).raw())
@@ -242,6 +242,8 @@ natives!(
         let place = running(cx).timers.add(heap, when, waiter.value());
         waiter.base().timer.set(place + 1);
         waiter.base().put(BLOCKING, true);
+        // The window: the two arguments, then the future.
+        cx.release(delay.number() + 2);
         let value = cx.push(waiter.value());
         Ok(Outcome::Suspend { value, then: Then::Catch(woken) })
     }
@@ -416,6 +418,8 @@ static COLD: &[(&str, &str)] = &[
     ("Barrier", "asyncio._barrier"),
     ("Runner", "asyncio._runner"),
     ("as_completed", "asyncio._completed"),
+    ("IncompleteReadError", "asyncio._errors"),
+    ("LimitOverrunError", "asyncio._errors"),
 ];
 
 fn new_task_outcome(
@@ -451,7 +455,7 @@ fn number(cx: &mut Cx, delay: Root) -> Result<f64, Raised> {
     if matches!(value.kind(), Kind::True | Kind::False | Kind::BigInt | Kind::Instance) || value.is_subclassed() {
         return cx.to_float(delay);
     }
-    let got = cx.type_name_for_error(value);
+    let got = super::class_name(cx, value);
     Err(cx.type_error(format!("'<=' not supported between instances of '{got}' and 'int'")))
 }
 
@@ -1213,7 +1217,7 @@ natives!(
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
-        let name = cx.type_name_for_error(this.get(cx));
+        let name = super::class_name(cx, this.get(cx));
         let running = if loops(cx).is_running(object) { "True" } else { "False" };
         let (closed, debug) = match loops(cx).find(object) {
             Some(state) => ("False", if state.debug { "True" } else { "False" }),
@@ -1317,6 +1321,7 @@ const fn timer_row() -> TypeRow {
 static ROWS: &[TypeRow] = &[
     kind_row(Kind::Future, "Future", "_asyncio", &[&FUTURE]),
     kind_row(Kind::Task, "Task", "_asyncio", &[&TASK]).derived("Future"),
+    TypeRow { kind: None, ..kind_row(Kind::Future, "_GatheringFuture", "asyncio.tasks", &[&NOTHING]) }.derived("Future"),
     kind_row(Kind::Handle, "Handle", "asyncio.events", &[&HANDLE]),
     timer_row(),
     TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
@@ -1420,11 +1425,13 @@ fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
     cx.set_driver(Kind::Task, future::drive);
     let shape = |cx: &Cx, name| cx.named_class(name).get().root_shape.get();
     let (future_shape, task_shape) = (shape(cx, "Future"), shape(cx, "Task"));
+    let gather_shape = shape(cx, "_GatheringFuture");
     let engine = cx.native_function(&run::ENGINE, Raw::NONE, None, Raw::NONE);
     let hooks: Vec<Raw> = HOOKS.defs.iter().map(|def| cx.native_function(def, Raw::NONE, None, Raw::NONE)).collect();
     let all = loops(cx);
     all.future_shape = future_shape;
     all.task_shape = task_shape;
+    all.gather_shape = gather_shape;
     all.engine = engine;
     all.hooks = [hooks[0], hooks[1]];
 

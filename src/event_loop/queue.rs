@@ -564,7 +564,7 @@ natives!(
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let text = described(cx, this)?;
-        let name = cx.type_name_for_error(this.get(cx));
+        let name = super::class_name(cx, this.get(cx));
         let id = cx.heap.id(this.get(cx));
         Ok(cx.str(&format!("<{name} at {id:#x} {text}>")).into())
     }
@@ -572,7 +572,7 @@ natives!(
     /// Return str(self).
     fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
         let text = described(cx, this)?;
-        let name = cx.type_name_for_error(this.get(cx));
+        let name = super::class_name(cx, this.get(cx));
         Ok(cx.str(&format!("<{name} {text}>")).into())
     }
 );

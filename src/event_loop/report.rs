@@ -163,7 +163,7 @@ pub(crate) fn died(cx: &mut Cx, future: Root) -> Result<(), Raised> {
         return Ok(());
     }
     base.put(UNRETRIEVED, false);
-    let class = cx.type_name_for_error(future.get(cx));
+    let class = super::class_name(cx, future.get(cx));
     let message = format!("{class} exception was never retrieved");
     let exception = cx.push_raw(base.content.get().raw());
     let event_loop = cx.push_raw(base.event_loop.value().raw());

@@ -234,7 +234,7 @@ pub(crate) fn future(cx: &mut Cx, root: Root) -> Result<String, Raised> {
     cx.check_stack()?;
     let mark = cx.mark();
     let future = AnyFuture::of(root.get(cx)).expect("a future").held();
-    let class = cx.type_name_for_error(root.get(cx));
+    let class = super::class_name(cx, root.get(cx));
     let text = match future {
         AnyFuture::Future(_) => {
             let state = state(future.base().state.get());

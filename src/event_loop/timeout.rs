@@ -338,10 +338,12 @@ natives!(
         let object = new(cx, when);
         enter(cx, object)?;
         // The window: fut, timeout, then the time limit and what is awaited.
+        cx.release(fut.number() + 2);
         cx.push(object.value());
         let raw = fut.get(cx).raw();
         match awaitable(cx, raw) {
             Ok(awaited) => {
+                cx.release(fut.number() + 3);
                 let target = cx.push_raw(awaited);
                 let input = cx.push_raw(Raw::NONE);
                 Ok(Outcome::Resume { target, input, throw: false, then: Then::Catch(inner) })
@@ -424,6 +426,7 @@ fn at_once(cx: &mut Cx, fut: Root) -> NativeResult {
     // It is cancelled, and waited for until it really ends.
     let waiter = future::new(cx, event_loop);
     let watcher = super::combine::release_watcher(cx, waiter.raw());
+    cx.release(fut.number() + 2);
     cx.push_raw(raw);
     cx.push(watcher.value());
     let waiter_root = cx.push(waiter.value());

@@ -55,7 +55,8 @@ impl Vm {
         let exit = self.lookup_class(class, exit).map(|v| v.raw());
         let (Some(enter), Some(exit)) = (enter, exit) else {
             let got = self.type_name_for_error(Value::adopt(manager));
-            let missing = if enter.is_none() { enter_name.text() } else { exit_name.text() };
+            // The exit is looked up first.
+            let missing = if exit.is_none() { exit_name.text() } else { enter_name.text() };
             let kind = if is_async { "asynchronous context manager" } else { "context manager" };
             let mut text = format!("'{got}' object does not support the {kind} protocol (missed {missing} method)");
             let other = if is_async { Name::Enter } else { Name::AEnter };
