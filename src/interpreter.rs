@@ -485,7 +485,7 @@ fn module_not_found(cx: &mut Cx, name: &str, message: &str) -> Raised {
 
 /// Loads one module whose parents are loaded. None if it is done; else what has to run first.
 fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> {
-    if let Some(install) = crate::native::module(name) {
+    if let Some(install) = crate::native::module(name).or_else(|| crate::event_loop::install(name)) {
         install(cx)?;
         return Ok(None);
     }

@@ -1,1 +1,313 @@
-//! Tasks, futures, timers and sockets.
+//! The event loop: `asyncio`, natively.
+//!
+//! A loop is a queue of what is ready (a small enum), timers, and a table of tasks. It runs as one native, the *engine*: it takes the next
+//! entry, asks the machine to resume a coroutine or call a callback, and goes on from there in a continuation, so it never nests on
+//! the machine's stack. One iteration ("turn") is as asyncio's: timers that are due become ready, then exactly the entries that were
+//! ready at the turn's start run, first come first served.
+//!
+//! Read on: `task.rs` (a step, and what a coroutine yielded), `future.rs`, `timers.rs`, `combine.rs` (gather, wait, shield), `timeout.rs`,
+//! `group.rs`, `sync.rs`, `queue.rs`, `context.rs`, `report.rs`, `module.rs` (what scripts see).
+
+mod clock;
+mod combine;
+mod context;
+mod future;
+mod group;
+mod module;
+mod queue;
+mod reactor;
+mod report;
+mod repr;
+mod ring;
+mod run;
+mod sync;
+mod table;
+mod task;
+mod timeout;
+mod timers;
+
+use std::collections::VecDeque;
+
+use crate::heap::{Gc, Raw, Tracer, Value};
+use crate::object::{AnyFuture, Future, Handle, NativeObject, Payload, Task};
+use crate::vm::native::{Cx, Raised};
+use crate::vm::{Extension, ExtensionSlot};
+use ring::{Ring, What};
+use table::Table;
+use timers::Timers;
+
+pub use module::install;
+
+/// What waits in the ready queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ready {
+    /// A task takes a step.
+    Step(Gc<'static, Task>),
+    /// What a task waited for is done.
+    Wake(Gc<'static, Task>),
+    /// An exception is thrown into a task.
+    Throw(Gc<'static, Task>, Raw),
+    /// A callback is called.
+    Run(Gc<'static, Handle>),
+    /// A done callback is called with its future.
+    Done(Gc<'static, Handle>, AnyFuture<'static>),
+    /// A native watcher is told that a future is done.
+    Watch(Gc<'static, NativeObject>, AnyFuture<'static>),
+    /// The time of a sleep is over: its future gets None unless it was cancelled.
+    Settle(Gc<'static, Future>),
+    /// The time of a `Timeout` is over, if the ticket is its last.
+    Expire(Gc<'static, NativeObject>, u32),
+}
+
+/// A loop.
+#[derive(Debug)]
+pub(crate) struct LoopState {
+    /// The object scripts see.
+    pub(crate) object: Raw,
+    pub(crate) ready: VecDeque<Ready>,
+    /// Entries that this turn still runs.
+    pub(crate) left: usize,
+    pub(crate) timers: Timers,
+    /// The task that takes a step.
+    pub(crate) current: Option<Gc<'static, Task>>,
+    /// Every task that is not done.
+    pub(crate) tasks: Table,
+    pub(crate) stopping: bool,
+    pub(crate) debug: bool,
+    pub(crate) exception_handler: Raw,
+    pub(crate) task_factory: Raw,
+    pub(crate) slow_callback_duration: f64,
+    /// Turns so far.
+    pub(crate) turn: u32,
+    /// The context outside of the loop's tasks and callbacks while it runs.
+    pub(crate) outer: Raw,
+    /// What runs now, for the report of slow callbacks; and since when.
+    pub(crate) running: Raw,
+    pub(crate) since: f64,
+    /// Asynchronous generators that were iterated: weak references.
+    pub(crate) generators: Vec<Raw>,
+    pub(crate) generators_closed: bool,
+    /// The machine's hooks for asynchronous generators before the loop ran.
+    pub(crate) hooks: [Raw; 2],
+}
+
+impl LoopState {
+    fn new(object: Raw, debug: bool) -> LoopState {
+        LoopState {
+            object,
+            ready: VecDeque::new(),
+            left: 0,
+            timers: Timers::default(),
+            current: None,
+            tasks: Table::default(),
+            stopping: false,
+            debug,
+            exception_handler: Raw::NONE,
+            task_factory: Raw::NONE,
+            slow_callback_duration: 0.1,
+            turn: 0,
+            outer: Raw::NONE,
+            running: Raw::NONE,
+            since: 0.0,
+            generators: vec![],
+            generators_closed: false,
+            hooks: [Raw::NONE; 2],
+        }
+    }
+
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        for raw in [self.object, self.exception_handler, self.task_factory, self.outer, self.running] {
+            tracer.raw(raw);
+        }
+        self.generators.iter().chain(&self.hooks).for_each(|raw| tracer.raw(*raw));
+        if let Some(task) = self.current {
+            tracer.raw(task.value().raw());
+        }
+        for entry in &self.ready {
+            match entry {
+                Ready::Step(task) | Ready::Wake(task) => tracer.raw(task.value().raw()),
+                Ready::Throw(task, exception) => {
+                    tracer.raw(task.value().raw());
+                    tracer.raw(*exception);
+                }
+                Ready::Run(handle) => tracer.raw(handle.value().raw()),
+                Ready::Done(handle, future) => {
+                    tracer.raw(handle.value().raw());
+                    tracer.raw(future.raw());
+                }
+                Ready::Watch(watcher, future) => {
+                    tracer.raw(watcher.value().raw());
+                    tracer.raw(future.raw());
+                }
+                Ready::Settle(future) => tracer.raw(future.value().raw()),
+                Ready::Expire(timeout, _) => tracer.raw(timeout.value().raw()),
+            }
+        }
+        self.timers.trace(tracer);
+        self.tasks.trace(tracer);
+    }
+}
+
+/// Every loop of a machine, and what they share.
+#[derive(Debug)]
+pub(crate) struct EventLoops {
+    loops: Vec<LoopState>,
+    /// The one that runs.
+    running: Option<usize>,
+    /// What `set_event_loop` set.
+    pub(crate) current: Raw,
+    /// The number of the last task without a name.
+    pub(crate) last_name: u32,
+    /// The context of what runs: None for an empty one, a map nobody else sees, or a context object.
+    pub(crate) context: Raw,
+    pub(crate) ring: Ring,
+    /// The shapes and classes of plain futures and tasks.
+    pub(crate) future_shape: u32,
+    pub(crate) task_shape: u32,
+    pub(crate) gather_shape: u32,
+    /// The engine as a function.
+    pub(crate) engine: Raw,
+    /// A main task that Ctrl-C cancels, while `run` runs.
+    pub(crate) main: Raw,
+    /// Futures that failed since the loop last waited.
+    pub(crate) failed: Vec<Raw>,
+    /// What the machine calls with asynchronous generators: first iterated, and dead.
+    pub(crate) hooks: [Raw; 2],
+}
+
+impl EventLoops {
+    fn new() -> EventLoops {
+        EventLoops {
+            loops: vec![],
+            running: None,
+            current: Raw::NONE,
+            last_name: 0,
+            context: Raw::NONE,
+            ring: Ring::new(),
+            future_shape: 0,
+            task_shape: 0,
+            gather_shape: 0,
+            engine: Raw::NONE,
+            main: Raw::NONE,
+            failed: vec![],
+            hooks: [Raw::NONE; 2],
+        }
+    }
+
+    /// The loop with this object; None if it is closed.
+    #[inline]
+    pub(crate) fn find(&mut self, object: Raw) -> Option<&mut LoopState> {
+        if let Some(at) = self.running
+            && self.loops[at].object.same(object)
+        {
+            return Some(&mut self.loops[at]);
+        }
+        self.loops.iter_mut().find(|l| l.object.same(object))
+    }
+
+    /// The loop that runs.
+    #[inline]
+    pub(crate) fn running(&mut self) -> Option<&mut LoopState> {
+        let at = self.running?;
+        Some(&mut self.loops[at])
+    }
+
+    pub(crate) fn is_running(&self, object: Raw) -> bool {
+        self.running.is_some_and(|at| self.loops[at].object.same(object))
+    }
+
+    fn set_running(&mut self, object: Option<Raw>) {
+        self.running = object.and_then(|o| self.loops.iter().position(|l| l.object.same(o)));
+    }
+
+    fn close(&mut self, object: Raw) {
+        if let Some(at) = self.loops.iter().position(|l| l.object.same(object)) {
+            self.loops.swap_remove(at);
+            if let Some(running) = self.running
+                && running == self.loops.len()
+            {
+                self.running = Some(at);
+            }
+        }
+    }
+}
+
+impl Extension for EventLoops {
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        for raw in [self.current, self.context, self.engine, self.main].iter().chain(&self.hooks).chain(&self.failed) {
+            tracer.raw(*raw);
+        }
+        self.loops.iter().for_each(|l| l.trace(tracer));
+    }
+}
+
+/// The payload of a loop's object: its state is in [`EventLoops`], by object.
+#[derive(Debug)]
+pub(crate) struct LoopObject;
+
+impl Payload for LoopObject {}
+
+/// Every loop.
+#[inline]
+pub(crate) fn loops(cx: &mut Cx) -> &mut EventLoops {
+    cx.extension_mut(ExtensionSlot::EventLoop).expect("installed at the start")
+}
+
+/// Every loop, to read.
+#[inline]
+pub(crate) fn loops_ref(cx: &Cx) -> &EventLoops {
+    cx.extension(ExtensionSlot::EventLoop).expect("installed at the start")
+}
+
+/// The loop that runs: for what only happens in one.
+#[inline]
+pub(crate) fn running(cx: &mut Cx) -> &mut LoopState {
+    loops(cx).running().expect("called by the running loop")
+}
+
+/// The object of the loop that runs, or RuntimeError.
+pub(crate) fn running_object(cx: &mut Cx) -> Result<Raw, Raised> {
+    match loops(cx).running() {
+        Some(state) => Ok(state.object),
+        None => Err(cx.runtime_error("no running event loop")),
+    }
+}
+
+/// The state of a loop, or RuntimeError if it is closed.
+pub(crate) fn open_loop(cx: &mut Cx, object: Raw) -> Result<&mut LoopState, Raised> {
+    if loops(cx).find(object).is_none() {
+        return Err(cx.runtime_error("Event loop is closed"));
+    }
+    Ok(loops(cx).find(object).expect("just found"))
+}
+
+/// Puts something into a loop's ready queue. If the loop is closed nothing happens: nobody will run it.
+#[inline]
+pub(crate) fn schedule(cx: &mut Cx, event_loop: Raw, entry: Ready) {
+    if let Some(state) = loops(cx).find(event_loop) {
+        state.ready.push_back(entry);
+    }
+}
+
+/// Notes an event of a task.
+#[inline]
+pub(crate) fn note(cx: &mut Cx, what: What, task: u32, other: u32) {
+    let all = loops(cx);
+    let turn = all.running.map_or(0, |at| all.loops[at].turn);
+    all.ring.note(turn, what, task, other);
+}
+
+/// Makes a loop.
+pub(crate) fn new_loop(cx: &mut Cx) -> Raw {
+    let object = cx.heap.alloc_slots(NativeObject::new(Box::new(LoopObject), 0), |_| Value::NONE);
+    object.set_shape(cx.named_class("_UnixSelectorEventLoop").get().root_shape.get());
+    let raw = object.value().raw();
+    let debug = cx.host().variable("PYTHONASYNCIODEBUG").is_some_and(|v| !v.is_empty());
+    loops(cx).loops.push(LoopState::new(raw, debug));
+    raw
+}
+
+/// The name of a value's class, without its module.
+pub(crate) fn class_name(cx: &Cx, value: Value<'_>) -> String {
+    cx.class_of(value).name().to_str_lossy().into_owned()
+}

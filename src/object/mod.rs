@@ -6,6 +6,7 @@ mod descriptor;
 mod dict;
 mod exception;
 mod function;
+mod future;
 mod generator;
 mod iterator;
 pub mod key;
@@ -21,6 +22,10 @@ pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
 pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
 pub use dict::{Dict, DictIndex, Entries, Found, Probe};
 pub use exception::{Exc, Exception, field_count, field_index};
+pub use future::{
+    AnyFuture, BLOCKING, Callback, Context, ContextMap, ContextVar, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION, Handle,
+    INTERNAL, MUST_CANCEL, QUIET, RAISED, Task, UNRETRIEVED,
+};
 pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
 pub use generator::{
     AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE,
@@ -50,6 +55,9 @@ pub fn register(heap: &mut Heap) {
         ClassMethod,
         CodeObject,
         Complex,
+        Context,
+        ContextMap,
+        ContextVar,
         CoroutineWrapper,
         Dict,
         DictIndex,
@@ -60,9 +68,11 @@ pub fn register(heap: &mut Heap) {
         Frame,
         FrozenSet,
         Function,
+        Future,
         Generator,
         GenericAlias,
         GetSet,
+        Handle,
         Instance,
         List,
         MappingProxy,
@@ -82,6 +92,7 @@ pub fn register(heap: &mut Heap) {
         StaticMethod,
         Str,
         Super,
+        Task,
         Traceback,
         Tuple,
         Union,

@@ -12,7 +12,7 @@ use std::cell::Cell as StdCell;
 use smallvec::{SmallVec, smallvec};
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
-use crate::object::{
+use crate::object::{AnyFuture, 
     Access, BoundMethod, Class, ClassFlags, ClassMethod, Dict, Exc, Exception, Function, GetSet, Instance, Module,
     NativeObject, Property, ShapeId, Slots, StaticMethod, Str, Super,
 };
@@ -391,6 +391,7 @@ impl Vm {
                 details.get_str(&self.heap, self.name(Name::Dict))?.exact::<Dict>()
             }
             Kind::NativeObject => value.cell_of_kind::<NativeObject>()?.get().dict.get(),
+            Kind::Future | Kind::Task => AnyFuture::of(value)?.base().dict.get(),
             Kind::Property => value.exact::<Property>()?.get().dict.get(),
             Kind::StaticMethod => value.exact::<StaticMethod>()?.get().dict.get(),
             Kind::ClassMethod => value.exact::<ClassMethod>()?.get().dict.get(),
@@ -457,6 +458,11 @@ impl Vm {
             Kind::NativeObject => {
                 let Some(cell) = value.cell_of_kind::<NativeObject>() else { return false };
                 cell.set_ref(heap, |e| &e.dict, Some(dict));
+                true
+            }
+            Kind::Future | Kind::Task => {
+                let Some(future) = AnyFuture::of(value) else { return false };
+                future.set_dict(heap, dict);
                 true
             }
             Kind::Property => {

@@ -622,3 +622,44 @@ fn check_aiter(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
     Err(cx
         .type_error(format!("'async for' received an object from __aiter__ that does not implement __anext__: {got}")))
 }
+
+// ---- for the event loop ----
+
+impl Vm {
+    /// Runs the finalisers and weak callbacks that wait, now.
+    pub(crate) fn finalise_now(&mut self) {
+        if self.interrupt().load(std::sync::atomic::Ordering::Relaxed) & crate::heap::interrupt::FINALISE != 0 {
+            self.interrupt().fetch_and(!crate::heap::interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+            self.run_finalisers();
+        }
+    }
+
+    /// The word of the instruction a suspended or running frame is at.
+    pub(crate) fn generator_word(&self, generator: Held<Generator>) -> u32 {
+        for record in self.fiber.records.iter().rev() {
+            if let RecordKind::InPlace { generator: running, .. } = record.kind
+                && running == generator
+            {
+                return record.word();
+            }
+        }
+        generator.get().word.get()
+    }
+
+    /// An exception as it would be shown at the end of a program.
+    pub(crate) fn traceback_text(&mut self, exception: Root) -> String {
+        let mut text = self.plain_traceback(exception);
+        let class = self.class_of(exception.get(self)).name().to_str_lossy().into_owned();
+        text.push_str(&class);
+        match self.str_text(exception) {
+            Ok(message) if message.is_empty() => {}
+            Ok(message) => text.push_str(&format!(": {message}")),
+            Err(raised) => {
+                self.take_raised(raised);
+                text.push_str(": <exception str() failed>");
+            }
+        }
+        text.push('\n');
+        text
+    }
+}

@@ -300,7 +300,7 @@ impl Vm {
     }
 
     /// The entries of an exception's traceback, without marks below the lines.
-    fn plain_traceback(&self, exception: Root) -> String {
+    pub(super) fn plain_traceback(&self, exception: Root) -> String {
         let Some(exception) = exception.get(self).cell_of_kind::<Exception>() else { return String::new() };
         let mut entries = vec![];
         let mut at = exception.get().traceback.get();

@@ -45,6 +45,12 @@ impl Root {
         Root(number)
     }
 
+    /// Its number.
+    #[inline(always)]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The register `n` further on.
     #[inline(always)]
     pub fn offset(self, n: usize) -> Root {
@@ -69,6 +75,11 @@ impl Args {
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.count == 0
+    }
+
+    /// The window of `count` registers from a root on.
+    pub fn of(first: Root, count: u32) -> Args {
+        Args { start: first.0, count }
     }
 
     /// The number of the first register.

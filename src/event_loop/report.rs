@@ -1,0 +1,265 @@
+//! What the loop reports: exceptions nobody handles, callbacks that take long, waits that never end. It goes to the loop's exception
+//! handler, or to standard error as asyncio's log shows it.
+
+use crate::heap::{Collection, Gc, Raw, Value};
+use crate::object::{AnyFuture, Dict, Exc, Handle, QUIET, Task, UNRETRIEVED};
+use crate::vm::host::StdStream;
+use crate::vm::native::{Cx, Raised, Root};
+
+use super::{clock, loops, loops_ref, repr, running};
+
+/// Calls a loop's exception handler with a message and more.
+pub(crate) fn call_handler(
+    cx: &mut Cx,
+    event_loop: Root,
+    message: &str,
+    more: &[(&str, Root)],
+) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let dict = Dict::new(&cx.heap).value().raw();
+    let dict = cx.push_raw(dict);
+    let text = cx.str(message).value().raw();
+    let text = cx.push_raw(text);
+    for (key, value) in [("message", text)].iter().chain(more) {
+        let key = cx.intern(key).value().raw();
+        let key = cx.push_raw(key);
+        cx.dict_set(dict, key, *value)?;
+    }
+    let result = handle(cx, event_loop, dict);
+    cx.release(mark);
+    result
+}
+
+/// `loop.call_exception_handler(context)`.
+pub(crate) fn handle(cx: &mut Cx, event_loop: Root, context: Root) -> Result<(), Raised> {
+    let object = event_loop.get(cx).raw();
+    let handler = loops(cx).find(object).map_or(Raw::NONE, |l| l.exception_handler);
+    if handler.same(Raw::NONE) {
+        return default_handler(cx, context);
+    }
+    let callee = cx.push_raw(handler);
+    match cx.call(callee, &[event_loop, context]) {
+        Ok(_) => Ok(()),
+        Err(raised) => {
+            let exception = cx.take_raised(raised);
+            let exception = cx.push_raw(exception);
+            if super::run::is_fatal(cx, exception) {
+                return Err(cx.rethrow(exception));
+            }
+            let dict = Dict::new(&cx.heap).value().raw();
+            let dict = cx.push_raw(dict);
+            let text = cx.str("Unhandled error in exception handler").value().raw();
+            let text = cx.push_raw(text);
+            for (key, value) in [("message", text), ("exception", exception), ("context", context)] {
+                let key = cx.intern(key).value().raw();
+                let key = cx.push_raw(key);
+                cx.dict_set(dict, key, value)?;
+            }
+            default_handler(cx, dict)
+        }
+    }
+}
+
+/// `loop.default_exception_handler(context)`: the message, what else there is in order of keys, and the traceback.
+pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let list = cx.list_from(context)?;
+    let keys: Vec<Raw> =
+        list.get(cx).exact::<crate::object::List>().expect("a list").items().map(|v| v.raw()).collect();
+    let mut message = None;
+    let mut exception = None;
+    let mut lines = vec![];
+    for key in keys {
+        let key = cx.push_raw(key);
+        let name = cx.str_text(key)?;
+        let Some(value) = cx.dict_get(context, key)? else { continue };
+        match &*name {
+            "message" => message = Some(cx.str_text(value)?),
+            "exception" => exception = Some(value),
+            "source_traceback" | "handle_traceback" => {
+                let what = if name == "source_traceback" { "Object" } else { "Handle" };
+                let text = cx.str_text(value)?;
+                let text = text.trim_end();
+                lines.push((name.clone(), format!("{what} created at (most recent call last):\n{text}")));
+            }
+            _ => {
+                let text = cx.repr_text(value)?;
+                lines.push((name, text));
+            }
+        }
+    }
+    lines.sort();
+    let mut text = message.unwrap_or_else(|| "Unhandled exception in event loop".to_owned());
+    for (key, value) in lines {
+        text.push_str(&format!("\n{key}: {value}"));
+    }
+    log(cx, &text, "error", exception)?;
+    cx.release(mark);
+    Ok(())
+}
+
+/// Says something to the logger `asyncio`; while nobody has imported `logging`, to standard error as it would.
+pub(crate) fn log(cx: &mut Cx, text: &str, level: &str, exception: Option<Root>) -> Result<(), Raised> {
+    let mark = cx.mark();
+    if let Some(module) = cx.find_module("logging").map(|m| m.raw()) {
+        let module = cx.push_raw(module);
+        if let Some(get) = cx.find_attribute(module, "getLogger")? {
+            let name = cx.str("asyncio").value().raw();
+            let name = cx.push_raw(name);
+            let logger = cx.call(get, &[name])?;
+            let method = cx.attribute(logger, level)?;
+            let message = cx.str(&text.replace('%', "%%")).value().raw();
+            let message = cx.push_raw(message);
+            let args = [message];
+            match exception {
+                Some(exception) => {
+                    let key = cx.intern("exc_info").value().raw();
+                    let key = cx.push_raw(key);
+                    let names = cx.tuple(&[key.get(cx)]).value().raw();
+                    let names = cx.push_raw(names);
+                    cx.call_keywords(method, &[args[0], exception], Some(names))?;
+                }
+                None => {
+                    cx.call(method, &args)?;
+                }
+            }
+            cx.release(mark);
+            return Ok(());
+        }
+    }
+    let mut text = format!("{text}\n");
+    if let Some(exception) = exception {
+        text.push_str(&cx.traceback_text(exception));
+    }
+    // What scripts printed comes first, where both go to one place.
+    let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
+    let _ = cx.host_mut().flush(StdStream::Err);
+    cx.release(mark);
+    Ok(())
+}
+
+/// A callback raised.
+pub(crate) fn callback_failed(cx: &mut Cx, handle: Root, exception: Root) -> Result<(), Raised> {
+    let mark = cx.mark();
+    let own = handle.get(cx).exact::<Handle>().expect("a handle").held();
+    let text = repr::callback(cx, own)?;
+    let event_loop = cx.push_raw(own.get().event_loop.value().raw());
+    let message = format!("Exception in callback {text}");
+    let source = cx.push_raw(own.get().source.value().raw());
+    let mut keys = vec![("exception", exception), ("handle", handle)];
+    if !source.get(cx).is_none() {
+        keys.push(("source_traceback", source));
+    }
+    call_handler(cx, event_loop, &message, &keys)?;
+    cx.release(mark);
+    Ok(())
+}
+
+/// A future died with an exception nobody asked for, or a task died pending.
+pub(crate) fn died(cx: &mut Cx, future: Root) -> Result<(), Raised> {
+    let own = AnyFuture::of(future.get(cx)).expect("a future").held();
+    let base = own.base();
+    if base.has(QUIET) || !base.has(UNRETRIEVED) {
+        return Ok(());
+    }
+    base.put(UNRETRIEVED, false);
+    let class = super::class_name(cx, future.get(cx));
+    let message = format!("{class} exception was never retrieved");
+    let exception = cx.push_raw(base.content.get().raw());
+    let event_loop = cx.push_raw(base.event_loop.value().raw());
+    call_handler(cx, event_loop, &message, &[("exception", exception), ("future", future)])
+}
+
+/// The loop is about to wait, or ends: futures that failed and that nobody refers to any more are reported now.
+pub(crate) fn idle(cx: &mut Cx) {
+    if loops_ref(cx).failed.is_empty() {
+        return;
+    }
+    let failed = std::mem::take(&mut loops(cx).failed);
+    let lost = failed.iter().any(|raw| AnyFuture::of(Value::adopt(*raw)).is_some_and(|f| f.base().has(UNRETRIEVED)));
+    if lost {
+        cx.collect(Collection::Minor);
+        cx.finalise_now();
+    }
+}
+
+// ---- slow steps (debug mode) ----
+
+/// Something begins to run.
+pub(crate) fn begin_step(cx: &mut Cx, what: Raw) {
+    if !running(cx).debug {
+        return;
+    }
+    let now = clock::now(cx);
+    let state = running(cx);
+    state.running = what;
+    state.since = now;
+}
+
+/// It suspended, returned or raised.
+pub(crate) fn end_step(cx: &mut Cx) {
+    if !running(cx).debug {
+        return;
+    }
+    let now = clock::now(cx);
+    let state = running(cx);
+    let what = std::mem::replace(&mut state.running, Raw::NONE);
+    let (took, most) = (now - state.since, state.slow_callback_duration);
+    if took < most || what.same(Raw::NONE) {
+        return;
+    }
+    let mark = cx.mark();
+    let root = cx.push_raw(what);
+    let text = match repr::running(cx, root) {
+        Ok(text) => text,
+        Err(raised) => {
+            cx.take_raised(raised);
+            String::new()
+        }
+    };
+    if let Err(raised) = log(cx, &format!("Executing {text} took {took:.3} seconds"), "warning", None) {
+        cx.take_raised(raised);
+    }
+    cx.release(mark);
+}
+
+/// Debug mode: notes where something was made.
+pub(crate) fn remember_origin(cx: &mut Cx, object: Raw) {
+    // Tracebacks of origins come with frames; the reports that show them leave them out until then.
+    let _ = (cx, object);
+}
+
+// ---- deadlocks ----
+
+/// Nothing will ever happen again: says who waits for what.
+pub(crate) fn deadlock(cx: &mut Cx) -> String {
+    let tasks: Vec<Gc<'static, Task>> = running(cx)
+        .tasks
+        .values()
+        .filter_map(|v| Value::<'static>::adopt(v.raw()).exact::<Task>())
+        .take(20)
+        .collect();
+    let count = running(cx).tasks.len();
+    let mut text = "deadlock: nothing is scheduled, and nothing outside is waited for".to_owned();
+    for task in tasks {
+        let mark = cx.mark();
+        let root = cx.push(task.value());
+        match cx.repr_text(root) {
+            Ok(line) => text.push_str(&format!("\n  {line}")),
+            Err(raised) => {
+                cx.take_raised(raised);
+            }
+        }
+        cx.release(mark);
+    }
+    if count > 20 {
+        text.push_str(&format!("\n  and {} more", count - 20));
+    }
+    text
+}
+
+/// Whether an exception is one that the loop never keeps for itself.
+#[allow(dead_code, reason = "kept for reports of other layers")]
+fn is_exit(cx: &Cx, value: Value<'_>) -> bool {
+    cx.is_exception(value, Exc::SystemExit)
+}

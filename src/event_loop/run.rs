@@ -1,0 +1,482 @@
+//! The engine: the native that runs a loop, and the phases of `asyncio.run`.
+
+use crate::heap::{Gc, Raw, Value};
+use crate::object::{AnyFuture, Exc, FutureState, Handle, NativeObject, Task};
+use crate::vm::native::{
+    Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
+};
+
+use super::{Ready, clock, combine, context, future, loops, new_loop, reactor, report, running, task, timeout};
+
+/// What the engine runs the loop for: the third value of its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// `run_forever`.
+    Forever,
+    /// `run_until_complete`.
+    Until,
+    /// `run`: the main task.
+    Main,
+    /// `run`: what was left over is cancelled.
+    Leftovers,
+    /// `run`: asynchronous generators are closed.
+    Generators,
+}
+
+impl Phase {
+    fn of(cx: &Cx, window: Args) -> Phase {
+        let all = [Phase::Forever, Phase::Until, Phase::Main, Phase::Leftovers, Phase::Generators];
+        all[window.get(cx, PHASE).as_int().unwrap_or(0) as usize]
+    }
+}
+
+// The engine's window.
+const LOOP: usize = 0;
+const UNTIL: usize = 1;
+const PHASE: usize = 2;
+/// The result, or the exception if FAILED.
+const OUTCOME: usize = 3;
+const FAILED: usize = 4;
+const EXTRA: usize = 5;
+const BASE: usize = 6;
+
+const fn param(name: &'static str) -> Param {
+    Param { name, kind: ParamKind::Positional, default: "" }
+}
+
+/// The engine as a native: scripts never see it.
+pub(crate) static ENGINE: NativeDef = NativeDef {
+    name: "run_loop",
+    doc: &[],
+    kind: NativeKind::Function,
+    params: &[param("loop"), param("until"), param("phase"), param("outcome"), param("failed"), param("extra")],
+    suspends: false,
+    run: start,
+};
+
+/// What a native returns to have the engine run a loop.
+pub(crate) fn engine(cx: &mut Cx, event_loop: Raw, until: Raw, phase: Phase) -> NativeResult {
+    let engine = loops(cx).engine;
+    let callee = cx.push_raw(engine);
+    for raw in [event_loop, until, Raw::int(phase as i64), Raw::NONE, Raw::FALSE, Raw::NONE] {
+        cx.push_raw(raw);
+    }
+    Ok(Outcome::Call { callee, argc: BASE as u32, keywords: None, then: Then::Return })
+}
+
+/// `asyncio.run(main)`: `main` is a coroutine.
+pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Option<Raw>) -> NativeResult {
+    let object = match made {
+        Some(raw) => raw,
+        None => new_loop(cx),
+    };
+    let object = cx.push_raw(object);
+    let raw = object.get(cx).raw();
+    loops(cx).current = raw;
+    if let (Some(debug), Some(state)) = (debug, loops(cx).find(raw)) {
+        state.debug = debug;
+    }
+    let task = task::new_task(cx, raw, main, None, context::snapshot)?;
+    let until = task.get(cx).raw();
+    loops(cx).main = until;
+    engine(cx, raw, until, Phase::Main)
+}
+
+fn start(cx: &mut Cx, window: Args) -> NativeResult {
+    match begin(cx, window) {
+        Ok(()) => go_on(cx, window),
+        Err(raised) => leave(cx, window, raised),
+    }
+}
+
+/// Makes the loop the running one.
+fn begin(cx: &mut Cx, window: Args) -> Result<(), Raised> {
+    let object = window.get(cx, LOOP).raw();
+    if loops(cx).find(object).is_none() {
+        return Err(cx.runtime_error("Event loop is closed"));
+    }
+    if loops(cx).is_running(object) {
+        return Err(cx.runtime_error("This event loop is already running"));
+    }
+    if loops(cx).running().is_some() {
+        return Err(cx.runtime_error("Cannot run the event loop while another loop is running"));
+    }
+    let all = loops(cx);
+    all.set_running(Some(object));
+    let outer = all.context;
+    let hooks = all.hooks;
+    let before = [cx.coroutines.first_iteration, cx.coroutines.finalizer];
+    [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
+    let state = running(cx);
+    state.hooks = before;
+    state.outer = outer;
+    state.left = 0;
+    let until = window.get(cx, UNTIL).raw();
+    if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
+        let target = Value::adopt(object).exact::<NativeObject>().expect("a loop's object").held();
+        future::watch(cx, future, target);
+    }
+    Ok(())
+}
+
+/// Runs entries until a script has to run or the loop stops.
+fn go_on(cx: &mut Cx, window: Args) -> NativeResult {
+    match next(cx, window) {
+        Ok(Some(outcome)) => Ok(outcome),
+        Ok(None) => finish(cx, window),
+        Err(raised) => leave(cx, window, raised),
+    }
+}
+
+fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
+    let base = window.start() + BASE as u32;
+    loop {
+        cx.release(base);
+        let state = running(cx);
+        if state.left == 0 {
+            if state.stopping {
+                state.stopping = false;
+                return Ok(None);
+            }
+            turn(cx)?;
+            continue;
+        }
+        state.left -= 1;
+        let Some(entry) = state.ready.pop_front() else {
+            state.left = 0;
+            continue;
+        };
+        let outcome = match entry {
+            Ready::Step(task) => task::step(cx, task, task::Input::Nothing, stepped)?,
+            Ready::Wake(task) => task::step(cx, task, task::Input::Woken, stepped)?,
+            Ready::Throw(task, exception) => task::step(cx, task, task::Input::Throw(exception), stepped)?,
+            Ready::Run(handle) => call(cx, handle, None)?,
+            Ready::Done(handle, future) => call(cx, handle, Some(future))?,
+            Ready::Watch(watcher, future) => {
+                combine::notify(cx, watcher, future)?;
+                None
+            }
+            Ready::Expire(object, ticket) => {
+                timeout::expire(cx, object, ticket)?;
+                None
+            }
+            Ready::Settle(future) => {
+                let future = AnyFuture::Future(future);
+                if !future.base().is_done() {
+                    future::finish(cx, future, FutureState::Finished, Raw::NONE);
+                }
+                None
+            }
+        };
+        if outcome.is_some() {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// Begins a turn: waits if there is nothing to do, and makes ready what is due.
+fn turn(cx: &mut Cx) -> Result<(), Raised> {
+    let heap = cx.heap.forever();
+    let state = running(cx);
+    let idle = state.ready.is_empty() && !state.stopping;
+    let next = state.timers.next();
+    if idle {
+        report::idle(cx);
+        if running(cx).ready.is_empty() {
+            let timeout = next.map(|when| (when - clock::now(cx)).clamp(0.0, 86400.0));
+            reactor::poll(cx, timeout)?;
+        }
+    }
+    if next.is_some() {
+        let now = clock::now(cx);
+        let end = now + cx.host().clock_resolution();
+        let state = running(cx);
+        while let Some(target) = state.timers.pop_due(heap, now, end) {
+            let target = Value::adopt(target);
+            if let Some(handle) = target.exact::<Handle>() {
+                handle.timer.set(0);
+                state.ready.push_back(Ready::Run(handle.held()));
+            } else if let Some(future) = target.exact::<crate::object::Future>() {
+                future.base.timer.set(0);
+                state.ready.push_back(Ready::Settle(future.held()));
+            } else if let Some(object) = target.exact::<NativeObject>()
+                && let Some(ticket) = timeout::due(object.held())
+            {
+                state.ready.push_back(Ready::Expire(object.held(), ticket));
+            }
+        }
+    }
+    signals(cx)?;
+    let state = running(cx);
+    state.left = state.ready.len();
+    state.turn = state.turn.wrapping_add(1);
+    Ok(())
+}
+
+/// Ctrl-C: the first cancels the main task of `run`, the next is raised where the code is.
+fn signals(cx: &mut Cx) -> Result<(), Raised> {
+    if cx.pending_signals.is_empty() {
+        return Ok(());
+    }
+    const SIGINT: i32 = 2;
+    let signals = std::mem::take(&mut cx.pending_signals);
+    if !signals.contains(&SIGINT) {
+        return Ok(());
+    }
+    let main = std::mem::replace(&mut loops(cx).main, Raw::UNBOUND);
+    match AnyFuture::of(Value::adopt(main)).map(AnyFuture::held) {
+        Some(task) if !task.base().is_done() => future::cancel(cx, task, Raw::NONE).map(|_| ()),
+        _ => Err(cx.raise_new(Exc::KeyboardInterrupt, &[])),
+    }
+}
+
+/// Asks for a handle's callback to be called, with the future for a done callback.
+fn call(
+    cx: &mut Cx,
+    handle: Gc<'static, Handle>,
+    future: Option<AnyFuture<'static>>,
+) -> Result<Option<Outcome>, Raised> {
+    if handle.cancelled.get() {
+        return Ok(None);
+    }
+    cx.push_raw(handle.value().raw());
+    context::enter(cx, handle.context.value().raw());
+    let callee = cx.push_raw(handle.callback.get().raw());
+    let mut argc = 0;
+    if let Some(args) = handle.args.get::<crate::object::Tuple>() {
+        let args = args.held();
+        for item in args.items() {
+            cx.push_raw(item.raw());
+            argc += 1;
+        }
+    }
+    if let Some(future) = future {
+        cx.push_raw(future.raw());
+        argc += 1;
+    }
+    report::begin_step(cx, handle.value().raw());
+    Ok(Some(Outcome::Call { callee, argc, keywords: None, then: Then::Catch(called) }))
+}
+
+/// A callback returned or raised. The window's first value after the engine's is the handle.
+fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    context::leave(cx);
+    report::end_step(cx);
+    if let Resumed::Raised(exception) = resumed {
+        let fatal = is_fatal(cx, exception);
+        if fatal {
+            let raised = cx.rethrow(exception);
+            return leave(cx, window, raised);
+        }
+        let handle = window.root(BASE);
+        if let Err(raised) = report::callback_failed(cx, handle, exception) {
+            return leave(cx, window, raised);
+        }
+    }
+    go_on(cx, window)
+}
+
+/// A task's step is over.
+fn stepped(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    match task::stepped(cx, resumed) {
+        Ok(()) => go_on(cx, window),
+        Err(raised) => leave(cx, window, raised),
+    }
+}
+
+/// Whether an exception leaves the loop at once.
+pub(crate) fn is_fatal(cx: &Cx, exception: Root) -> bool {
+    let value = exception.get(cx);
+    cx.is_exception(value, Exc::SystemExit) || cx.is_exception(value, Exc::KeyboardInterrupt)
+}
+
+/// The loop is no longer the running one.
+fn stop_running(cx: &mut Cx, window: Args) {
+    let object = window.get(cx, LOOP).raw();
+    let all = loops(cx);
+    if all.is_running(object) {
+        let state = all.running().expect("it runs");
+        let outer = std::mem::replace(&mut state.outer, Raw::NONE);
+        state.current = None;
+        state.stopping = false;
+        state.left = 0;
+        let hooks = std::mem::replace(&mut state.hooks, [Raw::NONE; 2]);
+        all.context = outer;
+        all.set_running(None);
+        [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
+    }
+    let until = window.get(cx, UNTIL).raw();
+    if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
+        let heap = cx.heap.forever();
+        future.remove_target(heap, Value::adopt(object));
+    }
+}
+
+/// The loop stopped.
+fn finish(cx: &mut Cx, window: Args) -> NativeResult {
+    stop_running(cx, window);
+    match Phase::of(cx, window) {
+        Phase::Forever => Ok(Outcome::NONE),
+        Phase::Until => result(cx, window),
+        Phase::Main => {
+            match result(cx, window) {
+                Ok(Outcome::Value(raw)) => window.root(OUTCOME).set(cx, Value::adopt(raw)),
+                Ok(_) => {}
+                Err(raised) => keep(cx, window, raised),
+            }
+            leftovers(cx, window)
+        }
+        Phase::Leftovers => {
+            report_leftovers(cx, window);
+            generators(cx, window)
+        }
+        Phase::Generators => end(cx, window),
+    }
+}
+
+/// An exception leaves the loop.
+fn leave(cx: &mut Cx, window: Args, raised: Raised) -> NativeResult {
+    let object = window.get(cx, LOOP).raw();
+    let ran = loops(cx).is_running(object);
+    if !ran {
+        return Err(raised);
+    }
+    stop_running(cx, window);
+    match Phase::of(cx, window) {
+        Phase::Forever => Err(raised),
+        Phase::Until => {
+            let until = window.get(cx, UNTIL).raw();
+            if let Some(future) = AnyFuture::of(Value::adopt(until)) {
+                // The loop raises what the future raised: that is not lost.
+                future.base().put(crate::object::UNRETRIEVED, false);
+            }
+            Err(raised)
+        }
+        Phase::Main => {
+            if let Some(future) = AnyFuture::of(window.get(cx, UNTIL)) {
+                future.base().put(crate::object::UNRETRIEVED, false);
+            }
+            keep(cx, window, raised);
+            leftovers(cx, window)
+        }
+        Phase::Leftovers => {
+            keep(cx, window, raised);
+            generators(cx, window)
+        }
+        Phase::Generators => {
+            keep(cx, window, raised);
+            end(cx, window)
+        }
+    }
+}
+
+fn keep(cx: &mut Cx, window: Args, raised: Raised) {
+    let exception = cx.take_raised(raised);
+    window.root(OUTCOME).set(cx, Value::adopt(exception));
+    window.root(FAILED).set(cx, Value::TRUE);
+}
+
+/// The result of the future the loop ran for.
+fn result(cx: &mut Cx, window: Args) -> NativeResult {
+    let until = window.get(cx, UNTIL).raw();
+    let future = AnyFuture::of(Value::adopt(until)).expect("run for a future").held();
+    if !future.base().is_done() {
+        return Err(cx.runtime_error("Event loop stopped before Future completed."));
+    }
+    future::take_result(cx, future)
+}
+
+/// Runs the loop again, for the next phase of `run`.
+fn again(cx: &mut Cx, window: Args, until: Raw, phase: Phase) -> NativeResult {
+    window.root(UNTIL).set(cx, Value::adopt(until));
+    window.root(PHASE).set(cx, Value::int(phase as i64));
+    match begin(cx, window) {
+        Ok(()) => go_on(cx, window),
+        Err(raised) => leave(cx, window, raised),
+    }
+}
+
+/// Cancels all tasks that are left, and waits for them.
+fn leftovers(cx: &mut Cx, window: Args) -> NativeResult {
+    // A Ctrl-C that ended the main task is what `run` raises.
+    if loops(cx).main.is_unbound() && window.get(cx, FAILED).as_bool() == Some(true) {
+        let cancelled = cx.is_exception(window.get(cx, OUTCOME), Exc::CancelledError);
+        if cancelled {
+            let exception = cx.new_exception(Exc::KeyboardInterrupt, &[]).value().raw();
+            window.root(OUTCOME).set(cx, Value::adopt(exception));
+        }
+    }
+    loops(cx).main = Raw::NONE;
+    let object = window.get(cx, LOOP).raw();
+    let tasks: Vec<Raw> = match loops(cx).find(object) {
+        Some(state) => state.tasks.values().map(|v| v.raw()).collect(),
+        None => return end(cx, window),
+    };
+    if tasks.is_empty() {
+        return generators(cx, window);
+    }
+    let values: Vec<Value<'_>> = tasks.iter().map(|raw| Value::adopt(*raw)).collect();
+    let list = cx.tuple(&values).value().raw();
+    window.root(EXTRA).set(cx, Value::adopt(list));
+    for raw in &tasks {
+        if let Some(task) = AnyFuture::of(Value::adopt(*raw)).map(AnyFuture::held)
+            && let Err(raised) = future::cancel(cx, task, Raw::NONE)
+        {
+            return leave(cx, window, raised);
+        }
+    }
+    let gathered = combine::gather_futures(cx, object, &tasks, true);
+    again(cx, window, gathered, Phase::Leftovers)
+}
+
+/// Reports the exceptions of tasks that failed while they were cancelled.
+fn report_leftovers(cx: &mut Cx, window: Args) {
+    let tasks: Vec<Raw> = match window.get(cx, EXTRA).exact::<crate::object::Tuple>() {
+        Some(tuple) => tuple.items().map(|v| v.raw()).collect(),
+        None => return,
+    };
+    for raw in tasks {
+        let Some(task) = Value::adopt(raw).exact::<Task>().map(Gc::held) else { continue };
+        if task.base.state.get() == FutureState::Failed {
+            let mark = cx.mark();
+            let exception = cx.push_raw(task.base.content.get().raw());
+            let task = cx.push_raw(raw);
+            let event_loop = window.root(LOOP);
+            let text = "unhandled exception during asyncio.run() shutdown";
+            let keys = [("exception", exception), ("task", task)];
+            if let Err(raised) = report::call_handler(cx, event_loop, text, &keys) {
+                cx.take_raised(raised);
+            }
+            cx.release(mark);
+        }
+    }
+}
+
+/// Closes asynchronous generators that are not finished.
+fn generators(cx: &mut Cx, window: Args) -> NativeResult {
+    let object = window.get(cx, LOOP).raw();
+    if loops(cx).find(object).is_none_or(|state| state.generators.is_empty()) {
+        return end(cx, window);
+    }
+    let event_loop = window.root(LOOP);
+    let coroutine = super::module::shutdown_generators(cx, event_loop)?;
+    let task = task::new_task(cx, object, coroutine, None, context::snapshot)?;
+    let until = task.get(cx).raw();
+    again(cx, window, until, Phase::Generators)
+}
+
+/// The end of `run`.
+fn end(cx: &mut Cx, window: Args) -> NativeResult {
+    let object = window.get(cx, LOOP).raw();
+    close(cx, object);
+    loops(cx).current = Raw::NONE;
+    let failed = window.get(cx, FAILED).as_bool() == Some(true);
+    if failed { Err(cx.rethrow(window.root(OUTCOME))) } else { Ok(window.get(cx, OUTCOME).into()) }
+}
+
+/// Closes a loop that does not run.
+pub(crate) fn close(cx: &mut Cx, object: Raw) {
+    report::idle(cx);
+    loops(cx).close(object);
+}

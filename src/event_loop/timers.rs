@@ -1,0 +1,115 @@
+//! What is to happen at a time: a heap ordered by (when, sequence), so equal deadlines fire in the order they were made.
+//! A timer refers to a future that gets None, or to a handle whose callback is called.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::table::Table;
+use crate::heap::{Heap, Raw, Tracer, Value};
+
+/// Cancelled timers from which on the heap is cleaned when they are most of it.
+const MOST_CANCELLED: usize = 128;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    when: f64,
+    sequence: u64,
+    place: u32,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    /// The earliest is the greatest, since the standard heap gives the greatest first.
+    fn cmp(&self, other: &Entry) -> Ordering {
+        other.when.total_cmp(&self.when).then(other.sequence.cmp(&self.sequence))
+    }
+}
+
+/// The timers of a loop.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Entry>,
+    targets: Table,
+    sequence: u64,
+}
+
+impl Timers {
+    /// Adds a timer; its number.
+    pub(crate) fn add(&mut self, heap: &Heap, when: f64, target: Value<'_>) -> u32 {
+        let place = self.targets.insert(heap, target);
+        self.sequence += 1;
+        // NaN would be neither before nor after anything.
+        let when = if when.is_nan() { f64::INFINITY } else { when };
+        self.heap.push(Entry { when, sequence: self.sequence, place });
+        place
+    }
+
+    /// Drops a timer. Its entry stays in the heap until its time, or until such entries are most of it.
+    pub(crate) fn cancel(&mut self, heap: &Heap, place: u32) {
+        self.targets.clear(heap, place);
+        let dead = self.heap.len() - self.targets.len();
+        if dead > MOST_CANCELLED && dead * 2 > self.heap.len() {
+            let (targets, mut entries) = (&mut self.targets, std::mem::take(&mut self.heap).into_vec());
+            let mut released = vec![];
+            entries.retain(|e| {
+                let live = !targets.get(e.place).is_unbound();
+                if !live {
+                    released.push(e.place);
+                }
+                live
+            });
+            released.into_iter().for_each(|place| targets.release(place));
+            self.heap = entries.into();
+        }
+    }
+
+    /// When the first timer is due.
+    pub(crate) fn next(&mut self) -> Option<f64> {
+        while let Some(entry) = self.heap.peek() {
+            if !self.targets.get(entry.place).is_unbound() {
+                return Some(entry.when);
+            }
+            let place = entry.place;
+            self.heap.pop();
+            self.targets.release(place);
+        }
+        None
+    }
+
+    /// Takes out the first timer if it is due before `end` (or at `now`).
+    pub(crate) fn pop_due(&mut self, heap: &Heap, now: f64, end: f64) -> Option<Raw> {
+        let when = self.next()?;
+        if when >= end && when > now {
+            return None;
+        }
+        let entry = self.heap.pop().expect("there is a next");
+        let target = self.targets.get(entry.place).raw();
+        self.targets.remove(heap, entry.place);
+        Some(target)
+    }
+
+    /// Number of timers that are not cancelled.
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        *self = Timers { sequence: self.sequence, ..Timers::default() };
+    }
+
+    /// Visits what the timers refer to.
+    pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
+        self.targets.trace(tracer);
+    }
+}
