@@ -241,7 +241,7 @@ fn check(paths: &[String], style: Style, top_level_await: bool) -> u8 {
         match interpreter::compile_text(&source, Mode::Module, &options) {
             Ok((_, warnings)) => {
                 for warning in warnings {
-                    say(&format!("{path}:{}: SyntaxWarning: {}", source.line(warning.span.start), warning.text));
+                    say(&format!("{path}:{}: SyntaxWarning: {}", source.line(warning.span.start), warning.message));
                 }
             }
             Err(diagnostics) => {

@@ -45,7 +45,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
             for warning in &warnings {
                 let line = program.source.line(warning.span.start);
                 let text = program.source.line_text(line).trim();
-                say(&format!("{}:{line}: SyntaxWarning: {}\n  {text}", program.filename, warning.text));
+                say(&format!("{}:{line}: SyntaxWarning: {}\n  {text}", program.filename, warning.message));
             }
             code
         }

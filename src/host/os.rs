@@ -10,6 +10,8 @@ use std::io::{self, IsTerminal, Read, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashKey;
@@ -38,6 +40,34 @@ pub struct OsHost {
     input: Vec<u8>,
     /// Environment variables that this machine changed; None for those it removed.
     environment: BTreeMap<String, Option<String>>,
+    broken_output: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Hands signals of the process to a machine.
+#[derive(Debug)]
+pub struct Signals {
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Ctrl-C is from now on told to the machine with this interrupt word, instead of ending the process.
+    pub fn watch(&self, word: &Arc<AtomicU32>) {
+        let (interrupted, word) = (self.interrupted.clone(), word.clone());
+        let tell = move || {
+            interrupted.store(true, Ordering::Relaxed);
+            word.fetch_or(crate::heap::interrupt::SIGNAL, Ordering::Release);
+        };
+        // SAFETY: the handler only stores to atomics, which a signal handler may do.
+        // Where it cannot be set up, Ctrl-C ends the process as it does without it.
+        let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, tell) };
+    }
+}
+
+/// Ends the process as Ctrl-C does where nobody handles it, so that a shell sees what happened.
+pub fn die_of_interrupt() {
+    // Where it fails the caller goes on, to an exit status.
+    let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
 }
 
 /// A descriptor by its number.
@@ -84,13 +114,26 @@ impl OsHost {
             files: OpenFiles::default(),
             input: Vec::new(),
             environment: BTreeMap::new(),
+            broken_output: false,
+            interrupted: Arc::default(),
         }
+    }
+
+    /// Output is written at once.
+    pub fn set_unbuffered(&mut self) {
+        self.unbuffered = true;
+    }
+
+    /// What hands signals to the machine that gets this host.
+    pub fn signals(&self) -> Signals {
+        Signals { interrupted: self.interrupted.clone() }
     }
 
     fn write_output(&mut self) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         let result = stdout.write_all(&self.output).and_then(|()| stdout.flush());
         self.output.clear();
+        self.broken_output |= result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 }
@@ -265,6 +308,21 @@ impl Host for OsHost {
 
     fn process_id(&self) -> u32 {
         std::process::id()
+    }
+
+    fn output_is_broken(&self) -> bool {
+        self.broken_output
+    }
+
+    fn take_signals(&mut self) -> Vec<i32> {
+        match self.interrupted.swap(false, Ordering::Relaxed) {
+            true => vec![signal_hook::consts::SIGINT],
+            false => vec![],
+        }
+    }
+
+    fn executable(&self) -> String {
+        std::env::current_exe().map_or(String::new(), |p| p.to_string_lossy().into_owned())
     }
 
     fn open_files(&mut self) -> &mut OpenFiles {

@@ -192,6 +192,19 @@ pub trait Host: Debug {
     /// The process's id.
     fn process_id(&self) -> u32;
 
+    /// Whether standard output could not be written because nobody reads it any more.
+    fn output_is_broken(&self) -> bool {
+        false
+    }
+    /// Signals that came in since this was asked last.
+    fn take_signals(&mut self) -> Vec<i32> {
+        vec![]
+    }
+    /// The path of the running binary.
+    fn executable(&self) -> String {
+        String::new()
+    }
+
     // ---- files: paths are in the system's bytes, files are descriptors ----
 
     /// The files that scripts opened.
