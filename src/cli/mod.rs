@@ -162,7 +162,7 @@ fn program_of_input(argv: Vec<String>) -> Result<Program, String> {
 fn read(path: &str) -> Result<Vec<u8>, String> {
     let refuse = |error: &std::io::Error| {
         let number = error.raw_os_error().unwrap_or(0);
-        let text = crate::host::error_text(number);
+        let text = crate::errno::text(number);
         format!("can't open file '{path}': [Errno {number}] {text}")
     };
     match std::fs::metadata(path) {

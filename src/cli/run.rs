@@ -8,7 +8,7 @@ use crate::interpreter::{self, Ending};
 use crate::object::Exc;
 use crate::syntax::Mode;
 use crate::vm::Vm;
-use crate::vm::host::{Host, StdStream};
+use crate::vm::host::StdStream;
 use crate::vm::native::Root;
 
 use super::{FAILED, Program, Style, say};
@@ -61,7 +61,8 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     let signals = host.signals();
     let mut vm = interpreter::machine(Box::new(host));
     signals.watch(vm.interrupt());
-    crate::native::sys::set_program(&mut vm, &program.argv, &program.folder, style.rich);
+    let orig_argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    crate::native::sys::set_program(&mut vm, &program.argv, &orig_argv, &program.folder);
     let ending = interpreter::run_main(&mut vm, &program.filename, &code);
     let end = match ending {
         Ending::Status(status) => End::Status(status as u8),
@@ -82,7 +83,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     match flushed {
         // A reader that went away is no news to anybody.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            say(&format!("Exception ignored while flushing sys.stdout:\nOSError: {}", crate::host::describe(&error)));
+            say(&format!("Exception ignored while flushing sys.stdout:\nOSError: {}", crate::errno::describe(&error)));
             OUTPUT_LOST
         }
         Err(_) => OUTPUT_LOST,
@@ -107,7 +108,9 @@ fn uncaught(vm: &mut Vm, exception: Root) -> End {
     let interrupted = vm.is_exception(exception.get(vm), Exc::KeyboardInterrupt);
     // What was printed comes before the report.
     let _ = vm.host_mut().flush(StdStream::Out);
-    crate::native::sys::report_uncaught(vm, exception);
+    if let Some(exit) = crate::native::sys::report_uncaught(vm, exception) {
+        return End::Status(exit_status(vm, exit));
+    }
     if interrupted { End::Interrupted } else { End::Status(FAILED) }
 }
 

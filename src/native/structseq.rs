@@ -2,7 +2,7 @@
 
 use crate::heap::{Kind, Value};
 use crate::object::{Class, ClassFlags, Instance, Tuple};
-use crate::vm::class::TypeRow;
+use crate::vm::TypeRow;
 use crate::vm::native::{Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Root};
 
 use super::{Natives, natives};

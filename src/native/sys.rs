@@ -1,10 +1,9 @@
 //! `sys`: what a program can know of and change about the machine it runs on.
 
-use crate::heap::{Raw, Value};
+use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::{Dict, Exc, Exception, Str};
 use crate::vm::Vm;
-use crate::vm::class::TypeRow;
 use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -18,11 +17,11 @@ natives!(
     pub static SYS: Functions;
 
     /// End the program with a status, or with a text on standard error and status 1.
-    fn exit(cx: &mut Cx, #[default(Value::NONE)] #[text("None")] status: Value<'_>) -> NativeResult {
-        let raw = status.raw();
-        let status = cx.push_raw(raw);
-        // As the class does, a tuple would be its arguments.
-        Err(if raw.same(Raw::NONE) { cx.raise_new(Exc::SystemExit, &[]) } else { cx.raise_new(Exc::SystemExit, &[status]) })
+    fn exit(cx: &mut Cx, status: Option<Root>) -> NativeResult {
+        Err(match status {
+            None => cx.raise_new(Exc::SystemExit, &[]),
+            Some(status) => cx.raise_new(Exc::SystemExit, &[status]),
+        })
     }
 
     /// Return the exception being handled, or None.
@@ -299,7 +298,6 @@ fn texts(cx: &mut Cx, texts: &[String]) -> Root {
 /// Installs the module.
 pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(structseq::TYPES);
-    cx.install_types(&[TypeRow::native("types", "SimpleNamespace_", &[])]);
     let module = cx.new_module("sys").held();
     cx.functions_of(module, &SYS);
     let sys = cx.push_raw(module.value().raw());
@@ -367,7 +365,40 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     names.dedup();
     let list = texts(cx, &names);
     let tuple = cx.tuple_from(list)?;
-    set(cx, sys, "builtin_module_names", tuple)
+    set(cx, sys, "builtin_module_names", tuple)?;
+    let names: Vec<String> = stdlib_names().into_iter().map(str::to_owned).collect();
+    let names = texts(cx, &names);
+    let class = cx.kind_class(Kind::FrozenSet).value().raw();
+    let class = cx.push_raw(class);
+    let names = cx.call(class, &[names])?;
+    set(cx, sys, "stdlib_module_names", names)?;
+    implementation(cx, sys, hexversion)
+}
+
+/// `sys.implementation`.
+fn implementation(cx: &mut Cx, sys: Root, hexversion: i64) -> Result<(), Raised> {
+    let class = cx.type_class().value().raw();
+    let class = cx.push_raw(class);
+    let name = text(cx, "SimpleNamespace");
+    let bases = cx.empty_tuple().value().raw();
+    let bases = cx.push_raw(bases);
+    let dict = Dict::new(&cx.heap).value().raw();
+    let dict = cx.push_raw(dict);
+    let (key, module) = (text(cx, "__module__"), text(cx, "types"));
+    cx.dict_set(dict, key, module)?;
+    let class = cx.call(class, &[name, bases, dict])?;
+    let namespace = cx.call(class, &[])?;
+    let name = text(cx, "aio");
+    set(cx, namespace, "name", name)?;
+    let none = cx.push_raw(Raw::NONE);
+    set(cx, namespace, "cache_tag", none)?;
+    let version = cx.attribute(sys, "version_info")?;
+    set(cx, namespace, "version", version)?;
+    let hexversion = int(cx, hexversion);
+    set(cx, namespace, "hexversion", hexversion)?;
+    let multiarch = text(cx, &format!("{}-linux-gnu", std::env::consts::ARCH));
+    set(cx, namespace, "_multiarch", multiarch)?;
+    set(cx, sys, "implementation", namespace)
 }
 
 /// `version_info` and its like.
@@ -441,10 +472,4 @@ pub(crate) fn set_program(vm: &mut Vm, argv: &[String], orig_argv: &[String], fo
         vm.take_raised(raised);
     }
     vm.release(mark);
-}
-
-/// `sys.NAME` for names that are made when they are first asked for.
-pub(crate) fn late_names(cx: &mut Cx) -> Result<Root, Raised> {
-    let names: Vec<String> = stdlib_names().into_iter().map(str::to_owned).collect();
-    Ok(texts(cx, &names))
 }

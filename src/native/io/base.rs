@@ -25,6 +25,27 @@ pub(super) fn next_line(cx: &mut Cx, this: Root) -> NativeResult {
     Ok(line.get(cx).into())
 }
 
+/// A line, read byte by byte.
+fn line_by_bytes(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+    let limit = size_of(cx, size)?.unwrap_or(usize::MAX);
+    let mut line = vec![];
+    while line.len() < limit && line.last() != Some(&b'\n') {
+        let mark = cx.mark();
+        let one = cx.push_raw(Raw::int(1));
+        let byte = cx.call_method(this, "read", &[one])?;
+        if byte.get(cx).is_none() {
+            break;
+        }
+        let bytes = bytes_of(cx, byte)?;
+        if bytes.is_empty() {
+            break;
+        }
+        line.extend_from_slice(&bytes);
+        cx.release(mark);
+    }
+    Ok(bytes_result(cx, &line))
+}
+
 natives!(
     /// The base of all streams.
     pub static IO_BASE: Methods;
@@ -144,23 +165,7 @@ natives!(
 
     /// Read a line, byte by byte.
     fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
-        let limit = size_of(cx, size)?.unwrap_or(usize::MAX);
-        let mut line = vec![];
-        while line.len() < limit && line.last() != Some(&b'\n') {
-            let mark = cx.mark();
-            let one = cx.push_raw(Raw::int(1));
-            let byte = cx.call_method(this, "read", &[one])?;
-            if byte.get(cx).is_none() {
-                break;
-            }
-            let bytes = bytes_of(cx, byte)?;
-            if bytes.is_empty() {
-                break;
-            }
-            line.extend_from_slice(&bytes);
-            cx.release(mark);
-        }
-        Ok(bytes_result(cx, &line))
+        line_by_bytes(cx, this, size)
     }
 
     /// Return a list of the lines that are left.
@@ -259,16 +264,7 @@ natives!(
         if !cx.truth(readable)? {
             return Err(unsupported(cx, "read"));
         }
-        let run = IO_BASE.defs.iter().find(|d| d.name == "readline").map(|d| d.run);
-        let start = cx.mark();
-        let this = this.get(cx).raw();
-        cx.push_raw(this);
-        let size = size.map_or(Raw::UNBOUND, |s| s.get(cx).raw());
-        cx.push_raw(size);
-        match run {
-            Some(run) => run(cx, crate::vm::native::Args::window(start, 2)),
-            None => Ok(Outcome::NONE),
-        }
+        line_by_bytes(cx, this, size)
     }
 
     /// Read into a bytearray.

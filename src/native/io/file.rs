@@ -3,12 +3,12 @@
 use std::io::{ErrorKind, SeekFrom};
 use std::rc::Rc;
 
-use crate::heap::{Collection, Raw, Value};
+use crate::heap::{Collection, Raw};
 use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::{Exc, Payload};
 use crate::vm::host::{OpenFile, OpenMode, StdStream};
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 use super::{
     bytes_of, bytes_result, closed_error, copy_into, has, host_error, inner, is_own, new_empty, new_object, room_of,
@@ -72,8 +72,7 @@ pub(super) fn open_raw(
     closefd: bool,
     opener: Option<Root>,
 ) -> Result<Root, Raised> {
-    let (file, _) = open_descriptor(cx, file, open, closefd, opener).map(|f| (f, ()))?;
-    let (file, name) = file;
+    let (file, name) = open_descriptor(cx, file, open, closefd, opener)?;
     if open.append {
         // Where nothing can be sought, nothing has to be.
         let _ = cx.host_mut().seek_fd(file.fd.get(), SeekFrom::End(0));
@@ -286,11 +285,14 @@ natives!(
         cx: &mut Cx,
         this: Root,
         #[either] file: Root,
-        #[either] #[default("r")] #[text("'r'")] mode: &str,
+        #[either] #[text("'r'")] mode: Given<Root>,
         #[either] #[default(true)] #[text("True")] closefd: bool,
         #[either] opener: Option<Root>,
     ) -> NativeResult {
-        let mode = mode.replace('b', "");
+        let mode = match mode.0 {
+            Some(mode) => crate::native::text_argument(cx, mode, "FileIO", "mode")?.replace('b', ""),
+            None => "r".to_owned(),
+        };
         let parsed = super::parse_mode(cx, &mode)?;
         let made = open_raw(cx, file, &parsed.open, parsed.raw, closefd, opener)?;
         let payload = with::<FileIo, _>(cx, made, |_, f| FileIo {
@@ -805,7 +807,7 @@ natives!(
 
     /// Write what is not written yet.
     fn flush(cx: &mut Cx, this: Root) -> NativeResult {
-        flush(cx, this)?;
+        self::flush(cx, this)?;
         Ok(Outcome::NONE)
     }
 
@@ -814,18 +816,18 @@ natives!(
         if !is_own(cx, this) && !is_closed(cx, this)? {
             cx.call_method(this, "flush", &[])?;
         }
-        close(cx, this)?;
+        self::close(cx, this)?;
         Ok(Outcome::NONE)
     }
 
     /// Move to a position, and return it.
     fn seek(cx: &mut Cx, this: Root, target: i64, #[default(0)] whence: i64) -> NativeResult {
-        Ok(seek(cx, this, target, whence)?.into())
+        Ok(self::seek(cx, this, target, whence)?.into())
     }
 
     /// Return the position.
     fn tell(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(tell(cx, this)?.into())
+        Ok(self::tell(cx, this)?.into())
     }
 
     /// Set the size of the file, by default to the position.
@@ -837,7 +839,7 @@ natives!(
         write_pending(cx, this)?;
         let pos = match pos {
             Some(pos) => pos,
-            None => tell(cx, this)?,
+            None => self::tell(cx, this)?,
         };
         let raw = inner(cx, this);
         let pos = cx.push_raw(Raw::int(pos));
@@ -847,7 +849,7 @@ natives!(
 
     /// Take the raw file off.
     fn detach(cx: &mut Cx, this: Root) -> NativeResult {
-        flush(cx, this)?;
+        self::flush(cx, this)?;
         let raw = inner(cx, this);
         with::<Buffered, _>(cx, this, |_, b| b.detached = true)?;
         Ok(raw.get(cx).into())
@@ -940,13 +942,13 @@ natives!(
     /// Read so many bytes, or all that are left.
     fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         let size = size_of(cx, size)?;
-        let bytes = read(cx, this, size)?;
+        let bytes = self::read(cx, this, size)?;
         Ok(bytes_result(cx, &bytes))
     }
 
     /// Read at most so many bytes, asking the system at most once.
     fn read1(cx: &mut Cx, this: Root, #[default(-1)] size: i64) -> NativeResult {
-        let bytes = read1(cx, this, usize::try_from(size).unwrap_or(super::BUFFER))?;
+        let bytes = self::read1(cx, this, usize::try_from(size).unwrap_or(super::BUFFER))?;
         Ok(bytes_result(cx, &bytes))
     }
 
@@ -961,7 +963,7 @@ natives!(
     /// Read a line, with its end.
     fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         let size = size_of(cx, size)?;
-        let bytes = readline(cx, this, size)?;
+        let bytes = self::readline(cx, this, size)?;
         Ok(bytes_result(cx, &bytes))
     }
 
@@ -969,7 +971,7 @@ natives!(
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
         let room = room_of(cx, buffer)?;
         before_reading(cx, this, "readinto of closed file")?;
-        let bytes = read(cx, this, Some(room))?;
+        let bytes = self::read(cx, this, Some(room))?;
         copy_into(cx, buffer, &bytes)?;
         Ok((bytes.len() as i64).into())
     }
@@ -977,7 +979,7 @@ natives!(
     /// Read into a bytearray or memoryview, asking the system at most once.
     fn readinto1(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
         let room = room_of(cx, buffer)?;
-        let bytes = read1(cx, this, room)?;
+        let bytes = self::read1(cx, this, room)?;
         copy_into(cx, buffer, &bytes)?;
         Ok((bytes.len() as i64).into())
     }
@@ -987,7 +989,7 @@ natives!(
         if !is_own(cx, this) {
             return super::base::next_line(cx, this);
         }
-        let line = readline(cx, this, None)?;
+        let line = self::readline(cx, this, None)?;
         if line.is_empty() {
             return Err(cx.raise_new(Exc::StopIteration, &[]));
         }
@@ -1002,7 +1004,7 @@ natives!(
     /// Write bytes, and return how many.
     fn write(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
         let bytes = bytes_of(cx, buffer)?;
-        write(cx, this, &bytes)?;
+        self::write(cx, this, &bytes)?;
         Ok((bytes.len() as i64).into())
     }
 );

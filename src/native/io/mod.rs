@@ -13,9 +13,9 @@ use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::{Bytes, ClassFlags, Exc, NativeObject, Payload, Str};
 use crate::text::codec::{Encoding, Handler};
-use crate::vm::class::TypeRow;
+use crate::vm::TypeRow;
 use crate::vm::host::{OpenMode, StdStream};
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 use file::Layer;
 
@@ -310,14 +310,14 @@ fn parse_mode(cx: &mut Cx, mode: &str) -> Result<ModeText, Raised> {
 }
 
 natives!(
-    /// Files, and streams in memory.
-    pub static IO: Functions;
+    /// Files.
+    pub static OPEN: Functions;
 
     /// Open a file and return an object to read or write it with.
     fn open(
         cx: &mut Cx,
         #[either] file: Root,
-        #[either] #[default("r")] #[text("'r'")] mode: &str,
+        #[either] #[text("'r'")] mode: Given<Root>,
         #[either] #[default(-1)] buffering: i64,
         #[either] encoding: Option<Root>,
         #[either] errors: Option<Root>,
@@ -325,9 +325,17 @@ natives!(
         #[either] #[default(true)] #[text("True")] closefd: bool,
         #[either] opener: Option<Root>,
     ) -> NativeResult {
-        let mode = mode.to_owned();
+        let mode = match mode.0 {
+            Some(mode) => super::text_argument(cx, mode, "open", "mode")?,
+            None => "r".to_owned(),
+        };
         open_any(cx, file, &mode, buffering, [encoding, errors, newline], closefd, opener)
     }
+);
+
+natives!(
+    /// Files, and streams in memory.
+    pub static IO: Functions;
 
     /// Open a file of code for reading.
     fn open_code(cx: &mut Cx, #[either] path: Root) -> NativeResult {
@@ -433,6 +441,7 @@ fn host_error(cx: &mut Cx, error: &std::io::Error) -> Raised {
 pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     ensure(cx);
     let module = cx.new_module("io").held();
+    cx.functions_of(module, &OPEN);
     cx.functions_of(module, &IO);
     let root = cx.push_raw(module.value().raw());
     for row in TYPES {

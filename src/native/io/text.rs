@@ -446,11 +446,9 @@ pub(super) fn read_line(cx: &mut Cx, this: Root, limit: Option<usize>) -> Result
                 end = Some(left.len());
             }
             searched = left.len();
-            end.map(|end| {
-                let line = left[..end].to_vec();
-                t.at += end;
-                line
-            })
+            let line = end.map(|end| left[..end].to_vec());
+            t.at += end.unwrap_or(0);
+            line
         })?;
         if let Some(line) = found {
             break line;
@@ -599,7 +597,7 @@ natives!(
     /// Read so many characters, or all that are left.
     fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         let size = size_of(cx, size)?;
-        let text = read(cx, this, size)?;
+        let text = self::read(cx, this, size)?;
         text_result(cx, &text)
     }
 
@@ -632,7 +630,7 @@ natives!(
         };
         let bytes = given.as_bytes().to_vec();
         let chars = given.chars();
-        write(cx, this, text, &bytes)?;
+        self::write(cx, this, text, &bytes)?;
         Ok((chars as i64).into())
     }
 
