@@ -67,7 +67,7 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
 
 natives!(
     /// A tuple with named fields.
-    pub static STRUCT_SEQUENCE: Methods;
+    pub(crate) static STRUCT_SEQUENCE: Methods;
 
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let class = cx.class_of(this.get(cx)).held();

@@ -48,7 +48,7 @@ fn line_by_bytes(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
 
 natives!(
     /// The base of all streams.
-    pub static IO_BASE: Methods;
+    pub(super) static IO_BASE: Methods;
 
     /// Make a stream.
     #[fixed]
@@ -197,7 +197,7 @@ natives!(
 
 natives!(
     /// The base of streams that read and write by one call of the system.
-    pub static RAW_IO_BASE: Methods;
+    pub(super) static RAW_IO_BASE: Methods;
 
     /// Read at most so many bytes, by `readinto`.
     fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
@@ -246,7 +246,7 @@ natives!(
 
 natives!(
     /// The base of streams of bytes that come with a buffer.
-    pub static BUFFERED_IO_BASE: Methods;
+    pub(super) static BUFFERED_IO_BASE: Methods;
 
     /// Read bytes.
     fn read(cx: &mut Cx, this: Root, args: Rest) -> NativeResult {
@@ -290,7 +290,7 @@ natives!(
 
 natives!(
     /// The base of streams of text.
-    pub static TEXT_IO_BASE: Methods;
+    pub(super) static TEXT_IO_BASE: Methods;
 
     /// Read text.
     fn read(cx: &mut Cx, this: Root, args: Rest) -> NativeResult {

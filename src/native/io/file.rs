@@ -231,18 +231,6 @@ fn read_rest(cx: &mut Cx, fd: i32, into: &mut Vec<u8>) -> Result<(), Raised> {
     }
 }
 
-fn write_all(cx: &mut Cx, fd: i32, bytes: &[u8]) -> Result<(), Raised> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match cx.host_mut().write_fd(fd, &bytes[done..]) {
-            Ok(count) => done += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => cx.check_signals()?,
-            Err(error) => return Err(host_error(cx, &error)),
-        }
-    }
-    Ok(())
-}
-
 fn seek_to(cx: &mut Cx, fd: i32, offset: i64, whence: i64) -> Result<u64, Raised> {
     let to = match whence {
         0 => match u64::try_from(offset) {
@@ -272,7 +260,7 @@ pub(super) fn raw_is_terminal(cx: &mut Cx, raw: Root) -> bool {
 
 natives!(
     /// A file as the system has it: bytes, unbuffered.
-    pub static FILE_IO: Methods;
+    pub(super) static FILE_IO: Methods;
 
     /// Make an object that is not open yet.
     #[fixed]
@@ -797,7 +785,7 @@ fn drop_ahead_for_seek(cx: &mut Cx, this: Root, whence: i64) -> Result<(), Raise
 
 natives!(
     /// What buffers have in common.
-    pub static BUFFERED: Methods;
+    pub(super) static BUFFERED: Methods;
 
     /// Make an object that has no file yet.
     #[fixed]
@@ -937,7 +925,7 @@ fn below(cx: &mut Cx, this: Root, method: &str) -> NativeResult {
 
 natives!(
     /// Reading through a buffer.
-    pub static READING: Methods;
+    pub(super) static READING: Methods;
 
     /// Read so many bytes, or all that are left.
     fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
@@ -999,7 +987,7 @@ natives!(
 
 natives!(
     /// Writing through a buffer.
-    pub static WRITING: Methods;
+    pub(super) static WRITING: Methods;
 
     /// Write bytes, and return how many.
     fn write(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
@@ -1034,7 +1022,7 @@ const NOT_SEEKABLE: (&str, &str) = ("seekable", "File or stream is not seekable.
 
 natives!(
     /// A buffer for reading from a raw file.
-    pub static BUFFERED_READER: Methods;
+    pub(super) static BUFFERED_READER: Methods;
 
     /// Read from a raw file.
     fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {
@@ -1044,7 +1032,7 @@ natives!(
 
 natives!(
     /// A buffer for writing to a raw file.
-    pub static BUFFERED_WRITER: Methods;
+    pub(super) static BUFFERED_WRITER: Methods;
 
     /// Write to a raw file.
     fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {
@@ -1054,7 +1042,7 @@ natives!(
 
 natives!(
     /// A buffer for reading and writing at one position.
-    pub static BUFFERED_RANDOM: Methods;
+    pub(super) static BUFFERED_RANDOM: Methods;
 
     /// Read from and write to a raw file.
     fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {

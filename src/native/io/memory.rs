@@ -125,7 +125,7 @@ impl StringIo {
 
 natives!(
     /// Text in memory with the methods of a file.
-    pub static STRING_IO: Methods;
+    pub(super) static STRING_IO: Methods;
 
     /// Make an empty object.
     #[fixed]
@@ -326,7 +326,7 @@ impl BytesIo {
 
 natives!(
     /// Bytes in memory with the methods of a file.
-    pub static BYTES_IO: Methods;
+    pub(super) static BYTES_IO: Methods;
 
     /// Make an empty object.
     #[fixed]

@@ -567,7 +567,7 @@ fn without_mark(encoding: Encoding) -> Encoding {
 
 natives!(
     /// A stream of text over a stream of bytes.
-    pub static TEXT_IO_WRAPPER: Methods;
+    pub(super) static TEXT_IO_WRAPPER: Methods;
 
     /// Make an object that has no buffer yet.
     #[fixed]
