@@ -904,7 +904,7 @@ natives!(
     }
 
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        let class = cx.type_name_for_error(this.get(cx));
+        let class = cx.class_of(this.get(cx)).name().to_str_lossy().into_owned();
         let raw = inner(cx, this);
         match cx.find_attribute(raw, "name")? {
             Some(name) => {

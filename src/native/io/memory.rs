@@ -59,6 +59,9 @@ impl StringIo {
         if self.newline == Newline::Universal {
             universal = self.seen.translate(new.to_vec());
             new = &universal;
+        } else if self.newline == Newline::Keep {
+            universal = self.seen.note(new.to_vec());
+            new = &universal;
         }
         if let Some(other) = self.newline.for_writing(new) {
             translated = other;
@@ -265,7 +268,7 @@ natives!(
     /// Whether a line end is handed on at once.
     #[getter]
     fn line_buffering(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(false.into())
+        text(cx, this, |_| false).map(Outcome::from)
     }
 
     /// It can be read from.

@@ -49,6 +49,11 @@ static TYPES: &[TypeRow] = &[
 fn ensure(cx: &mut Cx) {
     if !cx.types.named.iter().any(|(name, _)| *name == "TextIOWrapper") {
         cx.install_types(TYPES);
+        // Instances have a dict, but the classes themselves can't be changed, and messages name them with their module.
+        for row in TYPES.iter().filter(|row| row.module == "_io") {
+            let class = cx.named_class(row.name);
+            class.get().flags.set(class.get().flags.get() - ClassFlags::OPEN);
+        }
     }
 }
 

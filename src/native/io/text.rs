@@ -123,6 +123,19 @@ impl Seen {
         out
     }
 
+    /// Notes which line ends there are in a text, and gives it back as it is.
+    pub(super) fn note(&mut self, text: Vec<u8>) -> Vec<u8> {
+        for at in memchr::memchr2_iter(b'\n', b'\r', &text) {
+            match (text[at], at.checked_sub(1).map(|before| text[before]), text.get(at + 1)) {
+                (b'\r', _, Some(b'\n')) => self.crlf = true,
+                (b'\r', ..) => self.cr = true,
+                (_, Some(b'\r'), _) => {}
+                _ => self.lf = true,
+            }
+        }
+        text
+    }
+
     /// The value of `newlines`.
     pub(super) fn value(self, cx: &mut Cx) -> Raw {
         let mut ends = vec![];
@@ -330,12 +343,12 @@ fn decode_more(cx: &mut Cx, this: Root, buffer: Root, count: Option<usize>) -> R
             text.insert(0, b'\r');
             t.held_cr = false;
         }
-        if t.newline == Newline::Universal {
+        if matches!(t.newline, Newline::Universal | Newline::Keep) {
             if !last && text.last() == Some(&b'\r') {
                 text.pop();
                 t.held_cr = true;
             }
-            text = t.seen.translate(text);
+            text = if t.newline == Newline::Keep { t.seen.note(text) } else { t.seen.translate(text) };
         }
         t.decoded.extend_from_slice(&text);
         t.ended = bytes.is_empty();
