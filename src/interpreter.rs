@@ -666,8 +666,8 @@ pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     vm
 }
 
-/// Runs a program as `__main__`.
-pub fn run_main(cx: &mut Cx, source: &SourceFile, code: &Arc<Code>) -> Ending {
+/// Runs a program as `__main__`. `filename` is its `__file__`, unless it begins with `<`.
+pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
     let module = cx.new_module("__main__").value().raw();
     let module = push(cx, module);
     let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
@@ -675,8 +675,8 @@ pub fn run_main(cx: &mut Cx, source: &SourceFile, code: &Arc<Code>) -> Ending {
     let builtins = cx.find_module("builtins").map_or(Raw::NONE, |m| m.raw());
     let builtins = push(cx, builtins);
     let setup = (|| {
-        if !source.name().starts_with('<') {
-            set_text(cx, dict, "__file__", source.name())?;
+        if !filename.starts_with('<') {
+            set_text(cx, dict, "__file__", filename)?;
         }
         set_value(cx, dict, "__builtins__", builtins)
     })();
@@ -698,6 +698,18 @@ pub fn run_main(cx: &mut Cx, source: &SourceFile, code: &Arc<Code>) -> Ending {
             Ending::Uncaught(exception)
         }
     }
+}
+
+/// What a program asked to be done at its end (`atexit`). What goes wrong there has been reported.
+pub fn shut_down(cx: &mut Cx) {
+    let mark = cx.mark();
+    if let Some(atexit) = cx.find_module("atexit").map(|m| m.raw()) {
+        let atexit = push(cx, atexit);
+        if let Err(raised) = cx.call_method(atexit, "_run_exitfuncs", &[]) {
+            cx.take_raised(raised);
+        }
+    }
+    cx.release(mark);
 }
 
 /// Whether a value is a module, for callers above.

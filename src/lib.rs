@@ -4,6 +4,7 @@
 //! A script travels through them as text, tokens, syntax tree, scopes, bytecode, frames, tasks.
 
 pub mod source;
+pub mod errno;
 pub mod diagnostic;
 pub mod number;
 pub mod text;

@@ -18,6 +18,11 @@ pub fn find(name: &str) -> Option<&'static Embedded> {
     MODULES.binary_search_by(|module| module.name.cmp(name)).ok().map(|at| &MODULES[at])
 }
 
+/// The dotted names of all modules.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|module| module.name)
+}
+
 /// How tracebacks and `__file__` name a module of the library.
 pub fn filename(name: &str) -> String {
     format!("<aio>/{}.aio", name.replace('.', "/"))

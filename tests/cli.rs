@@ -34,7 +34,6 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn scripts_come_from_files_text_and_standard_input() {
     let path = file("argv.aio", b"#!/usr/bin/env aio\nimport sys\nprint(len(sys.argv), sys.argv[1:])\n");
     assert_eq!(stdout(&aio(&[&path, "a", "--flag"], "")), "3 ['a', '--flag']\n");
@@ -45,7 +44,6 @@ fn scripts_come_from_files_text_and_standard_input() {
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn exit_statuses() {
     for (code, status) in [
         ("pass", 0),
@@ -61,7 +59,6 @@ fn exit_statuses() {
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn what_cannot_be_read_is_one_clear_line() {
     let folder = env!("CARGO_TARGET_TMPDIR").to_owned();
     let binary = file("binary.aio", b"\x7fELF\0\0\0\x01\x02");
@@ -75,7 +72,6 @@ fn what_cannot_be_read_is_one_clear_line() {
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn version_and_help() {
     assert_eq!(stdout(&aio(&["--version"], "")), format!("aio {}\n", env!("CARGO_PKG_VERSION")));
     for flag in ["-h", "--help"] {
@@ -86,14 +82,12 @@ fn version_and_help() {
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn an_hour_of_virtual_time_is_short() {
     let path = file("hour.aio", b"import asyncio\nasyncio.run(asyncio.sleep(3600))\nprint('slept')\n");
     assert_eq!(stdout(&aio(&["run", "--virtual-time", &path], "")), "slept\n");
 }
 
 #[test]
-#[ignore = "the command line doesn't run scripts yet"]
 fn a_closed_pipe_ends_quietly() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
         .args(["-c", "for i in range(200000): print('line', i)"])
@@ -113,7 +107,6 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 #[cfg(unix)]
-#[ignore = "the command line doesn't run scripts yet"]
 fn ctrl_c_cancels_the_main_task_first() {
     use std::os::unix::process::ExitStatusExt;
     let code = "import asyncio\nasync def main():\n    print('ready', flush=True)\n    try:\n        await asyncio.sleep(60)\n    finally:\n        print('cleanup', flush=True)\nasyncio.run(main())";

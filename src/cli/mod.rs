@@ -1,3 +1,271 @@
-//! The command line.
+//! The command line: which text to run, how, and with which status the process ends.
+//!
+//! `flags.rs` has the flags, `run.rs` runs programs, `dump.rs` shows stages.
 
 pub mod dump;
+pub mod flags;
+mod run;
+
+use std::io::{IsTerminal, Read, Write};
+
+use crate::compile::Options;
+use crate::diagnostic::{Code, Color, render};
+use crate::interpreter;
+use crate::source::SourceFile;
+use crate::syntax::{Mode, decode_source};
+
+/// Status of a usage error, and of a script that cannot be read.
+const USAGE: u8 = 2;
+/// Status where the script is no program, or ended by an exception.
+const FAILED: u8 = 1;
+
+/// How reports look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) color: Color,
+    /// Whether uncaught exceptions are shown with excerpts instead of as Python does it.
+    pub(crate) rich: bool,
+}
+
+/// What is run.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The text, under the name that reports show.
+    pub(crate) source: SourceFile,
+    /// The name that code and tracebacks have: for a file its full path.
+    pub(crate) filename: String,
+    /// `sys.argv`.
+    pub(crate) argv: Vec<String>,
+    /// `sys.path[0]`.
+    pub(crate) folder: String,
+}
+
+/// Runs the command line (without the binary's name), and returns the status to exit with.
+pub fn main(args: &[String]) -> u8 {
+    let (word, args) = match args.first() {
+        Some(first) if flags::COMMANDS.iter().any(|(word, _)| word == first) => (first.as_str(), &args[1..]),
+        _ => ("run", args),
+    };
+    let split = flags::split(args);
+    let matches = match flags::parse(&split.own) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let text = error.render();
+            return if error.use_stderr() {
+                say(&text.to_string());
+                USAGE
+            } else {
+                print(text.to_string().as_bytes())
+            };
+        }
+    };
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let style = Style {
+        color: match text("color") {
+            Some("always") => Color::On,
+            Some("never") => Color::Off,
+            _ if variable_is_set("NO_COLOR") || !std::io::stderr().is_terminal() => Color::Off,
+            _ => Color::On,
+        },
+        rich: match text("traceback") {
+            Some("rich") => true,
+            Some("plain") => false,
+            _ => std::io::stderr().is_terminal(),
+        },
+    };
+    let top_level_await = matches.get_flag("top-level-await");
+    match word {
+        "explain" => return explain(&split.rest),
+        "check" => return check(&split.rest, style, top_level_await),
+        _ => {}
+    }
+    if let Some(module) = text("module") {
+        say(&format!("aio: -m {module}: running modules is not there yet; name the file instead"));
+        return USAGE;
+    }
+    let program = match text("code") {
+        Some(code) => program_of_text(code, &split.rest),
+        None => program_of_file(&split.rest),
+    };
+    let program = match program {
+        Ok(program) => program,
+        Err(message) => {
+            say(&format!("aio: {message}"));
+            return USAGE;
+        }
+    };
+    if let Some(stage) = text("dump") {
+        return dump_stage(stage, &program.source, style, top_level_await);
+    }
+    let options = run::RunOptions {
+        virtual_time: matches.get_flag("virtual-time"),
+        // As at the prompt, `-c` takes `await` anywhere.
+        top_level_await: top_level_await || text("code").is_some(),
+        unbuffered: matches.get_flag("unbuffered"),
+    };
+    run::run(&program, &options, style)
+}
+
+fn variable_is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// Writes a message to standard error, where a failure has nobody to be told to.
+pub(crate) fn say(message: &str) {
+    let line = if message.ends_with('\n') { message.to_owned() } else { format!("{message}\n") };
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Writes a result to standard output.
+fn print(bytes: &[u8]) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => FAILED,
+        Err(error) => {
+            say(&format!("aio: cannot write: {error}"));
+            FAILED
+        }
+    }
+}
+
+// ---- where programs come from ----
+
+fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
+    let argv = std::iter::once("-c".to_owned()).chain(rest.iter().cloned()).collect();
+    let filename = "<string>".to_owned();
+    Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new() })
+}
+
+fn program_of_file(rest: &[String]) -> Result<Program, String> {
+    let (path, argv) = match rest.first() {
+        Some(path) if path != "-" => (path, rest.to_vec()),
+        Some(_) => return program_of_input(rest.to_vec()),
+        None if std::io::stdin().is_terminal() => {
+            return Err("no script given, and the prompt is not there yet; see --help".into());
+        }
+        None => return program_of_input(vec![String::new()]),
+    };
+    let bytes = read(path)?;
+    let source = SourceFile::new(path.as_str(), decode(&bytes, path)?);
+    Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path) })
+}
+
+fn program_of_input(argv: Vec<String>) -> Result<Program, String> {
+    let mut bytes = vec![];
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| format!("cannot read standard input: {e}"))?;
+    let source = SourceFile::new("<stdin>", decode(&bytes, "<stdin>")?);
+    Ok(Program { source, filename: "<stdin>".into(), argv, folder: String::new() })
+}
+
+#[allow(clippy::disallowed_methods, reason = "the script is read before there is a machine with a host")]
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    let refuse = |error: &std::io::Error| {
+        let number = error.raw_os_error().unwrap_or(0);
+        let text = crate::errno::text(number);
+        format!("can't open file '{path}': [Errno {number}] {text}")
+    };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(format!("can't run '{path}': it is a folder")),
+        Ok(_) => {}
+        Err(error) => return Err(refuse(&error)),
+    }
+    std::fs::read(path).map_err(|error| refuse(&error))
+}
+
+fn decode(bytes: &[u8], path: &str) -> Result<String, String> {
+    if bytes.contains(&0) {
+        return Err(format!("can't run '{path}': it is a binary file (it has null bytes)"));
+    }
+    decode_source(bytes, path).map_err(|error| format!("can't run '{path}': {error}"))
+}
+
+#[allow(clippy::disallowed_methods, reason = "asked before there is a machine with a host")]
+fn full_path(path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
+    match std::env::current_dir() {
+        Ok(folder) => format!("{}/{path}", folder.to_string_lossy().trim_end_matches('/')),
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// The script's folder, where modules are looked for: that of the file itself where `path` is a link.
+#[allow(clippy::disallowed_methods, reason = "asked before there is a machine with a host")]
+fn folder_of(path: &str) -> String {
+    let real = std::fs::canonicalize(path).map_or_else(|_| full_path(path), |p| p.to_string_lossy().into_owned());
+    match real.rsplit_once('/') {
+        Some(("", _)) => "/".into(),
+        Some((folder, _)) => folder.to_owned(),
+        None => String::new(),
+    }
+}
+
+// ---- what is not running ----
+
+fn dump_stage(stage: &str, source: &SourceFile, style: Style, top_level_await: bool) -> u8 {
+    let dumped = match stage {
+        "tokens" => Ok(dump::tokens(source)),
+        "ast" => dump::ast(source),
+        "scopes" => dump::scopes(source, top_level_await),
+        "code" => dump::code(source, top_level_await),
+        "positions" => dump::ast_with_positions(source),
+        _ => return USAGE,
+    };
+    match dumped {
+        Ok(text) => print(text.as_bytes()),
+        Err(diagnostics) => {
+            say(&render(&diagnostics, source, style.color));
+            FAILED
+        }
+    }
+}
+
+fn check(paths: &[String], style: Style, top_level_await: bool) -> u8 {
+    if paths.is_empty() {
+        say("aio: check: name a file");
+        return USAGE;
+    }
+    let mut status = 0;
+    for path in paths {
+        let source = match read(path).and_then(|bytes| decode(&bytes, path)) {
+            Ok(text) => SourceFile::new(path.as_str(), text),
+            Err(message) => {
+                say(&format!("aio: {message}"));
+                status = USAGE;
+                continue;
+            }
+        };
+        let options = Options { filename: path.as_str().into(), top_level_await, ..Options::default() };
+        match interpreter::compile_text(&source, Mode::Module, &options) {
+            Ok((_, warnings)) => {
+                for warning in warnings {
+                    say(&format!("{path}:{}: SyntaxWarning: {}", source.line(warning.span.start), warning.message));
+                }
+            }
+            Err(diagnostics) => {
+                say(&render(&diagnostics, &source, style.color));
+                status = status.max(FAILED);
+            }
+        }
+    }
+    status
+}
+
+fn explain(rest: &[String]) -> u8 {
+    let [wanted] = rest else {
+        say("aio: explain: give one code, such as E0301");
+        return USAGE;
+    };
+    match Code::ALL.iter().find(|code| code.code().eq_ignore_ascii_case(wanted)) {
+        Some(code) => {
+            let lines: Vec<&str> = code.explanation().lines().map(str::trim).collect();
+            print(format!("{}: {}\n\n{}\n", code.code(), code.title(), lines.join("\n").trim()).as_bytes())
+        }
+        None => {
+            say(&format!("aio: there is no error {wanted}"));
+            USAGE
+        }
+    }
+}

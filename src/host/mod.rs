@@ -2,4 +2,4 @@
 
 mod os;
 
-pub use os::OsHost;
+pub use os::{OsHost, Signals, die_of_interrupt};

@@ -1,13 +1,23 @@
 //! The machine this process runs on.
 
 #![allow(clippy::disallowed_methods, reason = "this is the file where the system is asked")]
+#![allow(unsafe_code, reason = "descriptors that scripts name by number")]
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, SeekFrom, Write};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirEntryExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashKey;
-use crate::vm::host::{Host, StdStream};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::vm::host::{FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
 
 /// Bytes of standard output that are kept before they are written.
 const OUTPUT: usize = 64 * 1024;
@@ -25,6 +35,67 @@ pub struct OsHost {
     unbuffered: bool,
     hash_key: HashKey,
     random: Option<File>,
+    files: OpenFiles,
+    /// Read from standard input, not yet taken.
+    input: Vec<u8>,
+    /// Environment variables that this machine changed; None for those it removed.
+    environment: BTreeMap<String, Option<String>>,
+    broken_output: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Hands signals of the process to a machine.
+#[derive(Debug)]
+pub struct Signals {
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Ctrl-C is from now on told to the machine with this interrupt word, instead of ending the process.
+    pub fn watch(&self, word: &Arc<AtomicU32>) {
+        let (interrupted, word) = (self.interrupted.clone(), word.clone());
+        let tell = move || {
+            interrupted.store(true, Ordering::Relaxed);
+            word.fetch_or(crate::heap::interrupt::SIGNAL, Ordering::Release);
+        };
+        // SAFETY: the handler only stores to atomics, which a signal handler may do.
+        // Where it cannot be set up, Ctrl-C ends the process as it does without it.
+        let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, tell) };
+    }
+}
+
+/// Ends the process as Ctrl-C does where nobody handles it, so that a shell sees what happened.
+pub fn die_of_interrupt() {
+    // Where it fails the caller goes on, to an exit status.
+    let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+}
+
+/// A descriptor by its number.
+fn borrow(fd: i32) -> io::Result<BorrowedFd<'static>> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(rustix::io::Errno::BADF.raw_os_error()));
+    }
+    // SAFETY: the number is not -1; that it is open is not relied on: the system answers EBADF.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+fn file_status(stat: &rustix::fs::Stat) -> FileStatus {
+    let time = |seconds: i64, nanos: u64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    FileStatus {
+        mode: stat.st_mode,
+        ino: stat.st_ino,
+        dev: stat.st_dev,
+        nlink: stat.st_nlink as u64,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: stat.st_size,
+        blocks: stat.st_blocks,
+        block_size: stat.st_blksize as i64,
+        rdev: stat.st_rdev,
+        atime: time(stat.st_atime, stat.st_atime_nsec as u64),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec as u64),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec as u64),
+    }
 }
 
 impl OsHost {
@@ -40,13 +111,29 @@ impl OsHost {
             unbuffered: std::env::var_os("PYTHONUNBUFFERED").is_some_and(|v| !v.is_empty()),
             hash_key: hash_key_from_environment(),
             random: None,
+            files: OpenFiles::default(),
+            input: Vec::new(),
+            environment: BTreeMap::new(),
+            broken_output: false,
+            interrupted: Arc::default(),
         }
+    }
+
+    /// Output is written at once.
+    pub fn set_unbuffered(&mut self) {
+        self.unbuffered = true;
+    }
+
+    /// What hands signals to the machine that gets this host.
+    pub fn signals(&self) -> Signals {
+        Signals { interrupted: self.interrupted.clone() }
     }
 
     fn write_output(&mut self) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         let result = stdout.write_all(&self.output).and_then(|()| stdout.flush());
         self.output.clear();
+        self.broken_output |= result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 }
@@ -137,11 +224,19 @@ impl Host for OsHost {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        match self.environment.get(name) {
+            Some(changed) => changed.clone(),
+            None => std::env::var(name).ok(),
+        }
     }
 
     fn variables(&self) -> Vec<(String, String)> {
-        std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())).collect()
+        let mut all: Vec<(String, String)> = std::env::vars_os()
+            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+            .filter(|(k, _)| !self.environment.contains_key(k))
+            .collect();
+        all.extend(self.environment.iter().filter_map(|(k, v)| v.clone().map(|v| (k.clone(), v))));
+        all
     }
 
     fn write(&mut self, stream: StdStream, bytes: &[u8]) -> io::Result<()> {
@@ -179,9 +274,20 @@ impl Host for OsHost {
     }
 
     fn read_line(&mut self) -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        io::stdin().lock().read_until(b'\n', &mut line)?;
-        Ok(line)
+        let mut searched = 0;
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.input[searched..]) {
+                let rest = self.input.split_off(searched + at + 1);
+                return Ok(std::mem::replace(&mut self.input, rest));
+            }
+            searched = self.input.len();
+            let mut chunk = [0; 8192];
+            let count = rustix::io::read(borrow(0)?, &mut chunk[..])?;
+            if count == 0 {
+                return Ok(std::mem::take(&mut self.input));
+            }
+            self.input.extend_from_slice(&chunk[..count]);
+        }
     }
 
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
@@ -202,5 +308,175 @@ impl Host for OsHost {
 
     fn process_id(&self) -> u32 {
         std::process::id()
+    }
+
+    fn output_is_broken(&self) -> bool {
+        self.broken_output
+    }
+
+    fn take_signals(&mut self) -> Vec<i32> {
+        match self.interrupted.swap(false, Ordering::Relaxed) {
+            true => vec![signal_hook::consts::SIGINT],
+            false => vec![],
+        }
+    }
+
+    fn executable(&self) -> String {
+        std::env::current_exe().map_or(String::new(), |p| p.to_string_lossy().into_owned())
+    }
+
+    fn open_files(&mut self) -> &mut OpenFiles {
+        &mut self.files
+    }
+
+    fn open_file(&mut self, path: &[u8], mode: OpenMode) -> io::Result<i32> {
+        let mut flags = OFlags::CLOEXEC;
+        flags |= match (mode.read, mode.write) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        flags.set(OFlags::APPEND, mode.append);
+        flags.set(OFlags::CREATE, mode.create);
+        flags.set(OFlags::TRUNC, mode.truncate);
+        flags.set(OFlags::EXCL, mode.exclusive);
+        let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?;
+        if !mode.write && file_status(&rustix::fs::fstat(&file)?).is_folder() {
+            return Err(rustix::io::Errno::ISDIR.into());
+        }
+        Ok(std::os::fd::IntoRawFd::into_raw_fd(file))
+    }
+
+    fn read_fd(&mut self, fd: i32, into: &mut [u8]) -> io::Result<usize> {
+        if fd == 0 && !self.input.is_empty() {
+            let count = into.len().min(self.input.len());
+            into[..count].copy_from_slice(&self.input[..count]);
+            self.input.drain(..count);
+            return Ok(count);
+        }
+        Ok(rustix::io::read(borrow(fd)?, into)?)
+    }
+
+    fn write_fd(&mut self, fd: i32, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(borrow(fd)?, bytes)?)
+    }
+
+    fn seek_fd(&mut self, fd: i32, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(at) => rustix::fs::SeekFrom::Start(at),
+            SeekFrom::End(by) => rustix::fs::SeekFrom::End(by),
+            SeekFrom::Current(by) => rustix::fs::SeekFrom::Current(by),
+        };
+        Ok(rustix::fs::seek(borrow(fd)?, to)?)
+    }
+
+    fn truncate_fd(&mut self, fd: i32, size: u64) -> io::Result<()> {
+        Ok(rustix::fs::ftruncate(borrow(fd)?, size)?)
+    }
+
+    fn close_fd(&mut self, fd: i32) -> io::Result<()> {
+        borrow(fd)?;
+        // SAFETY: the objects that own descriptors forget them when they are closed.
+        unsafe { rustix::io::close(fd) };
+        Ok(())
+    }
+
+    fn sync_fd(&mut self, fd: i32) -> io::Result<()> {
+        Ok(rustix::fs::fsync(borrow(fd)?)?)
+    }
+
+    fn is_terminal_fd(&self, fd: i32) -> bool {
+        borrow(fd).is_ok_and(|fd| fd.is_terminal())
+    }
+
+    fn status_fd(&self, fd: i32) -> io::Result<FileStatus> {
+        Ok(file_status(&rustix::fs::fstat(borrow(fd)?)?))
+    }
+
+    fn status(&self, path: &[u8], follow: bool) -> io::Result<FileStatus> {
+        let stat = if follow { rustix::fs::stat(path)? } else { rustix::fs::lstat(path)? };
+        Ok(file_status(&stat))
+    }
+
+    fn list_folder(&self, path: &[u8]) -> io::Result<Vec<FolderEntry>> {
+        let mut entries = vec![];
+        for entry in std::fs::read_dir(OsStr::from_bytes(path))? {
+            let entry = entry?;
+            let kind = entry.file_type().ok();
+            entries.push(FolderEntry {
+                name: entry.file_name().into_vec(),
+                is_folder: kind.map(|k| k.is_dir()),
+                is_link: kind.map(|k| k.is_symlink()),
+                ino: entry.ino(),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn make_folder(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdir(path, Mode::from_raw_mode(mode))?)
+    }
+
+    fn remove_folder(&mut self, path: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::rmdir(path)?)
+    }
+
+    fn remove_file(&mut self, path: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlink(path)?)
+    }
+
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::rename(from, to)?)
+    }
+
+    fn link(&mut self, to: &[u8], at: &[u8], symbolic: bool) -> io::Result<()> {
+        if symbolic { Ok(rustix::fs::symlink(to, at)?) } else { Ok(rustix::fs::link(to, at)?) }
+    }
+
+    fn read_link(&self, path: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlink(path, Vec::new())?.into_bytes())
+    }
+
+    fn set_permissions(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::chmod(path, Mode::from_raw_mode(mode))?)
+    }
+
+    fn set_times(&mut self, path: &[u8], access: i128, change: i128) -> io::Result<()> {
+        let spec = |nanos: i128| rustix::fs::Timespec {
+            tv_sec: nanos.div_euclid(1_000_000_000) as i64,
+            tv_nsec: nanos.rem_euclid(1_000_000_000) as i64,
+        };
+        let times = rustix::fs::Timestamps { last_access: spec(access), last_modification: spec(change) };
+        Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::empty())?)
+    }
+
+    fn may_access(&self, path: &[u8], mode: u32) -> bool {
+        let access = rustix::fs::Access::from_bits_retain(mode);
+        rustix::fs::access(path, access).is_ok()
+    }
+
+    fn set_working_folder(&mut self, path: &[u8]) -> io::Result<()> {
+        Ok(rustix::process::chdir(path)?)
+    }
+
+    fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.environment.insert(name.to_owned(), value.map(str::to_owned));
+    }
+
+    fn parent_id(&self) -> u32 {
+        std::os::unix::process::parent_id()
+    }
+
+    fn user_ids(&self) -> [u32; 4] {
+        use rustix::process::{getegid, geteuid, getgid, getuid};
+        [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()]
+    }
+
+    fn processors(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    fn exit(&mut self, status: i32) -> ! {
+        std::process::exit(status)
     }
 }

@@ -19,6 +19,10 @@
 //! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
 //! signatures show it, where that is not the Rust text.
 
+pub mod io;
+pub mod os;
+pub(crate) mod structseq;
+pub mod sys;
 pub mod types;
 
 pub mod builtins;
@@ -185,10 +189,13 @@ pub const fn param_name(name: &'static str) -> &'static str {
 pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raised>;
 
 /// The modules written in Rust that are installed when first imported, by name.
-static MODULES: &[(&str, Install)] = &[
+pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_traceback", traceback::install),
+    ("errno", os::install_errno),
     ("gc", gc::install),
+    ("io", io::install),
     ("math", math::install),
+    ("posix", os::install),
     ("time", time::install),
 ];
 
@@ -197,8 +204,30 @@ pub fn module(name: &str) -> Option<Install> {
     MODULES.iter().find(|(n, _)| *n == name).map(|(_, install)| *install)
 }
 
-/// Modules of Python's standard library that aio does not have, in order.
-pub static KNOWN_MISSING: &[&str] = &[];
+/// Modules of Python's standard library, in order: one that is not found is named as missing here, not as unknown.
+pub static KNOWN_MISSING: &[&str] = &[
+    "__future__", "_thread", "abc", "aifc", "annotationlib", "antigravity", "argparse", "array", "ast", "asynchat",
+    "asyncio", "asyncore", "atexit", "audioop", "base64", "bdb", "binascii", "bisect", "builtins", "bz2",
+    "cProfile", "calendar", "cgi", "cgitb", "chunk", "cmath", "cmd", "code", "codecs", "codeop", "collections",
+    "colorsys", "compileall", "compression", "concurrent", "configparser", "contextlib", "contextvars", "copy",
+    "copyreg", "crypt", "csv", "ctypes", "curses", "dataclasses", "datetime", "dbm", "decimal", "difflib", "dis",
+    "distutils", "doctest", "email", "encodings", "ensurepip", "enum", "errno", "faulthandler", "fcntl", "filecmp",
+    "fileinput", "fnmatch", "fractions", "ftplib", "functools", "gc", "genericpath", "getopt", "getpass", "gettext",
+    "glob", "graphlib", "grp", "gzip", "hashlib", "heapq", "hmac", "html", "http", "imaplib", "imghdr", "imp",
+    "importlib", "inspect", "io", "ipaddress", "itertools", "json", "keyword", "linecache", "locale", "logging",
+    "lzma", "mailbox", "mailcap", "marshal", "math", "mimetypes", "mmap", "modulefinder", "multiprocessing",
+    "netrc", "nis", "nntplib", "ntpath", "numbers", "opcode", "operator", "optparse", "os", "ossaudiodev",
+    "pathlib", "pdb", "pickle", "pickletools", "pipes", "pkgutil", "platform", "plistlib", "poplib", "posix",
+    "posixpath", "pprint", "profile", "pstats", "pty", "pwd", "py_compile", "pyclbr", "pydoc", "pyexpat", "queue",
+    "quopri", "random", "re", "readline", "reprlib", "resource", "rlcompleter", "runpy", "sched", "secrets",
+    "select", "selectors", "shelve", "shlex", "shutil", "signal", "site", "smtpd", "smtplib", "sndhdr", "socket",
+    "socketserver", "spwd", "sqlite3", "sre_compile", "sre_constants", "sre_parse", "ssl", "stat", "statistics",
+    "string", "stringprep", "struct", "subprocess", "sunau", "symtable", "sys", "sysconfig", "syslog", "tabnanny",
+    "tarfile", "telnetlib", "tempfile", "termios", "textwrap", "this", "threading", "time", "timeit", "tkinter",
+    "token", "tokenize", "tomllib", "trace", "traceback", "tracemalloc", "tty", "turtle", "types", "typing",
+    "unicodedata", "unittest", "urllib", "uu", "uuid", "venv", "warnings", "wave", "weakref", "webbrowser",
+    "wsgiref", "xdrlib", "xml", "xmlrpc", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+];
 
 /// Installs what every script sees: the builtin types, exceptions and functions, and `sys`.
 pub fn install(vm: &mut crate::vm::Vm) {
@@ -245,4 +274,35 @@ pub fn install(vm: &mut crate::vm::Vm) {
     for (name, raw) in [("None", Raw::NONE), ("True", Raw::TRUE), ("False", Raw::FALSE), ("Ellipsis", Raw::ELLIPSIS), ("NotImplemented", Raw::NOT_IMPLEMENTED), ("__debug__", Raw::TRUE)] {
         vm.set_builtin(name, raw);
     }
+    vm.functions_of(module, &io::OPEN);
+    if let Err(raised) = sys::install(vm) {
+        vm.take_raised(raised);
+    }
+}
+
+/// The text of an argument that must be a str.
+pub(crate) fn text_argument(
+    cx: &mut crate::vm::Vm,
+    root: crate::vm::native::Root,
+    function: &'static str,
+    param: &'static str,
+) -> Result<String, crate::vm::native::Raised> {
+    let at = crate::vm::native::ParamAt { function, param, number: 0 };
+    <&str as crate::vm::native::FromArg>::prepare(cx, root, &at)?;
+    Ok(cx.as_str(root.get(cx)).map_or(String::new(), |s| s.to_str_lossy().into_owned()))
+}
+
+/// Sets an attribute of a module or another object.
+pub(crate) fn set(
+    cx: &mut crate::vm::Vm,
+    object: crate::vm::native::Root,
+    name: &str,
+    value: crate::vm::native::Root,
+) -> Result<(), crate::vm::native::Raised> {
+    let mark = cx.mark();
+    let key = cx.intern(name).value().raw();
+    let key = cx.push_raw(key);
+    cx.set_attribute(object, key, value)?;
+    cx.release(mark);
+    Ok(())
 }

@@ -328,10 +328,16 @@ impl Vm {
         text
     }
 
+    /// For natives that waited for the system and were interrupted: raises what signals that came in ask for.
+    pub fn check_signals(&mut self) -> Result<(), Raised> {
+        if self.take_interrupt(interrupt::SIGNAL) { self.handle_signals() } else { Ok(()) }
+    }
+
     /// Raises what signals that came in ask for.
     pub(super) fn handle_signals(&mut self) -> Result<(), Raised> {
         const SIGINT: i32 = 2;
-        let signals = std::mem::take(&mut self.pending_signals);
+        let mut signals = std::mem::take(&mut self.pending_signals);
+        signals.extend(self.host.take_signals());
         if signals.contains(&SIGINT) { Err(self.raise_new(Exc::KeyboardInterrupt, &[])) } else { Ok(()) }
     }
 }

@@ -1,8 +1,10 @@
 //! The door to the outside world: *do this now and keep running*. Everything a script can see of the machine it runs on goes through
 //! here, so that virtual time, a simulated network, seeds and sandboxes are one implementation each.
 
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, SeekFrom};
+use std::rc::Rc;
 
 use crate::number::hash::HashKey;
 
@@ -26,6 +28,115 @@ pub struct ModuleSource {
     pub filename: String,
     /// For a package its folder.
     pub package: Option<String>,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenMode {
+    /// For reading.
+    pub read: bool,
+    /// For writing.
+    pub write: bool,
+    /// Every write goes to the end.
+    pub append: bool,
+    /// Made if it is not there.
+    pub create: bool,
+    /// Emptied.
+    pub truncate: bool,
+    /// Must not be there.
+    pub exclusive: bool,
+}
+
+/// What is known of a file without reading it: the fields of `os.stat_result`.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "named as stat(2) names them")]
+pub struct FileStatus {
+    pub mode: u32,
+    pub ino: u64,
+    pub dev: u64,
+    pub nlink: u64,
+    pub uid: u32,
+    pub gid: u32,
+    pub size: i64,
+    pub blocks: i64,
+    pub block_size: i64,
+    pub rdev: u64,
+    /// Nanoseconds since the epoch of the last access.
+    pub atime: i128,
+    /// Nanoseconds since the epoch of the last change of the content.
+    pub mtime: i128,
+    /// Nanoseconds since the epoch of the last change of any kind.
+    pub ctime: i128,
+}
+
+impl FileStatus {
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.mode & 0o170000 == 0o040000
+    }
+
+    /// Whether it is a plain file.
+    pub fn is_file(&self) -> bool {
+        self.mode & 0o170000 == 0o100000
+    }
+
+    /// Whether it is a symbolic link.
+    pub fn is_link(&self) -> bool {
+        self.mode & 0o170000 == 0o120000
+    }
+}
+
+/// An open file, shared between the objects that scripts have of it and the machine: what is not written yet can still be written
+/// when the objects are gone.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The descriptor; -1 once closed.
+    pub fd: Cell<i32>,
+    /// Whether the descriptor is closed with the object.
+    pub owned: Cell<bool>,
+    /// Bytes that are not written yet.
+    pub pending: RefCell<Vec<u8>>,
+}
+
+impl OpenFile {
+    /// An open file with nothing pending.
+    pub fn new(fd: i32, owned: bool) -> Rc<OpenFile> {
+        Rc::new(OpenFile { fd: Cell::new(fd), owned: Cell::new(owned), pending: RefCell::default() })
+    }
+}
+
+/// The files that scripts opened.
+#[derive(Debug, Default)]
+pub struct OpenFiles(Vec<Rc<OpenFile>>);
+
+impl OpenFiles {
+    /// Adds one.
+    pub fn add(&mut self, file: Rc<OpenFile>) {
+        self.0.push(file);
+    }
+
+    /// Number of those that are open.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An entry of a folder.
+#[derive(Clone, Debug)]
+pub struct FolderEntry {
+    /// Its name, in the system's bytes.
+    pub name: Vec<u8>,
+    /// Whether it is a folder itself, where the folder tells (None: ask `stat`).
+    pub is_folder: Option<bool>,
+    /// Whether it is a symbolic link, where the folder tells.
+    pub is_link: Option<bool>,
+    /// Its inode.
+    pub ino: u64,
 }
 
 /// What a machine needs from outside.
@@ -80,4 +191,122 @@ pub trait Host: Debug {
     fn working_folder(&self) -> io::Result<String>;
     /// The process's id.
     fn process_id(&self) -> u32;
+
+    /// Whether standard output could not be written because nobody reads it any more.
+    fn output_is_broken(&self) -> bool {
+        false
+    }
+    /// Signals that came in since this was asked last.
+    fn take_signals(&mut self) -> Vec<i32> {
+        vec![]
+    }
+    /// The path of the running binary.
+    fn executable(&self) -> String {
+        String::new()
+    }
+
+    // ---- files: paths are in the system's bytes, files are descriptors ----
+
+    /// The files that scripts opened.
+    fn open_files(&mut self) -> &mut OpenFiles;
+    /// Writes what is pending for open files, so that everybody sees it, and closes those that no object refers to any more.
+    fn flush_files(&mut self) {
+        let files = std::mem::take(&mut self.open_files().0);
+        let mut left = Vec::with_capacity(files.len());
+        for file in files {
+            // Nobody is there to tell of a failure; the object that is still there will meet it again.
+            let _ = self.flush_file(&file);
+            if Rc::strong_count(&file) == 1 && file.owned.get() {
+                let fd = file.fd.replace(-1);
+                if fd >= 0 {
+                    let _ = self.close_fd(fd);
+                }
+            }
+            if file.fd.get() >= 0 && Rc::strong_count(&file) > 1 {
+                left.push(file);
+            }
+        }
+        let table = &mut self.open_files().0;
+        left.append(table);
+        *table = left;
+    }
+    /// Writes what is pending for one file.
+    fn flush_file(&mut self, file: &OpenFile) -> io::Result<()> {
+        loop {
+            let bytes = std::mem::take(&mut *file.pending.borrow_mut());
+            if bytes.is_empty() || file.fd.get() < 0 {
+                return Ok(());
+            }
+            let (mut done, mut error) = (0, None);
+            while done < bytes.len() {
+                match self.write_fd(file.fd.get(), &bytes[done..]) {
+                    Ok(n) => done += n,
+                    Err(e) => {
+                        error = Some(e);
+                        break;
+                    }
+                }
+            }
+            if let Some(error) = error {
+                let mut pending = file.pending.borrow_mut();
+                pending.splice(..0, bytes[done..].iter().copied());
+                return Err(error);
+            }
+        }
+    }
+    /// Opens a file; a folder is an error. The descriptor is not inherited by children.
+    fn open_file(&mut self, path: &[u8], mode: OpenMode) -> io::Result<i32>;
+    /// Reads up to the buffer's length; 0 at the end.
+    fn read_fd(&mut self, fd: i32, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes, perhaps not all.
+    fn write_fd(&mut self, fd: i32, bytes: &[u8]) -> io::Result<usize>;
+    /// Moves to a position and tells it.
+    fn seek_fd(&mut self, fd: i32, to: SeekFrom) -> io::Result<u64>;
+    /// Sets a file's size.
+    fn truncate_fd(&mut self, fd: i32, size: u64) -> io::Result<()>;
+    /// Closes a file.
+    fn close_fd(&mut self, fd: i32) -> io::Result<()>;
+    /// Waits until what was written is on the disk.
+    fn sync_fd(&mut self, fd: i32) -> io::Result<()>;
+    /// Whether it is a terminal.
+    fn is_terminal_fd(&self, fd: i32) -> bool;
+    /// What is known of an open file.
+    fn status_fd(&self, fd: i32) -> io::Result<FileStatus>;
+    /// What is known of a path; of a symbolic link itself unless `follow`.
+    fn status(&self, path: &[u8], follow: bool) -> io::Result<FileStatus>;
+    /// The entries of a folder, in the order of the system.
+    fn list_folder(&self, path: &[u8]) -> io::Result<Vec<FolderEntry>>;
+    /// Makes a folder.
+    fn make_folder(&mut self, path: &[u8], mode: u32) -> io::Result<()>;
+    /// Removes an empty folder.
+    fn remove_folder(&mut self, path: &[u8]) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&mut self, path: &[u8]) -> io::Result<()>;
+    /// Renames, replacing a file that is there.
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> io::Result<()>;
+    /// Makes a link at `at` to `to`.
+    fn link(&mut self, to: &[u8], at: &[u8], symbolic: bool) -> io::Result<()>;
+    /// What a symbolic link says.
+    fn read_link(&self, path: &[u8]) -> io::Result<Vec<u8>>;
+    /// Sets the permission bits.
+    fn set_permissions(&mut self, path: &[u8], mode: u32) -> io::Result<()>;
+    /// Sets the times of last access and change, in nanoseconds since the epoch.
+    fn set_times(&mut self, path: &[u8], access: i128, change: i128) -> io::Result<()>;
+    /// Whether the user may read (4), write (2), execute (1) it, or it is there (0).
+    fn may_access(&self, path: &[u8], mode: u32) -> bool;
+    /// Changes the working folder.
+    fn set_working_folder(&mut self, path: &[u8]) -> io::Result<()>;
+
+    // ---- the process ----
+
+    /// Sets an environment variable, or removes it: for this machine and the children it starts.
+    fn set_variable(&mut self, name: &str, value: Option<&str>);
+    /// The id of the process that started this one.
+    fn parent_id(&self) -> u32;
+    /// User and group: real and effective.
+    fn user_ids(&self) -> [u32; 4];
+    /// Number of processors that can be used.
+    fn processors(&self) -> usize;
+    /// Ends the process at once, with nothing flushed.
+    fn exit(&mut self, status: i32) -> !;
 }

@@ -1,0 +1,167 @@
+//! The flags of the command line: one row each. From it follow parsing and `--help`.
+//!
+//! As with Python, flags end where the program begins: at the file, after `-c CODE`, after `-m MODULE`. What follows is the program's
+//! own, whatever it looks like.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// A flag.
+#[derive(Debug)]
+pub struct Flag {
+    /// Its name after `--`, and how it is found.
+    pub name: &'static str,
+    /// Its letter after `-`, if it has one.
+    pub letter: Option<char>,
+    /// Whether it has a name after `--` at all.
+    pub long: bool,
+    /// What stands for its value in the help; empty if it takes none.
+    pub value: &'static str,
+    /// The values it takes; empty if it takes any.
+    pub values: &'static [&'static str],
+    /// Whether the program begins behind it.
+    pub program: bool,
+    /// The line of `--help`.
+    pub help: &'static str,
+}
+
+const fn flag(name: &'static str, help: &'static str) -> Flag {
+    Flag { name, letter: None, long: true, value: "", values: &[], program: false, help }
+}
+
+const fn valued(name: &'static str, value: &'static str, values: &'static [&'static str], help: &'static str) -> Flag {
+    Flag { value, values, ..flag(name, help) }
+}
+
+/// Every flag.
+pub const FLAGS: &[Flag] = &[
+    Flag { letter: Some('c'), long: false, program: true, ..valued("code", "CODE", &[], "Run this text") },
+    Flag {
+        letter: Some('m'),
+        long: false,
+        program: true,
+        ..valued("module", "MODULE", &[], "Run a module as a program (not there yet)")
+    },
+    Flag { letter: Some('u'), long: false, ..flag("unbuffered", "Write output at once, without collecting it first") },
+    flag("virtual-time", "Run on a clock that jumps to the next deadline when nothing is ready"),
+    flag("top-level-await", "Allow `await` outside functions"),
+    valued("dump", "STAGE", &["tokens", "ast", "scopes", "code", "positions"], "Show a stage of the script, don't run it"),
+    valued("color", "WHEN", &["auto", "always", "never"], "Colours in reports: auto (a terminal, no NO_COLOR), always, never"),
+    valued("traceback", "FORM", &["auto", "plain", "rich"], "Form of uncaught exceptions: plain is Python's"),
+];
+
+/// The words that may stand before flags and file.
+pub const COMMANDS: &[(&str, &str)] = &[
+    ("run", "Run a script (the same as without the word)"),
+    ("check", "Find what is wrong with scripts before running them"),
+    ("explain", "Explain the code of an error, such as E0301"),
+];
+
+/// The command line split up.
+#[derive(Debug)]
+pub struct Split {
+    /// What is aio's own.
+    pub own: Vec<String>,
+    /// The file and the arguments of the program.
+    pub rest: Vec<String>,
+}
+
+/// Finds where the program begins. `args` are without the name of the binary.
+pub fn split(args: &[String]) -> Split {
+    let mut own = vec![];
+    let mut args = args.iter();
+    while let Some(arg) = args.clone().next() {
+        if !arg.starts_with('-') || arg == "-" {
+            break;
+        }
+        args.next();
+        if arg == "--" {
+            break;
+        }
+        own.push(arg.clone());
+        let Some(flag) = find(arg) else { continue };
+        let inline = if arg.starts_with("--") { arg.contains('=') } else { arg.len() > 2 };
+        if !flag.value.is_empty()
+            && !inline
+            && let Some(value) = args.next()
+        {
+            own.push(value.clone());
+        }
+        if flag.program {
+            break;
+        }
+    }
+    Split { own, rest: args.cloned().collect() }
+}
+
+fn find(arg: &str) -> Option<&'static Flag> {
+    match arg.strip_prefix("--") {
+        Some(long) => {
+            let name = long.split('=').next().unwrap_or(long);
+            FLAGS.iter().find(|f| f.long && f.name == name)
+        }
+        None => FLAGS.iter().find(|f| f.letter.is_some() && f.letter == arg.chars().nth(1)),
+    }
+}
+
+/// The description of the command line.
+pub fn command() -> Command {
+    let mut command = Command::new("aio")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs asyncio scripts: Python's language with the event loop built in.")
+        .override_usage("aio [FLAGS] FILE [ARGUMENTS]...\n       aio [FLAGS] -c CODE [ARGUMENTS]...\n       aio [FLAGS] - [ARGUMENTS]...   (a script on standard input)\n       aio run|check [FLAGS] FILE...\n       aio explain CODE")
+        .disable_help_subcommand(true);
+    for flag in FLAGS {
+        let mut arg = Arg::new(flag.name).help(flag.help);
+        if flag.long {
+            arg = arg.long(flag.name);
+        }
+        if let Some(letter) = flag.letter {
+            arg = arg.short(letter);
+        }
+        if flag.value.is_empty() {
+            arg = arg.action(ArgAction::SetTrue);
+        } else {
+            arg = arg.value_name(flag.value).action(ArgAction::Set).allow_hyphen_values(flag.program);
+            if !flag.values.is_empty() {
+                arg = arg.value_parser(PossibleValuesParser::new(flag.values)).hide_possible_values(false);
+            }
+        }
+        command = command.arg(arg);
+    }
+    let mut words = String::from("Commands:\n");
+    for (word, help) in COMMANDS {
+        words.push_str(&format!("  {word:<8} {help}\n"));
+    }
+    command.after_help(words)
+}
+
+/// Parses aio's own part. On an error, or for `--help` and `--version`: what is to be printed.
+pub fn parse(own: &[String]) -> Result<ArgMatches, clap::Error> {
+    command().try_get_matches_from(std::iter::once("aio".to_owned()).chain(own.iter().cloned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(line: &str) -> (String, String) {
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let Split { own, rest } = split(&args);
+        (own.join(" "), rest.join(" "))
+    }
+
+    #[test]
+    fn flags_end_where_the_program_begins() {
+        assert_eq!(parts("a.aio --help"), (String::new(), "a.aio --help".into()));
+        assert_eq!(parts("--color never a.aio -c"), ("--color never".into(), "a.aio -c".into()));
+        assert_eq!(parts("-u -c code -u"), ("-u -c code".into(), "-u".into()));
+        assert_eq!(parts("-ccode -u"), ("-ccode".into(), "-u".into()));
+        assert_eq!(parts("--dump=ast - x"), ("--dump=ast".into(), "- x".into()));
+    }
+
+    #[test]
+    fn the_table_is_a_valid_command() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,149 @@
+//! Runs a program, and ends the process as Python does: statuses, what is flushed, what is still said.
+
+use crate::compile::Options;
+use crate::diagnostic::render;
+use crate::heap::Raw;
+use crate::host::OsHost;
+use crate::interpreter::{self, Ending};
+use crate::object::Exc;
+use crate::syntax::Mode;
+use crate::vm::Vm;
+use crate::vm::host::StdStream;
+use crate::vm::native::Root;
+
+use super::{FAILED, Program, Style, say};
+
+/// Status where output could not be written at the end.
+const OUTPUT_LOST: u8 = 120;
+
+/// How a program is run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunOptions {
+    /// On a clock that jumps.
+    pub(super) virtual_time: bool,
+    /// `await` outside functions.
+    pub(super) top_level_await: bool,
+    /// Output is written at once.
+    pub(super) unbuffered: bool,
+}
+
+/// How the process ends.
+enum End {
+    Status(u8),
+    /// As if the signal that was caught had not been.
+    Interrupted,
+}
+
+pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
+    let compile = Options {
+        filename: program.filename.as_str().into(),
+        top_level_await: options.top_level_await,
+        ..Options::default()
+    };
+    let code = match interpreter::compile_text(&program.source, Mode::Module, &compile) {
+        Ok((code, warnings)) => {
+            for warning in &warnings {
+                let line = program.source.line(warning.span.start);
+                let text = program.source.line_text(line).trim();
+                say(&format!("{}:{line}: SyntaxWarning: {}\n  {text}", program.filename, warning.message));
+            }
+            code
+        }
+        Err(diagnostics) => {
+            say(&render(&diagnostics, &program.source, style.color));
+            return FAILED;
+        }
+    };
+    let mut host = OsHost::new(options.virtual_time);
+    if options.unbuffered {
+        host.set_unbuffered();
+    }
+    let signals = host.signals();
+    let mut vm = interpreter::machine(Box::new(host));
+    signals.watch(vm.interrupt());
+    let orig_argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    crate::native::sys::set_program(&mut vm, &program.argv, &orig_argv, &program.folder);
+    let ending = interpreter::run_main(&mut vm, &program.filename, &code);
+    let end = match ending {
+        Ending::Status(status) => End::Status(status as u8),
+        Ending::Uncaught(exception) => uncaught(&mut vm, exception),
+    };
+    interpreter::shut_down(&mut vm);
+    vm.host_mut().flush_files();
+    let broken = vm.host().output_is_broken();
+    let flushed = vm.host_mut().flush(StdStream::Out);
+    let _ = vm.host_mut().flush(StdStream::Err);
+    let status = match end {
+        End::Status(status) => status,
+        End::Interrupted => {
+            crate::host::die_of_interrupt();
+            130
+        }
+    };
+    match flushed {
+        // A reader that went away is no news to anybody.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            say(&format!("Exception ignored while flushing sys.stdout:\nOSError: {}", crate::errno::describe(&error)));
+            OUTPUT_LOST
+        }
+        Err(_) => OUTPUT_LOST,
+        Ok(()) if broken => OUTPUT_LOST,
+        Ok(()) => {
+            // The process ends: giving back each cell of the heap first would only take time.
+            std::mem::forget(vm);
+            status
+        }
+    }
+}
+
+/// What an exception that nobody caught means for the process.
+fn uncaught(vm: &mut Vm, exception: Root) -> End {
+    let value = exception.get(vm);
+    if vm.is_exception(value, Exc::SystemExit) {
+        return End::Status(exit_status(vm, exception));
+    }
+    if vm.is_exception(exception.get(vm), Exc::BrokenPipeError) && vm.host().output_is_broken() {
+        return End::Status(FAILED);
+    }
+    let interrupted = vm.is_exception(exception.get(vm), Exc::KeyboardInterrupt);
+    // What was printed comes before the report.
+    let _ = vm.host_mut().flush(StdStream::Out);
+    if let Some(exit) = crate::native::sys::report_uncaught(vm, exception) {
+        return End::Status(exit_status(vm, exit));
+    }
+    if interrupted { End::Interrupted } else { End::Status(FAILED) }
+}
+
+/// The status that `SystemExit` asks for; anything but a number is printed, and means failure.
+fn exit_status(vm: &mut Vm, exception: Root) -> u8 {
+    let mark = vm.mark();
+    let code = match vm.find_attribute(exception, "code") {
+        Ok(Some(code)) => code,
+        Ok(None) => vm.push_raw(Raw::NONE),
+        Err(raised) => {
+            vm.take_raised(raised);
+            vm.push_raw(Raw::NONE)
+        }
+    };
+    let value = code.get(vm);
+    let status = if value.is_none() {
+        0
+    } else if let Some(int) = value.as_bool().map(i64::from).or_else(|| vm.payload(value).as_int()) {
+        int as u8
+    } else if crate::object::key::as_int_ref(value).is_some() {
+        u8::MAX
+    } else {
+        let _ = vm.host_mut().flush(StdStream::Out);
+        match vm.str_text(code) {
+            Ok(text) => {
+                let _ = vm.host_mut().write(StdStream::Err, format!("{text}\n").as_bytes());
+            }
+            Err(raised) => {
+                vm.take_raised(raised);
+            }
+        }
+        FAILED
+    };
+    vm.release(mark);
+    status
+}

@@ -1,0 +1,475 @@
+//! Streams in memory: `StringIO` and `BytesIO`.
+
+use crate::native::natives;
+use crate::object::{Bytes, Exc, Payload};
+use crate::text::wtf8;
+use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
+
+use super::text::{Newline, Seen};
+use super::{bytes_of, bytes_result, copy_into, has, is_own, new_empty, room_of, size_of, text_result, with};
+
+/// Text in memory. Positions of scripts count characters, here they are offsets.
+#[derive(Debug)]
+struct StringIo {
+    text: Vec<u8>,
+    at: usize,
+    /// Characters that the position is past the end.
+    beyond: usize,
+    newline: Newline,
+    seen: Seen,
+    closed: bool,
+}
+impl Payload for StringIo {}
+
+/// Bytes in memory.
+#[derive(Debug)]
+struct BytesIo {
+    bytes: Vec<u8>,
+    at: usize,
+    closed: bool,
+}
+impl Payload for BytesIo {}
+
+/// Whether a value is a BytesIO of no derived class.
+pub(super) fn is_bytes_io(cx: &Cx, value: Root) -> bool {
+    is_own(cx, value) && has::<BytesIo>(cx, value)
+}
+
+fn set_payload(cx: &Cx, this: Root, payload: Box<dyn Payload>) {
+    if let Some(object) = super::object(cx, this) {
+        *object.get().payload.borrow_mut() = payload;
+    }
+}
+
+// ---- text ----
+
+/// Works with an open StringIO.
+fn text<R>(cx: &mut Cx, this: Root, work: impl FnOnce(&mut StringIo) -> R) -> Result<R, Raised> {
+    if with::<StringIo, _>(cx, this, |_, s| s.closed)? {
+        return Err(cx.value_error("I/O operation on closed file"));
+    }
+    with::<StringIo, _>(cx, this, |_, s| work(s))
+}
+
+impl StringIo {
+    fn write(&mut self, given: &[u8]) {
+        let universal;
+        let translated;
+        let mut new = given;
+        if self.newline == Newline::Universal {
+            universal = self.seen.translate(new.to_vec());
+            new = &universal;
+        } else if self.newline == Newline::Keep {
+            universal = self.seen.note(new.to_vec());
+            new = &universal;
+        }
+        if let Some(other) = self.newline.for_writing(new) {
+            translated = other;
+            new = &translated;
+        }
+        if new.is_empty() {
+            return;
+        }
+        if self.beyond > 0 {
+            self.text.resize(self.text.len() + self.beyond, 0);
+            self.at = self.text.len();
+            self.beyond = 0;
+        }
+        if self.at == self.text.len() {
+            self.text.extend_from_slice(new);
+        } else {
+            // As many characters are replaced as are written.
+            let replaced = wtf8::offset(&self.text[self.at..], wtf8::count(new));
+            let end = replaced.map_or(self.text.len(), |n| self.at + n);
+            self.text.splice(self.at..end, new.iter().copied());
+        }
+        self.at += new.len();
+    }
+
+    fn take(&mut self, count: Option<usize>) -> Vec<u8> {
+        if self.beyond > 0 {
+            return vec![];
+        }
+        let left = &self.text[self.at..];
+        let n = count.and_then(|c| wtf8::offset(left, c)).unwrap_or(left.len());
+        let out = left[..n].to_vec();
+        self.at += n;
+        out
+    }
+
+    fn line(&mut self, limit: Option<usize>) -> Vec<u8> {
+        if self.beyond > 0 {
+            return vec![];
+        }
+        let left = &self.text[self.at..];
+        let mut n = self.newline.line_end(left, true).unwrap_or(left.len());
+        if let Some(most) = limit.and_then(|c| wtf8::offset(left, c)) {
+            n = n.min(most);
+        }
+        let out = left[..n].to_vec();
+        self.at += n;
+        out
+    }
+
+    fn position(&self) -> usize {
+        wtf8::count(&self.text[..self.at]) + self.beyond
+    }
+
+    fn move_to(&mut self, position: usize) {
+        match wtf8::offset(&self.text, position) {
+            Some(at) => (self.at, self.beyond) = (at, 0),
+            None => {
+                self.at = self.text.len();
+                self.beyond = position - wtf8::count(&self.text);
+            }
+        }
+    }
+}
+
+natives!(
+    /// Text in memory with the methods of a file.
+    pub(super) static STRING_IO: Methods;
+
+    /// Make an empty object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        new_empty(cx, class)
+    }
+
+    /// Begin with a text; the position is its start.
+    fn __init__(cx: &mut Cx, this: Root, #[either] initial_value: Option<Root>, #[either] #[text("'\\n'")] newline: Given<Root>) -> NativeResult {
+        let newline = match newline.0 {
+            None => Newline::Lf,
+            given => Newline::from_argument(cx, given)?,
+        };
+        let initial = match initial_value {
+            None => vec![],
+            Some(root) => match cx.as_str(root.get(cx)) {
+                Some(text) => text.as_bytes().to_vec(),
+                None => {
+                    let got = cx.type_name_for_error(root.get(cx));
+                    return Err(cx.type_error(format!("initial_value must be str or None, not {got}")));
+                }
+            },
+        };
+        let mut payload = StringIo { text: vec![], at: 0, beyond: 0, newline, seen: Seen::default(), closed: false };
+        payload.write(&initial);
+        payload.at = 0;
+        set_payload(cx, this, Box::new(payload));
+        Ok(Outcome::NONE)
+    }
+
+    /// Return the whole text.
+    fn getvalue(cx: &mut Cx, this: Root) -> NativeResult {
+        let all = text(cx, this, |s| s.text.clone())?;
+        text_result(cx, &all)
+    }
+
+    /// Read so many characters, or all that are left.
+    fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+        let size = size_of(cx, size)?;
+        let part = text(cx, this, |s| s.take(size))?;
+        text_result(cx, &part)
+    }
+
+    /// Read a line, with its end.
+    fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+        let size = size_of(cx, size)?;
+        let line = text(cx, this, |s| s.line(size))?;
+        text_result(cx, &line)
+    }
+
+    /// Return the next line.
+    fn __next__(cx: &mut Cx, this: Root) -> NativeResult {
+        if !is_own(cx, this) {
+            return super::base::next_line(cx, this);
+        }
+        let line = text(cx, this, |s| s.line(None))?;
+        if line.is_empty() {
+            return Err(cx.raise_new(Exc::StopIteration, &[]));
+        }
+        text_result(cx, &line)
+    }
+
+    /// Write a text, and return its length.
+    fn write(cx: &mut Cx, this: Root, s: Root) -> NativeResult {
+        let Some(given) = cx.as_str(s.get(cx)).map(|s| s.held()) else {
+            let got = cx.type_name_for_error(s.get(cx));
+            return Err(cx.type_error(format!("string argument expected, got '{got}'")));
+        };
+        text(cx, this, |s| s.write(given.as_bytes()))?;
+        Ok((given.chars() as i64).into())
+    }
+
+    /// Return the position.
+    fn tell(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((text(cx, this, |s| s.position())? as i64).into())
+    }
+
+    /// Move to a position, to the start or to the end.
+    fn seek(cx: &mut Cx, this: Root, pos: i64, #[default(0)] whence: i64) -> NativeResult {
+        text(cx, this, |_| ())?;
+        match whence {
+            0 if pos < 0 => return Err(cx.value_error(format!("Negative seek position {pos}"))),
+            0 => text(cx, this, |s| s.move_to(pos as usize))?,
+            1 | 2 if pos != 0 => return Err(cx.raise_text(Exc::OSError, "Can't do nonzero cur-relative seeks")),
+            1 => {}
+            2 => text(cx, this, |s| (s.at, s.beyond) = (s.text.len(), 0))?,
+            _ => return Err(cx.value_error(format!("Invalid whence ({whence}, should be 0, 1 or 2)"))),
+        }
+        Ok((text(cx, this, |s| s.position())? as i64).into())
+    }
+
+    /// Cut the text, by default at the position.
+    fn truncate(cx: &mut Cx, this: Root, pos: Option<i64>) -> NativeResult {
+        let size = match pos {
+            Some(pos) if pos < 0 => return Err(cx.value_error(format!("Negative size value {pos}"))),
+            Some(pos) => pos as usize,
+            None => text(cx, this, |s| s.position())?,
+        };
+        text(cx, this, |s| {
+            if let Some(at) = wtf8::offset(&s.text, size) {
+                let position = s.position();
+                s.text.truncate(at);
+                s.move_to(position);
+            }
+        })?;
+        Ok((size as i64).into())
+    }
+
+    /// Let go of the text.
+    fn close(cx: &mut Cx, this: Root) -> NativeResult {
+        with::<StringIo, _>(cx, this, |_, s| {
+            s.closed = true;
+            s.text = vec![];
+            s.at = 0;
+        })?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Does nothing: there is nothing to wait for.
+    fn flush(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether it is closed.
+    #[getter]
+    fn closed(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(with::<StringIo, _>(cx, this, |_, s| s.closed)?.into())
+    }
+
+    /// The line ends met so far.
+    #[getter]
+    fn newlines(cx: &mut Cx, this: Root) -> NativeResult {
+        let seen = text(cx, this, |s| s.seen)?;
+        Ok(Outcome::Value(seen.value(cx)))
+    }
+
+    /// Whether a line end is handed on at once.
+    #[getter]
+    fn line_buffering(cx: &mut Cx, this: Root) -> NativeResult {
+        text(cx, this, |_| false).map(Outcome::from)
+    }
+
+    /// It can be read from.
+    fn readable(cx: &mut Cx, this: Root) -> NativeResult {
+        text(cx, this, |_| true).map(Outcome::from)
+    }
+
+    /// It can be written to.
+    fn writable(cx: &mut Cx, this: Root) -> NativeResult {
+        text(cx, this, |_| true).map(Outcome::from)
+    }
+
+    /// It has positions.
+    fn seekable(cx: &mut Cx, this: Root) -> NativeResult {
+        text(cx, this, |_| true).map(Outcome::from)
+    }
+);
+
+// ---- bytes ----
+
+/// Works with an open BytesIO.
+fn bytes<R>(cx: &mut Cx, this: Root, work: impl FnOnce(&mut BytesIo) -> R) -> Result<R, Raised> {
+    if with::<BytesIo, _>(cx, this, |_, b| b.closed)? {
+        return Err(super::closed_error(cx));
+    }
+    with::<BytesIo, _>(cx, this, |_, b| work(b))
+}
+
+impl BytesIo {
+    fn left(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or(&[])
+    }
+
+    fn take(&mut self, count: Option<usize>) -> Vec<u8> {
+        let n = count.unwrap_or(usize::MAX).min(self.left().len());
+        let out = self.left()[..n].to_vec();
+        self.at += n;
+        out
+    }
+
+    fn line(&mut self, limit: Option<usize>) -> Vec<u8> {
+        let end = memchr::memchr(b'\n', self.left()).map_or(usize::MAX, |at| at + 1);
+        self.take(Some(end.min(limit.unwrap_or(usize::MAX))))
+    }
+
+    fn write(&mut self, new: &[u8]) {
+        if new.is_empty() {
+            return;
+        }
+        if self.at > self.bytes.len() {
+            self.bytes.resize(self.at, 0);
+        }
+        let end = (self.at + new.len()).min(self.bytes.len());
+        self.bytes.splice(self.at..end, new.iter().copied());
+        self.at += new.len();
+    }
+}
+
+natives!(
+    /// Bytes in memory with the methods of a file.
+    pub(super) static BYTES_IO: Methods;
+
+    /// Make an empty object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let made = new_empty(cx, class)?;
+        if let Outcome::Value(raw) = made {
+            let this = cx.push_raw(raw);
+            set_payload(cx, this, Box::new(BytesIo { bytes: vec![], at: 0, closed: false }));
+        }
+        Ok(made)
+    }
+
+    /// Begin with a copy of bytes; the position is their start.
+    fn __init__(cx: &mut Cx, this: Root, #[either] initial_bytes: Option<Root>) -> NativeResult {
+        let initial = match initial_bytes {
+            None => vec![],
+            Some(root) => bytes_of(cx, root)?,
+        };
+        set_payload(cx, this, Box::new(BytesIo { bytes: initial, at: 0, closed: false }));
+        Ok(Outcome::NONE)
+    }
+
+    /// Return all the bytes.
+    fn getvalue(cx: &mut Cx, this: Root) -> NativeResult {
+        let all = bytes(cx, this, |b| b.bytes.clone())?;
+        Ok(bytes_result(cx, &all))
+    }
+
+    /// Return a view of a copy of the bytes.
+    fn getbuffer(cx: &mut Cx, this: Root) -> NativeResult {
+        bytes(cx, this, |_| ())?;
+        Err(cx.missing("BytesIO.getbuffer()"))
+    }
+
+    /// Read so many bytes, or all that are left.
+    fn read(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+        let size = size_of(cx, size)?;
+        let part = bytes(cx, this, |b| b.take(size))?;
+        Ok(bytes_result(cx, &part))
+    }
+
+    /// As read().
+    fn read1(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+        let size = size_of(cx, size)?;
+        let part = bytes(cx, this, |b| b.take(size))?;
+        Ok(bytes_result(cx, &part))
+    }
+
+    /// Read a line, with its end.
+    fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
+        let size = size_of(cx, size)?;
+        let line = bytes(cx, this, |b| b.line(size))?;
+        Ok(bytes_result(cx, &line))
+    }
+
+    /// Read into a bytearray or memoryview, and return how many bytes.
+    fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
+        let room = room_of(cx, buffer)?;
+        let part = bytes(cx, this, |b| b.take(Some(room)))?;
+        copy_into(cx, buffer, &part)?;
+        Ok((part.len() as i64).into())
+    }
+
+    /// Return the next line.
+    fn __next__(cx: &mut Cx, this: Root) -> NativeResult {
+        if !is_own(cx, this) {
+            return super::base::next_line(cx, this);
+        }
+        let line = bytes(cx, this, |b| b.line(None))?;
+        if line.is_empty() {
+            return Err(cx.raise_new(Exc::StopIteration, &[]));
+        }
+        Ok(Bytes::new(&cx.heap, &line).into())
+    }
+
+    /// Write bytes, and return how many.
+    fn write(cx: &mut Cx, this: Root, b: Root) -> NativeResult {
+        bytes(cx, this, |_| ())?;
+        let new = bytes_of(cx, b)?;
+        bytes(cx, this, |b| b.write(&new))?;
+        Ok((new.len() as i64).into())
+    }
+
+    /// Return the position.
+    fn tell(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((bytes(cx, this, |b| b.at)? as i64).into())
+    }
+
+    /// Move to a position, and return it.
+    fn seek(cx: &mut Cx, this: Root, pos: i64, #[default(0)] whence: i64) -> NativeResult {
+        let (at, len) = bytes(cx, this, |b| (b.at as i64, b.bytes.len() as i64))?;
+        let to = match whence {
+            0 if pos < 0 => return Err(cx.value_error(format!("negative seek value {pos}"))),
+            0 => pos,
+            1 => at.saturating_add(pos).max(0),
+            2 => len.saturating_add(pos).max(0),
+            _ => return Err(cx.value_error(format!("invalid whence ({whence}, should be 0, 1 or 2)"))),
+        };
+        bytes(cx, this, |b| b.at = to as usize)?;
+        Ok(to.into())
+    }
+
+    /// Cut the bytes, by default at the position.
+    fn truncate(cx: &mut Cx, this: Root, size: Option<i64>) -> NativeResult {
+        let size = match size {
+            Some(size) if size < 0 => return Err(cx.value_error(format!("negative size value {size}"))),
+            Some(size) => size as usize,
+            None => bytes(cx, this, |b| b.at)?,
+        };
+        bytes(cx, this, |b| b.bytes.truncate(size))?;
+        Ok((size as i64).into())
+    }
+
+    /// Let go of the bytes.
+    fn close(cx: &mut Cx, this: Root) -> NativeResult {
+        with::<BytesIo, _>(cx, this, |_, b| {
+            b.closed = true;
+            b.bytes = vec![];
+        })?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether it is closed.
+    #[getter]
+    fn closed(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(with::<BytesIo, _>(cx, this, |_, b| b.closed)?.into())
+    }
+
+    /// It can be read from.
+    fn readable(cx: &mut Cx, this: Root) -> NativeResult {
+        bytes(cx, this, |_| true).map(Outcome::from)
+    }
+
+    /// It can be written to.
+    fn writable(cx: &mut Cx, this: Root) -> NativeResult {
+        bytes(cx, this, |_| true).map(Outcome::from)
+    }
+
+    /// It has positions.
+    fn seekable(cx: &mut Cx, this: Root) -> NativeResult {
+        bytes(cx, this, |_| true).map(Outcome::from)
+    }
+);
