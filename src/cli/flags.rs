@@ -45,8 +45,18 @@ pub const FLAGS: &[Flag] = &[
     Flag { letter: Some('u'), long: false, ..flag("unbuffered", "Write output at once, without collecting it first") },
     flag("virtual-time", "Run on a clock that jumps to the next deadline when nothing is ready"),
     flag("top-level-await", "Allow `await` outside functions"),
-    valued("dump", "STAGE", &["tokens", "ast", "scopes", "code", "positions"], "Show a stage of the script, don't run it"),
-    valued("color", "WHEN", &["auto", "always", "never"], "Colours in reports: auto (a terminal, no NO_COLOR), always, never"),
+    valued(
+        "dump",
+        "STAGE",
+        &["tokens", "ast", "scopes", "code", "positions"],
+        "Show a stage of the script, don't run it",
+    ),
+    valued(
+        "color",
+        "WHEN",
+        &["auto", "always", "never"],
+        "Colours in reports: auto (a terminal, no NO_COLOR), always, never",
+    ),
     valued("traceback", "FORM", &["auto", "plain", "rich"], "Form of uncaught exceptions: plain is Python's"),
 ];
 

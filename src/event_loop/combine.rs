@@ -86,11 +86,7 @@ enum Next {
 }
 
 /// Tells a watcher that a future is done.
-pub(crate) fn notify(
-    cx: &mut Cx,
-    watcher: Gc<'static, NativeObject>,
-    done: AnyFuture<'static>,
-) -> Result<(), Raised> {
+pub(crate) fn notify(cx: &mut Cx, watcher: Gc<'static, NativeObject>, done: AnyFuture<'static>) -> Result<(), Raised> {
     let state = done.base().state.get();
     let next = watcher.with(|w: &mut Watcher| match w {
         Watcher::Gather { outer, left, return_exceptions, cancelling, .. } => {
@@ -209,8 +205,7 @@ fn gathered(
                     _ if base.has(HAS_EXCEPTION) => Value::NONE,
                     message => message,
                 };
-                let message =
-                    if message.is_none() { cx.str("").value().raw() } else { message.raw() };
+                let message = if message.is_none() { cx.str("").value().raw() } else { message.raw() };
                 future::cancelled_error(cx, message)
             }
             FutureState::Finished | FutureState::Failed | FutureState::Pending => {
@@ -380,7 +375,15 @@ natives!(
     pub static COMBINE: Functions;
 
     /// Run awaitables concurrently, and return their results in order.
-    fn gather(cx: &mut Cx, coros_or_futures: Rest, #[key] #[default(false)] #[text("False")] return_exceptions: bool, kwargs: KeywordRest) -> NativeResult {
+    fn gather(
+        cx: &mut Cx,
+        coros_or_futures: Rest,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        return_exceptions: bool,
+        kwargs: KeywordRest,
+    ) -> NativeResult {
         if let Some(name) = module::first_keyword(cx, kwargs.0) {
             return Err(cx.type_error(format!("gather() got an unexpected keyword argument '{name}'")));
         }
@@ -450,7 +453,9 @@ natives!(
         cx: &mut Cx,
         #[either] fs: Root,
         #[key] timeout: Option<Root>,
-        #[key] #[text("'ALL_COMPLETED'")] return_when: Option<Root>,
+        #[key]
+        #[text("'ALL_COMPLETED'")]
+        return_when: Option<Root>,
     ) -> NativeResult {
         let single = AnyFuture::of(fs.get(cx)).is_some() || {
             let raw = fs.get(cx).raw();
@@ -477,10 +482,9 @@ natives!(
             }
             if AnyFuture::of(Value::adopt(*raw)).is_none() {
                 let got = super::class_name(cx, Value::adopt(*raw));
-                return Err(cx.raise_text(
-                    Exc::AttributeError,
-                    &format!("'{got}' object has no attribute 'add_done_callback'"),
-                ));
+                return Err(
+                    cx.raise_text(Exc::AttributeError, &format!("'{got}' object has no attribute 'add_done_callback'"))
+                );
             }
         }
         let event_loop = running_object(cx)?;

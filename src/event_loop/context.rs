@@ -143,7 +143,8 @@ natives!(
         let new = ContextMap::with(heap, map, variable.value(), Some(Value::adopt(value.get(cx).raw())));
         set_current(cx, new);
         let values = [variable.value().raw(), old];
-        let token = heap.alloc_slots(NativeObject::new(Box::new(Token { used: false }), 2), |i| Value::adopt(values[i]));
+        let token =
+            heap.alloc_slots(NativeObject::new(Box::new(Token { used: false }), 2), |i| Value::adopt(values[i]));
         token.set_shape(cx.named_class("Token").get().root_shape.get());
         Ok(token.into())
     }
@@ -262,7 +263,13 @@ natives!(
     }
 
     /// Call a function in this context.
-    fn run(cx: &mut Cx, this: Root, callable: Root, args: Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+    fn run(
+        cx: &mut Cx,
+        this: Root,
+        callable: Root,
+        args: Rest,
+        kwargs: crate::vm::native::KeywordRest,
+    ) -> NativeResult {
         let own = context(cx, this);
         if own.entered.get() {
             let text = cx.repr_text(this)?;

@@ -2,8 +2,8 @@
 
 use crate::heap::{AnyRef, Kind, Raw, Slot, Value};
 use crate::object::{
-    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING,
-    HAS_EXCEPTION, Handle, MUST_CANCEL, NativeObject, RAISED, UNRETRIEVED,
+    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION,
+    Handle, MUST_CANCEL, NativeObject, RAISED, UNRETRIEVED,
 };
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
@@ -290,12 +290,7 @@ pub(crate) fn cancel_future(cx: &mut Cx, future: AnyFuture<'static>, message: Ra
 }
 
 /// Adds a callable that is called with the future when it is done.
-pub(crate) fn add_done_callback(
-    cx: &mut Cx,
-    future: AnyFuture<'static>,
-    callable: Root,
-    given: Option<Raw>,
-) {
+pub(crate) fn add_done_callback(cx: &mut Cx, future: AnyFuture<'static>, callable: Root, given: Option<Raw>) {
     let context = given.unwrap_or_else(|| context::snapshot_raw(cx));
     let handle = cx.heap.alloc(Handle {
         callback: Slot::new(callable.get(cx)),

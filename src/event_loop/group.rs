@@ -82,9 +82,8 @@ pub(crate) fn child_done(
         g.left -= 1;
         if g.tasks.len() > 2 * g.left + 16 {
             let own = done.raw();
-            g.tasks.retain(|raw| {
-                !raw.same(own) && AnyFuture::of(Value::adopt(*raw)).is_some_and(|f| !f.base().is_done())
-            });
+            g.tasks
+                .retain(|raw| !raw.same(own) && AnyFuture::of(Value::adopt(*raw)).is_some_and(|f| !f.base().is_done()));
         }
         if g.left == 0 { g.waiter } else { Raw::NONE }
     });

@@ -5,7 +5,8 @@ use std::cell::Cell as StdCell;
 use crate::heap::{AnyRef, Gc, Kind, Raw, Slot, Value, WeakRef};
 use crate::native::{Install, Natives, natives};
 use crate::object::{
-    AnyFuture, BLOCKING, Class, ClassFlags, Context, Dict, Exc, FutureState, Handle, NativeObject, Payload, StepMode, Task, Tuple,
+    AnyFuture, BLOCKING, Class, ClassFlags, Context, Dict, Exc, FutureState, Handle, NativeObject, Payload, StepMode,
+    Task, Tuple,
 };
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 use crate::vm::{ExtensionSlot, TypeRow};
@@ -74,7 +75,9 @@ pub(crate) fn ensure_future(cx: &mut Cx, event_loop: Raw, value: Root) -> Result
     let raw = value.get(cx).raw();
     if let Some(future) = AnyFuture::of(Value::adopt(raw)) {
         if !future.base().event_loop.value().raw().same(event_loop) {
-            return Err(cx.value_error("The future belongs to a different loop than the one specified as the loop argument"));
+            return Err(
+                cx.value_error("The future belongs to a different loop than the one specified as the loop argument")
+            );
         }
         return Ok(raw);
     }
@@ -195,7 +198,12 @@ natives!(
     pub static ASYNCIO: Functions;
 
     /// Run a coroutine, and return its result when it and everything it left behind has ended.
-    fn run(cx: &mut Cx, #[either] main: Root, #[key] debug: Option<Root>, #[key] loop_factory: Option<Root>) -> NativeResult {
+    fn run(
+        cx: &mut Cx,
+        #[either] main: Root,
+        #[key] debug: Option<Root>,
+        #[key] loop_factory: Option<Root>,
+    ) -> NativeResult {
         if loops(cx).running().is_some() {
             return Err(cx.runtime_error("asyncio.run() cannot be called from a running event loop"));
         }
@@ -744,7 +752,10 @@ natives!(
         #[key] r#loop: Option<Root>,
         #[key] name: Option<Root>,
         #[key] context: Option<Root>,
-        #[key] #[default(false)] #[text("False")] eager_start: bool,
+        #[key]
+        #[default(false)]
+        #[text("False")]
+        eager_start: bool,
     ) -> NativeResult {
         let raw = coro.get(cx).raw();
         if !task::is_coroutine(cx, Value::adopt(raw)) {
@@ -853,7 +864,9 @@ natives!(
             let timer = handle.timer.replace(0);
             let heap = cx.heap.forever();
             let event_loop = handle.get().event_loop.value().raw();
-            if timer != 0 && let Some(state) = loops(cx).find(event_loop) {
+            if timer != 0
+                && let Some(state) = loops(cx).find(event_loop)
+            {
                 state.timers.cancel(heap, timer - 1);
             }
         }
@@ -1029,7 +1042,13 @@ natives!(
     }
 
     /// Call a function in the next turn.
-    fn call_soon(cx: &mut Cx, this: Root, #[either] callback: Root, args: Rest, #[key] context: Option<Root>) -> NativeResult {
+    fn call_soon(
+        cx: &mut Cx,
+        this: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
         check_callback(cx, object, callback, "call_soon")?;
@@ -1039,7 +1058,13 @@ natives!(
     }
 
     /// Call a function in the next turn: can be called from other threads.
-    fn call_soon_threadsafe(cx: &mut Cx, this: Root, #[either] callback: Root, args: Rest, #[key] context: Option<Root>) -> NativeResult {
+    fn call_soon_threadsafe(
+        cx: &mut Cx,
+        this: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
         check_callback(cx, object, callback, "call_soon_threadsafe")?;
@@ -1049,7 +1074,14 @@ natives!(
     }
 
     /// Call a function after some seconds.
-    fn call_later(cx: &mut Cx, this: Root, #[either] delay: Root, #[either] callback: Root, args: Rest, #[key] context: Option<Root>) -> NativeResult {
+    fn call_later(
+        cx: &mut Cx,
+        this: Root,
+        #[either] delay: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
         if delay.get(cx).is_none() {
             return Err(cx.type_error("delay must not be None".into()));
         }
@@ -1060,7 +1092,14 @@ natives!(
     }
 
     /// Call a function at a time of the loop's clock.
-    fn call_at(cx: &mut Cx, this: Root, #[either] when: Root, #[either] callback: Root, args: Rest, #[key] context: Option<Root>) -> NativeResult {
+    fn call_at(
+        cx: &mut Cx,
+        this: Root,
+        #[either] when: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
         if when.get(cx).is_none() {
             return Err(cx.type_error("when cannot be None".into()));
         }
@@ -1229,8 +1268,7 @@ natives!(
 
 /// The generators are closed: their errors are reported.
 fn generators_closed(cx: &mut Cx, window: Args, _: Resumed) -> NativeResult {
-    let generators: Vec<Raw> =
-        window.get(cx, 1).exact::<Tuple>().expect("a tuple").items().map(|v| v.raw()).collect();
+    let generators: Vec<Raw> = window.get(cx, 1).exact::<Tuple>().expect("a tuple").items().map(|v| v.raw()).collect();
     let outer = any(cx, window.root(2));
     let results: Vec<Raw> = match outer.base().content.get().exact::<crate::object::List>() {
         Some(list) => list.items().map(|v| v.raw()).collect(),
@@ -1260,7 +1298,9 @@ natives!(
         let reference = WeakRef::new(cx.heap.forever(), generator.get(cx), Value::NONE).map(|w| w.value().raw());
         if let (Some(raw), Some(state)) = (reference, loops(cx).running()) {
             if state.generators.len() > 64 && state.generators.len().is_power_of_two() {
-                state.generators.retain(|raw| Value::adopt(*raw).exact::<WeakRef>().is_some_and(|w| w.target().is_some()));
+                state
+                    .generators
+                    .retain(|raw| Value::adopt(*raw).exact::<WeakRef>().is_some_and(|w| w.target().is_some()));
             }
             state.generators.push(raw);
         }
@@ -1321,7 +1361,8 @@ const fn timer_row() -> TypeRow {
 static ROWS: &[TypeRow] = &[
     kind_row(Kind::Future, "Future", "_asyncio", &[&FUTURE]),
     kind_row(Kind::Task, "Task", "_asyncio", &[&TASK]).derived("Future"),
-    TypeRow { kind: None, ..kind_row(Kind::Future, "_GatheringFuture", "asyncio.tasks", &[&NOTHING]) }.derived("Future"),
+    TypeRow { kind: None, ..kind_row(Kind::Future, "_GatheringFuture", "asyncio.tasks", &[&NOTHING]) }
+        .derived("Future"),
     kind_row(Kind::Handle, "Handle", "asyncio.events", &[&HANDLE]),
     timer_row(),
     TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
@@ -1396,19 +1437,45 @@ fn install_contextvars(cx: &mut Cx) -> Result<(), Raised> {
 
 /// Submodules of `asyncio` and what is in them.
 static SUBMODULES: &[(&str, &[&str])] = &[
-    ("events", &[
-        "AbstractEventLoop", "Handle", "TimerHandle", "get_event_loop", "set_event_loop", "new_event_loop",
-        "get_running_loop", "_get_running_loop",
-    ]),
+    (
+        "events",
+        &[
+            "AbstractEventLoop",
+            "Handle",
+            "TimerHandle",
+            "get_event_loop",
+            "set_event_loop",
+            "new_event_loop",
+            "get_running_loop",
+            "_get_running_loop",
+        ],
+    ),
     ("base_events", &["BaseEventLoop"]),
-    ("exceptions", &[
-        "CancelledError", "InvalidStateError", "TimeoutError", "BrokenBarrierError", "SendfileNotAvailableError",
-    ]),
+    (
+        "exceptions",
+        &["CancelledError", "InvalidStateError", "TimeoutError", "BrokenBarrierError", "SendfileNotAvailableError"],
+    ),
     ("futures", &["Future", "isfuture"]),
-    ("tasks", &[
-        "Task", "create_task", "FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED", "wait", "wait_for", "sleep",
-        "gather", "shield", "ensure_future", "current_task", "all_tasks", "eager_task_factory", "as_completed",
-    ]),
+    (
+        "tasks",
+        &[
+            "Task",
+            "create_task",
+            "FIRST_COMPLETED",
+            "FIRST_EXCEPTION",
+            "ALL_COMPLETED",
+            "wait",
+            "wait_for",
+            "sleep",
+            "gather",
+            "shield",
+            "ensure_future",
+            "current_task",
+            "all_tasks",
+            "eager_task_factory",
+            "as_completed",
+        ],
+    ),
     ("locks", &["Lock", "Event", "Semaphore", "BoundedSemaphore", "Condition", "Barrier"]),
     ("queues", &["Queue", "PriorityQueue", "LifoQueue", "QueueEmpty", "QueueFull", "QueueShutDown"]),
     ("timeouts", &["Timeout", "timeout", "timeout_at"]),

@@ -357,7 +357,12 @@ natives!(
 
     /// Make a queue.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, args: crate::vm::native::Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        args: crate::vm::native::Rest,
+        kwargs: crate::vm::native::KeywordRest,
+    ) -> NativeResult {
         let payload = Queue {
             order: Order::First,
             items: VecDeque::new(),
@@ -536,7 +541,14 @@ natives!(
     }
 
     /// End the queue: no more items come in, and when the last is out `get` raises QueueShutDown. `immediate` drops the items.
-    fn shutdown(cx: &mut Cx, this: Root, #[either] #[default(false)] #[text("False")] immediate: bool) -> NativeResult {
+    fn shutdown(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(false)]
+        #[text("False")]
+        immediate: bool,
+    ) -> NativeResult {
         let object = self::this(cx, this);
         with(object, |q| q.shut = true);
         if immediate {

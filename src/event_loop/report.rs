@@ -9,12 +9,7 @@ use crate::vm::native::{Cx, Raised, Root};
 use super::{clock, loops, loops_ref, repr, running};
 
 /// Calls a loop's exception handler with a message and more.
-pub(crate) fn call_handler(
-    cx: &mut Cx,
-    event_loop: Root,
-    message: &str,
-    more: &[(&str, Root)],
-) -> Result<(), Raised> {
+pub(crate) fn call_handler(cx: &mut Cx, event_loop: Root, message: &str, more: &[(&str, Root)]) -> Result<(), Raised> {
     let mark = cx.mark();
     let dict = Dict::new(&cx.heap).value().raw();
     let dict = cx.push_raw(dict);
@@ -233,12 +228,8 @@ pub(crate) fn remember_origin(cx: &mut Cx, object: Raw) {
 
 /// Nothing will ever happen again: says who waits for what.
 pub(crate) fn deadlock(cx: &mut Cx) -> String {
-    let tasks: Vec<Gc<'static, Task>> = running(cx)
-        .tasks
-        .values()
-        .filter_map(|v| Value::<'static>::adopt(v.raw()).exact::<Task>())
-        .take(20)
-        .collect();
+    let tasks: Vec<Gc<'static, Task>> =
+        running(cx).tasks.values().filter_map(|v| Value::<'static>::adopt(v.raw()).exact::<Task>()).take(20).collect();
     let count = running(cx).tasks.len();
     let mut text = "deadlock: nothing is scheduled, and nothing outside is waited for".to_owned();
     for task in tasks {

@@ -407,7 +407,11 @@ fn semaphore_entered(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResul
     Ok(Outcome::NONE)
 }
 
-fn semaphore_acquire(cx: &mut Cx, object: Root, then: crate::vm::native::Continuation) -> Result<Option<Outcome>, Raised> {
+fn semaphore_acquire(
+    cx: &mut Cx,
+    object: Root,
+    then: crate::vm::native::Continuation,
+) -> Result<Option<Outcome>, Raised> {
     let own = this(cx, object);
     let free = with(own, |s| {
         let free = !s.is_taken();
@@ -436,7 +440,12 @@ natives!(
 
     /// Make a semaphore.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, args: crate::vm::native::Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        args: crate::vm::native::Rest,
+        kwargs: crate::vm::native::KeywordRest,
+    ) -> NativeResult {
         module::new_object(cx, class, Box::new(Sync::new(1)))
     }
 

@@ -240,8 +240,7 @@ pub(crate) fn ended(cx: &mut Cx, task: Gc<'static, Task>, resumed: Resumed) -> R
         Resumed::Raised(exception) => {
             let value = exception.get(cx);
             if is_object && cx.is_exception(value, Exc::StopIteration) {
-                let result =
-                    value.cell_of_kind::<crate::object::Exception>().map_or(Raw::NONE, |e| e.field(0).raw());
+                let result = value.cell_of_kind::<crate::object::Exception>().map_or(Raw::NONE, |e| e.field(0).raw());
                 return returned(cx, task, result);
             }
             let raw = value.raw();

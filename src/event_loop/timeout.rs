@@ -400,7 +400,11 @@ fn inner(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             Ok(value.get(cx).into())
         }
         Resumed::Raised(exception) => {
-            if exit(cx, object, exception) { Err(raise_timeout(cx, exception)) } else { Err(cx.rethrow(exception)) }
+            if exit(cx, object, exception) {
+                Err(raise_timeout(cx, exception))
+            } else {
+                Err(cx.rethrow(exception))
+            }
         }
     }
 }

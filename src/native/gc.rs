@@ -32,7 +32,12 @@ natives!(
     pub static GC: Functions;
 
     /// Collect everything that cannot be reached, and run the finalisers. Returns 0: nothing is counted.
-    fn collect(cx: &mut Cx, #[either] #[default(2)] generation: i64) -> NativeResult {
+    fn collect(
+        cx: &mut Cx,
+        #[either]
+        #[default(2)]
+        generation: i64,
+    ) -> NativeResult {
         if !(0..=2).contains(&generation) {
             return Err(cx.value_error("invalid generation"));
         }

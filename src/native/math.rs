@@ -264,8 +264,14 @@ natives!(
         cx: &mut Cx,
         #[either] a: f64,
         #[either] b: f64,
-        #[key] #[default(1e-09)] #[text("1e-09")] rel_tol: f64,
-        #[key] #[default(0.0)] #[text("0.0")] abs_tol: f64,
+        #[key]
+        #[default(1e-09)]
+        #[text("1e-09")]
+        rel_tol: f64,
+        #[key]
+        #[default(0.0)]
+        #[text("0.0")]
+        abs_tol: f64,
     ) -> NativeResult {
         if rel_tol < 0.0 || abs_tol < 0.0 {
             return Err(cx.value_error("tolerances must be non-negative"));
@@ -367,7 +373,14 @@ natives!(
     }
 
     /// Return the float some steps after x towards y.
-    fn nextafter(cx: &mut Cx, x: f64, y: f64, #[key] #[text("None")] steps: Option<Root>) -> NativeResult {
+    fn nextafter(
+        cx: &mut Cx,
+        x: f64,
+        y: f64,
+        #[key]
+        #[text("None")]
+        steps: Option<Root>,
+    ) -> NativeResult {
         let steps = match steps {
             None => 1,
             Some(steps) => {
@@ -425,7 +438,13 @@ natives!(
     }
 
     /// Return the product of a start value and the items of an iterable.
-    fn prod(cx: &mut Cx, iterable: Root, #[key] #[text("1")] start: Given<Root>) -> NativeResult {
+    fn prod(
+        cx: &mut Cx,
+        iterable: Root,
+        #[key]
+        #[text("1")]
+        start: Given<Root>,
+    ) -> NativeResult {
         let total = match start.0 {
             Some(start) => start.get(cx).raw(),
             None => Raw::int(1),
@@ -743,11 +762,8 @@ mod special {
             return x;
         }
         let double = t + t;
-        let result = if t < 0.5 {
-            0.5 * (double + double * t / (1.0 - t)).ln_1p()
-        } else {
-            0.5 * (double / (1.0 - t)).ln_1p()
-        };
+        let result =
+            if t < 0.5 { 0.5 * (double + double * t / (1.0 - t)).ln_1p() } else { 0.5 * (double / (1.0 - t)).ln_1p() };
         result.copysign(x)
     }
 
@@ -990,7 +1006,11 @@ mod special {
         if at == to {
             return y;
         }
-        if at < 0 { -f64::from_bits((-at) as u64) } else { f64::from_bits(at as u64).copysign(if at == 0 { x } else { 1.0 }) }
+        if at < 0 {
+            -f64::from_bits((-at) as u64)
+        } else {
+            f64::from_bits(at as u64).copysign(if at == 0 { x } else { 1.0 })
+        }
     }
 
     /// The length of a vector, rounded nearly always correctly.

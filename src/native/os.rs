@@ -71,7 +71,13 @@ natives!(
     pub static POSIX: Functions;
 
     /// Return the fields of os.stat_result for a path or descriptor.
-    fn stat(cx: &mut Cx, #[either] path: Root, #[either] #[default(true)] follow: bool) -> NativeResult {
+    fn stat(
+        cx: &mut Cx,
+        #[either] path: Root,
+        #[either]
+        #[default(true)]
+        follow: bool,
+    ) -> NativeResult {
         // What is not written yet counts for the size.
         cx.host_mut().flush_files();
         let result = match int_of(cx, path) {
@@ -130,7 +136,13 @@ natives!(
     }
 
     /// Return the names in a folder.
-    fn listdir(cx: &mut Cx, #[either] #[default(None)] #[text("None")] path: Option<Root>) -> NativeResult {
+    fn listdir(
+        cx: &mut Cx,
+        #[either]
+        #[default(None)]
+        #[text("None")]
+        path: Option<Root>,
+    ) -> NativeResult {
         cx.host_mut().flush_files();
         let bytes = match path {
             Some(path) => self::path(cx, path, "listdir")?,
@@ -153,7 +165,13 @@ natives!(
     }
 
     /// Make a folder.
-    fn mkdir(cx: &mut Cx, #[either] path: Root, #[either] #[default(511)] mode: i64) -> NativeResult {
+    fn mkdir(
+        cx: &mut Cx,
+        #[either] path: Root,
+        #[either]
+        #[default(511)]
+        mode: i64,
+    ) -> NativeResult {
         let bytes = self::path(cx, path, "mkdir")?;
         let result = cx.host_mut().make_folder(&bytes, mode as u32);
         done(cx, result, path)
@@ -207,7 +225,14 @@ natives!(
     }
 
     /// Make a symbolic link.
-    fn symlink(cx: &mut Cx, #[either] src: Root, #[either] dst: Root, #[either] #[default(false)] target_is_directory: bool) -> NativeResult {
+    fn symlink(
+        cx: &mut Cx,
+        #[either] src: Root,
+        #[either] dst: Root,
+        #[either]
+        #[default(false)]
+        target_is_directory: bool,
+    ) -> NativeResult {
         let to = self::path(cx, src, "symlink")?;
         let at = self::path(cx, dst, "symlink")?;
         let result = cx.host_mut().link(&to, &at, true);
@@ -381,7 +406,14 @@ natives!(
     }
 
     /// Open a file by the flags of the system, and return its descriptor.
-    fn open(cx: &mut Cx, #[either] path: Root, #[either] flags: i64, #[either] #[default(511)] mode: i64) -> NativeResult {
+    fn open(
+        cx: &mut Cx,
+        #[either] path: Root,
+        #[either] flags: i64,
+        #[either]
+        #[default(511)]
+        mode: i64,
+    ) -> NativeResult {
         cx.host_mut().flush_files();
         let bytes = self::path(cx, path, "open")?;
         let access = flags & 3;

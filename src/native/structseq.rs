@@ -23,25 +23,8 @@ type Getter = fn(&mut Cx, Args) -> NativeResult;
 
 /// Getters by field number.
 const GETTERS: [Getter; 20] = [
-    item::<0>,
-    item::<1>,
-    item::<2>,
-    item::<3>,
-    item::<4>,
-    item::<5>,
-    item::<6>,
-    item::<7>,
-    item::<8>,
-    item::<9>,
-    item::<10>,
-    item::<11>,
-    item::<12>,
-    item::<13>,
-    item::<14>,
-    item::<15>,
-    item::<16>,
-    item::<17>,
-    item::<18>,
+    item::<0>, item::<1>, item::<2>, item::<3>, item::<4>, item::<5>, item::<6>, item::<7>, item::<8>, item::<9>,
+    item::<10>, item::<11>, item::<12>, item::<13>, item::<14>, item::<15>, item::<16>, item::<17>, item::<18>,
     item::<19>,
 ];
 
@@ -76,7 +59,8 @@ natives!(
         let fields = fields_of(&class.name().to_str_lossy());
         for (number, field) in fields.iter().enumerate() {
             let mark = cx.mark();
-            let Some(raw) = cx.payload(this.get(cx)).exact::<Tuple>().filter(|t| number < t.len()).map(|t| t.item(number).raw())
+            let Some(raw) =
+                cx.payload(this.get(cx)).exact::<Tuple>().filter(|t| number < t.len()).map(|t| t.item(number).raw())
             else {
                 break;
             };

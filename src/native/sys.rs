@@ -122,7 +122,8 @@ natives!(
         let value = cx.attribute(unraisable, "exc_value")?;
         let message = cx.attribute(unraisable, "err_msg")?;
         let object = cx.attribute(unraisable, "object")?;
-        let mut line = if message.get(cx).is_none() { "Exception ignored in".to_owned() } else { cx.str_text(message)? };
+        let mut line =
+            if message.get(cx).is_none() { "Exception ignored in".to_owned() } else { cx.str_text(message)? };
         if !object.get(cx).is_none() {
             line.push_str(": ");
             line.push_str(&cx.repr_text(object)?);
@@ -314,8 +315,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
         set(cx, sys, &format!("__{hook}__"), function)?;
     }
     let [major, minor, micro] = VERSION;
-    let version =
-        format!("{major}.{minor}.{micro} (aio {}) [{}]", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    let version = format!("{major}.{minor}.{micro} (aio {}) [{}]", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let executable = cx.host().executable();
     let prefix = executable.rsplit_once("/bin/").map_or("/usr".to_owned(), |(p, _)| p.to_owned());
     for (name, value) in [

@@ -152,7 +152,11 @@ natives!(
     }
 
     /// Read a date from text, as a format says.
-    fn strptime(cx: &mut Cx, data_string: Root, #[text("'%a %b %d %H:%M:%S %Y'")] format: Option<Root>) -> NativeResult {
+    fn strptime(
+        cx: &mut Cx,
+        data_string: Root,
+        #[text("'%a %b %d %H:%M:%S %Y'")] format: Option<Root>,
+    ) -> NativeResult {
         let module = cx.import("_strptime")?;
         let parse = cx.attribute(module, "_strptime_time")?;
         let result = match format {
@@ -239,9 +243,7 @@ impl Date {
     }
 
     fn fields(&self) -> [i64; 9] {
-        [
-            self.year, self.month, self.day, self.hour, self.minute, self.second, self.weekday, self.year_day, 0,
-        ]
+        [self.year, self.month, self.day, self.hour, self.minute, self.second, self.weekday, self.year_day, 0]
     }
 }
 
@@ -290,7 +292,9 @@ fn date_of(cx: &mut Cx, tuple: Option<Root>) -> Result<Date, Raised> {
         return Err(cx.type_error("Tuple or struct_time argument required".into()));
     };
     if parts.len() != 9 {
-        return Err(cx.type_error("function takes exactly 9 arguments ({got} given)".replace("{got}", &parts.len().to_string())));
+        return Err(cx.type_error(
+            "function takes exactly 9 arguments ({got} given)".replace("{got}", &parts.len().to_string()),
+        ));
     }
     let mut numbers = [0i64; 9];
     for (number, raw) in numbers.iter_mut().zip(parts) {
@@ -324,7 +328,17 @@ fn date_of(cx: &mut Cx, tuple: Option<Root>) -> Result<Date, Raised> {
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 

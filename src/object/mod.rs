@@ -22,11 +22,11 @@ pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
 pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
 pub use dict::{Dict, DictIndex, Entries, Found, Probe};
 pub use exception::{Exc, Exception, field_count, field_index};
-pub use future::{
-    AnyFuture, BLOCKING, Callback, Context, ContextMap, ContextVar, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION, Handle,
-    INTERNAL, MUST_CANCEL, QUIET, RAISED, Task, UNRETRIEVED,
-};
 pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
+pub use future::{
+    AnyFuture, BLOCKING, Callback, Context, ContextMap, ContextVar, Future, FutureBase, FutureState, GATHERING,
+    HAS_EXCEPTION, Handle, INTERNAL, MUST_CANCEL, QUIET, RAISED, Task, UNRETRIEVED,
+};
 pub use generator::{
     AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE,
     MAKES_ITERABLE_COROUTINES, REPORTED, SEEN, StepMode, any_generator,

@@ -12,9 +12,9 @@ use std::cell::Cell as StdCell;
 use smallvec::{SmallVec, smallvec};
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
-use crate::object::{AnyFuture, 
-    Access, BoundMethod, Class, ClassFlags, ClassMethod, Dict, Exc, Exception, Function, GetSet, Instance, Module,
-    NativeObject, Property, ShapeId, Slots, StaticMethod, Str, Super,
+use crate::object::{
+    Access, AnyFuture, BoundMethod, Class, ClassFlags, ClassMethod, Dict, Exc, Exception, Function, GetSet, Instance,
+    Module, NativeObject, Property, ShapeId, Slots, StaticMethod, Str, Super,
 };
 
 use super::call::Invoked;
@@ -735,12 +735,7 @@ impl Vm {
     // ---- reading: the second step ----
 
     /// The instruction `dst = object.name`.
-    pub(super) fn get_attr_op(
-        &mut self,
-        object: Raw,
-        name: Raw,
-        cache: [&StdCell<u32>; 5],
-    ) -> Result<Invoked, Raised> {
+    pub(super) fn get_attr_op(&mut self, object: Raw, name: Raw, cache: [&StdCell<u32>; 5]) -> Result<Invoked, Raised> {
         let class = self.class_of(Value::adopt(object)).held();
         let flags = class.get().flags.get();
         let loaded = if flags.contains(ClassFlags::GETATTRIBUTE) {

@@ -246,9 +246,7 @@ impl Vm {
                 }
                 if generator.has(BUSY) {
                     step.get().state.set(GeneratorState::Finished);
-                    return Err(
-                        self.runtime_error(format!("{name}(): asynchronous generator is already running"))
-                    );
+                    return Err(self.runtime_error(format!("{name}(): asynchronous generator is already running")));
                 }
                 if step.mode != StepMode::Send && !throws {
                     if generator.has(CLOSED) {

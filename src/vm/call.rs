@@ -692,8 +692,12 @@ impl Vm {
             (least, most) if least == most && most == 1 => {
                 format!("{label}() takes exactly one argument ({given} given)")
             }
-            (least, most) if least == most => format!("{} expected {most} arguments, got {given}", self.short_label(native)),
-            (_, most) => format!("{} expected at most {most} argument{}, got {given}", self.short_label(native), s(most)),
+            (least, most) if least == most => {
+                format!("{} expected {most} arguments, got {given}", self.short_label(native))
+            }
+            (_, most) => {
+                format!("{} expected at most {most} argument{}, got {given}", self.short_label(native), s(most))
+            }
         })
     }
 
@@ -737,8 +741,12 @@ impl Vm {
         }
         self.type_error(match (least, most) {
             (1, 1) => format!("{label}() takes exactly one argument ({given} given)"),
-            (least, most) if least == most => format!("{} expected {most} arguments, got {given}", self.short_label(native)),
-            (least, _) => format!("{} expected at least {least} argument{}, got {given}", self.short_label(native), s(least)),
+            (least, most) if least == most => {
+                format!("{} expected {most} arguments, got {given}", self.short_label(native))
+            }
+            (least, _) => {
+                format!("{} expected at least {least} argument{}, got {given}", self.short_label(native), s(least))
+            }
         })
     }
 

@@ -5,12 +5,12 @@ use crate::object::{
     AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, REPORTED, StepMode, Str, any_generator,
 };
 
+use super::Name;
 use super::Vm;
 use super::coroutine::NativeCoroutine;
 use super::frame::Record;
 use super::host::StdStream;
 use super::native::{NativeKind, Raised, Root, Then};
-use super::Name;
 
 impl Vm {
     /// The name a coroutine or generator shows.
@@ -18,7 +18,9 @@ impl Vm {
         if let Some(native) = value.exact::<NativeCoroutine>() {
             let name = native.def.name;
             let class = match native.def.kind {
-                NativeKind::Method => native.saved(0).map(|this| self.class_of(this).name().to_str_lossy().into_owned()),
+                NativeKind::Method => {
+                    native.saved(0).map(|this| self.class_of(this).name().to_str_lossy().into_owned())
+                }
                 _ => None,
             };
             return class.map_or_else(|| name.to_owned(), |class| format!("{class}.{name}"));
@@ -42,7 +44,9 @@ impl Vm {
         let register = (code.get().words[word as usize].get() >> 8) as u8;
         self.set_register(&Record { dst: register, ..record }, Raw::NONE);
         let unawaited = match any_generator(value) {
-            Some(generator) => generator.value().kind() == Kind::Coroutine && generator.state.get() == GeneratorState::Created,
+            Some(generator) => {
+                generator.value().kind() == Kind::Coroutine && generator.state.get() == GeneratorState::Created
+            }
             None => value.exact::<NativeCoroutine>().is_some_and(|n| n.state.get() == GeneratorState::Created),
         };
         if !unawaited {
@@ -181,7 +185,9 @@ impl Vm {
         let generator = any_generator(object.get(self)).expect("a generator").held();
         let kind = generator.value().kind();
         match generator.get().state.get() {
-            GeneratorState::Created if kind == Kind::Coroutine && !generator.has(REPORTED) => self.never_awaited(object),
+            GeneratorState::Created if kind == Kind::Coroutine && !generator.has(REPORTED) => {
+                self.never_awaited(object)
+            }
             GeneratorState::Suspended if generator.get().awaiter.is_none() => {
                 let hook = self.coroutines.finalizer;
                 if kind == Kind::AsyncGenerator && !hook.same(Raw::NONE) && !generator.has(CLOSED) {

@@ -39,9 +39,9 @@ use crate::object::{
 };
 pub(crate) use attribute::is_wrapper;
 pub use class::TypeRow;
+pub use error::closest;
 use frame::{Fiber, RecordKind};
 use host::Host;
-pub use error::closest;
 pub use inspect::is_library_file;
 pub use names::Name;
 use native::{NativeFunction, Raised, Root};

@@ -264,7 +264,12 @@ natives!(
 
     /// Make an object that is not open yet.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, args: crate::vm::native::Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        args: crate::vm::native::Rest,
+        kwargs: crate::vm::native::KeywordRest,
+    ) -> NativeResult {
         new_empty(cx, class)
     }
 
@@ -273,8 +278,13 @@ natives!(
         cx: &mut Cx,
         this: Root,
         #[either] file: Root,
-        #[either] #[text("'r'")] mode: Given<Root>,
-        #[either] #[default(true)] #[text("True")] closefd: bool,
+        #[either]
+        #[text("'r'")]
+        mode: Given<Root>,
+        #[either]
+        #[default(true)]
+        #[text("True")]
+        closefd: bool,
         #[either] opener: Option<Root>,
     ) -> NativeResult {
         let mode = match mode.0 {
@@ -712,11 +722,8 @@ pub(super) fn close(cx: &mut Cx, this: Root) -> Result<(), Raised> {
     if with::<Buffered, _>(cx, this, |_, b| b.detached)? || is_closed(cx, this)? {
         return Ok(());
     }
-    let flushed = if with::<Buffered, _>(cx, this, |_, b| b.layer != Layer::Reader)? {
-        write_pending(cx, this)
-    } else {
-        Ok(())
-    };
+    let flushed =
+        if with::<Buffered, _>(cx, this, |_, b| b.layer != Layer::Reader)? { write_pending(cx, this) } else { Ok(()) };
     let raw = inner(cx, this);
     let native = with::<Buffered, _>(cx, this, |_, b| b.native)?;
     let flushed = match flushed {
@@ -740,8 +747,7 @@ pub(super) fn close(cx: &mut Cx, this: Root) -> Result<(), Raised> {
 /// The position as the reader of a buffer sees it.
 pub(super) fn tell(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
     check_open(cx, this, "I/O operation on closed file")?;
-    let (native, file, left) =
-        with::<Buffered, _>(cx, this, |_, b| (b.native, b.file.clone(), b.left().len() as i64))?;
+    let (native, file, left) = with::<Buffered, _>(cx, this, |_, b| (b.native, b.file.clone(), b.left().len() as i64))?;
     let at = if native {
         seek_to(cx, file.fd.get(), 0, 1)? as i64
     } else {
@@ -789,7 +795,12 @@ natives!(
 
     /// Make an object that has no file yet.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, args: crate::vm::native::Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        args: crate::vm::native::Rest,
+        kwargs: crate::vm::native::KeywordRest,
+    ) -> NativeResult {
         new_empty(cx, class)
     }
 
@@ -1025,7 +1036,14 @@ natives!(
     pub(super) static BUFFERED_READER: Methods;
 
     /// Read from a raw file.
-    fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] raw: Root,
+        #[either]
+        #[default(131_072)]
+        buffer_size: i64,
+    ) -> NativeResult {
         init(cx, this, Layer::Reader, raw, buffer_size, &[NOT_READABLE])
     }
 );
@@ -1035,7 +1053,14 @@ natives!(
     pub(super) static BUFFERED_WRITER: Methods;
 
     /// Write to a raw file.
-    fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] raw: Root,
+        #[either]
+        #[default(131_072)]
+        buffer_size: i64,
+    ) -> NativeResult {
         init(cx, this, Layer::Writer, raw, buffer_size, &[NOT_WRITABLE])
     }
 );
@@ -1045,8 +1070,14 @@ natives!(
     pub(super) static BUFFERED_RANDOM: Methods;
 
     /// Read from and write to a raw file.
-    fn __init__(cx: &mut Cx, this: Root, #[either] raw: Root, #[either] #[default(131_072)] buffer_size: i64) -> NativeResult {
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] raw: Root,
+        #[either]
+        #[default(131_072)]
+        buffer_size: i64,
+    ) -> NativeResult {
         init(cx, this, Layer::Random, raw, buffer_size, &[NOT_SEEKABLE, NOT_READABLE, NOT_WRITABLE])
     }
 );
-

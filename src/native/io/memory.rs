@@ -137,7 +137,14 @@ natives!(
     }
 
     /// Begin with a text; the position is its start.
-    fn __init__(cx: &mut Cx, this: Root, #[either] initial_value: Option<Root>, #[either] #[text("'\\n'")] newline: Given<Root>) -> NativeResult {
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] initial_value: Option<Root>,
+        #[either]
+        #[text("'\\n'")]
+        newline: Given<Root>,
+    ) -> NativeResult {
         let newline = match newline.0 {
             None => Newline::Lf,
             given => Newline::from_argument(cx, given)?,

@@ -37,9 +37,13 @@ static TYPES: &[TypeRow] = &[
     TypeRow::native("_io", "BufferedWriter", &[&file::BUFFERED, &file::WRITING, &file::BUFFERED_WRITER])
         .derived("BufferedIOBase")
         .with(ClassFlags::OPEN),
-    TypeRow::native("_io", "BufferedRandom", &[&file::BUFFERED, &file::READING, &file::WRITING, &file::BUFFERED_RANDOM])
-        .derived("BufferedIOBase")
-        .with(ClassFlags::OPEN),
+    TypeRow::native(
+        "_io",
+        "BufferedRandom",
+        &[&file::BUFFERED, &file::READING, &file::WRITING, &file::BUFFERED_RANDOM],
+    )
+    .derived("BufferedIOBase")
+    .with(ClassFlags::OPEN),
     TypeRow::native("_io", "TextIOWrapper", &[&text::TEXT_IO_WRAPPER]).derived("TextIOBase").with(ClassFlags::OPEN),
     TypeRow::native("_io", "StringIO", &[&memory::STRING_IO]).derived("TextIOBase").with(ClassFlags::OPEN),
     TypeRow::native("_io", "BytesIO", &[&memory::BYTES_IO]).derived("BufferedIOBase").with(ClassFlags::OPEN),
@@ -249,7 +253,11 @@ pub(crate) fn path_of(cx: &mut Cx, path: Root, function: &str) -> Result<Vec<u8>
     };
     cx.release(mark);
     if bytes.contains(&0) {
-        return Err(cx.value_error(if function == "open" { "embedded null byte".to_owned() } else { format!("{function}: embedded null character in path") }));
+        return Err(cx.value_error(if function == "open" {
+            "embedded null byte".to_owned()
+        } else {
+            format!("{function}: embedded null character in path")
+        }));
     }
     Ok(bytes)
 }
@@ -305,9 +313,7 @@ fn parse_mode(cx: &mut Cx, mode: &str) -> Result<ModeText, Raised> {
             if plus { "xb+" } else { "xb" },
         ),
         (false, false, false, false) if seen.is_empty() || !plus => {
-            return Err(cx.value_error(
-                "Must have exactly one of create/read/write/append mode and at most one plus",
-            ));
+            return Err(cx.value_error("Must have exactly one of create/read/write/append mode and at most one plus"));
         }
         _ => return Err(cx.value_error("must have exactly one of create/read/write/append mode")),
     };
@@ -322,12 +328,19 @@ natives!(
     fn open(
         cx: &mut Cx,
         #[either] file: Root,
-        #[either] #[text("'r'")] mode: Given<Root>,
-        #[either] #[default(-1)] buffering: i64,
+        #[either]
+        #[text("'r'")]
+        mode: Given<Root>,
+        #[either]
+        #[default(-1)]
+        buffering: i64,
         #[either] encoding: Option<Root>,
         #[either] errors: Option<Root>,
         #[either] newline: Option<Root>,
-        #[either] #[default(true)] #[text("True")] closefd: bool,
+        #[either]
+        #[default(true)]
+        #[text("True")]
+        closefd: bool,
         #[either] opener: Option<Root>,
     ) -> NativeResult {
         let mode = match mode.0 {

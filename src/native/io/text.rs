@@ -7,7 +7,10 @@ use crate::text::codec::{self, Decoder, Encoding, Handler, Stopped};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
-use super::{bytes_of, closed_error, file, inner, is_own, memory, new_empty, new_object, set_inner, size_of, text_result, unsupported, with};
+use super::{
+    bytes_of, closed_error, file, inner, is_own, memory, new_empty, new_object, set_inner, size_of, text_result,
+    unsupported, with,
+};
 
 /// Bytes that are decoded at a time.
 const CHUNK: usize = 8192;
@@ -325,9 +328,7 @@ fn check_readable(cx: &mut Cx, buffer: Root) -> Result<(), Raised> {
 fn raise_stopped(cx: &mut Cx, class: Exc, object: Root, why: Stopped) -> Raised {
     match why {
         Stopped::Error(e) => cx.unicode_error(class, object, e.encoding, e.start, e.end, e.reason),
-        Stopped::WrongHandler => {
-            cx.type_error(format!("don't know how to handle {} in error callback", class.name()))
-        }
+        Stopped::WrongHandler => cx.type_error(format!("don't know how to handle {} in error callback", class.name())),
     }
 }
 
@@ -403,7 +404,13 @@ impl Text {
                         let mark = if bytes == 0 && rest.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
                         mark + if rest[mark.min(rest.len())..].starts_with(character) { width } else { 1 }
                     }
-                    Encoding::Utf16(_) => if width == 4 { 4 } else { 2 },
+                    Encoding::Utf16(_) => {
+                        if width == 4 {
+                            4
+                        } else {
+                            2
+                        }
+                    }
                     Encoding::Utf32(_) => 4,
                     Encoding::Latin1
                     | Encoding::Ascii
@@ -430,7 +437,9 @@ impl Text {
 
 fn start_reading(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
     let buffer = check_open(cx, this)?;
-    if !file::is_buffer(cx, buffer) && !memory::is_bytes_io(cx, buffer) || with::<Text, _>(cx, this, |_, t| t.chunk.is_empty())? {
+    if !file::is_buffer(cx, buffer) && !memory::is_bytes_io(cx, buffer)
+        || with::<Text, _>(cx, this, |_, t| t.chunk.is_empty())?
+    {
         check_readable(cx, buffer)?;
     }
     Ok(buffer)
@@ -596,8 +605,14 @@ natives!(
         #[either] encoding: Option<Root>,
         #[either] errors: Option<Root>,
         #[either] newline: Option<Root>,
-        #[either] #[default(false)] #[text("False")] line_buffering: bool,
-        #[either] #[default(false)] #[text("False")] write_through: bool,
+        #[either]
+        #[default(false)]
+        #[text("False")]
+        line_buffering: bool,
+        #[either]
+        #[default(false)]
+        #[text("False")]
+        write_through: bool,
     ) -> NativeResult {
         let payload = payload(cx, encoding, errors, newline, line_buffering, write_through)?;
         if let Some(object) = super::object(cx, this) {

@@ -397,7 +397,8 @@ mod tests {
         let (code, _) = crate::interpreter::compile_text(&source, crate::syntax::parser::Mode::Module, &options)
             .expect("the test's text is a program");
         let mut vm = crate::interpreter::machine(Box::new(crate::host::OsHost::new(true)));
-        let builtins = vm.find_module("builtins").and_then(|m| m.exact::<crate::object::Module>()).expect("it is there");
+        let builtins =
+            vm.find_module("builtins").and_then(|m| m.exact::<crate::object::Module>()).expect("it is there");
         let builtins = builtins.held();
         vm.functions_of(builtins, &SUSPENDING);
         match crate::interpreter::run_main(&mut vm, &source, &code) {

@@ -5,8 +5,8 @@ use crate::object::ClassFlags;
 use crate::vm::TypeRow;
 
 use super::{
-    bool, bytes, complex, dict, exception, float, frame, int, list, memoryview, none, range, set, slice,
-    template, text, tuple,
+    bool, bytes, complex, dict, exception, float, frame, int, list, memoryview, none, range, set, slice, template,
+    text, tuple,
 };
 
 use ClassFlags as F;
