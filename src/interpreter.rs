@@ -4,6 +4,8 @@
 //! (`name.aio`, `name.py`, and packages). Loading is a native whose continuation goes on with the next dotted part, so a module's
 //! body runs in the run loop like any other frame.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
+
 use std::sync::Arc;
 
 use crate::bytecode::code::Code;

@@ -19,7 +19,7 @@ use aio::syntax::{Mode, parse};
 
 #[test]
 fn token_soup() {
-    check_many(0, |random| soup(random));
+    check_many(0, soup);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn context(cx: &Cx, root: Root) -> Gc<'static, Context> {
 
 natives!(
     /// Context variables: values that belong to a task or thread.
-    pub static CONTEXTVARS: Functions;
+    pub(super) static CONTEXTVARS: Functions;
 
     /// Return a copy of the current context.
     fn copy_context(cx: &mut Cx) -> NativeResult {
@@ -103,7 +103,7 @@ natives!(
 
 natives!(
     /// A context variable.
-    pub static CONTEXT_VAR: Methods;
+    pub(super) static CONTEXT_VAR: Methods;
 
     /// Make a variable.
     #[fixed]
@@ -204,7 +204,7 @@ natives!(
 
 natives!(
     /// What `ContextVar.set` returns.
-    pub static TOKEN: Methods;
+    pub(super) static TOKEN: Methods;
 
     /// The variable.
     #[getter]
@@ -254,7 +254,7 @@ natives!(
 
 natives!(
     /// A mapping of context variables to their values.
-    pub static CONTEXT: Methods;
+    pub(super) static CONTEXT: Methods;
 
     /// Make an empty context.
     #[fixed]
@@ -401,7 +401,7 @@ pub(crate) fn missing(cx: &mut Cx) -> Result<Raw, Raised> {
 
 natives!(
     /// The type of `Token.MISSING`.
-    pub static TOKEN_MISSING: Methods;
+    pub(super) static TOKEN_MISSING: Methods;
 
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {

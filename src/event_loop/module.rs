@@ -195,7 +195,7 @@ fn task_of(cx: &Cx, root: Root) -> Gc<'static, Task> {
 
 natives!(
     /// Tasks, and waiting for them.
-    pub static ASYNCIO: Functions;
+    pub(super) static ASYNCIO: Functions;
 
     /// Run a coroutine, and return its result when it and everything it left behind has ended.
     fn run(
@@ -265,10 +265,7 @@ natives!(
         #[key] eager_start: Given<Root>,
         kwargs: KeywordRest,
     ) -> NativeResult {
-        let event_loop = match running_object(cx) {
-            Ok(event_loop) => event_loop,
-            Err(raised) => return Err(raised),
-        };
+        let event_loop = running_object(cx)?;
         new_task_outcome(cx, event_loop, coro, name, context, eager_start.0, kwargs.0)
     }
 
@@ -516,7 +513,7 @@ fn wrapped_again(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 
 natives!(
     /// A result that is not there yet.
-    pub static FUTURE: Methods;
+    pub(super) static FUTURE: Methods;
 
     /// Make a future.
     #[fixed]
@@ -701,7 +698,7 @@ fn next_step(cx: &mut Cx, this: Root) -> NativeResult {
 
 natives!(
     /// Waits for a future.
-    pub static FUTURE_ITER: Methods;
+    pub(super) static FUTURE_ITER: Methods;
 
     /// Return self.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
@@ -736,7 +733,7 @@ natives!(
 
 natives!(
     /// A coroutine that a loop runs.
-    pub static TASK: Methods;
+    pub(super) static TASK: Methods;
 
     /// Make a task.
     #[fixed]
@@ -855,7 +852,7 @@ fn handle_of(cx: &Cx, root: Root) -> Gc<'static, Handle> {
 
 natives!(
     /// A callback that is scheduled.
-    pub static HANDLE: Methods;
+    pub(super) static HANDLE: Methods;
 
     /// Do not call it.
     fn cancel(cx: &mut Cx, this: Root) -> NativeResult {
@@ -896,7 +893,7 @@ natives!(
 
 natives!(
     /// A callback that is scheduled for a time.
-    pub static TIMER_HANDLE: Methods;
+    pub(super) static TIMER_HANDLE: Methods;
 
     /// When it is called.
     fn when(cx: &mut Cx, this: Root) -> NativeResult {
@@ -975,7 +972,7 @@ fn call_at(
 
 natives!(
     /// What runs tasks and callbacks.
-    pub static LOOP: Methods;
+    pub(super) static LOOP: Methods;
 
     /// Make a loop.
     #[fixed]
@@ -1291,7 +1288,7 @@ fn generators_closed(cx: &mut Cx, window: Args, _: Resumed) -> NativeResult {
 
 natives!(
     /// Called by the machine.
-    pub static HOOKS: Functions;
+    pub(super) static HOOKS: Functions;
 
     /// An asynchronous generator is iterated for the first time.
     fn first_iteration(cx: &mut Cx, generator: Root) -> NativeResult {
@@ -1325,7 +1322,7 @@ natives!(
 
 natives!(
     /// A base class.
-    pub static NOTHING: Methods;
+    pub(super) static NOTHING: Methods;
 );
 
 // ---- installing ----

@@ -353,7 +353,7 @@ fn described(cx: &mut Cx, object: Root) -> Result<String, Raised> {
 
 natives!(
     /// A queue for tasks: first in, first out. A maxsize of zero or less is no limit.
-    pub static QUEUE: Methods;
+    pub(super) static QUEUE: Methods;
 
     /// Make a queue.
     #[fixed]
@@ -591,10 +591,10 @@ natives!(
 
 natives!(
     /// A queue whose least item comes out first.
-    pub static PRIORITY_QUEUE: Methods;
+    pub(super) static PRIORITY_QUEUE: Methods;
 );
 
 natives!(
     /// A queue whose newest item comes out first.
-    pub static LIFO_QUEUE: Methods;
+    pub(super) static LIFO_QUEUE: Methods;
 );

@@ -251,7 +251,7 @@ fn described(cx: &mut Cx, object: Root, state: &str) -> NativeResult {
 
 natives!(
     /// A lock for tasks: who asks first gets it first.
-    pub static LOCK: Methods;
+    pub(super) static LOCK: Methods;
 
     /// Make a lock.
     #[fixed]
@@ -317,7 +317,7 @@ fn event_waited(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 
 natives!(
     /// Something that happens once, or again after `clear`.
-    pub static EVENT: Methods;
+    pub(super) static EVENT: Methods;
 
     /// Make an event that is not set.
     #[fixed]
@@ -436,7 +436,7 @@ fn semaphore_release(cx: &mut Cx, object: Root) -> Result<(), Raised> {
 
 natives!(
     /// A number of permits that tasks take and give back.
-    pub static SEMAPHORE: Methods;
+    pub(super) static SEMAPHORE: Methods;
 
     /// Make a semaphore.
     #[fixed]
@@ -522,7 +522,7 @@ natives!(
 
 natives!(
     /// A semaphore that cannot be released more often than it was acquired.
-    pub static BOUNDED_SEMAPHORE: Methods;
+    pub(super) static BOUNDED_SEMAPHORE: Methods;
 );
 
 /// Whether a loop runs at all.

@@ -187,10 +187,7 @@ pub(crate) fn step(
     Ok(Some(match target.get(cx).kind() {
         Kind::Instance | Kind::NativeObject => {
             let name = if thrown { "throw" } else { "send" };
-            let method = match cx.attribute(target, name) {
-                Ok(method) => method,
-                Err(raised) => return Err(raised),
-            };
+            let method = cx.attribute(target, name)?;
             let method = method.get(cx).raw();
             let input = input.get(cx).raw();
             let callee = cx.push_raw(method);

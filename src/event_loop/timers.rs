@@ -98,16 +98,6 @@ impl Timers {
         Some(target)
     }
 
-    /// Number of timers that are not cancelled.
-    pub(crate) fn len(&self) -> usize {
-        self.targets.len()
-    }
-
-    /// Forgets all.
-    pub(crate) fn clear(&mut self) {
-        *self = Timers { sequence: self.sequence, ..Timers::default() };
-    }
-
     /// Visits what the timers refer to.
     pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
         self.targets.trace(tracer);

@@ -27,7 +27,7 @@ pub(super) const CLASSES: usize = SIZES.len();
 /// The size class of a cell of `size` bytes, at most [`LARGEST`].
 #[inline(always)]
 pub(super) fn class_of(size: usize) -> usize {
-    if size <= 512 { (size + 15) / 16 - 1 } else { class_of_big(size) }
+    if size <= 512 { size.div_ceil(16) - 1 } else { class_of_big(size) }
 }
 
 #[cold]

@@ -233,7 +233,7 @@ pub(crate) struct Boxed<T> {
 impl<T: Cell> Boxed<T> {
     pub(crate) const TAIL_OFFSET: usize = {
         let align = align_of::<<T::Tail as Tail>::Item>();
-        (size_of::<Boxed<T>>() + align - 1) / align * align
+        size_of::<Boxed<T>>().div_ceil(align) * align
     };
 
     /// Size in bytes with a tail of `len` items, or None if that does not fit a size.

@@ -33,7 +33,7 @@ pub(crate) use cell::{FINALISABLE, Header};
 pub use collect::{Collection, Deaths, Tracer};
 pub use kind::Kind;
 pub use stack::RegisterStack;
-pub(crate) use value::{POINTER, SUBCLASS};
+pub(crate) use value::POINTER;
 pub use value::{Raw, Value};
 pub use weak::WeakRef;
 

@@ -80,12 +80,6 @@ impl Raw {
         Raw { tag: layout as u64 | subclass, payload: Payload { pointer: header } }
     }
 
-    /// The value that refers to a cell whose tag is known.
-    #[inline(always)]
-    pub(crate) fn cell_with_tag(tag: u64, header: *mut Header) -> Raw {
-        Raw { tag, payload: Payload { pointer: header } }
-    }
-
     /// The tag: the [`Kind`] in the low byte (its high bit set for pointers), and the subclass bit.
     #[inline(always)]
     pub(crate) fn tag(self) -> u64 {

@@ -85,16 +85,16 @@ fn file_status(stat: &rustix::fs::Stat) -> FileStatus {
         mode: stat.st_mode,
         ino: stat.st_ino,
         dev: stat.st_dev,
-        nlink: stat.st_nlink as u64,
+        nlink: stat.st_nlink,
         uid: stat.st_uid,
         gid: stat.st_gid,
         size: stat.st_size,
         blocks: stat.st_blocks,
-        block_size: stat.st_blksize as i64,
+        block_size: stat.st_blksize,
         rdev: stat.st_rdev,
-        atime: time(stat.st_atime, stat.st_atime_nsec as u64),
-        mtime: time(stat.st_mtime, stat.st_mtime_nsec as u64),
-        ctime: time(stat.st_ctime, stat.st_ctime_nsec as u64),
+        atime: time(stat.st_atime, stat.st_atime_nsec),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec),
     }
 }
 
@@ -249,7 +249,7 @@ impl Host for OsHost {
                 let mut stderr = io::stderr().lock();
                 stderr.write_all(bytes)
             }
-            _ => {
+            StdStream::In | StdStream::Out => {
                 self.output.extend_from_slice(bytes);
                 let line_done = self.line_buffered && bytes.contains(&b'\n');
                 if line_done || self.unbuffered || self.output.len() >= OUTPUT { self.write_output() } else { Ok(()) }
@@ -260,8 +260,8 @@ impl Host for OsHost {
     fn flush(&mut self, stream: StdStream) -> io::Result<()> {
         match stream {
             StdStream::Err => io::stderr().flush(),
-            _ if self.output.is_empty() => Ok(()),
-            _ => self.write_output(),
+            StdStream::In | StdStream::Out if self.output.is_empty() => Ok(()),
+            StdStream::In | StdStream::Out => self.write_output(),
         }
     }
 

@@ -541,7 +541,7 @@ fn print_direct(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], flush: bool) ->
 fn print_to(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], file: Root, flush: bool) -> Result<(), Raised> {
     let mark = cx.mark();
     let write = cx.attribute(file, "write")?;
-    let mut emit = |cx: &mut Cx, bytes: &[u8]| -> Result<(), Raised> {
+    let emit = |cx: &mut Cx, bytes: &[u8]| -> Result<(), Raised> {
         let raw = Str::from_parts(&cx.heap, &[bytes]).value().raw();
         let text = cx.push_raw(raw);
         cx.call(write, &[text])?;

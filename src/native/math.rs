@@ -12,7 +12,7 @@ use crate::number::int::{self as integer, Int, IntRef};
 use crate::object::key::as_int_ref;
 use crate::object::{Exc, int_value};
 use crate::vm::Name;
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::native::{Cx, Given, NativeResult, Raised, Rest, Root};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -821,8 +821,8 @@ mod special {
     }
 
     /// Lanczos' approximation with g = 6.0246800407767296 and 13 terms, as a quotient of polynomials; lowest power first.
-    const G: f64 = 6.024680040776729583740234375;
-    const G_MINUS_HALF: f64 = 5.524680040776729583740234375;
+    const G: f64 = 6.024_680_040_776_73;
+    const G_MINUS_HALF: f64 = 5.524_680_040_776_73;
     #[allow(clippy::excessive_precision, reason = "the published digits")]
     const ABOVE: [f64; 13] = [
         23531376880.410759688572007674451636754734846804940,

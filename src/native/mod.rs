@@ -19,6 +19,8 @@
 //! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
 //! signatures show it, where that is not the Rust text.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
+
 pub mod io;
 pub mod os;
 pub(crate) mod structseq;
@@ -58,7 +60,7 @@ macro_rules! natives {
         $vis static $table: $crate::native::Natives = $crate::native::Natives {
             doc: &[$($tdoc),*],
             defs: &[$({
-                #[allow(unused_variables, unused_mut, clippy::extra_unused_lifetimes, clippy::needless_lifetimes, clippy::too_many_arguments,
+                #[allow(unused_variables, unused_mut, dead_code, clippy::extra_unused_lifetimes, clippy::needless_lifetimes, clippy::too_many_arguments,
                     reason = "declarations are uniform, and not all need everything")]
                 fn run $(<$lt>)? (cx: &mut $crate::vm::native::Cx, window: $crate::vm::native::Args) -> $crate::vm::native::NativeResult {
                     fn $name $(<$lt>)? ($cx: $cxty $(, $p: $pty)*) -> $ret $body

@@ -149,8 +149,7 @@ impl<'h> Gc<'h, Dict> {
         let entries = self.storage();
         match self.get().index.get() {
             None => {
-                for number in probe.0..self.used() {
-                    let entry = &entries[number];
+                for (number, entry) in entries[..self.used()].iter().enumerate().skip(probe.0) {
                     if entry.hash.get() == hash && !entry.key().is_unbound() {
                         match same_key(entry.key(), key) {
                             SameKey::Yes => return Found::Entry(number),
@@ -331,7 +330,7 @@ impl<'h> Gc<'h, Dict> {
     /// A copy with the same keys and values.
     pub fn copy(self, heap: &'h Heap) -> Result<Gc<'h, Dict>, OutOfMemory> {
         let copy = Dict::new(heap);
-        if self.len() > 0 {
+        if !self.is_empty() {
             copy.reserve(heap, self.len())?;
             for entry in &self.storage()[..self.used()] {
                 if !entry.key().is_unbound() {

@@ -165,11 +165,3 @@ pub struct Frame {
 }
 
 crate::cell! { Frame: Frame { slots: [], refs: [function, back, generator, locals, names] } }
-
-/// The name a function shows: `__name__` may have been changed.
-pub(super) fn code_name(code: &Code) -> &str {
-    &code.name
-}
-
-/// A value named once in the heap for all code: helper for tables keyed by interned names.
-pub(super) type Name<'h> = Gc<'h, Str>;

@@ -1,5 +1,7 @@
 //! The kinds of objects: layouts and what cannot call a script. What scripts see of them as methods is in `native::types`.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
+
 mod bytes;
 mod class;
 mod descriptor;

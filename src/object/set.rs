@@ -376,8 +376,8 @@ fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, ke
     let mut index = hash as usize & mask;
     loop {
         let probes = if index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
-        for place in index..=index + probes {
-            if entries[place].key().is_unbound() {
+        for (place, entry) in entries.iter().enumerate().skip(index).take(probes + 1) {
+            if entry.key().is_unbound() {
                 table.set_key(heap, place, hash, key);
                 return;
             }

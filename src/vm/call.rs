@@ -117,14 +117,12 @@ impl Vm {
             self.push_plain(function, start, instance)?;
             return Ok(Invoked::Pushed);
         }
+        let more_kinds =
+            code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS);
         if keywords.is_some()
             || argc != u32::from(code.get().positional)
             || code.get().entry == Entry::Bind
-            || argc < u32::from(code.code.positional)
-        {
-            self.bind_arguments(function, start, argc, keywords)?;
-        } else if code.get().entry == Entry::Generator
-            && (code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS))
+            || (code.get().entry == Entry::Generator && more_kinds)
         {
             self.bind_arguments(function, start, argc, keywords)?;
         }

@@ -26,10 +26,8 @@ impl Vm {
         exception.set_shape(self.exception_class(class).get().root_shape.get());
         // What the class keeps of its arguments.
         match class {
-            Exc::StopIteration | Exc::SystemExit => {
-                if args.len() == 1 {
-                    fields.expect("it has a field").set_tail(&self.heap, 0, args.item(0));
-                }
+            Exc::StopIteration | Exc::SystemExit if args.len() == 1 => {
+                fields.expect("it has a field").set_tail(&self.heap, 0, args.item(0));
             }
             _ => {}
         }
@@ -73,9 +71,7 @@ impl Vm {
         if let Some(exception) = Value::adopt(raw).exact::<Exception>() {
             let exception = exception.held();
             let handled = self.handled_exception();
-            if !handled.is_unbound() && !handled.same(raw) && exception.get().context.value().is_none() {
-                self.set_context(exception, handled);
-            } else if !handled.is_unbound() && !handled.same(raw) {
+            if !handled.is_unbound() && !handled.same(raw) {
                 self.set_context(exception, handled);
             }
         }

@@ -105,7 +105,7 @@ impl Record {
 
 /// A machine stack's worth of execution: the main one, and one for each thread.
 #[derive(Debug)]
-pub struct Fiber {
+pub(crate) struct Fiber {
     pub(super) registers: RegisterStack,
     pub(super) records: Vec<Record>,
     /// Where the running native's window begins.

@@ -615,7 +615,7 @@ impl Vm {
             work(self, item)?;
             self.release(mark);
             polls += 1;
-            if polls % POLL == 0 && self.interrupt().load(Ordering::Relaxed) != 0 {
+            if polls.is_multiple_of(POLL) && self.interrupt().load(Ordering::Relaxed) != 0 {
                 self.safepoint()?;
             }
         }

@@ -3,6 +3,8 @@
 //! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
 //! protocols: `attribute.rs`, `ops.rs`, `iterate.rs`, `class.rs`. `host.rs` is the door to the outside world.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
+
 mod attribute;
 mod awaitable;
 mod call;

@@ -57,7 +57,7 @@ names! {
     SetState = "__setstate__", Fspath = "__fspath__", SizeOf = "__sizeof__", Set_ = "set", Metaclass = "metaclass",
     Keys = "keys", Items = "items", Values = "values", Append = "append", Add_ = "add", Update = "update", Write = "write",
     Flush = "flush", Read = "read", ReadLine = "readline", Stdout = "stdout", Stderr = "stderr", Stdin = "stdin", Modules = "modules",
-    Displayhook = "displayhook", Excepthook = "excepthook", Underscore = "_", Dunder_debug = "__debug__",
-    BuiltinsModule = "builtins", Future_blocking = "_asyncio_future_blocking", Origin = "__origin__", Args = "__args__",
+    Displayhook = "displayhook", Excepthook = "excepthook", Underscore = "_", DunderDebug = "__debug__",
+    BuiltinsModule = "builtins", FutureBlocking = "_asyncio_future_blocking", Origin = "__origin__", Args = "__args__",
     Parameters = "__parameters__", ObjClass = "__objclass__", Mangled = "__mangled__",
 }

@@ -929,7 +929,7 @@ impl Vm {
         self.push_raw(Raw::int(kind as i64 * 2 + i64::from(truth)));
         let (class_a, class_b) = (self.class_of(Value::adopt(a)).held(), self.class_of(Value::adopt(b)).held());
         let object = self.types.object;
-        let mut find = |class, kind: CompareKind| -> Option<(Raw, bool)> {
+        let find = |class, kind: CompareKind| -> Option<(Raw, bool)> {
             let name = self.name(kind.name()).held();
             let (method, owner) = self.lookup_class_with_owner(class, name)?;
             let (method, from_object) = (method.raw(), owner.value().raw().same(object));
@@ -1460,10 +1460,7 @@ impl Vm {
                         }
                     }
                 }
-                Kind::Range => match as_int_ref(Value::adopt(item)) {
-                    Some(_) => Some(self.range_contains(value, Value::adopt(item))),
-                    None => None,
-                },
+                Kind::Range => as_int_ref(Value::adopt(item)).map(|_| self.range_contains(value, Value::adopt(item))),
                 Kind::DictView => {
                     let view = value.exact::<DictView>().expect("a view");
                     let (dict, part) = (view.dict.get().raw(), view.part);

@@ -39,8 +39,6 @@ const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
 const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
-const COROUTINE: u64 = Kind::Coroutine as u64 | crate::heap::POINTER;
-const NATIVE_COROUTINE: u64 = Kind::NativeCoroutine as u64 | crate::heap::POINTER;
 const GENERATOR: u64 = Kind::Generator as u64 | crate::heap::POINTER;
 
 /// What an attribute cache says: see `attribute.rs`, which fills it.
@@ -89,7 +87,7 @@ impl Vm {
     /// Runs the frame on top until the exit record below it is reached; returns what reaches that.
     pub(super) fn run(&mut self) -> Result<Raw, Raised> {
         'reload: loop {
-            // SAFETY (of the whole loop): as the module's docs say.
+            // SAFETY: as the module's docs say, for the whole loop.
             let leave = unsafe {
                 let mut fp: *mut Record = self.fiber.records.last_mut().expect("a frame to run");
                 let record = *fp;

@@ -150,10 +150,10 @@ impl Vm {
                 }
                 return Ok(TextOf::Call(method));
             }
-            if let Some(method) = self.own_method(object, Name::Repr)? {
-                if !(exception && is_native(method, "__repr__")) {
-                    return Ok(TextOf::Call(method));
-                }
+            if let Some(method) = self.own_method(object, Name::Repr)?
+                && !(exception && is_native(method, "__repr__"))
+            {
+                return Ok(TextOf::Call(method));
             }
         }
         let mut out = Vec::new();

@@ -245,7 +245,7 @@ fn strip_bytes(cx: &mut Cx, of: Of, this: Root, set: Option<Root>, method: &'sta
             if right { search::trim_end(BYTES, bytes) } else { bytes }
         }
         Some(set) => {
-            let set = StripSet::new(BYTES, &*bytes_like(cx, set)?);
+            let set = StripSet::new(BYTES, &bytes_like(cx, set)?);
             let bytes = if left { set.trim_start(&bytes) } else { &bytes };
             if right { set.trim_end(bytes) } else { bytes }
         }
@@ -532,7 +532,7 @@ fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
             && size > 0
             && index > 0
         {
-            let at_boundary = if group > 0 { (bytes.len() - index) % size == 0 } else { index % size == 0 };
+            let at_boundary = if group > 0 { (bytes.len() - index).is_multiple_of(size) } else { index % size == 0 };
             if at_boundary {
                 out.push(char::from(sep));
             }

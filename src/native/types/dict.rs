@@ -1,7 +1,7 @@
 //! dict, its views, and mappingproxy.
 
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Slot};
 use crate::native::natives;
 use crate::native::types::set;
 use crate::object::{AnySet, Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str};
@@ -692,10 +692,7 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
         return cx.dict_update_from(this, other);
     }
     let mut number = 0usize;
-    let iterator = match cx.iter(other) {
-        Ok(iterator) => iterator,
-        Err(raised) => return Err(raised),
-    };
+    let iterator = cx.iter(other)?;
     loop {
         let mark = cx.mark();
         let Some(pair) = cx.next(iterator)? else { return Ok(()) };

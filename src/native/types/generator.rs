@@ -370,7 +370,7 @@ mod tests {
         Ok(Outcome::Suspend { value: window.root(0), then: Then::Catch(paused) })
     }
 
-    fn relay_stepped(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    fn relay_stepped(cx: &mut Cx, _window: Args, resumed: Resumed) -> NativeResult {
         match resumed {
             Resumed::Yielded(value) => Ok(Outcome::Suspend { value, then: Then::Catch(relay_resumed) }),
             Resumed::Returned(value) => Ok((value.get(cx).as_int().unwrap_or(0) + 1).into()),
@@ -378,7 +378,7 @@ mod tests {
         }
     }
 
-    fn relay_resumed(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    fn relay_resumed(_cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
         let (input, throw) = match resumed {
             Resumed::Raised(input) => (input, true),
             Resumed::Returned(input) | Resumed::Yielded(input) => (input, false),
@@ -386,7 +386,7 @@ mod tests {
         Ok(Outcome::Resume { target: window.root(0), input, throw, then: Then::Catch(relay_stepped) })
     }
 
-    fn yield_it(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
+    fn yield_it(_cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
         let (Resumed::Returned(value) | Resumed::Yielded(value) | Resumed::Raised(value)) = resumed;
         Ok(Outcome::Suspend { value, then: Then::Return })
     }
@@ -401,7 +401,7 @@ mod tests {
             vm.find_module("builtins").and_then(|m| m.exact::<crate::object::Module>()).expect("it is there");
         let builtins = builtins.held();
         vm.functions_of(builtins, &SUSPENDING);
-        match crate::interpreter::run_main(&mut vm, &source, &code) {
+        match crate::interpreter::run_main(&mut vm, source.name(), &code) {
             crate::interpreter::Ending::Status(0) => {}
             crate::interpreter::Ending::Status(status) => panic!("status {status}"),
             crate::interpreter::Ending::Uncaught(exception) => {

@@ -12,7 +12,7 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::Union, "Union", &[&UNION_METHODS]).in_module("typing").with(ClassFlags::FINAL),
 ];
 
-fn alias<'h>(cx: &'h Cx, this: Root) -> &'h GenericAlias {
+fn alias(cx: &Cx, this: Root) -> &GenericAlias {
     this.get(cx).exact::<GenericAlias>().expect("methods check their receiver").get()
 }
 
