@@ -24,6 +24,7 @@ pub(crate) enum What {
 
 /// An event.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "written always; read by reports and by a debugger")]
 pub(crate) struct Event {
     /// The turn of the loop.
     pub(crate) turn: u32,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::bytecode::code::{Code, CodeFlags};
 use crate::heap::{AnyRef, Gc, Ref, Slot};
-use crate::object::{Class, Dict, Str, Tuple};
+use crate::object::{Class, Dict, Tuple};
 
 /// Code as one machine has it: its own copy of the words (the caches in them are written to), constants and names as values.
 #[derive(Debug)]

@@ -419,7 +419,7 @@ impl Vm {
             if self.class_of(value).has(ClassFlags::NO_DICT) {
                 return None;
             }
-            return Some(self.enter_dict_mode(instance));
+            return Some(self.move_to_dict(instance));
         }
         if let Some(dict) = self.own_dict(value) {
             return Some(dict.held());
@@ -511,7 +511,7 @@ impl Vm {
     }
 
     /// Moves an instance's attributes to a dict, which from now on is where they are.
-    pub(crate) fn enter_dict_mode(&mut self, instance: Held<Instance>) -> Held<Dict> {
+    pub(crate) fn move_to_dict(&mut self, instance: Held<Instance>) -> Held<Dict> {
         if let Some(dict) = instance.dict() {
             return dict;
         }
@@ -556,11 +556,11 @@ impl Vm {
                     self.add_slot(instance, class, next, value);
                     return Ok(true);
                 }
-                self.enter_dict_mode(instance);
+                self.move_to_dict(instance);
             } else if class.has(ClassFlags::NO_DICT) {
                 return Ok(false);
             }
-            let dict = instance.dict().unwrap_or_else(|| self.enter_dict_mode(instance));
+            let dict = instance.dict().unwrap_or_else(|| self.move_to_dict(instance));
             return self.set_in_dict(dict, name, value.raw()).map(|()| true);
         }
         match self.attributes_of(object) {
@@ -597,7 +597,7 @@ impl Vm {
                 if self.shapes.slot(shape, name).is_none_or(|slot| instance.slot(slot).is_unbound()) {
                     return false;
                 }
-                self.enter_dict_mode(instance);
+                self.move_to_dict(instance);
             }
             return instance.dict().is_some_and(|d| d.remove_str(&self.heap, name).is_some());
         }
@@ -1707,7 +1707,7 @@ impl Vm {
             match self.shapes.with(shape, name) {
                 Some(next) => shape = next,
                 None => {
-                    self.enter_dict_mode(instance);
+                    self.move_to_dict(instance);
                     let shape = self.shapes.dict_shape(root);
                     return instance.set_shape(shape);
                 }
