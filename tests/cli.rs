@@ -82,7 +82,6 @@ fn version_and_help() {
 }
 
 #[test]
-#[ignore = "needs asyncio"]
 fn an_hour_of_virtual_time_is_short() {
     let path = file("hour.aio", b"import asyncio\nasyncio.run(asyncio.sleep(3600))\nprint('slept')\n");
     assert_eq!(stdout(&aio(&["run", "--virtual-time", &path], "")), "slept\n");
