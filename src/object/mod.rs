@@ -24,7 +24,7 @@ pub use dict::{Dict, DictIndex, Entries, Found, Probe};
 pub use exception::{Exc, Exception, field_count, field_index};
 pub use future::{
     AnyFuture, BLOCKING, Callback, Context, ContextMap, ContextVar, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION, Handle,
-    INTERNAL, MUST_CANCEL, QUIET, RAISED, Task, UNRETRIEVED,
+    MUST_CANCEL, PLACED, QUIET, RAISED, References, Task, UNRETRIEVED,
 };
 pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
 pub use generator::{
@@ -83,6 +83,7 @@ pub fn register(heap: &mut Heap) {
         Property,
         Range,
         RangeIterator,
+        References,
         SequenceIterator,
         Set,
         SetIterator,
