@@ -63,6 +63,9 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     signals.watch(vm.interrupt());
     let orig_argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     crate::native::sys::set_program(&mut vm, &program.argv, &orig_argv, &program.folder);
+    if program.filename.starts_with('<') {
+        vm.register_source(&code, program.source.text());
+    }
     let ending = interpreter::run_main(&mut vm, &program.filename, &code);
     let end = match ending {
         Ending::Status(status) => End::Status(status as u8),
@@ -108,7 +111,7 @@ fn uncaught(vm: &mut Vm, exception: Root) -> End {
     let interrupted = vm.is_exception(exception.get(vm), Exc::KeyboardInterrupt);
     // What was printed comes before the report.
     let _ = vm.host_mut().flush(StdStream::Out);
-    if let Some(exit) = crate::native::sys::report_uncaught(vm, exception) {
+    if let Some(exit) = crate::native::traceback::handle_uncaught(vm, exception) {
         return End::Status(exit_status(vm, exit));
     }
     if interrupted { End::Interrupted } else { End::Status(FAILED) }

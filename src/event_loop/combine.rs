@@ -330,9 +330,9 @@ fn collect(cx: &mut Cx, fs: Root) -> Result<Vec<Raw>, Raised> {
     Ok(items.into_iter().filter(|raw| seen.insert(raw.bits(), ()).is_none()).collect())
 }
 
-// wait's window while it waits: its arguments, then these.
-const FUTURES: usize = 3;
-const WATCHER: usize = 4;
+// wait's window while it waits: these, in the places of its arguments.
+const FUTURES: usize = 0;
+const WATCHER: usize = 1;
 
 /// The waiter is done, or the task was cancelled.
 fn waited(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
@@ -506,11 +506,10 @@ natives!(
             },
         );
         let tuple = Tuple::build(heap, futures.len(), |i| Value::adopt(futures[i])).value().raw();
-        // The window: the three arguments, then the futures and the watcher.
         let base = fs.number() + 3;
         cx.release(base);
-        cx.push_raw(tuple);
-        cx.push(watcher.value());
+        fs.set(cx, Value::adopt(tuple));
+        fs.offset(1).set(cx, watcher.value());
         for raw in futures {
             future::watch(cx, any(raw), watcher);
         }

@@ -3,12 +3,12 @@
 use crate::heap::{AnyRef, Kind, Raw, Slot, Value};
 use crate::object::{
     AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION,
-    Handle, MUST_CANCEL, NativeObject, RAISED, UNRETRIEVED,
+    Handle, MUST_CANCEL, NativeObject, PLACED, RAISED, UNRETRIEVED,
 };
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::ring::What;
-use super::{Ready, combine, context, loops, note, schedule};
+use super::{FutureRef, Ready, combine, context, loops, note, schedule};
 
 /// A pending future of the class `Future`.
 #[inline]
@@ -35,7 +35,7 @@ pub(crate) fn finish(cx: &mut Cx, future: AnyFuture<'static>, state: FutureState
     base.state.set(state);
     future.set_content(heap, Value::adopt(content));
     base.put(GATHERING, false);
-    let timer = base.timer.replace(0);
+    let timer = if base.has(PLACED) { 0 } else { base.timer.replace(0) };
     let event_loop = base.event_loop.value().raw();
     if timer != 0
         && let Some(state) = loops(cx).find(event_loop)
@@ -80,8 +80,12 @@ fn schedule_callback(cx: &mut Cx, event_loop: Raw, future: AnyFuture<'static>, k
             note(cx, What::Wake, task.place.get(), 0);
             Ready::Wake(task)
         }
-        Callback::Call => Ready::Done(target.exact::<Handle>().expect("a handle is called").held(), future),
-        Callback::Watch => Ready::Watch(target.exact::<NativeObject>().expect("an object watches").held(), future),
+        Callback::Call => {
+            Ready::Done(target.exact::<Handle>().expect("a handle is called").held(), FutureRef::new(future))
+        }
+        Callback::Watch => {
+            Ready::Watch(target.exact::<NativeObject>().expect("an object watches").held(), FutureRef::new(future))
+        }
     };
     schedule(cx, event_loop, entry);
 }

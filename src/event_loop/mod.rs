@@ -31,7 +31,7 @@ mod timers;
 use std::collections::VecDeque;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
-use crate::object::{AnyFuture, Future, Handle, NativeObject, Payload, Task};
+use crate::object::{AnyFuture, Exception, Future, Handle, NativeObject, Payload, Task};
 use crate::vm::native::{Cx, Raised};
 use crate::vm::{Extension, ExtensionSlot};
 use ring::{Ring, What};
@@ -48,17 +48,38 @@ pub(crate) enum Ready {
     /// What a task waited for is done.
     Wake(Gc<'static, Task>),
     /// An exception is thrown into a task.
-    Throw(Gc<'static, Task>, Raw),
+    Throw(Gc<'static, Task>, Gc<'static, Exception>),
     /// A callback is called.
     Run(Gc<'static, Handle>),
     /// A done callback is called with its future.
-    Done(Gc<'static, Handle>, AnyFuture<'static>),
+    Done(Gc<'static, Handle>, FutureRef),
     /// A native watcher is told that a future is done.
-    Watch(Gc<'static, NativeObject>, AnyFuture<'static>),
+    Watch(Gc<'static, NativeObject>, FutureRef),
     /// The time of a sleep is over: its future gets None unless it was cancelled.
     Settle(Gc<'static, Future>),
     /// The time of a `Timeout` is over, if the ticket is its last.
     Expire(Gc<'static, NativeObject>, u32),
+}
+
+/// A future or task in one word: which of the two its header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FutureRef(*mut crate::heap::Header);
+
+impl FutureRef {
+    pub(crate) fn new(future: AnyFuture<'static>) -> FutureRef {
+        FutureRef(match future {
+            AnyFuture::Future(f) => f.pointer(),
+            AnyFuture::Task(t) => t.pointer(),
+        })
+    }
+
+    pub(crate) fn raw(self) -> Raw {
+        Raw::cell(self.0)
+    }
+
+    pub(crate) fn get(self) -> AnyFuture<'static> {
+        AnyFuture::of(Value::adopt(self.raw())).expect("made of one")
+    }
 }
 
 /// A loop.
@@ -130,7 +151,7 @@ impl LoopState {
                 Ready::Step(task) | Ready::Wake(task) => tracer.raw(task.value().raw()),
                 Ready::Throw(task, exception) => {
                     tracer.raw(task.value().raw());
-                    tracer.raw(*exception);
+                    tracer.raw(exception.value().raw());
                 }
                 Ready::Run(handle) => tracer.raw(handle.value().raw()),
                 Ready::Done(handle, future) => {

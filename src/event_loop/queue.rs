@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::heap::{Gc, Kind, Raw, Tracer, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, FutureState, NativeObject, Payload};
+use crate::object::{AnyFuture, BLOCKING, FutureState, NativeObject, PLACED, Payload};
 use crate::vm::CompareKind;
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
@@ -220,7 +220,7 @@ fn get_now(cx: &mut Cx, object: Root) -> Result<Root, Raised> {
     Ok(item)
 }
 
-/// Puts the task into one of the object's queues, with its place after the arguments.
+/// Puts the task into one of the object's queues; its waiter comes after the arguments.
 fn queue_up(
     cx: &mut Cx,
     object: Root,
@@ -236,8 +236,8 @@ fn queue_up(
         q.event_loop = bound;
         which(q).push(waiter.raw())
     });
-    waiter.base().put(BLOCKING, true);
-    cx.push_raw(Raw::int(place as i64));
+    waiter.base().put(BLOCKING | PLACED, true);
+    waiter.base().timer.set(place as u32);
     let value = cx.push(waiter.value());
     Ok(Outcome::Suspend { value, then: Then::Catch(then) })
 }
@@ -250,12 +250,11 @@ fn give_up(
     which: fn(&mut Queue) -> &mut WaitQueue,
 ) -> (Gc<'static, NativeObject>, FutureState) {
     let object = this(cx, window.root(0));
-    let place = window.get(cx, args).as_int().unwrap_or(0) as u64;
-    let waiter = AnyFuture::of(window.get(cx, args + 1)).expect("the waiter").held();
+    let waiter = AnyFuture::of(window.get(cx, args)).expect("the waiter").held();
     if !waiter.base().is_done() {
         future::finish(cx, waiter, FutureState::Cancelled, Raw::NONE);
     }
-    with(object, |q| which(q).remove(place));
+    with(object, |q| which(q).leave(waiter));
     (object, waiter.base().state.get())
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
                 if left > 0.0 {
                     clock::pass(cx, left);
                 }
-                let pending = !cx.pending_signals.is_empty();
+                let pending = cx.signals_wait();
                 if pending || !running(cx).ready.is_empty() || until.is_some_and(|u| clock::now(cx) >= u) {
                     return Ok(());
                 }

@@ -80,6 +80,7 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
     let task = task::new_task(cx, raw, main, None, context::snapshot)?;
     let until = task.get(cx).raw();
     loops(cx).main = until;
+    cx.defer_interrupt = true;
     engine(cx, raw, until, Phase::Main)
 }
 
@@ -150,11 +151,13 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
         let outcome = match entry {
             Ready::Step(task) => task::step(cx, task, task::Input::Nothing, stepped)?,
             Ready::Wake(task) => task::step(cx, task, task::Input::Woken, stepped)?,
-            Ready::Throw(task, exception) => task::step(cx, task, task::Input::Throw(exception), stepped)?,
+            Ready::Throw(task, exception) => {
+                task::step(cx, task, task::Input::Throw(exception.value().raw()), stepped)?
+            }
             Ready::Run(handle) => call(cx, handle, None)?,
-            Ready::Done(handle, future) => call(cx, handle, Some(future))?,
+            Ready::Done(handle, future) => call(cx, handle, Some(future.get()))?,
             Ready::Watch(watcher, future) => {
-                combine::notify(cx, watcher, future)?;
+                combine::notify(cx, watcher, future.get())?;
                 None
             }
             Ready::Expire(object, ticket) => {
@@ -209,6 +212,9 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
     }
     signals(cx)?;
     let state = running(cx);
+    if state.ready.is_empty() && state.ready.capacity() > 4096 {
+        state.ready = std::collections::VecDeque::new();
+    }
     state.left = state.ready.len();
     state.turn = state.turn.wrapping_add(1);
     Ok(())
@@ -216,7 +222,7 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
 
 /// Ctrl-C: the first cancels the main task of `run`, the next is raised where the code is.
 fn signals(cx: &mut Cx) -> Result<(), Raised> {
-    if cx.pending_signals.is_empty() {
+    if !cx.signals_wait() {
         return Ok(());
     }
     const SIGINT: i32 = 2;
@@ -225,6 +231,7 @@ fn signals(cx: &mut Cx) -> Result<(), Raised> {
         return Ok(());
     }
     let main = std::mem::replace(&mut loops(cx).main, Raw::UNBOUND);
+    cx.defer_interrupt = false;
     match AnyFuture::of(Value::adopt(main)).map(AnyFuture::held) {
         Some(task) if !task.base().is_done() => future::cancel(cx, task, Raw::NONE).map(|_| ()),
         _ => Err(cx.raise_new(Exc::KeyboardInterrupt, &[])),
@@ -408,6 +415,7 @@ fn leftovers(cx: &mut Cx, window: Args) -> NativeResult {
         }
     }
     loops(cx).main = Raw::NONE;
+    cx.defer_interrupt = false;
     let object = window.get(cx, LOOP).raw();
     let tasks: Vec<Raw> = match loops(cx).find(object) {
         Some(state) => state.tasks.values().map(|v| v.raw()).collect(),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, Exc, FutureState, NativeObject, Payload};
+use crate::object::{AnyFuture, BLOCKING, Exc, FutureState, NativeObject, PLACED, Payload};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::{future, loops, module};
@@ -45,6 +45,12 @@ impl WaitQueue {
             self.futures.pop_back();
         }
         true
+    }
+
+    /// Removes a future that knows its place: the low bits of the number.
+    pub(crate) fn leave(&mut self, future: AnyFuture<'static>) -> bool {
+        let low = future.base().timer.get();
+        self.remove(self.first + u64::from(low.wrapping_sub(self.first as u32)))
     }
 
     /// Number of waiters.
@@ -165,21 +171,20 @@ fn queue_up(cx: &mut Cx, object: Root, then: crate::vm::native::Continuation) ->
         s.event_loop = bound;
         s.waiters.push(waiter.raw())
     });
-    waiter.base().put(BLOCKING, true);
-    cx.push_raw(Raw::int(place as i64));
+    waiter.base().put(BLOCKING | PLACED, true);
+    waiter.base().timer.set(place as u32);
     let value = cx.push(waiter.value());
     Ok(Outcome::Suspend { value, then: Then::Catch(then) })
 }
 
-// The window while it waits: self, place, the waiter.
-const PLACE: usize = 1;
-const WAITER: usize = 2;
+// The window while it waits: self, and the waiter, which knows its place.
+const WAITER: usize = 1;
 
 fn leave_queue(cx: &Cx, window: Args) -> (Gc<'static, NativeObject>, AnyFuture<'static>) {
     let object = this(cx, window.root(0));
-    let place = window.get(cx, PLACE).as_int().unwrap_or(0) as u64;
-    with(object, |s| s.waiters.remove(place));
-    (object, AnyFuture::of(window.get(cx, WAITER)).expect("the waiter").held())
+    let waiter = AnyFuture::of(window.get(cx, WAITER)).expect("the waiter").held();
+    with(object, |s| s.waiters.leave(waiter));
+    (object, waiter)
 }
 
 fn is_cancelled(cx: &Cx, exception: Root) -> bool {

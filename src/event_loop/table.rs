@@ -2,10 +2,10 @@
 //! A table of bare values in Rust would be visited whole in every minor collection.
 
 use crate::heap::{Heap, Raw, Tracer, Value};
-use crate::object::Slots;
+use crate::object::References;
 
-/// Slots of a chunk: a store makes the collector look at one chunk again.
-const CHUNK: usize = 256;
+/// References of a chunk: a store makes the collector look at one chunk again.
+const CHUNK: usize = References::LEN;
 
 /// The table.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Table {
     pub(crate) fn insert(&mut self, heap: &Heap, value: Value<'_>) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             if self.used as usize == self.chunks.len() * CHUNK {
-                let chunk = Slots::with_capacity(heap, CHUNK).expect("a small chunk");
+                let chunk = References::new(heap);
                 self.chunks.push(chunk.value().raw());
             }
             self.used += 1;
@@ -35,20 +35,20 @@ impl Table {
         place
     }
 
-    /// The value at a place; UNBOUND if it was cleared.
+    /// The value at a place; None if it was cleared.
     pub(crate) fn get(&self, place: u32) -> Value<'_> {
-        let chunk = Value::adopt(self.chunks[place as usize / CHUNK]).exact::<Slots>().expect("a chunk");
-        chunk.tail()[place as usize % CHUNK].get()
+        let chunk = Value::adopt(self.chunks[place as usize / CHUNK]).exact::<References>().expect("a chunk");
+        chunk.at(place as usize % CHUNK)
     }
 
     fn set(&mut self, heap: &Heap, place: u32, value: Value<'_>) {
-        let chunk = Value::adopt(self.chunks[place as usize / CHUNK]).exact::<Slots>().expect("a chunk");
-        chunk.set_tail(heap, place as usize % CHUNK, value);
+        let chunk = Value::adopt(self.chunks[place as usize / CHUNK]).exact::<References>().expect("a chunk");
+        chunk.put(heap, place as usize % CHUNK, value);
     }
 
     /// Takes the value out; its place stays taken until `release`.
     pub(crate) fn clear(&mut self, heap: &Heap, place: u32) {
-        self.set(heap, place, Value::UNBOUND);
+        self.set(heap, place, Value::NONE);
         self.live -= 1;
     }
 
@@ -76,7 +76,7 @@ impl Table {
 
     /// The values, in order of places.
     pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_>> {
-        (0..self.used).map(|place| self.get(place)).filter(|v| !v.is_unbound())
+        (0..self.used).map(|place| self.get(place)).filter(|v| !v.is_none())
     }
 
     /// Visits the chunks.

@@ -310,6 +310,7 @@ fn throw_text(cx: &mut Cx, task: Gc<'static, Task>, text: &str) -> Result<(), Ra
     let raised = cx.runtime_error(text);
     let exception = cx.take_raised(raised);
     let event_loop = task.get().base.event_loop.value().raw();
+    let exception = Value::adopt(exception).cell_of_kind::<crate::object::Exception>().expect("just raised");
     schedule(cx, event_loop, Ready::Throw(task, exception));
     Ok(())
 }

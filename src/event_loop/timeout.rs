@@ -337,14 +337,14 @@ natives!(
         let when = limit.map(|l| clock::now(cx) + l);
         let object = new(cx, when);
         enter(cx, object)?;
-        // The window: fut, timeout, then the time limit and what is awaited.
-        cx.release(fut.number() + 2);
-        cx.push(object.value());
+        // The window: what is awaited and the time limit, in the places of the arguments.
+        timeout_place(cx, fut, object);
         let raw = fut.get(cx).raw();
         match awaitable(cx, raw) {
             Ok(awaited) => {
-                cx.release(fut.number() + 3);
-                let target = cx.push_raw(awaited);
+                cx.release(fut.number() + FIXED);
+                fut.set(cx, Value::adopt(awaited));
+                let target = fut;
                 let input = cx.push_raw(Raw::NONE);
                 Ok(Outcome::Resume { target, input, throw: false, then: Then::Catch(inner) })
             }
@@ -380,10 +380,15 @@ pub(crate) fn awaitable(cx: &mut Cx, raw: Raw) -> Result<Raw, Raised> {
     }
 }
 
-// wait_for's window while it waits: fut, timeout, limit, awaited.
-const LIMIT: usize = 2;
-const AWAITED: usize = 3;
-const FIXED: u32 = 4;
+// wait_for's window while it waits.
+const AWAITED: usize = 0;
+const LIMIT: usize = 1;
+const FIXED: u32 = 2;
+
+/// Puts the time limit into the place of the second argument.
+fn timeout_place(cx: &mut Cx, fut: Root, object: Gc<'static, NativeObject>) {
+    fut.offset(1).set(cx, object.value());
+}
 
 fn inner(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     let object = this(cx, window.root(LIMIT));

@@ -13,7 +13,7 @@ const MOST_CANCELLED: usize = 128;
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     when: f64,
-    sequence: u64,
+    sequence: u32,
     place: u32,
 }
 
@@ -31,7 +31,9 @@ impl PartialOrd for Entry {
 impl Ord for Entry {
     /// The earliest is the greatest, since the standard heap gives the greatest first.
     fn cmp(&self, other: &Entry) -> Ordering {
-        other.when.total_cmp(&self.when).then(other.sequence.cmp(&self.sequence))
+        // Sequence numbers wrap around; timers that wait at the same time are nearer than half of them.
+        let order = other.sequence.wrapping_sub(self.sequence) as i32;
+        other.when.total_cmp(&self.when).then(order.cmp(&0))
     }
 }
 
@@ -40,14 +42,14 @@ impl Ord for Entry {
 pub(crate) struct Timers {
     heap: BinaryHeap<Entry>,
     targets: Table,
-    sequence: u64,
+    sequence: u32,
 }
 
 impl Timers {
     /// Adds a timer; its number.
     pub(crate) fn add(&mut self, heap: &Heap, when: f64, target: Value<'_>) -> u32 {
         let place = self.targets.insert(heap, target);
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         // NaN would be neither before nor after anything.
         let when = if when.is_nan() { f64::INFINITY } else { when };
         self.heap.push(Entry { when, sequence: self.sequence, place });
@@ -62,7 +64,7 @@ impl Timers {
             let (targets, mut entries) = (&mut self.targets, std::mem::take(&mut self.heap).into_vec());
             let mut released = vec![];
             entries.retain(|e| {
-                let live = !targets.get(e.place).is_unbound();
+                let live = !targets.get(e.place).is_none();
                 if !live {
                     released.push(e.place);
                 }
@@ -76,7 +78,7 @@ impl Timers {
     /// When the first timer is due.
     pub(crate) fn next(&mut self) -> Option<f64> {
         while let Some(entry) = self.heap.peek() {
-            if !self.targets.get(entry.place).is_unbound() {
+            if !self.targets.get(entry.place).is_none() {
                 return Some(entry.when);
             }
             let place = entry.place;

@@ -158,6 +158,8 @@ kinds! {
         SetTable,
         /// A persistent map of a context: never a value of its own.
         ContextMap,
+        /// A run of references: never a value of its own.
+        References,
     }
 }
 

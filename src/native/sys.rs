@@ -111,32 +111,6 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Print an exception to standard error, as is done with one that nobody catches.
-    fn excepthook(cx: &mut Cx, exctype: Root, value: Root, traceback: Root) -> NativeResult {
-        show_exception(cx, value);
-        Ok(Outcome::NONE)
-    }
-
-    /// Print an exception that could not be raised to anybody.
-    fn unraisablehook(cx: &mut Cx, unraisable: Root) -> NativeResult {
-        let value = cx.attribute(unraisable, "exc_value")?;
-        let message = cx.attribute(unraisable, "err_msg")?;
-        let object = cx.attribute(unraisable, "object")?;
-        let mut line =
-            if message.get(cx).is_none() { "Exception ignored in".to_owned() } else { cx.str_text(message)? };
-        if !object.get(cx).is_none() {
-            line.push_str(": ");
-            line.push_str(&cx.repr_text(object)?);
-        } else {
-            line.push(':');
-        }
-        write_error(cx, &format!("{line}\n"));
-        if !value.get(cx).is_none() {
-            show_exception(cx, value);
-        }
-        Ok(Outcome::NONE)
-    }
-
     /// Return the name of the encoding of str.encode().
     fn getdefaultencoding(cx: &mut Cx) -> NativeResult {
         Ok(cx.str("utf-8").into())
@@ -190,9 +164,65 @@ natives!(
         Ok(Outcome::NONE)
     }
 
+    /// Return what is called with asynchronous generators when they are first iterated and when they are dropped.
+    fn get_asyncgen_hooks(cx: &mut Cx) -> NativeResult {
+        let hooks = [cx.coroutines.first_iteration, cx.coroutines.finalizer];
+        let hooks = hooks.map(|raw| cx.push_raw(if raw.is_unbound() { Raw::NONE } else { raw }));
+        let made = structseq::make(cx, "asyncgen_hooks", &hooks)?;
+        Ok(made.get(cx).into())
+    }
+
+    /// Set what is called with asynchronous generators when they are first iterated and when they are dropped.
+    fn set_asyncgen_hooks(
+        cx: &mut Cx,
+        #[either] firstiter: Given<Root>,
+        #[either] finalizer: Given<Root>,
+    ) -> NativeResult {
+        for (name, given) in [("firstiter", firstiter.0), ("finalizer", finalizer.0)] {
+            let Some(root) = given else { continue };
+            let raw = root.get(cx).raw();
+            let callable = raw.same(Raw::NONE) || cx.is_callable(root.get(cx));
+            if !callable {
+                let got = cx.type_name_for_error(root.get(cx));
+                return Err(cx.type_error(format!("callable {name} expected, got {got}")));
+            }
+            match name {
+                "firstiter" => cx.coroutines.first_iteration = raw,
+                _ => cx.coroutines.finalizer = raw,
+            }
+        }
+        Ok(Outcome::NONE)
+    }
+
     /// Return the depth of coroutine origins that is kept: none.
     fn get_coroutine_origin_tracking_depth(cx: &mut Cx) -> NativeResult {
         Ok(0.into())
+    }
+
+    /// Return the frame that runs, or the one so many calls out.
+    fn _getframe(cx: &mut Cx, #[default(0)] depth: i64) -> NativeResult {
+        let frame = usize::try_from(depth.max(0)).ok().and_then(|depth| cx.frame_at_depth(depth));
+        match frame {
+            Some(frame) => Ok(frame.get(cx).into()),
+            None => Err(cx.value_error("call stack is not deep enough")),
+        }
+    }
+
+    /// Return the name of the module that the function so many calls out belongs to.
+    fn _getframemodulename(
+        cx: &mut Cx,
+        #[either]
+        #[default(0)]
+        depth: i64,
+    ) -> NativeResult {
+        let frame = usize::try_from(depth.max(0)).ok().and_then(|depth| cx.frame_at_depth(depth));
+        let Some(frame) = frame else { return Ok(Outcome::NONE) };
+        let globals = cx.attribute(frame, "f_globals")?;
+        let key = text(cx, "__name__");
+        match cx.dict_get(globals, key)? {
+            Some(name) => Ok(name.get(cx).into()),
+            None => Ok(Outcome::NONE),
+        }
     }
 
     /// Tracing is not there: functions cannot be watched line by line.
@@ -230,42 +260,6 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
     }
 }
 
-/// Writes to what a script sees as `sys.stderr`; to the host's where that fails.
-fn write_error(cx: &mut Cx, text: &str) {
-    let mark = cx.mark();
-    let written = current(cx, "stderr").and_then(|stderr| {
-        let line = cx.str(text).value().raw();
-        let line = cx.push_raw(line);
-        cx.call_method(stderr, "write", &[line])
-    });
-    if let Err(raised) = written {
-        cx.take_raised(raised);
-        // Nobody is left to tell.
-        let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
-    }
-    cx.release(mark);
-}
-
-/// Prints an exception that nobody caught.
-pub(crate) fn show_exception(cx: &mut Cx, exception: Root) {
-    let name = cx.type_name_for_error(exception.get(cx));
-    let message = match cx.str_text(exception) {
-        Ok(text) => text,
-        Err(raised) => {
-            cx.take_raised(raised);
-            "<exception str() failed>".into()
-        }
-    };
-    let line = if message.is_empty() { format!("{name}\n") } else { format!("{name}: {message}\n") };
-    write_error(cx, &line);
-}
-
-/// Reports an exception that nobody caught. An exit that a hook asked for is returned.
-pub(crate) fn report_uncaught(cx: &mut Cx, exception: Root) -> Option<Root> {
-    show_exception(cx, exception);
-    None
-}
-
 // ---- the module ----
 
 /// The names of CPython's standard library, which programs look for in `sys.stdlib_module_names`.
@@ -301,6 +295,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(structseq::TYPES);
     let module = cx.new_module("sys").held();
     cx.functions_of(module, &SYS);
+    cx.functions_of(module, &super::traceback::HOOKS);
     let sys = cx.push_raw(module.value().raw());
     let modules = cx.modules().value().raw();
     let modules = cx.push_raw(modules);

@@ -53,8 +53,8 @@ pub const HAS_EXCEPTION: u8 = 16;
 pub const GATHERING: u8 = 32;
 /// Its exception was raised in somebody who awaited it: for the next its traceback begins anew.
 pub const RAISED: u8 = 64;
-/// What it is shown as gives it only to the debugger: it was made by the library.
-pub const INTERNAL: u8 = 128;
+/// The number in `timer` is its place in a queue of waiters.
+pub const PLACED: u8 = 128;
 
 /// What futures and tasks have in common.
 #[derive(Debug)]
@@ -430,6 +430,45 @@ impl ContextMap {
             return None;
         }
         Some(heap.alloc_slots(ContextMap { len: items.len() }, |i| items[i]))
+    }
+}
+
+/// References in a run.
+const RUN: usize = 63;
+
+/// A run of references to cells, by number.
+#[derive(Debug)]
+pub struct References {
+    refs: [AnyRef; RUN],
+}
+
+crate::cell! { References: References { slots: [], refs: [] }, with |run, tracer| {
+    for reference in &run.refs {
+        tracer.reference(reference);
+    }
+} }
+
+impl References {
+    /// How many there are.
+    pub const LEN: usize = RUN;
+
+    /// A run without any.
+    pub fn new(heap: &Heap) -> Gc<'_, References> {
+        heap.alloc(References { refs: [const { AnyRef::none() }; RUN] })
+    }
+}
+
+impl<'h> Gc<'h, References> {
+    /// The one with this number; None (the value) if there is none.
+    #[inline]
+    pub fn at(self, index: usize) -> Value<'h> {
+        self.get().refs[index].value()
+    }
+
+    /// Sets the one with this number; None clears it.
+    #[inline]
+    pub fn put(self, heap: &Heap, index: usize, value: Value<'_>) {
+        self.set_any(heap, |r| &r.refs[index], value);
     }
 }
 

@@ -27,7 +27,7 @@ pub use exception::{Exc, Exception, field_count, field_index};
 pub use function::{BoundMethod, CodeObject, Entry, Frame, Function, Module, Traceback, Variable};
 pub use future::{
     AnyFuture, BLOCKING, Callback, Context, ContextMap, ContextVar, Future, FutureBase, FutureState, GATHERING,
-    HAS_EXCEPTION, Handle, INTERNAL, MUST_CANCEL, QUIET, RAISED, Task, UNRETRIEVED,
+    HAS_EXCEPTION, Handle, MUST_CANCEL, PLACED, QUIET, RAISED, References, Task, UNRETRIEVED,
 };
 pub use generator::{
     AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE,
@@ -85,6 +85,7 @@ pub fn register(heap: &mut Heap) {
         Property,
         Range,
         RangeIterator,
+        References,
         SequenceIterator,
         Set,
         SetIterator,

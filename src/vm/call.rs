@@ -374,6 +374,18 @@ impl Vm {
         if native.get().simple && argc == u32::from(native.get().positional) && keywords.is_none() {
             return self.run_native(native.get().def, Args { start, count: argc });
         }
+        // Only optional ones are missing at the end: no binding either.
+        let params = native.get().def.params;
+        if native.get().simple
+            && keywords.is_none()
+            && argc < params.len() as u32
+            && params[argc as usize..].iter().all(|p| !p.default.is_empty())
+        {
+            for index in argc..params.len() as u32 {
+                self.fiber.registers.set(start + index, Raw::UNBOUND);
+            }
+            return self.run_native(native.get().def, Args { start, count: params.len() as u32 });
+        }
         let args = self.bind_native(native, start, argc, keywords)?;
         self.run_native(native.get().def, args)
     }

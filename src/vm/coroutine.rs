@@ -102,7 +102,7 @@ crate::cell! { NativeCoroutine: NativeCoroutine { slots: [], refs: [window] } ta
 live |n| (n.len.get().min(u32::from(n.room)) as usize, usize::from(n.room)) }
 
 /// Registers of a native coroutine's window beyond its arguments that are saved without more memory.
-const SPARE: u32 = 3;
+const SPARE: u32 = 1;
 
 impl<'h> Gc<'h, NativeCoroutine> {
     /// Value number `index` of the saved window.

@@ -143,6 +143,8 @@ pub struct Vm {
     sources: inspect::Sources,
     /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
     pub(crate) pending_signals: Vec<i32>,
+    /// The first Ctrl-C is left for the event loop.
+    pub(crate) defer_interrupt: bool,
 }
 
 impl fmt::Debug for Vm {
@@ -205,6 +207,7 @@ impl Vm {
             coroutines: coroutine::Coroutines::default(),
             sources: inspect::Sources::default(),
             pending_signals: vec![],
+            defer_interrupt: false,
         };
         vm.heap.set_hash_key(vm.host.hash_key());
         vm.heap.set_multiplier(vm.host.random_seed());

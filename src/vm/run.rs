@@ -265,7 +265,7 @@ impl Vm {
                         ($op:ident, $offset:expr) => {{
                             let offset = $offset as i32 as isize;
                             pc = ip.offset(offset);
-                            if offset < 0 && (*interrupt).load(Ordering::Relaxed) != 0 {
+                            if offset <= 0 && (*interrupt).load(Ordering::Relaxed) != 0 {
                                 sync!($op, Deliver::Discard, 0);
                                 (*fp).next = pc;
                                 match self.safepoint() {
