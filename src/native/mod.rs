@@ -484,6 +484,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
         vm.set_builtin(name, raw);
     }
     vm.functions_of(module, &io::OPEN);
+    vm.functions_of(module, &sys::SITE);
     if let Err(raised) = sys::install(vm) {
         vm.take_raised(raised);
     }

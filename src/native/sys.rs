@@ -260,6 +260,27 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
     }
 }
 
+natives!(
+    /// What `site` adds to the builtins.
+    pub static SITE: Functions;
+
+    /// End the program, as sys.exit() does.
+    #[name("exit")]
+    fn exit_builtin(cx: &mut Cx, #[either] code: Option<Root>) -> NativeResult {
+        leave(cx, code)
+    }
+
+    /// End the program, as sys.exit() does.
+    fn quit(cx: &mut Cx, #[either] code: Option<Root>) -> NativeResult {
+        leave(cx, code)
+    }
+);
+
+fn leave(cx: &mut Cx, code: Option<Root>) -> NativeResult {
+    let none = cx.push_raw(Raw::NONE);
+    Err(cx.raise_new(Exc::SystemExit, &[code.unwrap_or(none)]))
+}
+
 // ---- the module ----
 
 /// The names of CPython's standard library, which programs look for in `sys.stdlib_module_names`.
