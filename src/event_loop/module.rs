@@ -238,6 +238,7 @@ natives!(
         };
         if seconds <= 0.0 {
             let value = cx.push_raw(Raw::NONE);
+            cx.release(delay.number() + 2);
             return Ok(Outcome::Suspend { value, then: Then::Continue(slept) });
         }
         if seconds.is_nan() {
@@ -250,10 +251,10 @@ natives!(
         let place = running(cx).timers.add(heap, when, waiter.value());
         waiter.base().timer.set(place + 1);
         waiter.base().put(BLOCKING, true);
-        // The window: the two arguments, then the future.
-        cx.release(delay.number() + 2);
+        // Nothing but the arguments is kept: whoever cancels the sleep cancels the future, and with it the timer.
         let value = cx.push(waiter.value());
-        Ok(Outcome::Suspend { value, then: Then::Catch(woken) })
+        cx.release(delay.number() + 2);
+        Ok(Outcome::Suspend { value, then: Then::Continue(slept) })
     }
 
     /// Make a task of a coroutine: it begins to run at the next chance.
@@ -467,22 +468,6 @@ fn number(cx: &mut Cx, delay: Root) -> Result<f64, Raised> {
 /// The result of `sleep` is its second argument.
 fn slept(cx: &mut Cx, window: Args, _: Resumed) -> NativeResult {
     Ok(window.get(cx, 1).given().map_or(Outcome::NONE, Outcome::from))
-}
-
-/// A sleep is over, or was cut short.
-fn woken(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
-    match resumed {
-        Resumed::Raised(exception) => {
-            let waiter = any(cx, window.root(2));
-            if !waiter.base().is_done() {
-                future::finish(cx, waiter, FutureState::Cancelled, Raw::NONE);
-            }
-            Err(cx.rethrow(exception))
-        }
-        Resumed::Returned(_) | Resumed::Yielded(_) => {
-            Ok(window.get(cx, 1).given().map_or(Outcome::NONE, Outcome::from))
-        }
-    }
 }
 
 /// What a wrapped awaitable yields is yielded; its result is the result.

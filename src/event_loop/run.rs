@@ -144,6 +144,11 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
             continue;
         }
         state.left -= 1;
+        let room = state.ready.capacity();
+        if room > 4096 && state.ready.len() < room / 4 {
+            // After a burst its room goes back while what was spawned grows.
+            state.ready.shrink_to(room / 2);
+        }
         let Some(entry) = state.ready.pop_front() else {
             state.left = 0;
             continue;

@@ -396,7 +396,9 @@ fn inner(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
         Resumed::Yielded(value) => {
             let raw = value.get(cx).raw();
             cx.release(window.start() + FIXED);
+            // Read at once, so it need not be part of what is kept.
             let value = cx.push_raw(raw);
+            cx.release(window.start() + FIXED);
             Ok(Outcome::Suspend { value, then: Then::Catch(outer) })
         }
         Resumed::Returned(value) => {

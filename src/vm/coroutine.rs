@@ -178,8 +178,10 @@ impl Vm {
 
     /// The coroutine of a call of a native that can suspend.
     pub(super) fn make_native_coroutine(&mut self, def: &'static NativeDef, args: Args) -> Raw {
-        let room = u16::try_from(args.count + SPARE).unwrap_or(u16::MAX);
         let registers = &self.fiber.registers;
+        // Arguments that were left out at the end leave room for what is kept besides.
+        let given = (0..args.count).rev().find(|i| !registers.get(args.start + i).is_unbound()).map_or(0, |i| i + 1);
+        let room = u16::try_from(args.count.max(given + SPARE)).unwrap_or(u16::MAX);
         let body = NativeCoroutine {
             def,
             state: StdCell::new(GeneratorState::Created),
