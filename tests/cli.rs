@@ -107,7 +107,6 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 #[cfg(unix)]
-#[ignore = "needs asyncio"]
 fn ctrl_c_cancels_the_main_task_first() {
     use std::os::unix::process::ExitStatusExt;
     let code = "import asyncio\nasync def main():\n    print('ready', flush=True)\n    try:\n        await asyncio.sleep(60)\n    finally:\n        print('cleanup', flush=True)\nasyncio.run(main())";

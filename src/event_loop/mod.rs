@@ -22,6 +22,7 @@ mod report;
 mod repr;
 mod ring;
 mod run;
+mod socket;
 mod sync;
 mod table;
 mod task;
@@ -91,6 +92,8 @@ pub(crate) struct LoopState {
     /// Entries that this turn still runs.
     pub(crate) left: usize,
     pub(crate) timers: Timers,
+    /// The descriptors that are waited for.
+    pub(crate) reactor: reactor::Reactor,
     /// The task that takes a step.
     pub(crate) current: Option<Gc<'static, Task>>,
     /// Every task that is not done.
@@ -121,6 +124,7 @@ impl LoopState {
             ready: VecDeque::new(),
             left: 0,
             timers: Timers::default(),
+            reactor: reactor::Reactor::default(),
             current: None,
             tasks: Table::default(),
             stopping: false,
@@ -167,6 +171,7 @@ impl LoopState {
             }
         }
         self.timers.trace(tracer);
+        self.reactor.trace(tracer);
         self.tasks.trace(tracer);
     }
 }

@@ -14,7 +14,7 @@ use crate::vm::{ExtensionSlot, TypeRow};
 use super::run::{Phase, engine};
 use super::{
     EventLoops, Ready, clock, combine, context, future, group, loops, loops_ref, new_loop, open_loop, queue, report,
-    repr, run, running, running_object, sync, task, timeout,
+    reactor, repr, run, running, running_object, sync, task, timeout,
 };
 
 // ---- helpers ----
@@ -426,7 +426,90 @@ static COLD: &[(&str, &str)] = &[
     ("as_completed", "asyncio._completed"),
     ("IncompleteReadError", "asyncio._errors"),
     ("LimitOverrunError", "asyncio._errors"),
+    ("open_connection", "asyncio.streams"),
+    ("start_server", "asyncio.streams"),
+    ("StreamReader", "asyncio.streams"),
+    ("StreamWriter", "asyncio.streams"),
+    ("StreamReaderProtocol", "asyncio.streams"),
+    ("open_unix_connection", "asyncio.streams"),
+    ("start_unix_server", "asyncio.streams"),
+    ("BaseProtocol", "asyncio.protocols"),
+    ("Protocol", "asyncio.protocols"),
+    ("BufferedProtocol", "asyncio.protocols"),
+    ("DatagramProtocol", "asyncio.protocols"),
+    ("BaseTransport", "asyncio.transports"),
+    ("ReadTransport", "asyncio.transports"),
+    ("WriteTransport", "asyncio.transports"),
+    ("Transport", "asyncio.transports"),
+    ("Server", "asyncio._sockets"),
 ];
+
+/// The descriptor a script names by its number or by an object with `fileno`.
+fn descriptor(cx: &mut Cx, fd: Root) -> Result<i32, Raised> {
+    let number = match fd.get(cx).as_int() {
+        Some(number) => number,
+        None => match cx.find_attribute(fd, "fileno")? {
+            Some(method) => {
+                let number = cx.call(method, &[])?;
+                cx.index_as_i64(number)?
+            }
+            None => {
+                let text = cx.repr_text(fd)?;
+                return Err(cx.value_error(format!("Invalid file object: {text}")));
+            }
+        },
+    };
+    match i32::try_from(number) {
+        Ok(fd) if fd >= 0 => Ok(fd),
+        _ => Err(cx.value_error(format!("Invalid file descriptor: {number}"))),
+    }
+}
+
+/// Sets who is told when a descriptor is ready.
+fn watch_descriptor(
+    cx: &mut Cx,
+    this: Root,
+    fd: Root,
+    interest: reactor::Interest,
+    callback: Option<(Root, Args)>,
+) -> Result<bool, Raised> {
+    let object = this.get(cx).raw();
+    if loops(cx).find(object).is_none() && callback.is_none() {
+        return Ok(false);
+    }
+    open_loop(cx, object)?;
+    let fd = descriptor(cx, fd)?;
+    let handle = match callback {
+        Some((callback, args)) => Some(new_handle(cx, this, callback, args, None, None)?),
+        None => None,
+    };
+    match open_loop(cx, object)?.reactor.set(fd, interest, handle) {
+        Ok(old) => {
+            if let Some(old) = old {
+                old.cancelled.set(true);
+            }
+            Ok(old.is_some())
+        }
+        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    }
+}
+
+/// Calls what is written in the language for a method of the loop: `asyncio._sockets` has it under the same name, with the loop first.
+fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
+    let module = cx.import("asyncio._sockets")?;
+    let callee = cx.attribute(module, name)?;
+    let pairs = keywords_of(cx, kwargs);
+    let given: Vec<Raw> = args.roots().map(|r| r.get(cx).raw()).collect();
+    let (callee, this) = (callee.get(cx).raw(), this.get(cx).raw());
+    let callee = cx.push_raw(callee);
+    cx.push_raw(this);
+    let mut argc = 1 + given.len() as u32;
+    for raw in given {
+        cx.push_raw(raw);
+    }
+    let keywords = push_keywords(cx, pairs, &mut argc);
+    Ok(Outcome::Call { callee, argc, keywords, then: Then::Return })
+}
 
 fn new_task_outcome(
     cx: &mut Cx,
@@ -966,6 +1049,93 @@ natives!(
         let shape = class.get(cx).exact::<Class>().expect("a class").get().root_shape.get();
         Value::adopt(raw).exact::<NativeObject>().expect("just made").set_shape(shape);
         Ok(Outcome::Value(raw))
+    }
+
+    /// Call a function whenever a descriptor can be read from.
+    fn add_reader(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Read, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be read from. Return whether something was.
+    fn remove_reader(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Read, None)?.into())
+    }
+
+    /// Call a function whenever a descriptor can be written to.
+    fn add_writer(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Write, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be written to. Return whether something was.
+    fn remove_writer(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Write, None)?.into())
+    }
+
+    /// Receive up to n bytes.
+    fn sock_recv(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recv", this, args.0, kwargs.0)
+    }
+
+    /// Receive bytes into a buffer.
+    fn sock_recv_into(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recv_into", this, args.0, kwargs.0)
+    }
+
+    /// Send all bytes.
+    fn sock_sendall(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_sendall", this, args.0, kwargs.0)
+    }
+
+    /// Connect to an address.
+    fn sock_connect(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_connect", this, args.0, kwargs.0)
+    }
+
+    /// Accept a connection.
+    fn sock_accept(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_accept", this, args.0, kwargs.0)
+    }
+
+    /// Receive a datagram and its sender.
+    fn sock_recvfrom(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recvfrom", this, args.0, kwargs.0)
+    }
+
+    /// Send a datagram.
+    fn sock_sendto(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_sendto", this, args.0, kwargs.0)
+    }
+
+    /// Connect a protocol to an address.
+    fn create_connection(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_connection", this, args.0, kwargs.0)
+    }
+
+    /// Listen, with a protocol for each connection.
+    fn create_server(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_server", this, args.0, kwargs.0)
+    }
+
+    /// Run a protocol over a connection that was accepted.
+    fn connect_accepted_socket(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "connect_accepted_socket", this, args.0, kwargs.0)
+    }
+
+    /// Connect a protocol to a path.
+    fn create_unix_connection(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_unix_connection", this, args.0, kwargs.0)
+    }
+
+    /// Listen at a path.
+    fn create_unix_server(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_unix_server", this, args.0, kwargs.0)
+    }
+
+    /// Look an address up.
+    fn getaddrinfo(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "getaddrinfo", this, args.0, kwargs.0)
     }
 
     /// Run until `stop` is called.
@@ -1532,6 +1702,7 @@ pub fn install(name: &str) -> Option<Install> {
     match name {
         "asyncio" => Some(install_asyncio),
         "contextvars" => Some(install_contextvars),
+        "_socket" => Some(super::socket::install),
         _ => None,
     }
 }

@@ -195,6 +195,8 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
             let timeout = next.map(|when| (when - clock::now(cx)).clamp(0.0, 86400.0));
             reactor::poll(cx, timeout)?;
         }
+    } else if state.reactor.is_used() {
+        reactor::look(cx, 0.0)?;
     }
     if next.is_some() {
         let now = clock::now(cx);
