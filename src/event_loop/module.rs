@@ -13,8 +13,8 @@ use crate::vm::{ExtensionSlot, TypeRow};
 
 use super::run::{Phase, engine};
 use super::{
-    EventLoops, Ready, clock, combine, context, future, group, loops, loops_ref, new_loop, open_loop, queue, report,
-    reactor, repr, run, running, running_object, sync, task, timeout,
+    EventLoops, Ready, clock, combine, context, future, group, loops, loops_ref, new_loop, open_loop, queue, reactor,
+    report, repr, run, running, running_object, sync, task, timeout,
 };
 
 // ---- helpers ----

@@ -205,7 +205,11 @@ fn address(cx: &mut Cx, given: Root, family: i64, function: &str) -> Result<Sock
         return Err(cx.type_error(format!("{function}(): {name} address must be tuple, not {got}")));
     };
     if items.len() < 2 || items.len() > 4 || (family == AF_INET && items.len() != 2) {
-        let text = if family == AF_INET6 { "AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])" } else { "AF_INET address must be a pair (host, port)" };
+        let text = if family == AF_INET6 {
+            "AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])"
+        } else {
+            "AF_INET address must be a pair (host, port)"
+        };
         return Err(cx.type_error(text.into()));
     }
     let host = cx.push_raw(items[0]);
@@ -377,7 +381,20 @@ natives!(
     }
 
     /// Open a socket, or take over an open descriptor.
-    fn __init__(cx: &mut Cx, this: Root, #[either] #[default(-1)] family: i64, #[either] #[default(-1)] r#type: i64, #[either] #[default(-1)] proto: i64, #[either] fileno: Option<i64>) -> NativeResult {
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(-1)]
+        family: i64,
+        #[either]
+        #[default(-1)]
+        r#type: i64,
+        #[either]
+        #[default(-1)]
+        proto: i64,
+        #[either] fileno: Option<i64>,
+    ) -> NativeResult {
         let fd = match fileno {
             Some(fd) if fd < 0 => return Err(cx.value_error("negative file descriptor")),
             Some(fd) => i32::try_from(fd).unwrap_or(i32::MAX),
@@ -511,7 +528,17 @@ natives!(
     }
 
     /// Receive bytes into a buffer, and return how many.
-    fn recv_into(cx: &mut Cx, this: Root, #[either] buffer: Root, #[either] #[default(0)] nbytes: i64, #[either] #[default(0)] flags: i64) -> NativeResult {
+    fn recv_into(
+        cx: &mut Cx,
+        this: Root,
+        #[either] buffer: Root,
+        #[either]
+        #[default(0)]
+        nbytes: i64,
+        #[either]
+        #[default(0)]
+        flags: i64,
+    ) -> NativeResult {
         let room = room_of(cx, buffer)?;
         let size = if nbytes > 0 { room.min(nbytes as usize) } else { room };
         let (bytes, count, ()) = receive(cx, this, size, |s, b| Ok((s.recv_with_flags(b, flags as i32)?, ())))?;

@@ -179,6 +179,7 @@ pub struct Heap {
     multiplier: StdCell<u64>,
     hash_key: StdCell<HashKey>,
     versions: StdCell<u32>,
+    refills: StdCell<u32>,
 }
 
 impl fmt::Debug for Heap {
@@ -219,6 +220,7 @@ impl Heap {
             multiplier: StdCell::new(0x9E37_79B9_7F4A_7C15),
             hash_key: StdCell::default(),
             versions: StdCell::new(0),
+            refills: StdCell::new(0),
         };
         heap.register::<WeakRef>();
         heap.register::<AppendBuffer>();
@@ -490,12 +492,24 @@ impl Heap {
     fn add_allocated(&self, bytes: usize) {
         let total = self.allocated.get().saturating_add(bytes);
         self.allocated.set(total);
-        if total >= self.nursery.get() || cfg!(feature = "gc_stress") {
+        if total >= self.nursery.get() || self.stressed() {
             self.request(interrupt::COLLECT);
         }
         if self.live.get().saturating_add(total) > self.limit.get() {
             self.request(interrupt::MEMORY);
         }
+    }
+
+    /// Under `gc_stress` every so many runs of cells handed out ask for a collection, besides the nursery's end.
+    fn stressed(&self) -> bool {
+        /// Often enough to find values that are not rooted, and rare enough for deep structures to end in time.
+        const EVERY: u32 = 8;
+        if !cfg!(feature = "gc_stress") {
+            return false;
+        }
+        let count = self.refills.get().wrapping_add(1);
+        self.refills.set(count);
+        count.is_multiple_of(EVERY)
     }
 
     fn nursery_size(&self) -> usize {

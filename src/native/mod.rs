@@ -1,7 +1,7 @@
 //! Functions and types written in Rust that scripts can use. One declaration gives name, signature, defaults, docs, whether it
 //! suspends: from it follow calls and their errors, `help()`, completion and the reference.
 //!
-//! ```ignore
+//! ```text
 //! natives!(
 //!     /// Tasks, time and waiting.
 //!     pub static ASYNCIO: Functions;
@@ -56,7 +56,7 @@ macro_rules! natives {
             ) -> $ret:ty $body:block
         )*
     ) => {
-        $(#[doc = $tdoc])*
+        #[doc = concat!("The natives of the table `", stringify!($table), "`; their docs are for scripts.")]
         $vis static $table: $crate::native::Natives = $crate::native::Natives {
             doc: &[$($tdoc),*],
             defs: &[$({

@@ -77,7 +77,7 @@ pub struct GetSet {
     pub class: Ref<Class>,
     /// How.
     pub access: Access,
-    /// Native getter, if any: a [`crate::object::NativeFunction`].
+    /// Native getter, if any: a native function.
     pub getter: AnyRef,
     /// Native setter, if any.
     pub setter: AnyRef,

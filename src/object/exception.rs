@@ -20,7 +20,7 @@ pub struct Exception {
     pub suppress_context: StdCell<bool>,
     /// Attributes set on it, `__notes__` among them.
     pub dict: Ref<Dict>,
-    /// What its class keeps besides (`errno`, `value`, `name`, `exceptions`, ...): see [`fields_of`].
+    /// What its class keeps besides (`errno`, `value`, `name`, `exceptions`, ...): see [`field_index`].
     pub fields: Ref<Slots>,
 }
 

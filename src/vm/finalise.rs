@@ -95,14 +95,16 @@ impl Vm {
         const SHARE: f64 = 0.05;
         const AT_FIRST: f64 = 0.01;
         let value = Value::adopt(raw);
-        if !self.heap.is_finalisable(value) || self.heap.is_old(value) {
+        // Under stress what is young becomes old at once.
+        let stress = cfg!(feature = "gc_stress");
+        if !self.heap.is_finalisable(value) || (self.heap.is_old(value) && !stress) {
             return Ok(());
         }
         let begun = self.host().process_time();
         if self.coroutines.looked > begun * SHARE + AT_FIRST {
             return Ok(());
         }
-        self.collect(Collection::Minor);
+        self.collect(if stress { Collection::Major } else { Collection::Minor });
         self.coroutines.looked += self.host().process_time() - begun;
         self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
         self.run_finalisers();

@@ -9,15 +9,8 @@ use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, R
 use crate::vm::{CompareKind, Name};
 
 natives!(
-    /// dict() -> new empty dictionary
-    /// dict(mapping) -> new dictionary initialized from a mapping object's
-    ///     (key, value) pairs
-    /// dict(iterable) -> new dictionary initialized as if via:
-    ///     d = {}
-    ///     for k, v in iterable:
-    ///         d[k] = v
-    /// dict(**kwargs) -> new dictionary initialized with the name=value pairs
-    ///     in the keyword argument list.  For example:  dict(one=1, two=2)
+    /// A mapping of keys to values that keeps the order of insertion. Made empty, from another mapping, from pairs,
+    /// and from keyword arguments.
     pub static DICT_METHODS: Methods;
 
     /// Make an empty dict.

@@ -15,7 +15,7 @@ with_operators! {
         /// slice(stop)
         /// slice(start, stop[, step])
         ///
-        /// Create a slice object.  This is used for extended slicing (e.g. a[0:10:2]).
+        /// What stands in the brackets of `a[first:last:step]`.
         pub static SLICE_METHODS: Methods;
     }
     operators {
