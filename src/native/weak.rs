@@ -3,10 +3,11 @@
 use crate::heap::{Gc, Kind, Raw, Value, WeakRef};
 use crate::native::natives;
 use crate::object::ClassFlags;
-use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::TypeRow;
 
-static ROWS: &[TypeRow] = &[TypeRow::of(Kind::WeakRef, "ReferenceType", &[&REFERENCE]).in_module("weakref").with(ClassFlags::NO_WEAKREF)];
+static ROWS: &[TypeRow] =
+    &[TypeRow::of(Kind::WeakRef, "ReferenceType", &[&REFERENCE]).in_module("weakref").with(ClassFlags::NO_WEAKREF)];
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
