@@ -112,6 +112,9 @@ natives!(
     fn _below(cx: &mut Cx, this: Root, limit: Root) -> NativeResult {
         let limit = cx.index(limit)?;
         let limit = as_int_ref(limit.get(cx)).expect("index gives an int");
+        if limit.signum() <= 0 {
+            return Err(cx.value_error("the limit must be positive"));
+        }
         match with(cx, this, |own| own.below_int(limit)) {
             Ok(int) => Ok(int_outcome(&cx.heap, int)),
             Err(fault) => Err(cx.fault(fault)),
