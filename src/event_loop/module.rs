@@ -494,9 +494,9 @@ fn watch_descriptor(
     }
 }
 
-/// Calls what is written in the language for a method of the loop: `asyncio._sockets` has it under the same name, with the loop first.
+/// Calls what is written in the language for a method of the loop: a function of the same name, with the loop first.
 fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
-    let module = cx.import("asyncio._sockets")?;
+    let module = cx.import(if name.starts_with("sock_") { "asyncio._sock" } else { "asyncio._sockets" })?;
     let callee = cx.attribute(module, name)?;
     let pairs = keywords_of(cx, kwargs);
     let given: Vec<Raw> = args.roots().map(|r| r.get(cx).raw()).collect();

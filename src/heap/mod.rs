@@ -142,6 +142,11 @@ impl Watched {
         self.old.borrow_mut().clear();
     }
 
+    fn each(&self, visit: impl FnMut(*mut Header)) {
+        let (old, young) = (self.old.borrow(), self.young.borrow());
+        old.iter().chain(young.iter()).copied().for_each(visit);
+    }
+
     /// Visits the cells that the collection can have found dead, and keeps those for which `keep` says so.
     fn retain(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
         let mut old = self.old.take();

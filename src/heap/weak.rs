@@ -14,11 +14,13 @@ use super::value::{Raw, Value};
 pub struct WeakRef {
     target: StdCell<Raw>,
     callback: Slot,
+    /// The instance of a class derived from `ref` that this one is the payload of; unbound if there is none.
+    owner: Slot,
     /// The hash of the object, once asked for; -1 before.
     pub hash: StdCell<i64>,
 }
 
-crate::cell! { WeakRef: WeakRef { slots: [callback], refs: [] } }
+crate::cell! { WeakRef: WeakRef { slots: [callback, owner], refs: [] } }
 
 impl WeakRef {
     /// A weak reference to a cell. None for a value without one.
@@ -27,6 +29,7 @@ impl WeakRef {
         let cell = heap.alloc(WeakRef {
             target: StdCell::new(target.raw()),
             callback: Slot::new(callback),
+            owner: Slot::new(Value::UNBOUND),
             hash: StdCell::new(-1),
         });
         heap.weak.push(cell.pointer());
@@ -44,6 +47,12 @@ impl WeakRef {
         self.callback.get()
     }
 
+    /// What scripts know as the reference: itself, or the instance that it is the payload of.
+    pub fn shown(reference: Gc<'_, WeakRef>) -> Raw {
+        let owner = reference.get().owner.get();
+        if owner.is_unbound() { reference.value().raw() } else { owner.raw() }
+    }
+
     /// Forgets what it refers to.
     pub fn clear(&self) {
         self.target.set(Raw::UNBOUND);
@@ -52,5 +61,27 @@ impl WeakRef {
     pub(super) fn target_dead(&self) -> bool {
         let raw = self.target.get();
         !raw.is_unbound() && !Block::is_marked(raw.header())
+    }
+}
+
+impl Gc<'_, WeakRef> {
+    /// Says which instance this is the payload of.
+    pub fn set_owner(self, heap: &Heap, owner: Value<'_>) {
+        self.set(heap, |w| &w.owner, owner);
+    }
+}
+
+impl Heap {
+    /// The weak references to a value, oldest first.
+    pub fn references_to(&self, target: Value<'_>) -> Vec<Gc<'_, WeakRef>> {
+        let mut found = vec![];
+        self.weak.each(|cell| {
+            // SAFETY: entries are weak references not yet swept.
+            let weak = unsafe { Gc::<WeakRef>::from_header(cell) };
+            if weak.get().target().is_some_and(|t| t.is(target)) {
+                found.push(weak);
+            }
+        });
+        found
     }
 }

@@ -30,8 +30,10 @@ pub mod types;
 pub mod builtins;
 pub mod gc;
 pub mod math;
+pub mod random;
 pub mod time;
 pub mod traceback;
+pub mod weak;
 
 use crate::vm::native::NativeDef;
 
@@ -192,7 +194,9 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
+    ("_random", random::install),
     ("_traceback", traceback::install),
+    ("_weakref", weak::install),
     ("errno", os::install_errno),
     ("gc", gc::install),
     ("io", io::install),

@@ -132,7 +132,9 @@ impl Vm {
     }
 
     fn call_weak_callback(&mut self, reference: Root) {
-        let Some(callback) = reference.get(self).exact::<WeakRef>().map(|w| w.callback().raw()) else { return };
+        let Some(weak) = reference.get(self).exact::<WeakRef>() else { return };
+        let (callback, shown) = (weak.get().callback().raw(), WeakRef::shown(weak));
+        reference.set(self, Value::adopt(shown));
         let callback = self.push_raw(callback);
         if let Err(raised) = self.call(callback, &[reference]) {
             self.unraisable(raised, "calling weakref callback", callback);
