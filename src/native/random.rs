@@ -6,8 +6,8 @@ use crate::native::types::int_outcome;
 use crate::number::mersenne::Mersenne;
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, Class, NativeObject, Payload, Tuple};
-use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::TypeRow;
+use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 impl Payload for Mersenne {}
 

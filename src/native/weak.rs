@@ -3,8 +3,8 @@
 use crate::heap::{Gc, Kind, Raw, Value, WeakRef};
 use crate::native::natives;
 use crate::object::ClassFlags;
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 use crate::vm::TypeRow;
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 static ROWS: &[TypeRow] =
     &[TypeRow::of(Kind::WeakRef, "ReferenceType", &[&REFERENCE]).in_module("weakref").with(ClassFlags::NO_WEAKREF)];
@@ -155,10 +155,10 @@ natives!(
         let at = cx.heap.id(Value::adopt(target));
         let target = cx.push_raw(target);
         let mut name = String::new();
-        if let Some(found) = cx.find_attribute(target, "__name__")? {
-            if let Some(text) = cx.as_str(found.get(cx)) {
-                name = format!(" ({})", text.to_str_lossy());
-            }
+        if let Some(found) = cx.find_attribute(target, "__name__")?
+            && let Some(text) = cx.as_str(found.get(cx))
+        {
+            name = format!(" ({})", text.to_str_lossy());
         }
         Ok(cx.str(&format!("<weakref at {id:#x}; to '{prefix}{qualname}' at {at:#x}{name}>")).into())
     }
