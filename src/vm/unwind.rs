@@ -188,14 +188,18 @@ impl Vm {
                     Kind::Coroutine => {
                         Err(self.raise_text(Exc::RuntimeError, "cannot reuse already awaited coroutine"))
                     }
-                    _ if throw => Err(self.raise_raw(input)),
+                    _ if throw => {
+                        self.raised = input;
+                        Err(Raised(()))
+                    }
                     _ => Err(self.stop_iteration_of(root)),
                 };
             }
             GeneratorState::Created => {
                 if throw {
                     root.get().state.set(GeneratorState::Finished);
-                    let raised = self.raise_raw(input);
+                    self.raised = input;
+                    let raised = Raised(());
                     self.add_traceback(root.get().function.get().map(|f| f.held()), 0, Value::NONE);
                     return Err(raised);
                 }
@@ -230,6 +234,15 @@ impl Vm {
         generator.get().state.set(GeneratorState::Running);
         self.push_in_place(generator, root);
         self.go_on(generator, input, throw)
+    }
+
+    /// Raises an exception that was thrown into the frame on top: only what that frame itself handles becomes its context.
+    fn throw_raw(&mut self, exception: Raw) -> Raised {
+        if !self.fiber.handled.is_unbound() {
+            return self.raise_raw(exception);
+        }
+        self.raised = exception;
+        Raised(())
     }
 
     /// The frame where a suspended chain is resumed.
@@ -290,7 +303,7 @@ impl Vm {
             };
         }
         if throw {
-            let _ = self.raise_raw(input);
+            let _ = self.throw_raw(input);
             return Ok(Invoked::Raise);
         }
         let record = *self.fiber.records.last().expect("just pushed");
