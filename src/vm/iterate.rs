@@ -772,17 +772,28 @@ impl Vm {
         }
         let mark = self.mark();
         let source = self.push_raw(raw);
-        let list = self.list_from(source)?;
+        let iterator = self.iter(source)?;
+        let first = self.mark();
+        let short = |cx: &mut Vm, got: usize| {
+            let least = before + after;
+            cx.value_error(format!("not enough values to unpack (expected at least {least}, got {got})"))
+        };
+        for got in 0..before {
+            if self.next(iterator)?.is_none() {
+                return Err(short(self, got));
+            }
+        }
+        // As CPython, which asks the iterator for its iterator.
+        let list = self.list_from(iterator)?;
         let all = list.get(self).exact::<List>().expect("a list").held();
         let len = all.len();
-        if len < before + after {
-            let least = before + after;
-            return Err(self.value_error(format!("not enough values to unpack (expected at least {least}, got {len})")));
+        if len < after {
+            return Err(short(self, before + len));
         }
         let item = |i: usize| all.item(i).map_or(Raw::NONE, |v| v.raw());
-        let rest = List::build(&self.heap, len - before - after, |i| Value::adopt(item(before + i)));
-        let mut items: Unpacked = (0..before).map(item).collect();
-        items.push(rest.value().raw());
+        let rest = List::build(&self.heap, len - after, |i| Value::adopt(item(i))).value().raw();
+        let mut items: Unpacked = (0..before as u32).map(|i| self.fiber.registers.get(first + i).raw()).collect();
+        items.push(rest);
         items.extend((len - after..len).map(item));
         self.release(mark);
         Ok(items)
