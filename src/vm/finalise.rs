@@ -94,17 +94,18 @@ impl Vm {
     pub(super) fn let_go(&mut self, raw: Raw) -> Result<(), Raised> {
         const SHARE: f64 = 0.05;
         const AT_FIRST: f64 = 0.01;
+        // Up to this many bytes a major collection is as good as a minor one.
+        const SMALL: usize = 16 << 20;
         let value = Value::adopt(raw);
-        // Under stress what is young becomes old at once.
-        let stress = cfg!(feature = "gc_stress");
-        if !self.heap.is_finalisable(value) || (self.heap.is_old(value) && !stress) {
+        let old = self.heap.is_old(value);
+        if !self.heap.is_finalisable(value) || (old && self.heap.used() > SMALL) {
             return Ok(());
         }
         let begun = self.host().process_time();
         if self.coroutines.looked > begun * SHARE + AT_FIRST {
             return Ok(());
         }
-        self.collect(if stress { Collection::Major } else { Collection::Minor });
+        self.collect(if old { Collection::Major } else { Collection::Minor });
         self.coroutines.looked += self.host().process_time() - begun;
         self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
         self.run_finalisers();
