@@ -1,30 +1,43 @@
 //! Runs frames. [`Vm`] is a machine: its heap, its modules, its fibers. Nothing about a script is kept anywhere else.
 //!
 //! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
-//! protocols: `attribute.rs`, `ops.rs`, `iterate.rs`, `class.rs`. `host.rs` is the door to the outside world.
+//! protocols: `lookup.rs`, `attribute.rs`,
+//! `store.rs` (attributes), `ops.rs`, `compare.rs`, `numeric.rs` (operators), `subscript.rs`, `mapping.rs` (items), `iterate.rs`, `class.rs`,
+//! `class_make.rs` (classes). `host.rs` is the door to the outside world.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
 mod attribute;
 mod awaitable;
+mod builtin_types;
 mod call;
 pub mod class;
+mod class_make;
+mod compare;
 pub mod coroutine;
 mod error;
 mod finalise;
 mod frame;
 pub mod host;
 mod inspect;
+mod instance_check;
 pub mod iterate;
+mod lookup;
 mod mapping;
 mod names;
 pub mod native;
+mod numeric;
 mod ops;
+mod pattern;
 mod repr;
 mod run;
 pub mod special;
+mod store;
+mod subscript;
+mod super_object;
 mod text;
 mod unwind;
+mod variables;
 
 use std::any::Any;
 use std::fmt;
@@ -39,15 +52,16 @@ use crate::object::{
     Bytes, Class, CodeObject, Dict, Entry, Exc, Function, INTERNED, List, Module, Shapes, Str, Tuple, complex_value,
     int_value,
 };
-pub(crate) use attribute::is_wrapper;
-pub use class::TypeRow;
+pub use builtin_types::TypeRow;
+pub use compare::CompareKind;
 pub use error::closest;
 use frame::{Fiber, RecordKind};
 use host::Host;
 pub use inspect::is_library_file;
+pub(crate) use lookup::is_wrapper;
 pub use names::Name;
 use native::{NativeFunction, Raised, Root};
-pub use ops::{CompareKind, UnaryKind};
+pub use ops::UnaryKind;
 pub(crate) use repr::bytearray_literal;
 
 /// Registers of the main fiber: 4 Mi of them, 64 MiB of address space of which only what is used is committed.

@@ -19,9 +19,9 @@ use crate::object::{
 
 use super::Vm;
 use super::call::Invoked;
+use super::compare::CompareKind;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Args, NativeFunction, NativeKind, Raised};
-use super::ops::CompareKind;
 use super::unwind::Delivery;
 
 const INT: u64 = Kind::Int as u64;

@@ -1,0 +1,137 @@
+//! `isinstance` and `issubclass`, with abstract bases and unions.
+
+use crate::heap::{Gc, Raw};
+use crate::object::{Class, ClassFlags, Tuple};
+
+use super::native::{Args, NativeResult, Raised, Resumed, Root, Then};
+use super::{Name, Vm};
+
+impl Vm {
+    // ---- classes of objects ----
+
+    /// `isinstance(object, class)`, nested: a class, a union, or a tuple of them.
+    pub fn is_instance(&mut self, object: Root, class: Root) -> Result<bool, Raised> {
+        self.check_stack()?;
+        let value = class.get(self);
+        if let Some(target) = value.exact::<Class>() {
+            if self.class_of(object.get(self)) == target {
+                return Ok(true);
+            }
+            let target = target.held();
+            let metaclass = self.class_of(value).held();
+            if metaclass.value().raw().same(self.types.type_) {
+                return self.is_instance_plainly(object, target);
+            }
+        } else if let Some(tuple) = value.exact::<Tuple>() {
+            let items: Vec<Raw> = tuple.items().map(|v| v.raw()).collect();
+            for item in items {
+                let mark = self.mark();
+                let item = self.push_raw(item);
+                let found = self.is_instance(object, item)?;
+                self.release(mark);
+                if found {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        } else if let Some(union) = value.exact::<crate::object::Union>() {
+            let args = union.args.get().raw();
+            let mark = self.mark();
+            let args = self.push_raw(args);
+            let found = self.is_instance(object, args)?;
+            self.release(mark);
+            return Ok(found);
+        }
+        let metaclass = self.class_of(class.get(self)).held();
+        let name = self.name(Name::InstanceCheck).held();
+        if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
+            let (receiver, object) = (class.get(self).raw(), object.get(self).raw());
+            let raw = self.run_nested(|cx| {
+                let start = cx.fiber.top;
+                let outcome = cx.call_unbound(method, receiver, &[object], Then::Continue(as_truth))?;
+                cx.carry_out(outcome, start)
+            })?;
+            return Ok(raw.same(Raw::TRUE));
+        }
+        let text = "isinstance() arg 2 must be a type, a tuple of types, or a union";
+        Err(self.type_error(text.into()))
+    }
+
+    /// `type.__instancecheck__`: by the type, or what `__class__` says.
+    pub fn is_instance_plainly(&mut self, object: Root, class: Gc<'static, Class>) -> Result<bool, Raised> {
+        let own = self.class_of(object.get(self)).held();
+        if own.is_subclass(class) {
+            return Ok(true);
+        }
+        if own.has(ClassFlags::HEAP) {
+            let name = self.name(Name::Class).held();
+            let plain = self
+                .lookup_class_with_owner(own, name)
+                .is_none_or(|(_, owner)| owner.value().raw().same(self.types.object));
+            if !plain {
+                let mark = self.mark();
+                let claimed = self.find_attribute(object, "__class__")?;
+                let found = match claimed.and_then(|c| c.get(self).exact::<Class>()) {
+                    Some(claimed) => claimed.is_subclass(class),
+                    None => false,
+                };
+                self.release(mark);
+                return Ok(found);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `issubclass(sub, class)`, nested.
+    pub fn is_subclass(&mut self, sub: Root, class: Root) -> Result<bool, Raised> {
+        self.check_stack()?;
+        let value = class.get(self);
+        if let (Some(s), Some(target)) = (sub.get(self).exact::<Class>(), value.exact::<Class>()) {
+            if self.class_of(value).value().raw().same(self.types.type_) {
+                return Ok(s.is_subclass(target));
+            }
+        } else if let Some(tuple) = value.exact::<Tuple>() {
+            let items: Vec<Raw> = tuple.items().map(|v| v.raw()).collect();
+            for item in items {
+                let mark = self.mark();
+                let item = self.push_raw(item);
+                let found = self.is_subclass(sub, item)?;
+                self.release(mark);
+                if found {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        } else if let Some(union) = value.exact::<crate::object::Union>() {
+            let args = union.args.get().raw();
+            let mark = self.mark();
+            let args = self.push_raw(args);
+            let found = self.is_subclass(sub, args)?;
+            self.release(mark);
+            return Ok(found);
+        }
+        let metaclass = self.class_of(class.get(self)).held();
+        let name = self.name(Name::SubclassCheck).held();
+        if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
+            let (receiver, sub) = (class.get(self).raw(), sub.get(self).raw());
+            let raw = self.run_nested(|cx| {
+                let start = cx.fiber.top;
+                let outcome = cx.call_unbound(method, receiver, &[sub], Then::Continue(as_truth))?;
+                cx.carry_out(outcome, start)
+            })?;
+            return Ok(raw.same(Raw::TRUE));
+        }
+        if sub.get(self).exact::<Class>().is_none() {
+            return Err(self.type_error("issubclass() arg 1 must be a class".into()));
+        }
+        let text = "issubclass() arg 2 must be a class, a tuple of classes, or a union";
+        Err(self.type_error(text.into()))
+    }
+}
+
+/// The truth of what was returned.
+pub(super) fn as_truth(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
+    let Resumed::Returned(value) = resumed else { unreachable!("exceptions pass") };
+    let raw = value.get(cx).raw();
+    cx.truth_outcome(raw)
+}

@@ -1,0 +1,177 @@
+//! Variables by name: class bodies, modules, and `exec` with any mapping.
+
+use std::cell::Cell as StdCell;
+
+use crate::heap::{Gc, Raw, Value};
+use crate::object::{Dict, Exc, Str, Variable};
+
+use super::native::Raised;
+use super::{Name, Vm};
+
+impl Vm {
+    // ---- variables by name ----
+
+    /// A global or builtin; fills the cache: globals' version, index, builtins' version (0 for a global).
+    pub(super) fn load_global(
+        &mut self,
+        globals: Gc<'static, Dict>,
+        name: Raw,
+        cache: [&StdCell<u32>; 3],
+    ) -> Result<Raw, Raised> {
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        if let Some(index) = globals.find_str(&self.heap, key) {
+            cache[0].set(globals.version());
+            cache[1].set(index as u32);
+            cache[2].set(0);
+            return Ok(globals.value_at(index).raw());
+        }
+        let builtins = self.builtins_of(globals);
+        if let Some(index) = builtins.find_str(&self.heap, key) {
+            if builtins.value().raw().same(self.builtins) {
+                cache[0].set(globals.version());
+                cache[1].set(index as u32);
+                cache[2].set(builtins.version());
+            }
+            return Ok(builtins.value_at(index).raw());
+        }
+        Err(self.name_error(name))
+    }
+
+    /// The builtins that code with these globals sees: `__builtins__` may have been replaced.
+    pub(super) fn builtins_of(&self, globals: Gc<'static, Dict>) -> Gc<'static, Dict> {
+        match globals.get_str(&self.heap, self.name(Name::Builtins)) {
+            Some(value) => match value.exact::<Dict>() {
+                Some(dict) => dict.held(),
+                None => match value.exact::<crate::object::Module>() {
+                    Some(module) => module.dict().held(),
+                    None => self.builtins().held(),
+                },
+            },
+            None => self.builtins().held(),
+        }
+    }
+
+    pub(super) fn store_global(
+        &mut self,
+        globals: Gc<'static, Dict>,
+        name: Raw,
+        value: Raw,
+        cache: [&StdCell<u32>; 2],
+    ) -> Result<(), Raised> {
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        let heap = self.heap.forever();
+        let old = globals.get_str(heap, key).map(|v| v.raw());
+        if globals.set_str(heap, key, Value::adopt(value)).is_err() {
+            return Err(self.memory_error());
+        }
+        if let Some(index) = globals.find_str(heap, key) {
+            cache[0].set(globals.version());
+            cache[1].set(index as u32);
+        }
+        old.map_or(Ok(()), |old| self.let_go(old))
+    }
+
+    pub(super) fn delete_global(&mut self, globals: Gc<'static, Dict>, name: Raw) -> Result<(), Raised> {
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        match globals.remove_str(&self.heap, key).map(|v| v.raw()) {
+            Some(old) => self.let_go(old),
+            None => Err(self.name_error(name)),
+        }
+    }
+
+    /// A name in a namespace, None if it is not there. Any mapping can be one.
+    pub(super) fn find_name(&mut self, names: Raw, name: Raw) -> Result<Option<Raw>, Raised> {
+        let value = Value::adopt(names);
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        if let Some(dict) = value.exact::<Dict>() {
+            return Ok(dict.get_str(&self.heap, key).map(|v| v.raw()));
+        }
+        let mark = self.mark();
+        let (names, name) = (self.push_raw(names), self.push_raw(name));
+        let result = match self.item(names, name) {
+            Ok(found) => Some(found.get(self).raw()),
+            Err(raised) => {
+                if !self.raised_is(Exc::KeyError) {
+                    return Err(raised);
+                }
+                self.take_raised(raised);
+                None
+            }
+        };
+        self.release(mark);
+        Ok(result)
+    }
+
+    pub(super) fn load_name(&mut self, names: Raw, name: Raw, globals: Gc<'static, Dict>) -> Result<Raw, Raised> {
+        if let Some(raw) = self.find_name(names, name)? {
+            return Ok(raw);
+        }
+        let empty = [StdCell::new(0), StdCell::new(0), StdCell::new(0)];
+        self.load_global(globals, name, [&empty[0], &empty[1], &empty[2]])
+    }
+
+    pub(super) fn load_name_or_free(
+        &mut self,
+        names: Raw,
+        name: Raw,
+        cell: Gc<'static, Variable>,
+    ) -> Result<Raw, Raised> {
+        if let Some(raw) = self.find_name(names, name)? {
+            return Ok(raw);
+        }
+        let content = cell.content.get().raw();
+        if content.is_unbound() { Err(self.unbound_free(name)) } else { Ok(content) }
+    }
+
+    pub(super) fn store_name(&mut self, names: Raw, name: Raw, value: Raw) -> Result<(), Raised> {
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        if let Some(dict) = Value::adopt(names).exact::<Dict>() {
+            return match dict.held().set_str(self.heap.forever(), key, Value::adopt(value)) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(self.memory_error()),
+            };
+        }
+        let mark = self.mark();
+        let (names, name, value) = (self.push_raw(names), self.push_raw(name), self.push_raw(value));
+        self.set_item_root(names, name, value)?;
+        self.release(mark);
+        Ok(())
+    }
+
+    pub(super) fn delete_name(&mut self, names: Raw, name: Raw) -> Result<(), Raised> {
+        let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        if let Some(dict) = Value::adopt(names).exact::<Dict>() {
+            return match dict.remove_str(&self.heap, key) {
+                Some(_) => Ok(()),
+                None => Err(self.name_error(name)),
+            };
+        }
+        let mark = self.mark();
+        let (names, key) = (self.push_raw(names), self.push_raw(name));
+        let result = self.delete_item_root(names, key);
+        self.release(mark);
+        match result {
+            Err(raised) if self.raised_is(Exc::KeyError) => {
+                self.take_raised(raised);
+                Err(self.name_error(name))
+            }
+            other => other,
+        }
+    }
+
+    /// `locals()` of the frame on top: its namespace, or a fresh dict of what is bound.
+    pub(super) fn locals_of_top(&mut self) -> Result<Raw, Raised> {
+        let at = self.fiber.records.len() - 1;
+        self.locals_of(at)
+    }
+
+    /// `locals()` of a running frame.
+    pub(super) fn locals_of(&mut self, at: usize) -> Result<Raw, Raised> {
+        let record = self.fiber.records[at];
+        let function = record.function.expect("a frame of the language");
+        Ok(self.named_locals(function, |cx, register| match record.kind {
+            super::frame::RecordKind::InPlace { generator, .. } => generator.get_tail_value(register).raw(),
+            _ => cx.fiber.registers.get(record.base + register as u32).raw(),
+        }))
+    }
+}
