@@ -10,7 +10,7 @@ use crate::object::{
 };
 use crate::vm::native::{Args, Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 
-use super::{clock, future, group, loops, module, report, running_object};
+use super::{clock, functions, future, group, loops, report, running_object};
 
 /// A native that is told when a future is done.
 #[derive(Debug)]
@@ -384,12 +384,12 @@ natives!(
         return_exceptions: bool,
         kwargs: KeywordRest,
     ) -> NativeResult {
-        if let Some(name) = module::first_keyword(cx, kwargs.0) {
+        if let Some(name) = functions::first_keyword(cx, kwargs.0) {
             return Err(cx.type_error(format!("gather() got an unexpected keyword argument '{name}'")));
         }
         let args = coros_or_futures.0;
         if args.is_empty() {
-            let event_loop = module::event_loop(cx)?;
+            let event_loop = functions::event_loop(cx)?;
             let outer = future::new(cx, event_loop);
             let list = cx.list(&[]).value().raw();
             future::finish(cx, outer, FutureState::Finished, list);
@@ -407,11 +407,11 @@ natives!(
             }
             let mark = cx.mark();
             let child = match event_loop {
-                Some(event_loop) => module::ensure_future(cx, event_loop, arg)?,
+                Some(event_loop) => functions::ensure_future(cx, event_loop, arg)?,
                 None if is_future => raw,
                 None => {
-                    let own = module::event_loop(cx)?;
-                    module::ensure_future(cx, own, arg)?
+                    let own = functions::event_loop(cx)?;
+                    functions::ensure_future(cx, own, arg)?
                 }
             };
             cx.release(mark);
@@ -433,9 +433,9 @@ natives!(
     fn shield(cx: &mut Cx, #[either] arg: Root) -> NativeResult {
         let event_loop = match AnyFuture::of(arg.get(cx)) {
             Some(future) => future.base().event_loop.value().raw(),
-            None => module::event_loop(cx)?,
+            None => functions::event_loop(cx)?,
         };
-        let inner = module::ensure_future(cx, event_loop, arg)?;
+        let inner = functions::ensure_future(cx, event_loop, arg)?;
         if any(inner).base().is_done() {
             return Ok(Outcome::Value(inner));
         }

@@ -281,7 +281,7 @@ natives!(
         let kept = cx.push_raw(own.value().raw());
         let old = cx.push_raw(before);
         debug_assert_eq!(old.offset(0), kept.offset(1), "kept beside each other");
-        let names = super::module::keywords_of(cx, kwargs.0);
+        let names = super::functions::keywords_of(cx, kwargs.0);
         let raw = callable.get(cx).raw();
         let callee = cx.push_raw(raw);
         let mut argc = 0;
@@ -290,7 +290,7 @@ natives!(
             cx.push_raw(raw);
             argc += 1;
         }
-        let keywords = super::module::push_keywords(cx, names, &mut argc);
+        let keywords = super::functions::push_keywords(cx, names, &mut argc);
         Ok(Outcome::Call { callee, argc, keywords, then: Then::Catch(ran) })
     }
 

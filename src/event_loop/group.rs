@@ -5,7 +5,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, BLOCKING, Exc, FutureState, NativeObject, Payload, Task, UNRETRIEVED, trace_all};
 use crate::vm::native::{Args, Cx, KeywordRest, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
-use super::{future, loops, module, report, timeout};
+use super::{functions, future, loops, report, timeout};
 
 /// The payload of a task group.
 #[derive(Debug)]
@@ -267,7 +267,7 @@ natives!(
             waiter: Raw::NONE,
             cancelled: Raw::NONE,
         };
-        module::new_object(cx, class, Box::new(payload))
+        functions::new_object(cx, class, Box::new(payload))
     }
 
     /// Make a task of a coroutine, in this group.
@@ -288,7 +288,7 @@ natives!(
             let text = describe(cx, object);
             return Err(cx.runtime_error(format!("TaskGroup {text} {problem}")));
         }
-        let task = module::create_task_nested(cx, event_loop, coro, kwargs.0)?;
+        let task = functions::create_task_nested(cx, event_loop, coro, kwargs.0)?;
         if let Some(future) = AnyFuture::of(task.get(cx)).map(AnyFuture::held) {
             let raw = future.raw();
             with(cx, object, |g| {

@@ -13,8 +13,11 @@
 mod clock;
 mod combine;
 mod context;
+mod functions;
 mod future;
+mod future_type;
 mod group;
+mod loop_type;
 mod module;
 mod queue;
 mod reactor;

@@ -9,7 +9,7 @@ use crate::vm::CompareKind;
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::sync::{WaitQueue, bind};
-use super::{future, module};
+use super::{functions, future};
 
 /// Who takes an item out of the queue, or puts one in: what a derived class may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -373,7 +373,7 @@ natives!(
             putters: WaitQueue::default(),
             joiners: WaitQueue::default(),
         };
-        module::new_object(cx, class, Box::new(payload))
+        functions::new_object(cx, class, Box::new(payload))
     }
 
     /// Set the limit.

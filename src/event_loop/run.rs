@@ -475,7 +475,7 @@ fn generators(cx: &mut Cx, window: Args) -> NativeResult {
         return end(cx, window);
     }
     let event_loop = window.root(LOOP);
-    let coroutine = super::module::shutdown_generators(cx, event_loop)?;
+    let coroutine = super::functions::shutdown_generators(cx, event_loop)?;
     let task = task::new_task(cx, object, coroutine, None, context::snapshot)?;
     let until = task.get(cx).raw();
     again(cx, window, until, Phase::Generators)

@@ -377,7 +377,7 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let empty = Sock { fd: -1, family: AF_INET, kind: 1, proto: 0, timeout: None };
-        super::module::new_object(cx, class, Box::new(empty))
+        super::functions::new_object(cx, class, Box::new(empty))
     }
 
     /// Open a socket, or take over an open descriptor.

@@ -8,7 +8,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, BLOCKING, Exc, FutureState, NativeObject, PLACED, Payload};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
-use super::{future, loops, module};
+use super::{functions, future, loops};
 
 /// Futures of tasks that wait, in order. A place is a number that stays; those that left are UNBOUND until they reach an end.
 #[derive(Debug, Default)]
@@ -261,7 +261,7 @@ natives!(
     /// Make a lock.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
-        module::new_object(cx, class, Box::new(Sync::new(0)))
+        functions::new_object(cx, class, Box::new(Sync::new(0)))
     }
 
     /// Take the lock, waiting until it is free.
@@ -327,7 +327,7 @@ natives!(
     /// Make an event that is not set.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
-        module::new_object(cx, class, Box::new(Sync::new(0)))
+        functions::new_object(cx, class, Box::new(Sync::new(0)))
     }
 
     /// Whether it is set.
@@ -451,7 +451,7 @@ natives!(
         args: crate::vm::native::Rest,
         kwargs: crate::vm::native::KeywordRest,
     ) -> NativeResult {
-        module::new_object(cx, class, Box::new(Sync::new(1)))
+        functions::new_object(cx, class, Box::new(Sync::new(1)))
     }
 
     /// Set the number of permits.

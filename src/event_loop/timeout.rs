@@ -6,7 +6,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, Exc, Exception, MUST_CANCEL, NativeObject, Payload, Task, Tuple};
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
-use super::{Ready, clock, future, loops, loops_ref, module, running, running_object};
+use super::{Ready, clock, functions, future, loops, loops_ref, running, running_object};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -429,7 +429,7 @@ fn outer(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 /// `wait_for` without time: what is done gives its result, everything else is cancelled.
 fn at_once(cx: &mut Cx, fut: Root) -> NativeResult {
     let event_loop = running_object(cx)?;
-    let raw = module::ensure_future(cx, event_loop, fut)?;
+    let raw = functions::ensure_future(cx, event_loop, fut)?;
     let inner = AnyFuture::of(Value::adopt(raw)).expect("a future").held();
     if inner.base().is_done() {
         return future::take_result(cx, inner);

@@ -1,0 +1,567 @@
+//! The functions of `asyncio` that are native (`sleep`, `create_task`, `ensure_future`, ...) and what they share.
+
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::native::natives;
+use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, NativeObject, Payload, Task};
+use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Resumed, Root, Then};
+
+use super::loop_type::new_handle;
+use super::{
+    clock, combine, context, future, loops, new_loop, open_loop, reactor, run, running, running_object, task, timeout,
+};
+
+/// A new object of a native class, with a payload.
+pub(crate) fn new_object(cx: &mut Cx, class: Root, payload: Box<dyn Payload>) -> NativeResult {
+    let shape = class.get(cx).exact::<Class>().expect("a class").get().root_shape.get();
+    let object = cx.heap.alloc_slots(NativeObject::new(payload, 0), |_| Value::NONE);
+    object.set_shape(shape);
+    Ok(object.into())
+}
+
+/// The names and values in `**kwargs`.
+pub(crate) fn keywords_of(cx: &Cx, kwargs: Root) -> Vec<(Raw, Raw)> {
+    match kwargs.get(cx).exact::<Dict>() {
+        Some(dict) => dict.iter().map(|(k, v)| (k.raw(), v.raw())).collect(),
+        None => vec![],
+    }
+}
+
+/// The first name in `**kwargs`.
+pub(crate) fn first_keyword(cx: &mut Cx, kwargs: Root) -> Option<String> {
+    let name = keywords_of(cx, kwargs).first()?.0;
+    let name = cx.push_raw(name);
+    cx.str_text(name).ok()
+}
+
+/// Pushes the values of keyword arguments behind the others, counts them, and gives the tuple of their names (made before they are pushed
+/// would be between them, so it is put behind).
+pub(crate) fn push_keywords(cx: &mut Cx, pairs: Vec<(Raw, Raw)>, argc: &mut u32) -> Option<Root> {
+    if pairs.is_empty() {
+        return None;
+    }
+    let names: Vec<Value<'_>> = pairs.iter().map(|(name, _)| Value::adopt(*name)).collect();
+    let names = cx.tuple(&names).value().raw();
+    for (_, value) in pairs {
+        cx.push_raw(value);
+        *argc += 1;
+    }
+    Some(cx.push_raw(names))
+}
+
+/// The loop that runs, or the one set, or RuntimeError.
+pub(crate) fn event_loop(cx: &mut Cx) -> Result<Raw, Raised> {
+    let all = loops(cx);
+    if let Some(state) = all.running() {
+        return Ok(state.object);
+    }
+    let current = all.current;
+    if current.same(Raw::NONE) {
+        return Err(cx.runtime_error("There is no current event loop in thread 'MainThread'."));
+    }
+    Ok(current)
+}
+
+/// A future or task for an awaitable.
+pub(crate) fn ensure_future(cx: &mut Cx, event_loop: Raw, value: Root) -> Result<Raw, Raised> {
+    let raw = value.get(cx).raw();
+    if let Some(future) = AnyFuture::of(Value::adopt(raw)) {
+        if !future.base().event_loop.value().raw().same(event_loop) {
+            return Err(
+                cx.value_error("The future belongs to a different loop than the one specified as the loop argument")
+            );
+        }
+        return Ok(raw);
+    }
+    let coroutine = if task::is_coroutine(cx, Value::adopt(raw)) {
+        value
+    } else if is_awaitable(cx, Value::adopt(raw)) {
+        wrap_awaitable(cx, value)?
+    } else {
+        return Err(cx.type_error("An asyncio.Future, a coroutine or an awaitable is required".into()));
+    };
+    let nothing = Dict::new(&cx.heap).value().raw();
+    let nothing = cx.push_raw(nothing);
+    let made = create_task_nested(cx, event_loop, coroutine, nothing)?;
+    Ok(made.get(cx).raw())
+}
+
+pub(super) fn is_awaitable(cx: &mut Cx, value: Value<'_>) -> bool {
+    if crate::object::any_generator(value).is_some_and(|g| g.has(crate::object::ITERABLE_COROUTINE)) {
+        return true;
+    }
+    let class = cx.class_of(value).held();
+    let name = cx.name(crate::vm::Name::Await).held();
+    cx.lookup_class(class, name).is_some_and(|v| !v.is_none())
+}
+
+/// A coroutine that awaits something.
+pub(super) fn wrap_awaitable(cx: &mut Cx, value: Root) -> Result<Root, Raised> {
+    let module = cx.find_module("asyncio").map_or(Raw::NONE, |m| m.raw());
+    let module = cx.push_raw(module);
+    let function = cx.attribute(module, "_wrap_awaitable")?;
+    cx.call(function, &[value])
+}
+
+/// A task for a coroutine, by the loop's factory where it has one. `kwargs`: name, context, eager_start and what the factory knows.
+pub(crate) fn create_task_nested(cx: &mut Cx, event_loop: Raw, coroutine: Root, kwargs: Root) -> Result<Root, Raised> {
+    let factory = open_loop(cx, event_loop)?.task_factory;
+    if !factory.same(Raw::NONE) {
+        let pairs = keywords_of(cx, kwargs);
+        let names: Vec<Value<'_>> = pairs.iter().map(|(n, _)| Value::adopt(*n)).collect();
+        let names = cx.tuple(&names).value().raw();
+        let names = cx.push_raw(names);
+        let factory = cx.push_raw(factory);
+        let event_loop = cx.push_raw(event_loop);
+        let mut args = vec![event_loop, coroutine];
+        for (_, value) in &pairs {
+            args.push(cx.push_raw(*value));
+        }
+        return cx.call_keywords(factory, &args, (!pairs.is_empty()).then_some(names));
+    }
+    let (mut name, mut given, mut eager) = (None, None, false);
+    for (key, value) in keywords_of(cx, kwargs) {
+        let key = cx.push_raw(key);
+        let text = cx.str_text(key)?;
+        let value = cx.push_raw(value);
+        match &*text {
+            "name" => name = (!value.get(cx).is_none()).then_some(value),
+            "context" => given = (!value.get(cx).is_none()).then_some(value),
+            "eager_start" => eager = cx.truth(value)?,
+            _ => {
+                return Err(cx.type_error(format!("Task.__init__() got an unexpected keyword argument '{text}'")));
+            }
+        }
+    }
+    make_task(cx, event_loop, coroutine, name, given, eager)
+}
+
+pub(super) fn make_task(
+    cx: &mut Cx,
+    event_loop: Raw,
+    coroutine: Root,
+    name: Option<Root>,
+    given: Option<Root>,
+    eager: bool,
+) -> Result<Root, Raised> {
+    let given = match given {
+        None => None,
+        Some(given) => Some(check_context(cx, given)?),
+    };
+    if eager && loops(cx).is_running(event_loop) {
+        return task::new_eager(cx, event_loop, coroutine, name, given);
+    }
+    task::new_task(cx, event_loop, coroutine, name, |cx| given.unwrap_or_else(|| context::snapshot_raw(cx)))
+}
+
+/// A context given by a script.
+pub(super) fn check_context(cx: &mut Cx, given: Root) -> Result<Raw, Raised> {
+    if given.get(cx).exact::<Context>().is_none() {
+        let got = super::class_name(cx, given.get(cx));
+        return Err(cx.type_error(format!("a Context object was expected, got {got}")));
+    }
+    Ok(given.get(cx).raw())
+}
+
+pub(super) fn optional_context(cx: &mut Cx, given: Option<Root>) -> Result<Raw, Raised> {
+    match given {
+        Some(given) => check_context(cx, given),
+        None => Ok(context::snapshot_raw(cx)),
+    }
+}
+
+/// The coroutine of `loop.shutdown_asyncgens()`.
+pub(crate) fn shutdown_generators(cx: &mut Cx, event_loop: Root) -> Result<Root, Raised> {
+    cx.call_method(event_loop, "shutdown_asyncgens", &[])
+}
+
+pub(super) fn any(cx: &Cx, root: Root) -> AnyFuture<'static> {
+    AnyFuture::of(root.get(cx)).expect("a method's receiver").held()
+}
+
+pub(super) fn task_of(cx: &Cx, root: Root) -> Gc<'static, Task> {
+    root.get(cx).exact::<Task>().expect("a method's receiver").held()
+}
+
+natives!(
+    /// Tasks, and waiting for them.
+    pub(super) static ASYNCIO: Functions;
+
+    /// Run a coroutine, and return its result when it and everything it left behind has ended.
+    fn run(
+        cx: &mut Cx,
+        #[either] main: Root,
+        #[key] debug: Option<Root>,
+        #[key] loop_factory: Option<Root>,
+    ) -> NativeResult {
+        if loops(cx).running().is_some() {
+            return Err(cx.runtime_error("asyncio.run() cannot be called from a running event loop"));
+        }
+        let raw = main.get(cx).raw();
+        let coroutine = if task::is_coroutine(cx, Value::adopt(raw)) {
+            main
+        } else if is_awaitable(cx, Value::adopt(raw)) {
+            wrap_awaitable(cx, main)?
+        } else {
+            return Err(cx.type_error("An asyncio.Future, a coroutine or an awaitable is required".into()));
+        };
+        let debug = match debug {
+            Some(debug) => Some(cx.truth(debug)?),
+            None => None,
+        };
+        let made = match loop_factory {
+            Some(factory) => Some(cx.call(factory, &[])?.get(cx).raw()),
+            None => None,
+        };
+        run::run_main(cx, coroutine, debug, made)
+    }
+
+    /// Suspend the task for `delay` seconds. A delay of zero lets every other ready task run once.
+    #[suspends]
+    fn sleep(cx: &mut Cx, #[either] delay: Root, #[either] result: Option<Root>) -> NativeResult {
+        let seconds = match delay.get(cx).as_float() {
+            Some(seconds) => seconds,
+            None => match delay.get(cx).as_int() {
+                Some(seconds) => seconds as f64,
+                None => number(cx, delay)?,
+            },
+        };
+        if seconds <= 0.0 {
+            let value = cx.push_raw(Raw::NONE);
+            cx.release(delay.number() + 2);
+            return Ok(Outcome::Suspend { value, then: Then::Continue(slept) });
+        }
+        if seconds.is_nan() {
+            return Err(cx.value_error("Invalid delay: NaN (not a number)"));
+        }
+        let event_loop = running_object(cx)?;
+        let waiter = future::new(cx, event_loop);
+        let when = clock::now(cx) + seconds;
+        let heap = cx.heap.forever();
+        let place = running(cx).timers.add(heap, when, waiter.value());
+        waiter.base().timer.set(place + 1);
+        waiter.base().put(BLOCKING, true);
+        // Nothing but the arguments is kept: whoever cancels the sleep cancels the future, and with it the timer.
+        let value = cx.push(waiter.value());
+        cx.release(delay.number() + 2);
+        Ok(Outcome::Suspend { value, then: Then::Continue(slept) })
+    }
+
+    /// Make a task of a coroutine: it begins to run at the next chance.
+    fn create_task(
+        cx: &mut Cx,
+        #[either] coro: Root,
+        #[key] name: Option<Root>,
+        #[key] context: Option<Root>,
+        #[key] eager_start: Given<Root>,
+        kwargs: KeywordRest,
+    ) -> NativeResult {
+        let event_loop = running_object(cx)?;
+        new_task_outcome(cx, event_loop, coro, name, context, eager_start.0, kwargs.0)
+    }
+
+    /// A task for a coroutine or awaitable; a future as it is.
+    fn ensure_future(cx: &mut Cx, #[either] coro_or_future: Root, #[key] r#loop: Option<Root>) -> NativeResult {
+        let event_loop = match r#loop {
+            Some(event_loop) => event_loop.get(cx).raw(),
+            None => match AnyFuture::of(coro_or_future.get(cx)) {
+                Some(future) => future.base().event_loop.value().raw(),
+                None => self::event_loop(cx)?,
+            },
+        };
+        Ok(Outcome::Value(self::ensure_future(cx, event_loop, coro_or_future)?))
+    }
+
+    /// Wait for an awaitable: what makes a coroutine of one.
+    #[suspends]
+    fn _wrap_awaitable(cx: &mut Cx, awaitable: Root) -> NativeResult {
+        let raw = awaitable.get(cx).raw();
+        let awaited = timeout::awaitable(cx, raw)?;
+        // The window: the awaitable, then what is driven.
+        cx.release(awaitable.number() + 1);
+        let target = cx.push_raw(awaited);
+        let input = cx.push_raw(Raw::NONE);
+        Ok(Outcome::Resume { target, input, throw: false, then: Then::Catch(wrapped) })
+    }
+
+    /// The task that runs, or None.
+    fn current_task(cx: &mut Cx, #[either] r#loop: Option<Root>) -> NativeResult {
+        let state = match r#loop {
+            Some(event_loop) => {
+                let raw = event_loop.get(cx).raw();
+                loops(cx).find(raw)
+            }
+            None => {
+                running_object(cx)?;
+                loops(cx).running()
+            }
+        };
+        Ok(state.and_then(|l| l.current).map_or(Outcome::NONE, |t| t.value().into()))
+    }
+
+    /// The set of tasks that are not done.
+    fn all_tasks(cx: &mut Cx, #[either] r#loop: Option<Root>) -> NativeResult {
+        let object = match r#loop {
+            Some(event_loop) => event_loop.get(cx).raw(),
+            None => running_object(cx)?,
+        };
+        let tasks: Vec<Raw> = match loops(cx).find(object) {
+            Some(state) => state.tasks.values().map(|v| v.raw()).collect(),
+            None => vec![],
+        };
+        let set = crate::object::Set::new(&cx.heap).value().raw();
+        let set = cx.push_raw(set);
+        for raw in tasks {
+            let mark = cx.mark();
+            let task = cx.push_raw(raw);
+            cx.set_add(set, task)?;
+            cx.release(mark);
+        }
+        Ok(set.get(cx).into())
+    }
+
+    /// The loop that runs; RuntimeError if none does.
+    fn get_running_loop(cx: &mut Cx) -> NativeResult {
+        Ok(Outcome::Value(running_object(cx)?))
+    }
+
+    /// The loop that runs, or None.
+    fn _get_running_loop(cx: &mut Cx) -> NativeResult {
+        Ok(loops(cx).running().map_or(Outcome::NONE, |l| Outcome::Value(l.object)))
+    }
+
+    /// The loop that runs, or the one that was set.
+    fn get_event_loop(cx: &mut Cx) -> NativeResult {
+        Ok(Outcome::Value(self::event_loop(cx)?))
+    }
+
+    /// Make a loop.
+    fn new_event_loop(cx: &mut Cx) -> NativeResult {
+        Ok(Outcome::Value(new_loop(cx)))
+    }
+
+    /// Set the loop that `get_event_loop` gives while none runs.
+    fn set_event_loop(cx: &mut Cx, r#loop: Root) -> NativeResult {
+        let raw = r#loop.get(cx).raw();
+        loops(cx).current = raw;
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether an object is a coroutine.
+    fn iscoroutine(cx: &mut Cx, #[either] obj: Root) -> NativeResult {
+        let raw = obj.get(cx).raw();
+        Ok(task::is_coroutine(cx, Value::adopt(raw)).into())
+    }
+
+    /// Whether an object is a coroutine function.
+    fn iscoroutinefunction(cx: &mut Cx, #[either] func: Root) -> NativeResult {
+        let raw = func.get(cx).raw();
+        let inner = match Value::adopt(raw).exact::<crate::object::BoundMethod>() {
+            Some(method) => method.function.get().raw(),
+            None => raw,
+        };
+        let value = Value::adopt(inner);
+        let is = match value.exact::<crate::object::Function>() {
+            Some(function) => function.code().flags().contains(crate::bytecode::code::CodeFlags::COROUTINE),
+            None => value.exact::<crate::vm::native::NativeFunction>().is_some_and(|n| n.def.suspends),
+        };
+        if is {
+            return Ok(true.into());
+        }
+        let func = cx.push_raw(raw);
+        Ok(cx.find_attribute(func, "_is_coroutine_mark")?.is_some().into())
+    }
+
+    /// Whether an object is a future or task.
+    fn isfuture(cx: &mut Cx, #[either] obj: Root) -> NativeResult {
+        Ok(combine::is_future(obj.get(cx)).into())
+    }
+
+    /// A task factory that runs tasks at once until they first wait.
+    fn eager_task_factory(
+        cx: &mut Cx,
+        r#loop: Root,
+        coro: Root,
+        #[key] name: Option<Root>,
+        #[key] context: Option<Root>,
+        #[key] eager_start: Given<Root>,
+    ) -> NativeResult {
+        let event_loop = r#loop.get(cx).raw();
+        let eager = match eager_start.0 {
+            Some(eager) => cx.truth(eager)?,
+            None => true,
+        };
+        Ok(make_task(cx, event_loop, coro, name, context, eager)?.get(cx).into())
+    }
+
+    /// What the library has that was not asked for yet.
+    fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
+        let text = cx.str_text(name)?;
+        let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
+            return Err(cx.attribute_error(&format!("module 'asyncio' has no attribute '{text}'"), name, name));
+        };
+        let module = cx.import(home)?;
+        let value = cx.attribute(module, &text)?;
+        let asyncio = cx.import("asyncio")?;
+        cx.set_attribute(asyncio, name, value)?;
+        Ok(value.get(cx).into())
+    }
+);
+
+/// What is written in the language, and loaded when it is asked for.
+pub(super) static COLD: &[(&str, &str)] = &[
+    ("Condition", "asyncio._condition"),
+    ("Barrier", "asyncio._barrier"),
+    ("Runner", "asyncio._runner"),
+    ("as_completed", "asyncio._completed"),
+    ("IncompleteReadError", "asyncio._errors"),
+    ("LimitOverrunError", "asyncio._errors"),
+    ("open_connection", "asyncio.streams"),
+    ("start_server", "asyncio.streams"),
+    ("StreamReader", "asyncio.streams"),
+    ("StreamWriter", "asyncio.streams"),
+    ("StreamReaderProtocol", "asyncio.streams"),
+    ("open_unix_connection", "asyncio.streams"),
+    ("start_unix_server", "asyncio.streams"),
+    ("BaseProtocol", "asyncio.protocols"),
+    ("Protocol", "asyncio.protocols"),
+    ("BufferedProtocol", "asyncio.protocols"),
+    ("DatagramProtocol", "asyncio.protocols"),
+    ("BaseTransport", "asyncio.transports"),
+    ("ReadTransport", "asyncio.transports"),
+    ("WriteTransport", "asyncio.transports"),
+    ("Transport", "asyncio.transports"),
+    ("Server", "asyncio._sockets"),
+];
+
+/// The descriptor a script names by its number or by an object with `fileno`.
+pub(super) fn descriptor(cx: &mut Cx, fd: Root) -> Result<i32, Raised> {
+    let number = match fd.get(cx).as_int() {
+        Some(number) => number,
+        None => match cx.find_attribute(fd, "fileno")? {
+            Some(method) => {
+                let number = cx.call(method, &[])?;
+                cx.index_as_i64(number)?
+            }
+            None => {
+                let text = cx.repr_text(fd)?;
+                return Err(cx.value_error(format!("Invalid file object: {text}")));
+            }
+        },
+    };
+    match i32::try_from(number) {
+        Ok(fd) if fd >= 0 => Ok(fd),
+        _ => Err(cx.value_error(format!("Invalid file descriptor: {number}"))),
+    }
+}
+
+/// Sets who is told when a descriptor is ready.
+pub(super) fn watch_descriptor(
+    cx: &mut Cx,
+    this: Root,
+    fd: Root,
+    interest: reactor::Interest,
+    callback: Option<(Root, Args)>,
+) -> Result<bool, Raised> {
+    let object = this.get(cx).raw();
+    if loops(cx).find(object).is_none() && callback.is_none() {
+        return Ok(false);
+    }
+    open_loop(cx, object)?;
+    let fd = descriptor(cx, fd)?;
+    let handle = match callback {
+        Some((callback, args)) => Some(new_handle(cx, this, callback, args, None, None)?),
+        None => None,
+    };
+    match open_loop(cx, object)?.reactor.set(fd, interest, handle) {
+        Ok(old) => {
+            if let Some(old) = old {
+                old.cancelled.set(true);
+            }
+            Ok(old.is_some())
+        }
+        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    }
+}
+
+/// Calls what is written in the language for a method of the loop: a function of the same name, with the loop first.
+pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
+    let module = cx.import(if name.starts_with("sock_") { "asyncio._sock" } else { "asyncio._sockets" })?;
+    let callee = cx.attribute(module, name)?;
+    let pairs = keywords_of(cx, kwargs);
+    let given: Vec<Raw> = args.roots().map(|r| r.get(cx).raw()).collect();
+    let (callee, this) = (callee.get(cx).raw(), this.get(cx).raw());
+    let callee = cx.push_raw(callee);
+    cx.push_raw(this);
+    let mut argc = 1 + given.len() as u32;
+    for raw in given {
+        cx.push_raw(raw);
+    }
+    let keywords = push_keywords(cx, pairs, &mut argc);
+    Ok(Outcome::Call { callee, argc, keywords, then: Then::Return })
+}
+
+pub(super) fn new_task_outcome(
+    cx: &mut Cx,
+    event_loop: Raw,
+    coro: Root,
+    name: Option<Root>,
+    given: Option<Root>,
+    eager: Option<Root>,
+    kwargs: Root,
+) -> NativeResult {
+    let plain = keywords_of(cx, kwargs).is_empty() && open_loop(cx, event_loop)?.task_factory.same(Raw::NONE);
+    if plain {
+        let eager = match eager {
+            Some(eager) => cx.truth(eager)?,
+            None => false,
+        };
+        return Ok(make_task(cx, event_loop, coro, name, given, eager)?.get(cx).into());
+    }
+    for (key, value) in [("name", name), ("context", given), ("eager_start", eager)] {
+        if let Some(value) = value {
+            let key = cx.intern(key).value().raw();
+            let key = cx.push_raw(key);
+            cx.dict_set(kwargs, key, value)?;
+        }
+    }
+    Ok(create_task_nested(cx, event_loop, coro, kwargs)?.get(cx).into())
+}
+
+/// A delay that is no float or int: what compares with zero and can be added to a time.
+pub(super) fn number(cx: &mut Cx, delay: Root) -> Result<f64, Raised> {
+    let value = delay.get(cx);
+    if matches!(value.kind(), Kind::True | Kind::False | Kind::BigInt | Kind::Instance) || value.is_subclassed() {
+        return cx.to_float(delay);
+    }
+    let got = super::class_name(cx, value);
+    Err(cx.type_error(format!("'<=' not supported between instances of '{got}' and 'int'")))
+}
+
+/// The result of `sleep` is its second argument.
+pub(super) fn slept(cx: &mut Cx, window: Args, _: Resumed) -> NativeResult {
+    Ok(window.get(cx, 1).given().map_or(Outcome::NONE, Outcome::from))
+}
+
+/// What a wrapped awaitable yields is yielded; its result is the result.
+pub(super) fn wrapped(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Yielded(value) => {
+            let raw = value.get(cx).raw();
+            cx.release(window.start() + 2);
+            let value = cx.push_raw(raw);
+            Ok(Outcome::Suspend { value, then: Then::Catch(wrapped_again) })
+        }
+        Resumed::Returned(value) => Ok(value.get(cx).into()),
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
+
+pub(super) fn wrapped_again(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    let (raw, throw) = match resumed {
+        Resumed::Returned(value) | Resumed::Yielded(value) => (value.get(cx).raw(), false),
+        Resumed::Raised(exception) => (exception.get(cx).raw(), true),
+    };
+    cx.release(window.start() + 2);
+    let input = cx.push_raw(raw);
+    Ok(Outcome::Resume { target: window.root(1), input, throw, then: Then::Catch(wrapped) })
+}

@@ -1,0 +1,578 @@
+//! The types of the loop and of its handles: their methods.
+
+use std::cell::Cell as StdCell;
+
+use crate::heap::{AnyRef, Gc, Raw, Slot, Value, WeakRef};
+use crate::native::natives;
+use crate::object::{BLOCKING, Class, Exc, Handle, NativeObject, StepMode, Tuple};
+use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
+
+use super::functions::{any, delegate, ensure_future, new_task_outcome, optional_context, watch_descriptor};
+use super::run::{Phase, engine};
+use super::{
+    Ready, clock, combine, context, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run, task,
+};
+
+pub(super) fn handle_of(cx: &Cx, root: Root) -> Gc<'static, Handle> {
+    root.get(cx).exact::<Handle>().expect("a method's receiver").held()
+}
+
+natives!(
+    /// A callback that is scheduled.
+    pub(super) static HANDLE: Methods;
+
+    /// Do not call it.
+    fn cancel(cx: &mut Cx, this: Root) -> NativeResult {
+        let handle = handle_of(cx, this);
+        if !handle.cancelled.replace(true) {
+            let timer = handle.timer.replace(0);
+            let heap = cx.heap.forever();
+            let event_loop = handle.get().event_loop.value().raw();
+            if timer != 0
+                && let Some(state) = loops(cx).find(event_loop)
+            {
+                state.timers.cancel(heap, timer - 1);
+            }
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether it was cancelled.
+    fn cancelled(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(handle_of(cx, this).cancelled.get().into())
+    }
+
+    /// The context it is called in.
+    fn get_context(cx: &mut Cx, this: Root) -> NativeResult {
+        let handle = handle_of(cx, this);
+        let object = context::object(cx, handle.get().context.value().raw());
+        handle.set_any(&cx.heap, |h| &h.context, Value::adopt(object));
+        Ok(Outcome::Value(object))
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let handle = handle_of(cx, this);
+        let text = repr::handle(cx, handle)?;
+        Ok(cx.str(&text).into())
+    }
+);
+
+natives!(
+    /// A callback that is scheduled for a time.
+    pub(super) static TIMER_HANDLE: Methods;
+
+    /// When it is called.
+    fn when(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(handle_of(cx, this).when.into())
+    }
+);
+
+pub(super) fn new_handle(
+    cx: &mut Cx,
+    event_loop: Root,
+    callback: Root,
+    args: Args,
+    given: Option<Root>,
+    when: Option<f64>,
+) -> Result<Gc<'static, Handle>, Raised> {
+    let context = optional_context(cx, given)?;
+    let args: Vec<Raw> = args.roots().map(|r| r.get(cx).raw()).collect();
+    let heap = cx.heap.forever();
+    let args = (!args.is_empty()).then(|| Tuple::build(heap, args.len(), |i| Value::adopt(args[i])));
+    let handle = heap.alloc(Handle {
+        callback: Slot::new(callback.get(cx)),
+        args: args.map_or(AnyRef::none(), |a| AnyRef::new(a.value())),
+        context: AnyRef::new(Value::adopt(context)),
+        event_loop: AnyRef::new(event_loop.get(cx)),
+        when: when.unwrap_or(0.0),
+        timer: StdCell::new(0),
+        is_timer: when.is_some(),
+        cancelled: StdCell::new(false),
+        source: AnyRef::none(),
+    });
+    if when.is_some() {
+        handle.set_shape(cx.named_class("TimerHandle").get().root_shape.get());
+    }
+    Ok(handle)
+}
+
+/// Checks a callback, in debug mode.
+pub(super) fn check_callback(cx: &mut Cx, event_loop: Raw, callback: Root, method: &str) -> Result<(), Raised> {
+    if !open_loop(cx, event_loop)?.debug {
+        return Ok(());
+    }
+    let raw = callback.get(cx).raw();
+    let value = Value::adopt(raw);
+    let coroutine_function = value
+        .exact::<crate::object::Function>()
+        .is_some_and(|f| f.code().flags().contains(crate::bytecode::code::CodeFlags::COROUTINE));
+    if coroutine_function || task::is_coroutine(cx, value) {
+        return Err(cx.type_error(format!("coroutines cannot be used with {method}()")));
+    }
+    if !cx.is_callable(value) {
+        let text = cx.repr_text(callback)?;
+        return Err(cx.type_error(format!("a callable object was expected by {method}(), got {text}")));
+    }
+    Ok(())
+}
+
+pub(super) fn call_at(
+    cx: &mut Cx,
+    this: Root,
+    when: f64,
+    callback: Root,
+    args: Args,
+    context: Option<Root>,
+    method: &str,
+) -> NativeResult {
+    let object = this.get(cx).raw();
+    check_callback(cx, object, callback, method)?;
+    let handle = new_handle(cx, this, callback, args, context, Some(when))?;
+    let heap = cx.heap.forever();
+    let place = open_loop(cx, object)?.timers.add(heap, when, handle.value());
+    handle.timer.set(place + 1);
+    Ok(handle.value().into())
+}
+
+natives!(
+    /// What runs tasks and callbacks.
+    pub(super) static LOOP: Methods;
+
+    /// Make a loop.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+        let raw = new_loop(cx);
+        let shape = class.get(cx).exact::<Class>().expect("a class").get().root_shape.get();
+        Value::adopt(raw).exact::<NativeObject>().expect("just made").set_shape(shape);
+        Ok(Outcome::Value(raw))
+    }
+
+    /// Call a function whenever a descriptor can be read from.
+    fn add_reader(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Read, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be read from. Return whether something was.
+    fn remove_reader(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Read, None)?.into())
+    }
+
+    /// Call a function whenever a descriptor can be written to.
+    fn add_writer(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Write, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be written to. Return whether something was.
+    fn remove_writer(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Write, None)?.into())
+    }
+
+    /// Receive up to n bytes.
+    fn sock_recv(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recv", this, args.0, kwargs.0)
+    }
+
+    /// Receive bytes into a buffer.
+    fn sock_recv_into(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recv_into", this, args.0, kwargs.0)
+    }
+
+    /// Send all bytes.
+    fn sock_sendall(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_sendall", this, args.0, kwargs.0)
+    }
+
+    /// Connect to an address.
+    fn sock_connect(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_connect", this, args.0, kwargs.0)
+    }
+
+    /// Accept a connection.
+    fn sock_accept(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_accept", this, args.0, kwargs.0)
+    }
+
+    /// Receive a datagram and its sender.
+    fn sock_recvfrom(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recvfrom", this, args.0, kwargs.0)
+    }
+
+    /// Send a datagram.
+    fn sock_sendto(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_sendto", this, args.0, kwargs.0)
+    }
+
+    /// Connect a protocol to an address.
+    fn create_connection(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_connection", this, args.0, kwargs.0)
+    }
+
+    /// Listen, with a protocol for each connection.
+    fn create_server(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_server", this, args.0, kwargs.0)
+    }
+
+    /// Run a protocol over a connection that was accepted.
+    fn connect_accepted_socket(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "connect_accepted_socket", this, args.0, kwargs.0)
+    }
+
+    /// Connect a protocol to a path.
+    fn create_unix_connection(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_unix_connection", this, args.0, kwargs.0)
+    }
+
+    /// Listen at a path.
+    fn create_unix_server(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_unix_server", this, args.0, kwargs.0)
+    }
+
+    /// Look an address up.
+    fn getaddrinfo(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "getaddrinfo", this, args.0, kwargs.0)
+    }
+
+    /// Run until `stop` is called.
+    fn run_forever(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        engine(cx, object, Raw::NONE, Phase::Forever)
+    }
+
+    /// Run until a future or coroutine is done, and return its result.
+    fn run_until_complete(cx: &mut Cx, this: Root, #[either] future: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        if loops(cx).is_running(object) {
+            return Err(cx.runtime_error("This event loop is already running"));
+        }
+        if loops(cx).running().is_some() {
+            return Err(cx.runtime_error("Cannot run the event loop while another loop is running"));
+        }
+        let until = ensure_future(cx, object, future)?;
+        engine(cx, object, until, Phase::Until)
+    }
+
+    /// Stop at the end of this turn.
+    fn stop(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        if let Some(state) = loops(cx).find(object) {
+            state.stopping = true;
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Close the loop.
+    fn close(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        if loops(cx).is_running(object) {
+            return Err(cx.runtime_error("Cannot close a running event loop"));
+        }
+        run::close(cx, object);
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether it runs.
+    fn is_running(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(loops_ref(cx).is_running(this.get(cx).raw()).into())
+    }
+
+    /// Whether it is closed.
+    fn is_closed(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).is_none().into())
+    }
+
+    /// The time of the loop's clock, in seconds.
+    fn time(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(clock::now(cx).into())
+    }
+
+    /// Call a function in the next turn.
+    fn call_soon(
+        cx: &mut Cx,
+        this: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        check_callback(cx, object, callback, "call_soon")?;
+        let handle = new_handle(cx, this, callback, args.0, context, None)?;
+        open_loop(cx, object)?.ready.push_back(Ready::Run(handle));
+        Ok(handle.value().into())
+    }
+
+    /// Call a function in the next turn: can be called from other threads.
+    fn call_soon_threadsafe(
+        cx: &mut Cx,
+        this: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        check_callback(cx, object, callback, "call_soon_threadsafe")?;
+        let handle = new_handle(cx, this, callback, args.0, context, None)?;
+        open_loop(cx, object)?.ready.push_back(Ready::Run(handle));
+        Ok(handle.value().into())
+    }
+
+    /// Call a function after some seconds.
+    fn call_later(
+        cx: &mut Cx,
+        this: Root,
+        #[either] delay: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
+        if delay.get(cx).is_none() {
+            return Err(cx.type_error("delay must not be None".into()));
+        }
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        let when = clock::now(cx) + cx.to_float(delay)?;
+        call_at(cx, this, when, callback, args.0, context, "call_later")
+    }
+
+    /// Call a function at a time of the loop's clock.
+    fn call_at(
+        cx: &mut Cx,
+        this: Root,
+        #[either] when: Root,
+        #[either] callback: Root,
+        args: Rest,
+        #[key] context: Option<Root>,
+    ) -> NativeResult {
+        if when.get(cx).is_none() {
+            return Err(cx.type_error("when cannot be None".into()));
+        }
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        let when = cx.to_float(when)?;
+        self::call_at(cx, this, when, callback, args.0, context, "call_at")
+    }
+
+    /// Make a future.
+    fn create_future(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(future::new(cx, object).value().into())
+    }
+
+    /// Make a task of a coroutine.
+    fn create_task(
+        cx: &mut Cx,
+        this: Root,
+        #[either] coro: Root,
+        #[key] name: Option<Root>,
+        #[key] context: Option<Root>,
+        #[key] eager_start: Given<Root>,
+        kwargs: KeywordRest,
+    ) -> NativeResult {
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        new_task_outcome(cx, object, coro, name, context, eager_start.0, kwargs.0)
+    }
+
+    /// Set what makes tasks: called with the loop, the coroutine and keyword arguments.
+    fn set_task_factory(cx: &mut Cx, this: Root, factory: Root) -> NativeResult {
+        let raw = factory.get(cx).raw();
+        if !raw.same(Raw::NONE) && !cx.is_callable(Value::adopt(raw)) {
+            return Err(cx.type_error("task factory must be a callable or None".into()));
+        }
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?.task_factory = raw;
+        Ok(Outcome::NONE)
+    }
+
+    /// What makes tasks, or None.
+    fn get_task_factory(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).map_or(Outcome::NONE, |l| Outcome::Value(l.task_factory)))
+    }
+
+    /// Set what is called with exceptions nobody handles.
+    fn set_exception_handler(cx: &mut Cx, this: Root, handler: Root) -> NativeResult {
+        let raw = handler.get(cx).raw();
+        if !raw.same(Raw::NONE) && !cx.is_callable(Value::adopt(raw)) {
+            let text = cx.repr_text(handler)?;
+            return Err(cx.type_error(format!("A callable object or None is expected, got {text}")));
+        }
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?.exception_handler = raw;
+        Ok(Outcome::NONE)
+    }
+
+    /// What is called with exceptions nobody handles, or None.
+    fn get_exception_handler(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).map_or(Outcome::NONE, |l| Outcome::Value(l.exception_handler)))
+    }
+
+    /// Report an exception nobody handles.
+    fn default_exception_handler(cx: &mut Cx, this: Root, #[either] context: Root) -> NativeResult {
+        report::default_handler(cx, context)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call the exception handler.
+    fn call_exception_handler(cx: &mut Cx, this: Root, #[either] context: Root) -> NativeResult {
+        report::handle(cx, this, context)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether debug mode is on.
+    fn get_debug(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).is_some_and(|l| l.debug).into())
+    }
+
+    /// Switch debug mode on or off.
+    fn set_debug(cx: &mut Cx, this: Root, enabled: bool) -> NativeResult {
+        let object = this.get(cx).raw();
+        if let Some(state) = loops(cx).find(object) {
+            state.debug = enabled;
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Seconds from which on a step is reported as slow in debug mode.
+    #[getter]
+    fn slow_callback_duration(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).map_or(0.1, |l| l.slow_callback_duration).into())
+    }
+
+    /// Seconds from which on a step is reported as slow in debug mode.
+    #[setter]
+    #[name("slow_callback_duration")]
+    fn set_slow_callback_duration(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let seconds = cx.to_float(value)?;
+        let object = this.get(cx).raw();
+        if let Some(state) = loops(cx).find(object) {
+            state.slow_callback_duration = seconds;
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Close asynchronous generators that are not finished.
+    #[suspends]
+    fn shutdown_asyncgens(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let state = open_loop(cx, object)?;
+        state.generators_closed = true;
+        let references = std::mem::take(&mut state.generators);
+        let mut generators = vec![];
+        for raw in references {
+            let alive = Value::adopt(raw).exact::<WeakRef>().and_then(|w| w.target().map(Value::raw));
+            if let Some(raw) = alive {
+                cx.push_raw(raw);
+                generators.push(raw);
+            }
+        }
+        let mut tasks = vec![];
+        for raw in &generators {
+            let step = cx.async_step(*raw, StepMode::Close, Raw::NONE, false)?;
+            let step = cx.push_raw(step);
+            let task = task::new_task(cx, object, step, None, context::snapshot_raw)?;
+            tasks.push(task.get(cx).raw());
+        }
+        if tasks.is_empty() {
+            return Ok(Outcome::NONE);
+        }
+        let gathered = combine::gather_futures(cx, object, &tasks, true);
+        let values: Vec<Value<'_>> = generators.iter().map(|raw| Value::adopt(*raw)).collect();
+        let list = cx.tuple(&values).value().raw();
+        // The window: the loop, the generators, and what is waited for.
+        cx.release(this.number() + 1);
+        cx.push_raw(list);
+        let value = cx.push_raw(gathered);
+        any(cx, value).base().put(BLOCKING, true);
+        Ok(Outcome::Suspend { value, then: Then::Continue(generators_closed) })
+    }
+
+    /// Wait for the threads of the default executor.
+    #[suspends]
+    fn shutdown_default_executor(cx: &mut Cx, this: Root, #[either] timeout: Option<Root>) -> NativeResult {
+        Ok(Outcome::NONE)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let name = super::class_name(cx, this.get(cx));
+        let running = if loops(cx).is_running(object) { "True" } else { "False" };
+        let (closed, debug) = match loops(cx).find(object) {
+            Some(state) => ("False", if state.debug { "True" } else { "False" }),
+            None => ("True", "False"),
+        };
+        Ok(cx.str(&format!("<{name} running={running} closed={closed} debug={debug}>")).into())
+    }
+);
+
+/// The generators are closed: their errors are reported.
+pub(super) fn generators_closed(cx: &mut Cx, window: Args, _: Resumed) -> NativeResult {
+    let generators: Vec<Raw> = window.get(cx, 1).exact::<Tuple>().expect("a tuple").items().map(|v| v.raw()).collect();
+    let outer = any(cx, window.root(2));
+    let results: Vec<Raw> = match outer.base().content.get().exact::<crate::object::List>() {
+        Some(list) => list.items().map(|v| v.raw()).collect(),
+        None => vec![],
+    };
+    for (generator, result) in generators.into_iter().zip(results) {
+        if cx.is_exception(Value::adopt(result), Exc::Exception) {
+            let mark = cx.mark();
+            let generator = cx.push_raw(generator);
+            let exception = cx.push_raw(result);
+            let text = cx.repr_text(generator)?;
+            let message = format!("an error occurred during closing of asynchronous generator {text}");
+            let keys = [("exception", exception), ("asyncgen", generator)];
+            report::call_handler(cx, window.root(0), &message, &keys)?;
+            cx.release(mark);
+        }
+    }
+    Ok(Outcome::NONE)
+}
+
+natives!(
+    /// Called by the machine.
+    pub(super) static HOOKS: Functions;
+
+    /// An asynchronous generator is iterated for the first time.
+    fn first_iteration(cx: &mut Cx, generator: Root) -> NativeResult {
+        let reference = WeakRef::new(cx.heap.forever(), generator.get(cx), Value::NONE).map(|w| w.value().raw());
+        if let (Some(raw), Some(state)) = (reference, loops(cx).running()) {
+            if state.generators.len() > 64 && state.generators.len().is_power_of_two() {
+                state
+                    .generators
+                    .retain(|raw| Value::adopt(*raw).exact::<WeakRef>().is_some_and(|w| w.target().is_some()));
+            }
+            state.generators.push(raw);
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// An asynchronous generator that is suspended is not referred to any more.
+    fn finalizer(cx: &mut Cx, generator: Root) -> NativeResult {
+        let Some(object) = loops(cx).running().map(|l| l.object) else { return Ok(Outcome::NONE) };
+        let raw = generator.get(cx).raw();
+        let step = cx.async_step(raw, StepMode::Close, Raw::NONE, false)?;
+        let step = cx.push_raw(step);
+        task::new_task(cx, object, step, None, context::snapshot_raw)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// A task that is not the machine's own: nothing to do.
+    fn nothing(cx: &mut Cx) -> NativeResult {
+        Ok(Outcome::NONE)
+    }
+);
+
+natives!(
+    /// A base class.
+    pub(super) static NOTHING: Methods;
+);
