@@ -128,3 +128,24 @@ fn ctrl_c_cancels_the_main_task_first() {
     // A shell shows 130 either way.
     assert!(output.status.code() == Some(130) || output.status.signal() == Some(2), "{:?}", output.status);
 }
+
+/// What the program does not determine is decided in one place, so a run can be recorded and repeated.
+#[test]
+fn a_recorded_run_is_repeated() {
+    let path = file("recording", b"");
+    let text = "import random, os; print(random.random(), os.urandom(9).hex(), os.getpid())";
+    let run = |variable: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aio"));
+        command.args(["-c", text]);
+        if let Some(name) = variable {
+            command.env(name, &path);
+        }
+        stdout(&command.output().expect("the binary starts"))
+    };
+    let first = run(Some("AIO_RECORD"));
+    assert_ne!(first, run(None));
+    assert_eq!(first, run(Some("AIO_REPLAY")));
+    assert_eq!(first, run(Some("AIO_REPLAY")));
+    std::fs::write(&path, "no recording").expect("the temporary folder can be written");
+    assert_eq!(run(Some("AIO_REPLAY")), "");
+}

@@ -16,6 +16,11 @@ use super::{FAILED, Program, Style, say};
 /// Status where output could not be written at the end.
 const OUTPUT_LOST: u8 = 120;
 
+/// The variable with the file to which a run writes what it decided of what the program does not determine.
+const RECORD: &str = "AIO_RECORD";
+/// The variable with such a file: this run decides the same.
+const REPLAY: &str = "AIO_REPLAY";
+
 /// How a program is run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunOptions {
@@ -58,6 +63,18 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     if options.unbuffered {
         host.set_unbuffered();
     }
+    let choices = host.choices();
+    if let Some(path) = std::env::var_os(REPLAY) {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if choices.borrow_mut().replay(&text).is_none() || text.is_empty() {
+            say(&format!("error: `{}` is no recording of {REPLAY}", path.display()));
+            return FAILED;
+        }
+    }
+    let recording = std::env::var_os(RECORD);
+    if recording.is_some() {
+        choices.borrow_mut().record();
+    }
     let signals = host.signals();
     let mut vm = interpreter::machine(Box::new(host));
     signals.watch(vm.interrupt());
@@ -72,7 +89,13 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
     };
     interpreter::shut_down(&mut vm);
+    vm.end_fibers();
     vm.host_mut().flush_files();
+    if let Some(path) = recording
+        && let Err(error) = std::fs::write(&path, choices.borrow().text())
+    {
+        say(&format!("error: cannot write `{}`: {error}", path.display()));
+    }
     let broken = vm.host().output_is_broken();
     let flushed = vm.host_mut().flush(StdStream::Out);
     let _ = vm.host_mut().flush(StdStream::Err);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the file where the system is asked")]
 #![allow(unsafe_code, reason = "descriptors that scripts name by number")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::io::{self, IsTerminal, Read, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,7 +19,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::number::hash::HashKey;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-use crate::vm::host::{FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
+use super::choices::Choices;
+use super::ticker::Ticker;
+use crate::vm::host::{Choice, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
 
 /// Bytes of standard output that are kept before they are written.
 const OUTPUT: usize = 64 * 1024;
@@ -42,6 +46,8 @@ pub struct OsHost {
     environment: BTreeMap<String, Option<String>>,
     broken_output: bool,
     interrupted: Arc<AtomicBool>,
+    choices: Rc<RefCell<Choices>>,
+    ticker: Option<Ticker>,
 }
 
 /// Hands signals of the process to a machine.
@@ -116,6 +122,8 @@ impl OsHost {
             environment: BTreeMap::new(),
             broken_output: false,
             interrupted: Arc::default(),
+            choices: Rc::default(),
+            ticker: None,
         }
     }
 
@@ -124,9 +132,29 @@ impl OsHost {
         self.unbuffered = true;
     }
 
+    /// What decides for this host: to be told to write down or to replay, before a machine gets the host.
+    pub fn choices(&self) -> Rc<RefCell<Choices>> {
+        self.choices.clone()
+    }
+
     /// What hands signals to the machine that gets this host.
     pub fn signals(&self) -> Signals {
         Signals { interrupted: self.interrupted.clone() }
+    }
+
+    fn system_random(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        match getrandom::fill(bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                let mut file = match self.random.take() {
+                    Some(file) => file,
+                    None => File::open("/dev/urandom")?,
+                };
+                let result = file.read_exact(bytes);
+                self.random = Some(file);
+                result
+            }
+        }
     }
 
     fn write_output(&mut self) -> io::Result<()> {
@@ -203,18 +231,24 @@ impl Host for OsHost {
     }
 
     fn random_bytes(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        match getrandom::fill(bytes) {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                let mut file = match self.random.take() {
-                    Some(file) => file,
-                    None => File::open("/dev/urandom")?,
-                };
-                let result = file.read_exact(bytes);
-                self.random = Some(file);
-                result
+        self.system_random(bytes)?;
+        if self.choices.borrow().is_used() {
+            for part in bytes.chunks_mut(8) {
+                let mut natural = [0; 8];
+                natural[..part.len()].copy_from_slice(part);
+                let decided = self.decide(Choice::Bytes, u64::from_le_bytes(natural)).to_le_bytes();
+                part.copy_from_slice(&decided[..part.len()]);
             }
         }
+        Ok(())
+    }
+
+    fn decide(&mut self, choice: Choice, natural: u64) -> u64 {
+        self.choices.borrow_mut().decide(choice, natural)
+    }
+
+    fn tick(&mut self, word: &Arc<AtomicU32>, on: bool) {
+        self.ticker.get_or_insert_with(|| Ticker::new(word)).set(on);
     }
 
     fn stack_size(&self) -> usize {

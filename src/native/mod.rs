@@ -31,6 +31,7 @@ pub mod builtins;
 pub mod gc;
 pub mod math;
 pub mod random;
+pub mod thread;
 pub mod time;
 pub mod traceback;
 pub mod weak;
@@ -195,6 +196,7 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_random", random::install),
+    ("_thread", thread::install),
     ("_traceback", traceback::install),
     ("_weakref", weak::install),
     ("errno", os::install_errno),
@@ -213,7 +215,6 @@ pub fn module(name: &str) -> Option<Install> {
 /// Modules of Python's standard library, in order: one that is not found is named as missing here, not as unknown.
 pub static KNOWN_MISSING: &[&str] = &[
     "__future__",
-    "_thread",
     "abc",
     "aifc",
     "annotationlib",

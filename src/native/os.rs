@@ -5,7 +5,7 @@ use crate::native::io::{path_of, path_text};
 use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::Dict;
-use crate::vm::host::{FileStatus, OpenMode};
+use crate::vm::host::{Choice, FileStatus, OpenMode};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 use super::set;
@@ -348,12 +348,14 @@ natives!(
 
     /// Return the process's id.
     fn getpid(cx: &mut Cx) -> NativeResult {
-        Ok(i64::from(cx.host().process_id()).into())
+        let natural = u64::from(cx.host().process_id());
+        Ok((cx.host_mut().decide(Choice::ProcessId, natural) as i64).into())
     }
 
     /// Return the id of the process that started this one.
     fn getppid(cx: &mut Cx) -> NativeResult {
-        Ok(i64::from(cx.host().parent_id()).into())
+        let natural = u64::from(cx.host().parent_id());
+        Ok((cx.host_mut().decide(Choice::ProcessId, natural) as i64).into())
     }
 
     /// Return the user's id.

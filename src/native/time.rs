@@ -104,7 +104,7 @@ natives!(
         if delay > 9_223_372_036.0 {
             return Err(cx.overflow_error("timestamp too large to convert to C PyTime_t"));
         }
-        cx.host_mut().sleep(delay);
+        cx.sleep(delay)?;
         Ok(Outcome::NONE)
     }
 

@@ -992,6 +992,10 @@ impl Vm {
     /// Runs what `invoked` started until its result reaches the exit record, which is popped.
     pub(super) fn finish_nested(&mut self, invoked: Result<Invoked, Raised>) -> Result<Raw, Raised> {
         match invoked {
+            Ok(Invoked::Pushed) if self.fiber.stopping => {
+                let _ = self.stop_raised();
+                self.finish_nested(Ok(Invoked::Raise))
+            }
             Ok(Invoked::Pushed) => {
                 self.fiber.nesting += 1;
                 let result = self.run();

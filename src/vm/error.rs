@@ -103,6 +103,12 @@ impl Vm {
         std::mem::replace(&mut self.raised, Raw::UNBOUND)
     }
 
+    /// As `take_raised`, as a root.
+    pub fn take_exception(&mut self, raised: Raised) -> Root {
+        let raw = self.take_raised(raised);
+        self.push_raw(raw)
+    }
+
     /// The exception being handled (`sys.exception()`); UNBOUND if none.
     pub fn handled_exception(&self) -> Raw {
         if !self.fiber.handled.is_unbound() {

@@ -284,14 +284,22 @@ impl Vm {
 
     /// Reports an exception that has nowhere to go, raised while doing something with an object.
     pub fn unraisable(&mut self, raised: Raised, what: &str, object: Root) {
+        self.unraisable_as(raised, &format!("Exception ignored while {what}"), object);
+    }
+
+    /// As `unraisable`; `what` is how the report begins.
+    pub fn unraisable_as(&mut self, raised: Raised, what: &str, object: Root) {
         let exception = self.take_raised(raised);
+        if self.fiber.stopping {
+            return;
+        }
         let mark = self.mark();
         let exception = self.push_raw(exception);
         let mut text = match self.repr_text(object) {
-            Ok(repr) => format!("Exception ignored while {what} {repr}:\n"),
+            Ok(repr) => format!("{what} {repr}:\n"),
             Err(raised) => {
                 self.take_raised(raised);
-                format!("Exception ignored while {what}:\n")
+                format!("{what}:\n")
             }
         };
         text.push_str(&self.plain_traceback(exception));

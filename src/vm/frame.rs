@@ -120,13 +120,32 @@ pub(crate) struct Fiber {
     pub(super) nesting: u32,
     /// The containers whose `repr` is being made, by address: outer ones first.
     pub(super) reprs: Vec<u64>,
+    /// Its number: see `fiber.rs`.
+    pub(super) id: u32,
+    /// Address below which natives must not go deeper on its machine stack.
+    pub(super) stack_limit: usize,
+    /// Frame objects of running plain frames, with the numbers of their records.
+    pub(super) observed: Vec<(u32, Raw)>,
+    /// The exception on its way, while it does not run.
+    pub(super) raised: Raw,
+    /// It was given up: no script runs on it any more.
+    pub(super) stopping: bool,
+    /// It has not run since the last collection.
+    pub(super) still: bool,
+    /// What it stops through: see `fiber.rs`.
+    pub(super) door: *const (),
 }
 
 impl Fiber {
     /// A fiber with a stack of `registers`.
     pub(super) fn new(registers: usize) -> Fiber {
+        Fiber::with_registers(RegisterStack::new(registers))
+    }
+
+    /// A fiber with this stack.
+    pub(super) fn with_registers(registers: RegisterStack) -> Fiber {
         Fiber {
-            registers: RegisterStack::new(registers),
+            registers,
             records: Vec::with_capacity(64),
             window: 0,
             top: 0,
@@ -134,12 +153,21 @@ impl Fiber {
             extra_depth: 0,
             nesting: 0,
             reprs: vec![],
+            id: 0,
+            stack_limit: 0,
+            observed: vec![],
+            raised: Raw::UNBOUND,
+            stopping: false,
+            still: false,
+            door: std::ptr::null(),
         }
     }
 
     /// Visits the live registers and what the records hold.
     pub(super) fn trace(&self, tracer: &mut Tracer<'_>) {
         tracer.raw(self.handled);
+        tracer.raw(self.raised);
+        self.observed.iter().for_each(|(_, raw)| tracer.raw(*raw));
         for record in &self.records {
             if let Some(function) = record.function {
                 tracer.raw(function.value().raw());

@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::io::{self, SeekFrom};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use crate::number::hash::HashKey;
 
@@ -126,6 +128,51 @@ impl OpenFiles {
     }
 }
 
+/// Something that the program does not determine: see [`Host::decide`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A seed: of `random`, of what should differ from run to run.
+    Seed,
+    /// What dicts multiply hashes with.
+    Multiplier,
+    /// Random bytes that a script asked for, eight at a time.
+    Bytes,
+    /// Which of the sources that became ready together comes next.
+    Readiness,
+    /// Which of the fibers that are ready runs next: its place in the order in which they became ready.
+    Fiber,
+    /// Safepoints of a fiber's time slice.
+    Slice,
+    /// The id of the process or of its parent.
+    ProcessId,
+}
+
+impl Choice {
+    /// All of them.
+    pub const ALL: [Choice; 7] = [
+        Choice::Seed,
+        Choice::Multiplier,
+        Choice::Bytes,
+        Choice::Readiness,
+        Choice::Fiber,
+        Choice::Slice,
+        Choice::ProcessId,
+    ];
+
+    /// Its name in recordings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Choice::Seed => "seed",
+            Choice::Multiplier => "multiplier",
+            Choice::Bytes => "bytes",
+            Choice::Readiness => "readiness",
+            Choice::Fiber => "fiber",
+            Choice::Slice => "slice",
+            Choice::ProcessId => "process",
+        }
+    }
+}
+
 /// An entry of a folder.
 #[derive(Clone, Debug)]
 pub struct FolderEntry {
@@ -141,6 +188,16 @@ pub struct FolderEntry {
 
 /// What a machine needs from outside.
 pub trait Host: Debug {
+    /// The one place where it is decided what the program does not determine. `natural` is what would be so by itself; an answer that differs
+    /// from it makes another run, as possible as this one. So runs can be recorded, replayed and explored.
+    fn decide(&mut self, choice: Choice, natural: u64) -> u64 {
+        let _ = choice;
+        natural
+    }
+    /// Whether to set the bit `SWITCH` of an interrupt word each time a time slice is over.
+    fn tick(&mut self, word: &Arc<AtomicU32>, on: bool) {
+        let _ = (word, on);
+    }
     /// Seconds since the epoch.
     fn time(&self) -> f64;
     /// Seconds of a clock that never goes back.

@@ -25,10 +25,10 @@ pub fn is_library_file(filename: &str) -> bool {
 /// Where the frame of a frame object is.
 #[derive(Clone, Copy)]
 enum Standing {
-    /// Its record is this one.
-    Record(usize),
+    /// Its record is this one, of the fiber with this number.
+    Record(u32, usize),
     /// In its generator, which is in the chain that runs on this record, or is suspended.
-    Generator(Held<Generator>, Option<usize>),
+    Generator(Held<Generator>, Option<(u32, usize)>),
     /// It ended.
     Ended,
 }
@@ -50,39 +50,45 @@ impl Vm {
     /// The frame that called this one; none for the outermost, and for one that ended or is suspended.
     pub fn frame_back(&mut self, frame: Root) -> Option<Root> {
         let object = frame.get(self).exact::<Frame>()?.held();
-        match self.standing(object) {
-            Standing::Record(at) => match self.fiber.records[at].kind {
-                RecordKind::InPlace { generator, .. } => self.back_of_generator(generator, at),
-                RecordKind::Plain | RecordKind::Native { .. } | RecordKind::Exit { .. } => self.frame_below(at),
-            },
-            Standing::Generator(generator, Some(at)) => self.back_of_generator(generator, at),
-            Standing::Generator(_, None) => None,
-            Standing::Ended => {
-                let back = object.get().back.value().raw();
-                (!Value::adopt(back).is_none()).then(|| self.push_raw(back))
+        let raw = match self.standing(object) {
+            Standing::Record(fiber, at) => self.on_fiber(fiber, |cx| match cx.fiber.records[at].kind {
+                RecordKind::InPlace { generator, .. } => cx.back_of_generator(generator, at),
+                RecordKind::Plain | RecordKind::Native { .. } | RecordKind::Exit { .. } => cx.frame_below(at),
+            })??,
+            Standing::Generator(generator, Some((fiber, at))) => {
+                self.on_fiber(fiber, |cx| cx.back_of_generator(generator, at))??
             }
-        }
+            Standing::Generator(_, None) => return None,
+            Standing::Ended => {
+                let back = object.get().back.value();
+                match back.exact::<Function>().map(Gc::held) {
+                    // It was left by an exception: only the function is known.
+                    Some(function) => self.running_frame_of(function)?,
+                    None if back.is_none() => return None,
+                    None => back.raw(),
+                }
+            }
+        };
+        Some(self.push_raw(raw))
     }
 
-    fn back_of_generator(&mut self, generator: Held<Generator>, at: usize) -> Option<Root> {
+    fn back_of_generator(&mut self, generator: Held<Generator>, at: usize) -> Option<Raw> {
         match generator.get().awaiter.get::<Generator>().map(|g| g.held()) {
             Some(awaiter) => {
                 let awaiter = self.push_raw(awaiter.value().raw());
-                let raw = self.generator_frame(awaiter);
-                Some(self.push_raw(raw))
+                Some(self.generator_frame(awaiter))
             }
             None => self.frame_below(at),
         }
     }
 
     /// The frame of the nearest record below one that is a frame of the language.
-    fn frame_below(&mut self, at: usize) -> Option<Root> {
+    pub(super) fn frame_below(&mut self, at: usize) -> Option<Raw> {
         let below = self.language_record(at)?;
-        let raw = self.frame_object(below);
-        Some(self.push_raw(raw))
+        Some(self.frame_object(below))
     }
 
-    fn language_record(&self, below: usize) -> Option<usize> {
+    pub(super) fn language_record(&self, below: usize) -> Option<usize> {
         let is_frame =
             |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
         (0..below).rev().find(is_frame)
@@ -93,7 +99,7 @@ impl Vm {
             function: Ref::new(function),
             back: AnyRef::none(),
             record: std::cell::Cell::new(u32::MAX),
-            fiber: std::cell::Cell::new(0),
+            fiber: std::cell::Cell::new(self.fiber.id),
             generator: AnyRef::none(),
             word: std::cell::Cell::new(word),
             locals: Ref::none(),
@@ -146,24 +152,26 @@ impl Vm {
             if generator.get().state.get() == GeneratorState::Finished {
                 return Standing::Ended;
             }
-            for (at, record) in self.fiber.records.iter().enumerate().rev() {
-                let RecordKind::InPlace { generator: running, .. } = record.kind else { continue };
-                if running == generator {
-                    return Standing::Record(at);
-                }
-                let mut next = running.get().awaiter.get::<Generator>();
-                while let Some(awaiter) = next {
-                    if awaiter == generator {
-                        return Standing::Generator(generator, Some(at));
+            for fiber in self.all_fibers() {
+                for (at, record) in fiber.records.iter().enumerate().rev() {
+                    let RecordKind::InPlace { generator: running, .. } = record.kind else { continue };
+                    if running == generator {
+                        return Standing::Record(fiber.id, at);
                     }
-                    next = awaiter.get().awaiter.get::<Generator>();
+                    let mut next = running.get().awaiter.get::<Generator>();
+                    while let Some(awaiter) = next {
+                        if awaiter == generator {
+                            return Standing::Generator(generator, Some((fiber.id, at)));
+                        }
+                        next = awaiter.get().awaiter.get::<Generator>();
+                    }
                 }
             }
             return Standing::Generator(generator, None);
         }
-        match frame.get().record.get() {
-            u32::MAX => Standing::Ended,
-            at if (at as usize) < self.fiber.records.len() => Standing::Record(at as usize),
+        let (id, at) = (frame.get().fiber.get(), frame.get().record.get());
+        match self.fiber_of(id) {
+            Some(fiber) if (at as usize) < fiber.records.len() => Standing::Record(id, at as usize),
             _ => Standing::Ended,
         }
     }
@@ -194,7 +202,7 @@ impl Vm {
     pub fn frame_word(&self, frame: Gc<'_, Frame>) -> u32 {
         let frame = frame.held();
         match self.standing(frame) {
-            Standing::Record(at) => self.fiber.records[at].word(),
+            Standing::Record(fiber, at) => self.fiber_of(fiber).map_or(0, |fiber| fiber.records[at].word()),
             Standing::Generator(generator, _) => generator.get().word.get(),
             Standing::Ended => frame.get().word.get(),
         }
@@ -213,7 +221,7 @@ impl Vm {
 
     /// Whether a frame runs, or waits for what it called.
     pub fn frame_is_running(&self, frame: Gc<'_, Frame>) -> bool {
-        matches!(self.standing(frame.held()), Standing::Record(_) | Standing::Generator(_, Some(_)))
+        matches!(self.standing(frame.held()), Standing::Record(..) | Standing::Generator(_, Some(_)))
     }
 
     /// `f_locals`: the namespace of a module or class body, or a dict of what is bound.
@@ -223,7 +231,7 @@ impl Vm {
         };
         let Some(function) = object.get().function.get().map(Gc::held) else { return Ok(self.push_raw(Raw::NONE)) };
         let raw = match self.standing(object) {
-            Standing::Record(at) => self.locals_of(at)?,
+            Standing::Record(fiber, at) => self.on_fiber(fiber, |cx| cx.locals_of(at)).unwrap_or(Ok(Raw::NONE))?,
             Standing::Generator(generator, _) => {
                 self.named_locals(function, |_, register| generator.get_tail_value(register).raw())
             }
@@ -309,7 +317,7 @@ impl Vm {
                 self.call_method(generator, "close", &[]).map(|_| ())
             }
             Standing::Generator(_, None) => Err(self.raise_text(Exc::RuntimeError, "cannot clear a suspended frame")),
-            Standing::Record(_) | Standing::Generator(_, Some(_)) => {
+            Standing::Record(..) | Standing::Generator(_, Some(_)) => {
                 Err(self.raise_text(Exc::RuntimeError, "cannot clear an executing frame"))
             }
         }

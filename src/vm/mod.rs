@@ -16,6 +16,7 @@ mod class_make;
 mod compare;
 pub mod coroutine;
 mod error;
+pub mod fiber;
 mod finalise;
 mod frame;
 pub mod host;
@@ -56,7 +57,7 @@ pub use builtin_types::TypeRow;
 pub use compare::CompareKind;
 pub use error::closest;
 use frame::{Fiber, RecordKind};
-use host::Host;
+use host::{Choice, Host};
 pub use inspect::is_library_file;
 pub(crate) use lookup::is_wrapper;
 pub use names::Name;
@@ -118,15 +119,15 @@ pub struct Vm {
     pub heap: Heap,
     pub(crate) shapes: Shapes,
     pub(crate) types: Types,
+    /// Registers and records of the fiber that runs.
     pub(crate) fiber: Fiber,
+    fibers: fiber::Fibers,
     names: Vec<Raw>,
     interned: HashTable<Raw>,
     method_cache: Box<[std::cell::Cell<CachedMethod>]>,
     /// Changes whenever a cached way of finding an attribute may have become wrong.
     epoch: u32,
     raised: Raw,
-    /// Frame objects of running plain frames, with the numbers of their records.
-    observed: Vec<(u32, Raw)>,
     deaths: Deaths,
     recursion_limit: u32,
     /// Weak references to the memoryviews of bytearrays: see `view_count`.
@@ -143,8 +144,6 @@ pub struct Vm {
     builtins: Raw,
     /// Values that live as long as the machine.
     permanent: Vec<Raw>,
-    /// Address below which natives must not go deeper on the machine's stack.
-    stack_limit: usize,
     /// Tuple without items: there is only one.
     empty_tuple: Raw,
     /// Texts of one Latin-1 character.
@@ -188,6 +187,7 @@ impl Vm {
                 named: vec![],
             },
             fiber: Fiber::new(MAIN_REGISTERS),
+            fibers: fiber::Fibers::default(),
             names: vec![],
             interned: HashTable::with_capacity(4096),
             method_cache: vec![
@@ -203,7 +203,6 @@ impl Vm {
             .into(),
             epoch: 1,
             raised: Raw::UNBOUND,
-            observed: vec![],
             deaths: Deaths::default(),
             recursion_limit: 1000,
             views: vec![],
@@ -214,7 +213,6 @@ impl Vm {
             modules: Raw::NONE,
             builtins: Raw::NONE,
             permanent: vec![],
-            stack_limit: 0,
             empty_tuple: Raw::NONE,
             characters: vec![],
             import_replaced: false,
@@ -224,7 +222,8 @@ impl Vm {
             defer_interrupt: false,
         };
         vm.heap.set_hash_key(vm.host.hash_key());
-        vm.heap.set_multiplier(vm.host.random_seed());
+        let seed = vm.host.random_seed();
+        vm.heap.set_multiplier(vm.host.decide(Choice::Multiplier, seed));
         vm.set_stack_room(vm.host.stack_size());
         for text in Name::TEXTS {
             let name = vm.intern(text).value().raw();
@@ -243,14 +242,14 @@ impl Vm {
     /// Says how much of the machine's stack, in bytes from here on, natives may use.
     pub fn set_stack_room(&mut self, bytes: usize) {
         let here = std::ptr::from_ref(&bytes).addr();
-        self.stack_limit = here.saturating_sub(bytes.saturating_sub(256 * 1024));
+        self.fiber.stack_limit = here.saturating_sub(bytes.saturating_sub(256 * 1024));
     }
 
     /// Whether natives may go deeper on the machine's stack.
     #[inline]
     pub fn stack_is_left(&self) -> bool {
         let here = 0u8;
-        std::ptr::from_ref(&here).addr() > self.stack_limit
+        std::ptr::from_ref(&here).addr() > self.fiber.stack_limit
     }
 
     /// Raises RecursionError if natives may not go deeper on the machine's stack.
@@ -618,17 +617,19 @@ impl Vm {
     /// Collects. The values of the running native are its roots.
     pub fn collect(&mut self, kind: Collection) {
         let mut deaths = std::mem::take(&mut self.deaths);
-        let Vm { heap, fiber, shapes, types, names, interned, extensions, permanent, method_cache, views, .. } = self;
+        let Vm {
+            heap, fiber, fibers, shapes, types, names, interned, extensions, permanent, method_cache, views, ..
+        } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
-        let (characters, observed, coroutines) = (&self.characters, &self.observed, &self.coroutines);
+        let (characters, coroutines) = (&self.characters, &self.coroutines);
         heap.collect(kind, &mut deaths, |tracer| {
             fiber.trace(tracer);
+            fibers.trace(kind, tracer);
             shapes.trace(tracer);
             types.trace(tracer);
             for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters).chain(views.iter()) {
                 tracer.raw(*raw);
             }
-            observed.iter().for_each(|(_, raw)| tracer.raw(*raw));
             interned.iter().for_each(|raw| tracer.raw(*raw));
             coroutines.trace(tracer);
             for extension in extensions.iter().flatten() {

@@ -1771,10 +1771,14 @@ impl Vm {
         if self.take_interrupt(interrupt::FINALISE) {
             self.run_finalisers();
         }
-        if self.take_interrupt(interrupt::SIGNAL) {
+        if self.fiber.id == 0 && self.take_interrupt(interrupt::SIGNAL) {
             self.handle_signals()?;
         }
-        self.take_interrupt(interrupt::SWITCH);
+        // Signals are the main fiber's: another one makes way for it.
+        let signal = self.fiber.id != 0 && self.interrupt().load(Ordering::Relaxed) & interrupt::SIGNAL != 0;
+        if self.take_interrupt(interrupt::SWITCH) || signal {
+            self.slice_over()?;
+        }
         self.take_interrupt(interrupt::STOP);
         Ok(())
     }

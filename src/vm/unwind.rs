@@ -1,7 +1,7 @@
 //! What happens when something ends: results go to whoever asked (`deliver`), exceptions to the nearest handler (`unwind`),
 //! suspensions to whoever resumed the chain (`suspend`).
 
-use crate::heap::{Kind, Raw, Ref, Value};
+use crate::heap::{Gc, Kind, Raw, Ref, Value};
 use crate::object::{BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
 
 use super::Vm;
@@ -391,6 +391,8 @@ impl Vm {
     /// Takes the exception on its way to the nearest handler. As [`Vm::deliver`]: the result if the run loop ends, None if a frame goes
     /// on, the exception if an exit is reached.
     pub(super) fn unwind(&mut self) -> Result<Option<Raw>, Raised> {
+        // A fiber that was given up is unwound past everything that could handle it.
+        let stopping = self.fiber.stopping;
         loop {
             let top = self.fiber.records.len() - 1;
             let record = self.fiber.records[top];
@@ -401,7 +403,7 @@ impl Vm {
                 }
                 RecordKind::Native { then, catches, count } => {
                     self.fiber.records.pop();
-                    if !catches {
+                    if !catches || stopping {
                         continue;
                     }
                     self.fiber.top = record.base + count;
@@ -430,7 +432,7 @@ impl Vm {
                     let word = record.word();
                     let repeated = self.fiber.records[top].flags & Record::RERAISED != 0;
                     self.fiber.records[top].flags &= !Record::RERAISED;
-                    let handler = code.code.handler(word).copied();
+                    let handler = if stopping { None } else { code.code.handler(word).copied() };
                     if !repeated {
                         // A frame that goes on makes its object when asked; one that is left has no later chance.
                         let known = handler.is_some() && record.flags & Record::OBSERVED == 0;
@@ -577,7 +579,7 @@ impl Vm {
             function: Ref::new(function),
             back: crate::heap::AnyRef::none(),
             record: std::cell::Cell::new(at as u32),
-            fiber: std::cell::Cell::new(0),
+            fiber: std::cell::Cell::new(self.fiber.id),
             generator: crate::heap::AnyRef::new(Value::adopt(generator)),
             word: std::cell::Cell::new(record.word()),
             locals: Ref::none(),
@@ -586,14 +588,14 @@ impl Vm {
         let raw = frame.value().raw();
         match record.kind {
             RecordKind::InPlace { generator, .. } => generator.set_ref(&self.heap, |g| &g.frame, Some(frame)),
-            _ => self.observed.push((at as u32, raw)),
+            _ => self.fiber.observed.push((at as u32, raw)),
         }
         self.fiber.records[at].flags |= Record::OBSERVED;
         raw
     }
 
     fn observed_frame(&self, at: usize) -> Option<Raw> {
-        self.observed.iter().rev().find(|(i, _)| *i == at as u32).map(|(_, raw)| *raw)
+        self.fiber.observed.iter().rev().find(|(i, _)| *i == at as u32).map(|(_, raw)| *raw)
     }
 
     /// Copies the named locals of a record that ends into its frame object.
@@ -603,7 +605,7 @@ impl Vm {
             RecordKind::InPlace { generator, .. } => generator.get().frame.get().map(|f| f.value().raw()),
             _ => {
                 let found = self.observed_frame(at);
-                self.observed.retain(|(i, _)| *i != at as u32);
+                self.fiber.observed.retain(|(i, _)| *i != at as u32);
                 found
             }
         };
@@ -621,6 +623,24 @@ impl Vm {
             _ => Tuple::build(&self.heap, count, |i| self.fiber.registers.get(record.base + place(i) as u32)),
         };
         frame.set_ref(&self.heap, |f| &f.locals, Some(locals));
+        let back = match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.get().awaiter.get::<Generator>().map(Gc::held),
+            _ => None,
+        };
+        // A frame that is left by an exception keeps the function only, which costs nothing.
+        let back = match (back, self.language_record(at)) {
+            (Some(awaiter), _) => match awaiter.get().frame.get() {
+                Some(frame) => frame.value().raw(),
+                None => awaiter.get().function.get().map_or(Raw::NONE, |function| function.value().raw()),
+            },
+            (None, Some(below)) if self.raised.is_unbound() => self.frame_object(below),
+            (None, Some(below)) => match self.fiber.records[below] {
+                Record { flags, .. } if flags & Record::OBSERVED != 0 => self.frame_object(below),
+                record => record.function.map_or(Raw::NONE, |function| function.value().raw()),
+            },
+            (None, None) => Raw::NONE,
+        };
+        frame.set_any(&self.heap, |f| &f.back, Value::adopt(back));
         frame.get().record.set(u32::MAX);
     }
 }

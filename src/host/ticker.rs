@@ -1,0 +1,54 @@
+//! Ends time slices: a thread that sets a bit of the interrupt word every few milliseconds, while somebody waits for a turn.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::heap::interrupt;
+
+/// CPython's switch interval.
+const SLICE: Duration = Duration::from_millis(5);
+
+#[derive(Debug)]
+struct Shared {
+    on: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// The thread, started when it is first needed. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Ticker(Arc<Shared>);
+
+impl Ticker {
+    /// Starts the thread for the machine with this interrupt word. Without it fibers switch only where they wait.
+    pub(super) fn new(word: &Arc<AtomicU32>) -> Ticker {
+        let shared = Arc::new(Shared { on: Mutex::new(false), changed: Condvar::new() });
+        let (weak, word) = (Arc::downgrade(&shared), word.clone());
+        let _ = std::thread::Builder::new().name("aio slices".into()).spawn(move || run(&weak, &word));
+        Ticker(shared)
+    }
+
+    /// Whether slices end.
+    pub(super) fn set(&self, on: bool) {
+        *self.0.on.lock().unwrap_or_else(PoisonError::into_inner) = on;
+        self.0.changed.notify_one();
+    }
+}
+
+fn run(shared: &Weak<Shared>, word: &AtomicU32) {
+    while let Some(shared) = shared.upgrade() {
+        let mut on = shared.on.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*on {
+            // Not for ever: whoever would notify may be gone.
+            let wait = Duration::from_secs(1);
+            on = shared.changed.wait_timeout(on, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let active = *on;
+        drop(on);
+        drop(shared);
+        if active {
+            std::thread::sleep(SLICE);
+            word.fetch_or(interrupt::SWITCH, Ordering::Relaxed);
+        }
+    }
+}

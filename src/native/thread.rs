@@ -1,0 +1,240 @@
+//! The module `_thread`: fibers as threads, and the lock they wait for each other with.
+
+use std::collections::VecDeque;
+
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::native::natives;
+use crate::object::{Class, Exc, NativeObject, Payload, Tuple};
+use crate::vm::TypeRow;
+use crate::vm::fiber::FiberId;
+use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
+
+/// The longest timeout, in seconds.
+const TIMEOUT_MAX: f64 = 9_223_372_036.0;
+
+/// A lock: who holds it does not matter, who waits for it does.
+#[derive(Debug, Default)]
+struct Lock {
+    locked: bool,
+    waiters: VecDeque<FiberId>,
+}
+
+impl Payload for Lock {}
+
+static ROWS: &[TypeRow] = &[TypeRow::native("_thread", "lock", &[&LOCK])];
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    cx.install_types(ROWS);
+    let module = cx.new_module("_thread").held();
+    cx.functions_of(module, &THREAD);
+    let lock = cx.named_class("lock").value().raw();
+    let error = cx.exception_class(Exc::RuntimeError).value().raw();
+    for (name, raw) in [("lock", lock), ("LockType", lock), ("error", error), ("TIMEOUT_MAX", Raw::float(TIMEOUT_MAX))]
+    {
+        let key = cx.intern(name).held();
+        let done = module.dict().set_str(&cx.heap, key, Value::adopt(raw));
+        cx.fits(done)?;
+    }
+    Ok(())
+}
+
+fn with<R>(cx: &Cx, this: Root, work: impl FnOnce(&mut Lock) -> R) -> R {
+    let object = this.get(cx).exact::<NativeObject>().expect("a method's receiver");
+    object.with(work).expect("a lock")
+}
+
+fn new_lock(cx: &mut Cx, class: Gc<'static, Class>) -> Raw {
+    let shape = class.get().root_shape.get();
+    let object: Gc<'_, NativeObject> =
+        cx.heap.alloc_slots(NativeObject::new(Box::new(Lock::default()), 0), |_| Value::NONE);
+    object.set_shape(shape);
+    object.value().raw()
+}
+
+fn take(cx: &mut Cx, this: Root, deadline: Option<f64>) -> Result<bool, Raised> {
+    let me = cx.current_fiber();
+    loop {
+        if with(cx, this, |lock| !std::mem::replace(&mut lock.locked, true)) {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|at| cx.host().monotonic() >= at) {
+            return Ok(false);
+        }
+        with(cx, this, |lock| lock.waiters.push_back(me));
+        let parked = cx.park(deadline);
+        with(cx, this, |lock| lock.waiters.retain(|waiter| *waiter != me));
+        parked?;
+    }
+}
+
+natives!(
+    /// Locks and threads at their lowest.
+    pub static THREAD: Functions;
+
+    /// Start a thread that calls a function, and return its number. It ends when the function returns; an exception is reported.
+    fn start_new_thread(cx: &mut Cx, function: Root, args: Root, #[text("None")] kwargs: Option<Root>) -> NativeResult {
+        if !crate::native::types::function::is_callable(cx, function.get(cx)) {
+            return Err(cx.type_error("first arg must be callable".to_owned()));
+        }
+        let Some(positional) = cx.payload(args.get(cx)).exact::<Tuple>() else {
+            return Err(cx.type_error("2nd arg must be a tuple".to_owned()));
+        };
+        let items: Vec<Raw> = positional.items().map(|v| v.raw()).collect();
+        let mut roots = vec![function];
+        for raw in items {
+            roots.push(cx.push(Value::adopt(raw)));
+        }
+        let mut names = None;
+        if let Some(kwargs) = kwargs {
+            let Some(dict) = cx.dict_of(kwargs.get(cx)) else {
+                return Err(cx.type_error("optional 3rd arg must be a dictionary".to_owned()));
+            };
+            let pairs: Vec<(Raw, Raw)> = dict.iter().map(|(key, value)| (key.raw(), value.raw())).collect();
+            let mut keys = vec![];
+            for (key, value) in pairs {
+                keys.push(cx.push(Value::adopt(key)));
+                roots.push(cx.push(Value::adopt(value)));
+            }
+            let tuple = Tuple::build(&cx.heap, keys.len(), |at| keys[at].get(cx)).value().raw();
+            names = Some(cx.push(Value::adopt(tuple)));
+        }
+        let run = cx.find_module("_thread").map(|m| m.raw()).expect("this module");
+        let run = cx.push(Value::adopt(run));
+        let run = cx.attribute(run, "_run")?;
+        let fiber = cx.spawn_fiber(run, &roots, names)?;
+        cx.detach_fiber(fiber);
+        Ok(i64::from(fiber.0).into())
+    }
+
+    /// Call a function, and report what it raises: what a thread begins with.
+    fn _run(cx: &mut Cx, function: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let mut roots: Vec<Root> = args.0.roots().collect();
+        let pairs: Vec<(Raw, Raw)> = cx
+            .dict_of(kwargs.0.get(cx))
+            .map_or(vec![], |d| d.iter().map(|(key, value)| (key.raw(), value.raw())).collect());
+        let mut keys = vec![];
+        for (key, value) in pairs {
+            keys.push(cx.push(Value::adopt(key)));
+            roots.push(cx.push(Value::adopt(value)));
+        }
+        let names = if keys.is_empty() {
+            None
+        } else {
+            let tuple = Tuple::build(&cx.heap, keys.len(), |at| keys[at].get(cx)).value().raw();
+            Some(cx.push(Value::adopt(tuple)))
+        };
+        if let Err(raised) = cx.call_keywords(function, &roots, names) {
+            let exception = cx.take_raised(raised);
+            let exception = cx.push(Value::adopt(exception));
+            if !cx.is_exception(exception.get(cx), Exc::SystemExit) {
+                let raised = cx.raise(exception);
+                cx.unraisable_as(raised, "Exception ignored in thread started by", function);
+            }
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Return a new lock.
+    fn allocate_lock(cx: &mut Cx) -> NativeResult {
+        let class = cx.named_class("lock").held();
+        Ok(Value::adopt(new_lock(cx, class)).into())
+    }
+
+    /// Return the number of the thread that calls.
+    fn get_ident(cx: &mut Cx) -> NativeResult {
+        Ok(i64::from(cx.current_fiber().0 + 1).into())
+    }
+
+    /// Return the number of threads besides the main one.
+    fn _count(cx: &mut Cx) -> NativeResult {
+        Ok((cx.fiber_count() as i64 - 1).into())
+    }
+
+    /// Raise SystemExit, which ends the thread quietly.
+    fn exit(cx: &mut Cx) -> NativeResult {
+        Err(cx.raise_new(Exc::SystemExit, &[]))
+    }
+);
+
+natives!(
+    /// A lock: held by nobody or once.
+    pub static LOCK: Methods;
+
+    /// Make a lock.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+        let base = cx.named_class("lock").held();
+        cx.check_new(class, base)?;
+        let class = class.get(cx).exact::<Class>().expect("checked").held();
+        Ok(Value::adopt(new_lock(cx, class)).into())
+    }
+
+    /// Take the lock, waiting until it is free or the timeout is over. Returns whether it was taken.
+    fn acquire(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(true)]
+        blocking: bool,
+        #[either]
+        #[default(-1.0)]
+        timeout: f64,
+    ) -> NativeResult {
+        if !blocking && timeout != -1.0 {
+            return Err(cx.value_error("can't specify a timeout for a non-blocking call"));
+        }
+        if timeout < 0.0 && timeout != -1.0 {
+            return Err(cx.value_error("timeout value must be a non-negative number"));
+        }
+        if timeout > TIMEOUT_MAX {
+            return Err(cx.overflow_error(if timeout >= 2f64.powi(63) {
+                "timestamp out of range for platform time_t"
+            } else {
+                "timestamp too large to convert to C PyTime_t"
+            }));
+        }
+        let deadline = match timeout {
+            _ if !blocking => Some(f64::NEG_INFINITY),
+            -1.0 => None,
+            seconds => Some(cx.host().monotonic() + seconds),
+        };
+        Ok(take(cx, this, deadline)?.into())
+    }
+
+    /// Give the lock back.
+    fn release(cx: &mut Cx, this: Root) -> NativeResult {
+        if with(cx, this, |lock| !std::mem::replace(&mut lock.locked, false)) {
+            return Err(cx.runtime_error("release unlocked lock"));
+        }
+        if let Some(next) = with(cx, this, |lock| lock.waiters.pop_front()) {
+            cx.wake_fiber(next);
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Return whether the lock is held.
+    fn locked(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(with(cx, this, |lock| lock.locked).into())
+    }
+
+    /// Take the lock.
+    fn __enter__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(take(cx, this, None)?.into())
+    }
+
+    /// Give the lock back.
+    fn __exit__(cx: &mut Cx, this: Root, exc: Rest) -> NativeResult {
+        let _ = exc;
+        cx.call_method(this, "release", &[])?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let state = if with(cx, this, |lock| lock.locked) { "locked" } else { "unlocked" };
+        let id = cx.heap.id(this.get(cx));
+        debug_assert_eq!(this.get(cx).kind(), Kind::NativeObject);
+        Ok(cx.str(&format!("<{state} _thread.lock object at {id:#x}>")).into())
+    }
+);
