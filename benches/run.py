@@ -83,6 +83,8 @@ def main():
     parser.add_argument("--check", action="store_true", help="run aio once on each for the checksums only")
     parser.add_argument("--record", action="store_true", help="write checksums.txt from CPython")
     options = parser.parse_args()
+    # Scripts run in this folder, so paths are made whole first.
+    options.aio = str(pathlib.Path(options.aio).resolve())
     names = [f"{g}/{p.stem}" for g in GROUPS for p in sorted((HERE / g).glob("*.aio"))]
     names = [n for n in names if fnmatch.fnmatch(n, options.only) or fnmatch.fnmatch(n.split("/")[1], options.only)]
     checksums = read_checksums()
