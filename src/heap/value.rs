@@ -3,12 +3,14 @@
 //! [`Raw`] is the bare value as registers and cells hold it. [`Value`] is what the rest of the crate works with: a
 //! value that borrows the heap, so it cannot be held over a collection (which needs the heap `&mut`). The layout is
 //! opaque outside `heap/`. Two halves of 64 bits are copied apart, since a 16-byte vector load of a value just stored
-//! as two halves stalls on most CPUs.
+//! as two halves stalls on most CPUs. The payload is declared as a pointer, and not as a union of what it can be, because
+//! the compiler then keeps a value in two registers and copies halves; a union it copies as sixteen bytes of memory.
 
-#![allow(unsafe_code, reason = "the union is read by its tag")]
+#![allow(unsafe_code, reason = "the payload is read by its tag")]
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr::without_provenance_mut;
 
 use super::cell::{Cell, Gc, Header};
 use super::kind::Kind;
@@ -18,21 +20,13 @@ pub(crate) const POINTER: u64 = 0x80;
 /// Set in the tag of an instance of a class derived from a builtin type: the low byte is the base type's.
 pub(crate) const SUBCLASS: u64 = 0x100;
 
-/// The payload of a value; the tag says which member holds.
-#[derive(Clone, Copy)]
-#[repr(C)]
-union Payload {
-    int: i64,
-    float: f64,
-    pointer: *mut Header,
-}
-
 /// A bare value, as registers and cells hold it. It keeps nothing alive.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Raw {
     tag: u64,
-    payload: Payload,
+    /// A pointer to a cell, or the bits of an int or float as an address without provenance.
+    payload: *mut Header,
 }
 
 impl Raw {
@@ -50,25 +44,25 @@ impl Raw {
     pub const NOT_IMPLEMENTED: Raw = Raw::singleton(Kind::NotImplemented);
 
     const fn singleton(kind: Kind) -> Raw {
-        Raw { tag: kind as u64, payload: Payload { int: 0 } }
+        Raw { tag: kind as u64, payload: std::ptr::null_mut() }
     }
 
     /// An integer.
     #[inline(always)]
     pub const fn int(value: i64) -> Raw {
-        Raw { tag: Kind::Int as u64, payload: Payload { int: value } }
+        Raw { tag: Kind::Int as u64, payload: without_provenance_mut(value as usize) }
     }
 
     /// A float.
     #[inline(always)]
     pub const fn float(value: f64) -> Raw {
-        Raw { tag: Kind::Float as u64, payload: Payload { float: value } }
+        Raw { tag: Kind::Float as u64, payload: without_provenance_mut(value.to_bits() as usize) }
     }
 
     /// A bool.
     #[inline(always)]
     pub const fn bool(value: bool) -> Raw {
-        Raw { tag: Kind::False as u64 + value as u64, payload: Payload { int: 0 } }
+        Raw { tag: Kind::False as u64 + value as u64, payload: std::ptr::null_mut() }
     }
 
     /// The value that refers to a cell.
@@ -77,7 +71,7 @@ impl Raw {
         // SAFETY: callers pass the header of an allocated cell.
         let (kind, layout) = unsafe { ((*header).kind(), (*header).layout()) };
         let subclass = if kind == Kind::Instance && layout != Kind::Instance { SUBCLASS } else { 0 };
-        Raw { tag: layout as u64 | subclass, payload: Payload { pointer: header } }
+        Raw { tag: layout as u64 | subclass, payload: header }
     }
 
     /// The tag: the [`Kind`] in the low byte (its high bit set for pointers), and the subclass bit.
@@ -96,24 +90,21 @@ impl Raw {
     #[inline(always)]
     pub(crate) fn int_unchecked(self) -> i64 {
         debug_assert_eq!(self.tag, Kind::Int as u64);
-        // SAFETY: every payload is 64 initialised bits, so any reading as i64 is defined.
-        unsafe { self.payload.int }
+        self.payload.addr() as i64
     }
 
     /// The float of a value whose tag says FLOAT.
     #[inline(always)]
     pub(crate) fn float_unchecked(self) -> f64 {
         debug_assert_eq!(self.tag, Kind::Float as u64);
-        // SAFETY: every payload is 64 initialised bits, so any reading as f64 is defined.
-        unsafe { self.payload.float }
+        f64::from_bits(self.payload.addr() as u64)
     }
 
     /// The cell of a value whose tag has the pointer bit.
     #[inline(always)]
     pub(crate) fn header(self) -> *mut Header {
         debug_assert!(self.is_pointer());
-        // SAFETY: the tag says the payload is a pointer.
-        unsafe { self.payload.pointer }
+        self.payload
     }
 
     /// Reads a value from memory by halves.
@@ -133,8 +124,7 @@ impl Raw {
     /// Whether both are the same object. Unboxed kinds are the same when their values are (floats: by bits).
     #[inline(always)]
     pub fn same(self, other: Raw) -> bool {
-        // SAFETY: every payload is 64 initialised bits.
-        unsafe { self.tag == other.tag && self.payload.int == other.payload.int }
+        self.tag == other.tag && self.payload.addr() == other.payload.addr()
     }
 
     /// Whether this is an unassigned local or an argument that was not given.
@@ -145,8 +135,7 @@ impl Raw {
 
     /// The payload as bits, for `id()` and hashing of identity.
     pub(crate) fn bits(self) -> u64 {
-        // SAFETY: every payload is 64 initialised bits.
-        unsafe { self.payload.int as u64 }
+        self.payload.addr() as u64
     }
 }
 
