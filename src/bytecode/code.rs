@@ -62,6 +62,8 @@ bitflags! {
         const TOP_LEVEL_AWAIT = 1 << 11;
         /// Defined in a class body: it is a method for `CLASS_CELL`'s and `super()`'s sake.
         const METHOD = 1 << 12;
+        /// Its generators can be awaited (`types.coroutine`).
+        const ITERABLE_COROUTINE = 1 << 13;
     }
 }
 
@@ -115,7 +117,7 @@ pub struct Height {
 }
 
 /// A compiled function, module or class body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Code {
     /// `__name__`.
     pub name: Box<str>,

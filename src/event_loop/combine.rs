@@ -372,7 +372,7 @@ fn waited(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 
 natives!(
     /// Waiting for several things.
-    pub(super) static COMBINE: Functions;
+    pub(super) static COMBINE: ScriptFunctions;
 
     /// Run awaitables concurrently, and return their results in order.
     fn gather(

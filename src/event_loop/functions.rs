@@ -184,7 +184,7 @@ pub(super) fn task_of(cx: &Cx, root: Root) -> Gc<'static, Task> {
 
 natives!(
     /// Tasks, and waiting for them.
-    pub(super) static ASYNCIO: Functions;
+    pub(super) static ASYNCIO: ScriptFunctions;
 
     /// Run a coroutine, and return its result when it and everything it left behind has ended.
     fn run(

@@ -248,7 +248,7 @@ fn leave(cx: &mut Cx, window: Args) -> NativeResult {
 
 natives!(
     /// Tasks that belong together: the block ends when all of them have ended.
-    pub(super) static GROUP: Methods;
+    pub(super) static GROUP: ScriptMethods;
 
     /// Make a group.
     #[fixed]

@@ -19,7 +19,7 @@ pub(super) fn handle_of(cx: &Cx, root: Root) -> Gc<'static, Handle> {
 
 natives!(
     /// A callback that is scheduled.
-    pub(super) static HANDLE: Methods;
+    pub(super) static HANDLE: ScriptMethods;
 
     /// Do not call it.
     fn cancel(cx: &mut Cx, this: Root) -> NativeResult {
@@ -60,7 +60,7 @@ natives!(
 
 natives!(
     /// A callback that is scheduled for a time.
-    pub(super) static TIMER_HANDLE: Methods;
+    pub(super) static TIMER_HANDLE: ScriptMethods;
 
     /// When it is called.
     fn when(cx: &mut Cx, this: Root) -> NativeResult {
@@ -137,7 +137,7 @@ pub(super) fn call_at(
 
 natives!(
     /// What runs tasks and callbacks.
-    pub(super) static LOOP: Methods;
+    pub(super) static LOOP: ScriptMethods;
 
     /// Make a loop.
     #[fixed]

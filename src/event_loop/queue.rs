@@ -352,7 +352,7 @@ fn described(cx: &mut Cx, object: Root) -> Result<String, Raised> {
 
 natives!(
     /// A queue for tasks: first in, first out. A maxsize of zero or less is no limit.
-    pub(super) static QUEUE: Methods;
+    pub(super) static QUEUE: ScriptMethods;
 
     /// Make a queue.
     #[fixed]
@@ -590,10 +590,10 @@ natives!(
 
 natives!(
     /// A queue whose least item comes out first.
-    pub(super) static PRIORITY_QUEUE: Methods;
+    pub(super) static PRIORITY_QUEUE: ScriptMethods;
 );
 
 natives!(
     /// A queue whose newest item comes out first.
-    pub(super) static LIFO_QUEUE: Methods;
+    pub(super) static LIFO_QUEUE: ScriptMethods;
 );

@@ -138,11 +138,12 @@ pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
         return wait(cx, timeout);
     }
     match timeout {
-        Some(seconds) if seconds <= 0.0 => Ok(()),
         Some(seconds) if cx.host().is_virtual() => {
-            clock::pass(cx, seconds);
+            // No wait takes no time: a script that sleeps until a moment which floats cannot tell from now would sleep for ever.
+            clock::pass(cx, seconds.max(cx.host().clock_resolution()));
             Ok(())
         }
+        Some(seconds) if seconds <= 0.0 => Ok(()),
         None if cx.host().is_virtual() => {
             let text = super::report::deadlock(cx);
             Err(cx.runtime_error(text))

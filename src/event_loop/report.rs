@@ -2,8 +2,8 @@
 //! handler, or to standard error as asyncio's log shows it.
 
 use crate::heap::{Collection, Gc, Raw, Value};
+use crate::native::traceback;
 use crate::object::{AnyFuture, Dict, Exc, Handle, QUIET, Task, UNRETRIEVED};
-use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, Raised, Root};
 
 use super::{clock, loops, loops_ref, repr, running};
@@ -124,11 +124,14 @@ pub(crate) fn log(cx: &mut Cx, text: &str, level: &str, exception: Option<Root>)
     }
     let mut text = format!("{text}\n");
     if let Some(exception) = exception {
-        text.push_str(&cx.traceback_text(exception));
+        match traceback::format_exception(cx, exception) {
+            Ok(lines) => text.push_str(&lines),
+            Err(raised) => {
+                cx.take_raised(raised);
+            }
+        }
     }
-    // What scripts printed comes first, where both go to one place.
-    let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
-    let _ = cx.host_mut().flush(StdStream::Err);
+    traceback::write_error(cx, &text);
     cx.release(mark);
     Ok(())
 }

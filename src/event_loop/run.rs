@@ -52,6 +52,7 @@ pub(crate) static ENGINE: NativeDef = NativeDef {
     kind: NativeKind::Function,
     params: &[param("loop"), param("until"), param("phase"), param("outcome"), param("failed"), param("extra")],
     suspends: false,
+    scripted: false,
     run: start,
 };
 

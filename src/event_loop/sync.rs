@@ -256,7 +256,7 @@ fn described(cx: &mut Cx, object: Root, state: &str) -> NativeResult {
 
 natives!(
     /// A lock for tasks: who asks first gets it first.
-    pub(super) static LOCK: Methods;
+    pub(super) static LOCK: ScriptMethods;
 
     /// Make a lock.
     #[fixed]
@@ -322,7 +322,7 @@ fn event_waited(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 
 natives!(
     /// Something that happens once, or again after `clear`.
-    pub(super) static EVENT: Methods;
+    pub(super) static EVENT: ScriptMethods;
 
     /// Make an event that is not set.
     #[fixed]
@@ -441,7 +441,7 @@ fn semaphore_release(cx: &mut Cx, object: Root) -> Result<(), Raised> {
 
 natives!(
     /// A number of permits that tasks take and give back.
-    pub(super) static SEMAPHORE: Methods;
+    pub(super) static SEMAPHORE: ScriptMethods;
 
     /// Make a semaphore.
     #[fixed]
@@ -527,7 +527,7 @@ natives!(
 
 natives!(
     /// A semaphore that cannot be released more often than it was acquired.
-    pub(super) static BOUNDED_SEMAPHORE: Methods;
+    pub(super) static BOUNDED_SEMAPHORE: ScriptMethods;
 );
 
 /// Whether a loop runs at all.

@@ -230,7 +230,7 @@ fn deadline(cx: &mut Cx, delay: Root) -> Result<Option<f64>, Raised> {
 
 natives!(
     /// A time limit for a block of code.
-    pub(super) static TIMEOUT: Methods;
+    pub(super) static TIMEOUT: ScriptMethods;
 
     /// Make a time limit; None for no limit.
     #[fixed]
@@ -307,7 +307,7 @@ natives!(
 
 natives!(
     /// Time limits.
-    pub(super) static TIMEOUTS: Functions;
+    pub(super) static TIMEOUTS: ScriptFunctions;
 
     /// Limit the time a block may take, in seconds from now; None for no limit.
     fn timeout(cx: &mut Cx, #[either] delay: Root) -> NativeResult {

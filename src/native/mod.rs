@@ -17,7 +17,8 @@
 //! `Given` make one optional; `Rest` and `KeywordRest` are `*args` and `**kwargs`. In a table of `Methods` the first parameter is
 //! the instance; `#[class]`, `#[fixed]` (a static method), `#[getter]` and `#[setter]` before a function say otherwise. `#[name("x")]` gives a
 //! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
-//! signatures show it, where that is not the Rust text.
+//! signatures show it, where that is not the Rust text. A table of `ScriptFunctions` or `ScriptMethods` stands for what CPython has written
+//! in the language: errors of its calls are worded as for such functions.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
@@ -90,6 +91,7 @@ macro_rules! natives {
                         default: $crate::native::natives!(@default $pty, [$([$($pattr)*])*]),
                     }),*],
                     suspends: $crate::native::natives!(@suspends $([$($fattr)*])*),
+                    scripted: $crate::native::natives!(@scripted $what),
                     run,
                 }
             }),*],
@@ -106,6 +108,11 @@ macro_rules! natives {
     (@suspends) => { false };
     (@suspends [suspends] $($more:tt)*) => { true };
     (@suspends $other:tt $($more:tt)*) => { $crate::native::natives!(@suspends $($more)*) };
+    (@scripted ScriptFunctions) => { true };
+    (@scripted ScriptMethods) => { true };
+    (@scripted $what:ident) => { false };
+    (@fnkind ScriptFunctions,) => { $crate::vm::native::NativeKind::Function };
+    (@fnkind ScriptMethods,) => { $crate::vm::native::NativeKind::Method };
     (@fnkind Functions,) => { $crate::vm::native::NativeKind::Function };
     (@fnkind Methods,) => { $crate::vm::native::NativeKind::Method };
     (@fnkind $w:ident, [class] $($more:tt)*) => { $crate::vm::native::NativeKind::ClassMethod };

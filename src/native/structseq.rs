@@ -30,8 +30,15 @@ const GETTERS: [Getter; 20] = [
 
 /// The declarations of the getters of these fields.
 pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) -> [NativeDef; N] {
-    const NONE: NativeDef =
-        NativeDef { name: "", doc: &[], kind: NativeKind::Getter, params: SELF, suspends: false, run: item::<0> };
+    const NONE: NativeDef = NativeDef {
+        name: "",
+        doc: &[],
+        kind: NativeKind::Getter,
+        params: SELF,
+        suspends: false,
+        scripted: false,
+        run: item::<0>,
+    };
     let mut defs = [NONE; N];
     let mut at = 0;
     while at < N {
@@ -41,6 +48,7 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
             kind: NativeKind::Getter,
             params: SELF,
             suspends: false,
+            scripted: false,
             run: GETTERS[at],
         };
         at += 1;

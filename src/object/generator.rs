@@ -158,9 +158,6 @@ impl<'h> Gc<'h, Generator> {
     }
 }
 
-/// In the spare byte of a function's header: what its calls make may be awaited (`types.coroutine`).
-pub const MAKES_ITERABLE_COROUTINES: u8 = 1;
-
 /// What an [`AsyncGeneratorStep`] does to its generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepMode {

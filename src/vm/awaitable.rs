@@ -585,6 +585,7 @@ static NEXT_OR_DEFAULT: NativeDef = NativeDef {
     kind: NativeKind::Function,
     params: &[],
     suspends: true,
+    scripted: false,
     run: next_or_default,
 };
 

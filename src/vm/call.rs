@@ -565,10 +565,13 @@ impl Vm {
         for (to, from) in bound.iter_mut().zip(&args[..given.min(positional)]) {
             *to = *from;
         }
-        if !has_rest {
+        if !has_rest && !def.scripted {
             self.check_total(native, given, by_name)?;
         }
         if given > positional && !has_rest {
+            if def.scripted {
+                return Err(self.scripted_too_many(native, given));
+            }
             return Err(self.native_too_many(native, given));
         }
         let keyword_rest = params.iter().position(|p| p.kind == ParamKind::KeywordRest);
@@ -577,7 +580,7 @@ impl Vm {
         }
         if let Some(names) = names {
             let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
-            if keyword_rest.is_none() && !params.iter().any(accepts) {
+            if keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts) {
                 let label = self.native_label(native);
                 return Err(self.type_error(format!("{label}() takes no keyword arguments")));
             }
@@ -588,6 +591,11 @@ impl Vm {
                 let found = params.iter().position(|p| accepts(p) && p.name.as_bytes() == text.as_bytes());
                 match (found, keyword_rest) {
                     (Some(at), _) if bound[at].is_unbound() => bound[at] = *value,
+                    (Some(at), _) if def.scripted => {
+                        let label = self.scripted_label(native);
+                        let name = params[at].name;
+                        return Err(self.type_error(format!("{label}() got multiple values for argument '{name}'")));
+                    }
                     (Some(at), _) => {
                         let label = self.short_label(native);
                         let position = at + 1 - usize::from(has_receiver(def));
@@ -604,7 +612,7 @@ impl Vm {
                     }
                     (None, None) => {
                         let name = text.to_str_lossy().into_owned();
-                        let label = self.short_label(native);
+                        let label = if def.scripted { self.scripted_label(native) } else { self.short_label(native) };
                         let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
                         let hint = match super::error::closest(&name, choices) {
                             Some(near) => format!(". Did you mean '{near}'?"),
@@ -620,6 +628,9 @@ impl Vm {
         for (at, param) in params.iter().enumerate() {
             let optional = !param.default.is_empty() || matches!(param.kind, ParamKind::Rest | ParamKind::KeywordRest);
             if bound[at].is_unbound() && !optional {
+                if def.scripted && at >= usize::from(has_receiver(def)) {
+                    return Err(self.scripted_missing(native, &bound));
+                }
                 return Err(self.native_missing(native, given, at));
             }
         }

@@ -12,7 +12,7 @@ use crate::bytecode::op::AwaitContext;
 use crate::heap::{Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{
     AsyncGeneratorStep, BUSY, Class, Entry, Exc, Exception, Function, Generator, GeneratorState, HOOKS,
-    ITERABLE_COROUTINE, MAKES_ITERABLE_COROUTINES, Slots, StepMode, any_generator,
+    ITERABLE_COROUTINE, Slots, StepMode, any_generator,
 };
 
 use super::call::{Invoked, parameter_register};
@@ -170,7 +170,7 @@ impl Vm {
             let at = parameter_register(&code.code, index);
             generator.set_tail(heap, at as usize, self.fiber.registers.get(start + at));
         }
-        if function.aux() & MAKES_ITERABLE_COROUTINES != 0 {
+        if flags.contains(CodeFlags::ITERABLE_COROUTINE) {
             generator.set_flag(ITERABLE_COROUTINE, true);
         }
         generator.held()
@@ -646,22 +646,5 @@ impl Vm {
             }
         }
         generator.get().word.get()
-    }
-
-    /// An exception as it would be shown at the end of a program.
-    pub(crate) fn traceback_text(&mut self, exception: Root) -> String {
-        let mut text = self.plain_traceback(exception);
-        let class = self.class_of(exception.get(self)).name().to_str_lossy().into_owned();
-        text.push_str(&class);
-        match self.str_text(exception) {
-            Ok(message) if message.is_empty() => {}
-            Ok(message) => text.push_str(&format!(": {message}")),
-            Err(raised) => {
-                self.take_raised(raised);
-                text.push_str(": <exception str() failed>");
-            }
-        }
-        text.push('\n');
-        text
     }
 }

@@ -926,6 +926,7 @@ static ADVANCE: NativeDef = NativeDef {
     kind: NativeKind::Function,
     params: &[Param { name: "iterator", kind: ParamKind::Positional, default: "" }],
     suspends: false,
+    scripted: false,
     run: advance,
 };
 

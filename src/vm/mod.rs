@@ -32,6 +32,7 @@ mod ops;
 mod pattern;
 mod repr;
 mod run;
+mod scripted;
 pub mod special;
 mod store;
 mod subscript;

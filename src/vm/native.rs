@@ -275,6 +275,8 @@ pub struct NativeDef {
     pub params: &'static [Param],
     /// Whether it can suspend the task: shown as `async def`.
     pub suspends: bool,
+    /// Whether CPython has it written in the language: then the errors of its calls, and how it is shown, are those of such functions.
+    pub scripted: bool,
     /// Runs it.
     pub run: fn(&mut Cx, Args) -> NativeResult,
 }

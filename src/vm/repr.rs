@@ -503,6 +503,7 @@ impl Vm {
                     format!("<method '{name}' of '{class}' objects>")
                 }
             }
+            (None, _) if def.scripted => format!("<function {name} at {:#x}>", self.heap.id(native.value())),
             (None, _) => format!("<built-in function {name}>"),
         }
     }

@@ -84,7 +84,7 @@ fn replaced_hook(cx: &mut Cx, name: &str, original: &str) -> Option<Root> {
 }
 
 /// Writes to `sys.stderr`, or past it where it does not work. Nothing where it is None.
-fn write_error(cx: &mut Cx, text: &str) {
+pub fn write_error(cx: &mut Cx, text: &str) {
     let mark = cx.mark();
     let written = suggest::quietly(cx, |cx| {
         let Some(sys) = cx.find_module("sys").map(|m| m.raw()) else { return Ok(false) };

@@ -159,9 +159,29 @@ natives!(
         Ok(iterator.get(cx).into())
     }
 
-    /// Make a copy with other parts: aio does not have it.
+    /// Make a copy with other names, file, first line or flags.
     fn replace(cx: &mut Cx, this: Root, changes: crate::vm::native::KeywordRest) -> NativeResult {
-        Err(cx.missing("code.replace()"))
+        let changes: Vec<(Raw, Raw)> = match changes.0.get(cx).exact::<crate::object::Dict>() {
+            Some(dict) => dict.iter().map(|(name, value)| (name.raw(), value.raw())).collect(),
+            None => vec![],
+        };
+        let mut code = Code::clone(&code_of(cx, this).code);
+        for (name, value) in changes {
+            let (name, value) = (cx.push_raw(name), cx.push_raw(value));
+            let name = cx.str_text(name)?;
+            match &*name {
+                "co_name" => code.name = cx.str_text(value)?.into(),
+                "co_qualname" => code.qualname = cx.str_text(value)?.into(),
+                "co_filename" => code.filename = cx.str_text(value)?.into(),
+                "co_firstlineno" => code.first_line = u32::try_from(cx.index_as_i64(value)?).unwrap_or(0),
+                "co_flags" => {
+                    let iterable = cx.index_as_i64(value)? & ITERABLE_COROUTINE != 0;
+                    code.flags.set(CodeFlags::ITERABLE_COROUTINE, iterable);
+                }
+                _ => return Err(cx.missing(&format!("code.replace({name}=...)"))),
+            }
+        }
+        Ok(cx.load(&std::sync::Arc::new(code)).into())
     }
 );
 
@@ -442,6 +462,9 @@ fn variables(code: &Code) -> Vec<&str> {
     names
 }
 
+/// CPython's bit for code whose generators can be awaited.
+const ITERABLE_COROUTINE: i64 = 0x100;
+
 /// `co_flags`, with CPython's bits.
 fn flags(code: &Code) -> i64 {
     let bits = [
@@ -451,6 +474,7 @@ fn flags(code: &Code) -> i64 {
         (CodeFlags::NESTED, 0x10),
         (CodeFlags::GENERATOR, 0x20),
         (CodeFlags::COROUTINE, 0x80),
+        (CodeFlags::ITERABLE_COROUTINE, ITERABLE_COROUTINE),
         (CodeFlags::ASYNC_GENERATOR, 0x200),
         (CodeFlags::DOCSTRING, 0x400_0000),
         (CodeFlags::METHOD, 0x800_0000),

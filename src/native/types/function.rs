@@ -465,6 +465,9 @@ natives!(
             }
         } else {
             match (native.get().def.kind, native.get().class.get()) {
+                (NativeKind::Function, _) | (_, None) if native.get().def.scripted => {
+                    format!("<function {name} at {:#x}>", cx.heap.id(native.value()))
+                }
                 (NativeKind::Function, _) | (_, None) => format!("<built-in function {name}>"),
                 (NativeKind::StaticMethod, Some(class)) => {
                     format!("<built-in method {name} of {}>", of(cx, class.value().raw()))
