@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::bytecode::code::Code;
 use crate::compile::{self, Options};
-use crate::diagnostic::{Diagnostic, ErrorClass};
+use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, Reported};
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::{CodeObject, Dict, Exc, List, Module, Str};
@@ -51,14 +51,9 @@ pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagn
     let filename = push(cx, filename);
     let line = push(cx, Raw::int(i64::from(at.line)));
     let offset = push(cx, Raw::int(i64::from(at.offset)));
-    let text = if at.line == 0 || at.line > source.line_count() {
-        Raw::NONE
-    } else {
-        let mut line = source.line_text(at.line).to_owned();
-        if !line.ends_with('\n') && at.line < source.line_count() {
-            line.push('\n');
-        }
-        cx.str(&line).value().raw()
+    let text = match syntax_error_line(source, first, at.line) {
+        Some(line) => cx.str(&line).value().raw(),
+        None => Raw::NONE,
     };
     let text = push(cx, text);
     let end_line = push(cx, Raw::int(i64::from(at.end_line)));
@@ -77,6 +72,24 @@ pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagn
     let raised = cx.raise(exception);
     cx.release(mark);
     raised
+}
+
+/// The `text` of a `SyntaxError`. CPython's parser has the line with a line end, even if the text ends without one; its tokenizer stops
+/// before it adds one; its compiler has no text at hand and looks for a file, which `<string>` isn't.
+fn syntax_error_line(source: &SourceFile, diagnostic: &Diagnostic, line: u32) -> Option<String> {
+    if line == 0 || line > source.line_count() {
+        return None;
+    }
+    let found_by_compiler = diagnostic.code.code().starts_with("E03");
+    if found_by_compiler && source.name().starts_with('<') {
+        return None;
+    }
+    let mut text = source.line_text(line).to_owned();
+    let found_by_tokenizer = matches!(diagnostic.reported, Reported::Point(_)) || diagnostic.code == DiagnosticCode::InvalidNumber;
+    if !text.ends_with('\n') && (line < source.line_count() || !found_by_tokenizer) {
+        text.push('\n');
+    }
+    Some(text)
 }
 
 fn push(cx: &mut Cx, raw: Raw) -> Root {
