@@ -430,6 +430,7 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("ReadTransport", "asyncio.transports"),
     ("WriteTransport", "asyncio.transports"),
     ("Transport", "asyncio.transports"),
+    ("DatagramTransport", "asyncio.transports"),
     ("Server", "asyncio._sockets"),
 ];
 
@@ -468,19 +469,15 @@ pub(super) fn watch_descriptor(
     }
     open_loop(cx, object)?;
     let fd = descriptor(cx, fd)?;
-    let handle = match callback {
-        Some((callback, args)) => Some(new_handle(cx, this, callback, args, None, None)?),
+    let watcher = match callback {
+        Some((callback, args)) => Some(reactor::Watcher::Call(new_handle(cx, this, callback, args, None, None)?)),
         None => None,
     };
-    match open_loop(cx, object)?.reactor.set(fd, interest, handle) {
-        Ok(old) => {
-            if let Some(old) = old {
-                old.cancelled.set(true);
-            }
-            Ok(old.is_some())
-        }
-        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    let old = reactor::set(cx, object, fd, interest, watcher)?;
+    if let Some(reactor::Watcher::Call(handle)) = old {
+        handle.cancelled.set(true);
     }
+    Ok(old.is_some())
 }
 
 /// Calls what is written in the language for a method of the loop: a function of the same name, with the loop first.

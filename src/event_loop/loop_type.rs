@@ -170,34 +170,24 @@ natives!(
         Ok(watch_descriptor(cx, this, fd, reactor::Interest::Write, None)?.into())
     }
 
-    /// Receive up to n bytes.
-    fn sock_recv(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        delegate(cx, "sock_recv", this, args.0, kwargs.0)
-    }
-
-    /// Receive bytes into a buffer.
-    fn sock_recv_into(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        delegate(cx, "sock_recv_into", this, args.0, kwargs.0)
-    }
-
-    /// Send all bytes.
-    fn sock_sendall(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        delegate(cx, "sock_sendall", this, args.0, kwargs.0)
-    }
-
     /// Connect to an address.
     fn sock_connect(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         delegate(cx, "sock_connect", this, args.0, kwargs.0)
     }
 
-    /// Accept a connection.
-    fn sock_accept(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        delegate(cx, "sock_accept", this, args.0, kwargs.0)
-    }
-
     /// Receive a datagram and its sender.
     fn sock_recvfrom(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         delegate(cx, "sock_recvfrom", this, args.0, kwargs.0)
+    }
+
+    /// Receive a datagram into a buffer, and return how many bytes it has and its sender.
+    fn sock_recvfrom_into(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_recvfrom_into", this, args.0, kwargs.0)
+    }
+
+    /// Send what is in a file, and return how many bytes.
+    fn sock_sendfile(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sock_sendfile", this, args.0, kwargs.0)
     }
 
     /// Send a datagram.
@@ -233,6 +223,16 @@ natives!(
     /// Look an address up.
     fn getaddrinfo(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         delegate(cx, "getaddrinfo", this, args.0, kwargs.0)
+    }
+
+    /// Look up the name and service of an address.
+    fn getnameinfo(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "getnameinfo", this, args.0, kwargs.0)
+    }
+
+    /// Open a socket for datagrams.
+    fn create_datagram_endpoint(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "create_datagram_endpoint", this, args.0, kwargs.0)
     }
 
     /// Run until `stop` is called.

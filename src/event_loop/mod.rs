@@ -25,6 +25,7 @@ mod report;
 mod repr;
 mod ring;
 mod run;
+mod sock;
 mod socket;
 mod sync;
 mod table;
@@ -32,7 +33,7 @@ mod task;
 mod timeout;
 mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::object::{AnyFuture, Exception, Future, Handle, NativeObject, Payload, Task};
@@ -97,6 +98,8 @@ pub(crate) struct LoopState {
     pub(crate) timers: Timers,
     /// The descriptors that are waited for.
     pub(crate) reactor: reactor::Reactor,
+    /// Who waits for an answer of the host, by the question's number.
+    pub(crate) questions: HashMap<u64, AnyFuture<'static>>,
     /// The task that takes a step.
     pub(crate) current: Option<Gc<'static, Task>>,
     /// Every task that is not done.
@@ -128,6 +131,7 @@ impl LoopState {
             left: 0,
             timers: Timers::default(),
             reactor: reactor::Reactor::default(),
+            questions: HashMap::new(),
             current: None,
             tasks: Table::default(),
             stopping: false,
@@ -175,6 +179,7 @@ impl LoopState {
         }
         self.timers.trace(tracer);
         self.reactor.trace(tracer);
+        self.questions.values().for_each(|future| tracer.raw(future.raw()));
         self.tasks.trace(tracer);
     }
 }
@@ -204,6 +209,10 @@ pub(crate) struct EventLoops {
     pub(crate) failed: Vec<Raw>,
     /// What the machine calls with asynchronous generators: first iterated, and dead.
     pub(crate) hooks: [Raw; 2],
+    /// Where bytes are received before they go to an object of their size.
+    pub(crate) buffer: Vec<u8>,
+    /// `socket.getdefaulttimeout()`.
+    pub(crate) socket_timeout: Option<f64>,
 }
 
 impl EventLoops {
@@ -222,7 +231,14 @@ impl EventLoops {
             main: Raw::NONE,
             failed: vec![],
             hooks: [Raw::NONE; 2],
+            buffer: vec![],
+            socket_timeout: None,
         }
+    }
+
+    /// The future for the answer to a question, which is given only once.
+    pub(crate) fn take_question(&mut self, ticket: u64) -> Option<AnyFuture<'static>> {
+        self.loops.iter_mut().find_map(|l| l.questions.remove(&ticket))
     }
 
     /// The loop with this object; None if it is closed.

@@ -9,7 +9,7 @@ use crate::vm::{ExtensionSlot, TypeRow};
 use super::functions::ASYNCIO;
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
 use super::loop_type::{HANDLE, HOOKS, LOOP, NOTHING, TIMER_HANDLE};
-use super::{EventLoops, combine, context, future, group, loops, queue, run, sync, timeout};
+use super::{EventLoops, combine, context, future, group, loops, queue, run, sock, sync, timeout};
 
 pub(super) const fn row(name: &'static str, module: &'static str, methods: &'static [&'static Natives]) -> TypeRow {
     TypeRow::native(module, name, methods).with(ClassFlags::OPEN)
@@ -49,7 +49,7 @@ pub(super) static ROWS: &[TypeRow] = &[
     TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
     TypeRow::native("_asyncio", "_Watcher", &[&NOTHING]),
     row("AbstractEventLoop", "asyncio.events", &[&NOTHING]),
-    row("BaseEventLoop", "asyncio.base_events", &[&LOOP]).derived("AbstractEventLoop"),
+    row("BaseEventLoop", "asyncio.base_events", &[&LOOP, &sock::SOCK]).derived("AbstractEventLoop"),
     row("_UnixSelectorEventLoop", "asyncio.unix_events", &[&NOTHING]).derived("BaseEventLoop"),
     row("Lock", "asyncio.locks", &[&sync::LOCK]),
     row("Event", "asyncio.locks", &[&sync::EVENT]),

@@ -1,37 +1,85 @@
-//! What the loop waits for outside of the machine: time, and descriptors that become ready.
+//! What the loop waits for outside of the machine: time, descriptors that become ready, answers, signals.
+//!
+//! A descriptor that nobody reads from any more stays registered until it becomes ready or somebody else wants it: who reads again soon
+//! costs no system call. The poller is asked through its own descriptor, since its `wait` sets a timer and arms itself anew each time, which are
+//! four more calls than needed: times are given to the system directly, and what wakes the loop is registered once.
 #![allow(unsafe_code, reason = "descriptors that scripts name by number")]
 
-use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Event, PollMode, Poller};
+use rustix::event::{Timespec, epoll};
 
 use crate::heap::{Gc, Tracer};
 use crate::native::types::exception::io_error;
-use crate::object::Handle;
+use crate::object::{AnyFuture, Future, Handle};
 use crate::vm::native::{Cx, Raised};
 
-use super::{Ready, clock, running};
+use super::{Ready, clock, running, socket};
 
-/// The longest the loop sleeps without looking whether a signal came in.
-const SLICE: f64 = 0.05;
+/// Events taken at once.
+const EVENTS: usize = 256;
+/// The key of the descriptor that wakes the loop.
+const WAKE: u64 = u64::MAX - 1;
 
 /// Who is told when a descriptor is ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watcher {
+    /// A callback is called each time.
+    Call(Gc<'static, Handle>),
+    /// A future gets None, once.
+    Settle(Gc<'static, Future>),
+}
+
+impl Watcher {
+    fn trace(self, tracer: &mut Tracer<'_>) {
+        tracer.raw(match self {
+            Watcher::Call(handle) => handle.value().raw(),
+            Watcher::Settle(future) => future.value().raw(),
+        });
+    }
+}
+
+/// What is known of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
 struct Watched {
-    reader: Option<Gc<'static, Handle>>,
-    writer: Option<Gc<'static, Handle>>,
+    reader: Option<Watcher>,
+    writer: Option<Watcher>,
+    /// What the poller looks for: reading, writing.
+    registered: (bool, bool),
+    /// How often this number had been closed when it was registered.
+    closed: u32,
+}
+
+impl Watched {
+    fn wants(&self) -> (bool, bool) {
+        (self.reader.is_some(), self.writer.is_some())
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.reader.is_some() || self.writer.is_some()
+    }
 }
 
 /// The descriptors of a loop.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Reactor {
-    poller: Option<(Poller, Events)>,
-    watched: HashMap<i32, Watched>,
+    poller: Option<Poller>,
+    events: Vec<epoll::Event>,
+    /// By number.
+    watched: Vec<Watched>,
+    /// How many somebody waits for.
+    used: usize,
 }
 
-/// Which of the two a callback waits for.
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").field("used", &self.used).finish_non_exhaustive()
+    }
+}
+
+/// Which of the two a watcher waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
     Read,
@@ -42,99 +90,234 @@ impl Reactor {
     /// Whether any descriptor is waited for.
     #[inline]
     pub(crate) fn is_used(&self) -> bool {
-        !self.watched.is_empty()
+        self.used > 0
     }
 
     pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
-        for watched in self.watched.values() {
-            for handle in [watched.reader, watched.writer].into_iter().flatten() {
-                tracer.raw(handle.value().raw());
+        if self.used == 0 {
+            return;
+        }
+        for watched in &self.watched {
+            for watcher in [watched.reader, watched.writer].into_iter().flatten() {
+                watcher.trace(tracer);
             }
         }
     }
 
-    /// Sets who is told of a descriptor, and gives back who was told before.
-    pub(crate) fn set(
-        &mut self,
-        fd: i32,
-        interest: Interest,
-        handle: Option<Gc<'static, Handle>>,
-    ) -> std::io::Result<Option<Gc<'static, Handle>>> {
-        let before = self.watched.get(&fd).copied().unwrap_or_default();
-        let mut watched = before;
-        let place = if interest == Interest::Read { &mut watched.reader } else { &mut watched.writer };
-        let old = std::mem::replace(place, handle);
-        if old.is_none() && handle.is_none() {
-            return Ok(None);
-        }
-        let wants = |w: Watched| (w.reader.is_some(), w.writer.is_some());
-        if old.is_none() || handle.is_none() {
-            self.register(fd, wants(before), wants(watched))?;
-        }
-        if wants(watched) == (false, false) {
-            self.watched.remove(&fd);
-        } else {
-            self.watched.insert(fd, watched);
-        }
-        Ok(old)
+    /// Who is told of a descriptor.
+    pub(crate) fn get(&self, fd: i32, interest: Interest) -> Option<Watcher> {
+        let watched = self.watched.get(fd as usize)?;
+        if interest == Interest::Read { watched.reader } else { watched.writer }
     }
 
-    fn register(&mut self, fd: i32, before: (bool, bool), now: (bool, bool)) -> std::io::Result<()> {
-        let (poller, _) = match &mut self.poller {
-            Some(made) => made,
-            none => none.insert((Poller::new()?, Events::new())),
-        };
-        if fd < 0 {
-            return Err(std::io::Error::from_raw_os_error(9));
+    fn put(&mut self, fd: i32, interest: Interest, watcher: Option<Watcher>) {
+        let watched = &mut self.watched[fd as usize];
+        let before = watched.is_wanted();
+        *(if interest == Interest::Read { &mut watched.reader } else { &mut watched.writer }) = watcher;
+        match (before, watched.is_wanted()) {
+            (false, true) => self.used += 1,
+            (true, false) => self.used -= 1,
+            _ => {}
         }
+    }
+
+    fn poller(&mut self, wake: i32) -> io::Result<&Poller> {
+        if self.poller.is_none() {
+            let poller = Poller::new()?;
+            // SAFETY: the host keeps it open for as long as there is a machine.
+            unsafe { poller.add_with_mode(wake, Event::readable(WAKE as usize), PollMode::Level)? };
+            self.poller = Some(poller);
+        }
+        Ok(self.poller.as_ref().expect("just made"))
+    }
+
+    /// Has the poller look for what is wanted.
+    fn register(&mut self, fd: i32, wake: i32, closed: u32) -> io::Result<()> {
+        let watched = self.watched[fd as usize];
+        let now = watched.wants();
+        let known = watched.registered != (false, false) && watched.closed == closed;
+        self.poller(wake)?;
+        let poller = self.poller.as_ref().expect("just made");
         // SAFETY: only the number is used; one that is closed gives an error.
         let source = unsafe { BorrowedFd::borrow_raw(fd) };
-        if now == (false, false) {
-            // One that was closed is gone already.
-            let _ = poller.delete(source);
-            return Ok(());
-        }
         let event = Event::new(fd as usize, now.0, now.1);
-        if before != (false, false) && poller.modify_with_mode(source, event, PollMode::Level).is_ok() {
+        let result = if now == (false, false) {
+            if known { poller.delete(source) } else { Ok(()) }
+        } else if known && poller.modify_with_mode(source, event, PollMode::Level).is_ok() {
+            Ok(())
+        } else {
+            // SAFETY: a descriptor that is closed leaves the poller by itself; one of which a copy is still open is found out in `unwanted`.
+            match unsafe { poller.add_with_mode(fd, event, PollMode::Level) } {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    poller.modify_with_mode(source, event, PollMode::Level)
+                }
+                result => result,
+            }
+        };
+        let watched = &mut self.watched[fd as usize];
+        (watched.registered, watched.closed) = (if result.is_ok() { now } else { (false, false) }, closed);
+        result
+    }
+
+    /// The poller told of something that nobody waits for. It has to stop.
+    fn unwanted(&mut self, fd: i32, wake: i32, closed: u32) -> io::Result<()> {
+        if self.register(fd, wake, closed).is_ok() && self.watched[fd as usize].closed == closed {
             return Ok(());
         }
-        // SAFETY: a closed descriptor leaves the poller by itself, and is deleted when nobody waits for it.
-        match unsafe { poller.add_with_mode(fd, event, PollMode::Level) } {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                poller.modify_with_mode(source, event, PollMode::Level)
+        // The number belongs to another file by now, and what the poller looks at is a copy of the old one: it can't be named. So begin anew.
+        self.poller = None;
+        for fd in 0..self.watched.len() {
+            self.watched[fd].registered = (false, false);
+            if self.watched[fd].is_wanted() {
+                let closed = self.watched[fd].closed;
+                self.register(fd as i32, wake, closed)?;
             }
-            result => result,
         }
+        Ok(())
     }
 }
 
-/// Waits up to `seconds` for descriptors, and makes the callbacks of those that are ready ready too.
-pub(crate) fn look(cx: &mut Cx, seconds: f64) -> Result<bool, Raised> {
+/// Sets who is told of a descriptor of the running loop, or of `object`'s, and gives back who was told before.
+pub(crate) fn set(
+    cx: &mut Cx,
+    object: crate::heap::Raw,
+    fd: i32,
+    interest: Interest,
+    watcher: Option<Watcher>,
+) -> Result<Option<Watcher>, Raised> {
+    if fd < 0 {
+        return Err(io_error(cx, &socket::bad_descriptor(), None));
+    }
+    if watcher.is_none() && super::loops(cx).find(object).is_none_or(|s| s.reactor.get(fd, interest).is_none()) {
+        return Ok(None);
+    }
+    let network = socket::network(cx);
+    let closed = network.closed_times(fd);
+    let wake = network.wake_descriptor();
+    let wake = wake.map_err(|error| io_error(cx, &error, None))?;
+    let reactor = &mut super::open_loop(cx, object)?.reactor;
+    if reactor.watched.len() <= fd as usize {
+        // A number that no file can have is not to make a table of its size.
+        const MOST: i32 = 1 << 22;
+        if fd >= MOST {
+            return Err(io_error(cx, &socket::bad_descriptor(), None));
+        }
+        reactor.watched.resize(fd as usize + 1, Watched::default());
+    }
+    let old = reactor.get(fd, interest);
+    reactor.put(fd, interest, watcher);
+    let watched = reactor.watched[fd as usize];
+    let (reads, writes) = watched.wants();
+    let known = watched.closed == closed;
+    let registered = if known { watched.registered } else { (false, false) };
+    // To be told of reading when nobody reads costs one event; of writing, which is nearly always possible, would cost it each time.
+    let enough = (!reads || registered.0) && writes == registered.1;
+    if !enough && let Err(error) = reactor.register(fd, wake, closed) {
+        reactor.put(fd, interest, old);
+        return Err(io_error(cx, &error, None));
+    }
+    Ok(old)
+}
+
+/// Waits up to `seconds` (none: for ever) for descriptors, and makes those ready who wait for them. Whether anything came.
+pub(crate) fn look(cx: &mut Cx, seconds: Option<f64>) -> Result<bool, Raised> {
     let state = running(cx);
-    let Some((poller, events)) = &mut state.reactor.poller else { return Ok(false) };
+    let Some(poller) = &state.reactor.poller else { return Ok(false) };
+    let mut events = std::mem::take(&mut state.reactor.events);
     events.clear();
-    let waited = poller.wait(events, Some(Duration::from_secs_f64(seconds.max(0.0))));
+    events.reserve(EVENTS);
+    let waited = wait_for_events(poller, &mut events, seconds);
     let mut any = false;
-    for event in events.iter() {
-        let Some(watched) = state.reactor.watched.get(&(event.key as i32)) else { continue };
-        let failed = event.is_err().unwrap_or(false) || event.is_interrupt();
-        let roles = [(watched.reader, event.readable || failed), (watched.writer, event.writable || failed)];
-        for (handle, ready) in roles {
-            if let (Some(handle), true) = (handle, ready) {
-                state.ready.push_back(Ready::Run(handle));
-                any = true;
-            }
+    let (mut unwanted, mut woken) = (vec![], false);
+    for event in &events {
+        let flags = event.flags;
+        let key = event.data.u64();
+        if key == WAKE {
+            woken = true;
+            continue;
+        }
+        let Some(watched) = state.reactor.watched.get(key as usize).copied() else { continue };
+        let failed = flags.intersects(epoll::EventFlags::ERR | epoll::EventFlags::HUP);
+        let readable = failed || flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::RDHUP);
+        let writable = failed || flags.contains(epoll::EventFlags::OUT);
+        let mut told = false;
+        for (watcher, ready, interest) in
+            [(watched.reader, readable, Interest::Read), (watched.writer, writable, Interest::Write)]
+        {
+            let (Some(watcher), true) = (watcher, ready) else { continue };
+            told = true;
+            state.ready.push_back(match watcher {
+                Watcher::Call(handle) => Ready::Run(handle),
+                Watcher::Settle(future) => {
+                    state.reactor.put(key as i32, interest, None);
+                    if interest == Interest::Write {
+                        unwanted.push(key as i32);
+                    }
+                    Ready::Settle(future)
+                }
+            });
+        }
+        any |= told;
+        if !told {
+            unwanted.push(key as i32);
         }
     }
+    state.reactor.events = events;
+    if woken {
+        socket::network(cx).woken();
+    }
+    for fd in unwanted {
+        let network = socket::network(cx);
+        let closed = network.closed_times(fd);
+        let wake = network.wake_descriptor();
+        let cleaned = wake.and_then(|wake| running(cx).reactor.unwanted(fd, wake, closed));
+        cleaned.map_err(|error| io_error(cx, &error, None))?;
+    }
     match waited {
-        Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(io_error(cx, &error, None)),
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(io_error(cx, &error, None)),
         _ => Ok(any),
     }
 }
 
+/// Asks the poller's descriptor.
+fn wait_for_events(poller: &Poller, events: &mut Vec<epoll::Event>, seconds: Option<f64>) -> io::Result<()> {
+    let room = rustix::buffer::spare_capacity(events);
+    let Some(seconds) = seconds else {
+        epoll::wait(poller.as_fd(), room, None)?;
+        return Ok(());
+    };
+    if seconds <= 0.0 {
+        epoll::wait(poller.as_fd(), room, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        return Ok(());
+    }
+    // Whole milliseconds, rounded up: systems of any age can do that, and nothing is early.
+    let milliseconds = (seconds * 1e3).ceil().min(86_400_000.0) as i64;
+    let time = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
+    epoll::wait(poller.as_fd(), room, Some(&time))?;
+    Ok(())
+}
+
+/// Hands on the answers that came in. Whether there were any.
+fn take_answers(cx: &mut Cx) -> bool {
+    if running(cx).questions.is_empty() {
+        return false;
+    }
+    let answers = socket::network(cx).take_answers();
+    let any = !answers.is_empty();
+    for (ticket, lookup) in answers {
+        let all = super::loops(cx);
+        // Whoever asked may have run in another loop.
+        if let Some(future) = all.take_question(ticket) {
+            socket::names::answered(cx, future, lookup);
+        }
+    }
+    any
+}
+
 /// Waits until something outside happens or `timeout` seconds are over (none: for ever).
 pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
-    if running(cx).reactor.is_used() {
+    let state = running(cx);
+    if state.reactor.is_used() || !state.questions.is_empty() {
         return wait(cx, timeout);
     }
     match timeout {
@@ -151,34 +334,64 @@ pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
         timeout => {
             let until = timeout.map(|t| clock::now(cx) + t);
             loop {
-                let left = until.map_or(SLICE, |u| (u - clock::now(cx)).min(SLICE));
-                if left > 0.0 {
-                    clock::pass(cx, left);
-                }
-                let pending = cx.signals_wait();
-                if pending || !running(cx).ready.is_empty() || until.is_some_and(|u| clock::now(cx) >= u) {
+                let left = until.map_or(86400.0, |u| u - clock::now(cx));
+                if left <= 0.0 || cx.signals_wait() || !running(cx).ready.is_empty() {
                     return Ok(());
                 }
+                clock::pass(cx, left);
             }
         }
     }
 }
 
-/// Waits for descriptors. What is outside keeps real time, so a virtual clock goes along with it.
+/// Waits for descriptors and answers. What is outside keeps real time, so a virtual clock goes along with it.
 fn wait(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
-    let started = std::time::Instant::now();
+    let started = cx.host().real_time();
     loop {
-        let passed = started.elapsed().as_secs_f64();
-        let left = timeout.map_or(SLICE, |t| (t - passed).min(SLICE));
-        let any = look(cx, left)?;
-        let passed = started.elapsed().as_secs_f64();
+        let passed = cx.host().real_time() - started;
+        let left = timeout.map(|t| (t - passed).max(0.0));
+        let answered = take_answers(cx);
+        let mut any = false;
+        if !answered && !cx.signals_wait() {
+            if running(cx).reactor.poller.is_some() {
+                any = look(cx, left)?;
+            } else {
+                let waited = socket::network(cx).wait(None, left);
+                waited.map_err(|error| io_error(cx, &error, None))?;
+            }
+        }
+        any |= take_answers(cx) || answered;
+        let passed = if timeout.is_some() { cx.host().real_time() - started } else { 0.0 };
         let over = timeout.is_some_and(|t| passed >= t);
         if any || over || cx.signals_wait() || !running(cx).ready.is_empty() {
             if cx.host().is_virtual() {
+                let passed = cx.host().real_time() - started;
                 let passed = if any { timeout.map_or(passed, |t| t.min(passed)) } else { timeout.unwrap_or(passed) };
                 cx.host_mut().advance(passed);
             }
             return Ok(());
         }
     }
+}
+
+/// Suspends until a descriptor is ready: a future that is settled then. Whoever gives it up takes it back with [`forget`].
+pub(crate) fn await_ready(cx: &mut Cx, fd: i32, interest: Interest) -> Result<AnyFuture<'static>, Raised> {
+    let object = super::running_object(cx)?;
+    let future = super::future::new(cx, object);
+    if let AnyFuture::Future(plain) = future {
+        set(cx, object, fd, interest, Some(Watcher::Settle(plain)))?;
+    }
+    Ok(future)
+}
+
+/// A future of [`await_ready`] is not waited for any more.
+pub(crate) fn forget(cx: &mut Cx, fd: i32, interest: Interest, future: AnyFuture<'static>) -> Result<(), Raised> {
+    let object = future.base().event_loop.value().raw();
+    let Some(state) = super::loops(cx).find(object) else { return Ok(()) };
+    if let Some(Watcher::Settle(plain)) = state.reactor.get(fd, interest)
+        && plain.value().raw().same(future.raw())
+    {
+        set(cx, object, fd, interest, None)?;
+    }
+    Ok(())
 }

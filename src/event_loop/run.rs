@@ -197,7 +197,7 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
             reactor::poll(cx, timeout)?;
         }
     } else if state.reactor.is_used() {
-        reactor::look(cx, 0.0)?;
+        reactor::look(cx, Some(0.0))?;
     }
     if next.is_some() {
         let now = clock::now(cx);

@@ -1,8 +1,11 @@
 //! The real host: system calls, files, streams. With `--virtual-time` its clock jumps instead of waiting.
 
 mod choices;
+mod network;
 mod os;
+mod pool;
 mod ticker;
+mod wake;
 
 pub use choices::Choices;
 pub use os::{OsHost, Signals, die_of_interrupt};

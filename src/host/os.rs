@@ -14,14 +14,17 @@ use std::os::unix::fs::DirEntryExt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashKey;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::choices::Choices;
+use super::network::OsNetwork;
 use super::ticker::Ticker;
+use super::wake::Wake;
 use crate::vm::host::{Choice, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
+use crate::vm::network::{Network, Waited};
 
 /// Bytes of standard output that are kept before they are written.
 const OUTPUT: usize = 64 * 1024;
@@ -48,23 +51,27 @@ pub struct OsHost {
     interrupted: Arc<AtomicBool>,
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
+    wake: Arc<Wake>,
+    network: OsNetwork,
 }
 
 /// Hands signals of the process to a machine.
 #[derive(Debug)]
 pub struct Signals {
     interrupted: Arc<AtomicBool>,
+    wake: Arc<Wake>,
 }
 
 impl Signals {
     /// Ctrl-C is from now on told to the machine with this interrupt word, instead of ending the process.
     pub fn watch(&self, word: &Arc<AtomicU32>) {
-        let (interrupted, word) = (self.interrupted.clone(), word.clone());
+        let (interrupted, word, wake) = (self.interrupted.clone(), word.clone(), self.wake.clone());
         let tell = move || {
             interrupted.store(true, Ordering::Relaxed);
             word.fetch_or(crate::heap::interrupt::SIGNAL, Ordering::Release);
+            wake.wake();
         };
-        // SAFETY: the handler only stores to atomics, which a signal handler may do.
+        // SAFETY: the handler stores to atomics and writes to a descriptor, which a signal handler may do.
         // Where it cannot be set up, Ctrl-C ends the process as it does without it.
         let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, tell) };
     }
@@ -77,7 +84,7 @@ pub fn die_of_interrupt() {
 }
 
 /// A descriptor by its number.
-fn borrow(fd: i32) -> io::Result<BorrowedFd<'static>> {
+pub(super) fn borrow(fd: i32) -> io::Result<BorrowedFd<'static>> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(rustix::io::Errno::BADF.raw_os_error()));
     }
@@ -108,6 +115,7 @@ impl OsHost {
     /// The host; with a clock that jumps if `virtual_time`.
     pub fn new(virtual_time: bool) -> OsHost {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        let (wake, interrupted) = (Wake::new(), Arc::<AtomicBool>::default());
         OsHost {
             started: Instant::now(),
             virtual_offset: virtual_time.then_some(0.0),
@@ -121,9 +129,11 @@ impl OsHost {
             input: Vec::new(),
             environment: BTreeMap::new(),
             broken_output: false,
-            interrupted: Arc::default(),
             choices: Rc::default(),
             ticker: None,
+            network: OsNetwork::new(wake.clone(), interrupted.clone()),
+            interrupted,
+            wake,
         }
     }
 
@@ -139,7 +149,24 @@ impl OsHost {
 
     /// What hands signals to the machine that gets this host.
     pub fn signals(&self) -> Signals {
-        Signals { interrupted: self.interrupted.clone() }
+        Signals { interrupted: self.interrupted.clone(), wake: self.wake.clone() }
+    }
+
+    /// Waits until there is something to read, where that can take long: the system would not come back from reading for a signal. An answer
+    /// that comes in meanwhile is for the loop, later.
+    fn wait_to_read(&mut self, fd: i32) -> io::Result<()> {
+        let kind = rustix::fs::fstat(borrow(fd)?)?.st_mode & 0o170000;
+        let is_file = kind == 0o100000;
+        if is_file || rustix::fs::fcntl_getfl(borrow(fd)?)?.contains(OFlags::NONBLOCK) {
+            return Ok(());
+        }
+        loop {
+            match self.network.wait(Some((fd, false)), None)? {
+                Waited::Ready | Waited::TimedOut => return Ok(()),
+                Waited::Woken if self.interrupted.load(Ordering::Relaxed) => return Err(rustix::io::Errno::INTR.into()),
+                Waited::Woken => {}
+            }
+        }
     }
 
     fn system_random(&mut self, bytes: &mut [u8]) -> io::Result<()> {
@@ -187,12 +214,14 @@ impl Host for OsHost {
     fn monotonic(&self) -> f64 {
         match self.virtual_offset {
             Some(offset) => offset,
-            // Since the machine's start, as Linux counts.
-            None => {
-                let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-                now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
-            }
+            None => self.real_time(),
         }
+    }
+
+    fn real_time(&self) -> f64 {
+        // Since the machine's start, as Linux counts.
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
     }
 
     fn process_time(&self) -> f64 {
@@ -203,7 +232,8 @@ impl Host for OsHost {
     fn sleep(&mut self, seconds: f64) {
         match &mut self.virtual_offset {
             Some(offset) => *offset += seconds.max(0.0),
-            None if seconds > 0.0 => std::thread::sleep(Duration::from_secs_f64(seconds.min(1e9))),
+            // Where waiting fails there is nothing better to do than to go on.
+            None if seconds > 0.0 => drop(self.network.wait(None, Some(seconds))),
             None => {}
         }
     }
@@ -316,6 +346,7 @@ impl Host for OsHost {
             }
             searched = self.input.len();
             let mut chunk = [0; 8192];
+            self.wait_to_read(0)?;
             let count = rustix::io::read(borrow(0)?, &mut chunk[..])?;
             if count == 0 {
                 return Ok(std::mem::take(&mut self.input));
@@ -363,6 +394,10 @@ impl Host for OsHost {
         &mut self.files
     }
 
+    fn network(&mut self) -> &mut dyn Network {
+        &mut self.network
+    }
+
     fn open_file(&mut self, path: &[u8], mode: OpenMode) -> io::Result<i32> {
         let mut flags = OFlags::CLOEXEC;
         flags |= match (mode.read, mode.write) {
@@ -388,6 +423,7 @@ impl Host for OsHost {
             self.input.drain(..count);
             return Ok(count);
         }
+        self.wait_to_read(fd)?;
         Ok(rustix::io::read(borrow(fd)?, into)?)
     }
 
@@ -409,10 +445,7 @@ impl Host for OsHost {
     }
 
     fn close_fd(&mut self, fd: i32) -> io::Result<()> {
-        borrow(fd)?;
-        // SAFETY: the objects that own descriptors forget them when they are closed.
-        unsafe { rustix::io::close(fd) };
-        Ok(())
+        self.network.close(fd)
     }
 
     fn sync_fd(&mut self, fd: i32) -> io::Result<()> {

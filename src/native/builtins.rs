@@ -411,10 +411,12 @@ natives!(
             write_out(cx, &bytes)?;
         }
         flush_out(cx)?;
-        let line = cx.host_mut().read_line();
-        let mut line = match line {
-            Ok(line) => line,
-            Err(error) => return Err(crate::native::types::exception::io_error(cx, &error, None)),
+        let mut line = loop {
+            match cx.host_mut().read_line() {
+                Ok(line) => break line,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => cx.check_signals()?,
+                Err(error) => return Err(crate::native::types::exception::io_error(cx, &error, None)),
+            }
         };
         if line.is_empty() {
             return Err(cx.raise_text(Exc::EOFError, "EOF when reading a line"));

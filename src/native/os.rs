@@ -445,9 +445,12 @@ natives!(
     /// Read at most so many bytes from a descriptor.
     fn read(cx: &mut Cx, fd: i64, length: i64) -> NativeResult {
         let mut bytes = vec![0; length.clamp(0, 1 << 30) as usize];
-        match cx.host_mut().read_fd(fd as i32, &mut bytes) {
-            Ok(count) => Ok(crate::object::Bytes::new(&cx.heap, &bytes[..count]).into()),
-            Err(error) => Err(io_error(cx, &error, None)),
+        loop {
+            match cx.host_mut().read_fd(fd as i32, &mut bytes) {
+                Ok(count) => return Ok(crate::object::Bytes::new(&cx.heap, &bytes[..count]).into()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => cx.check_signals()?,
+                Err(error) => return Err(io_error(cx, &error, None)),
+            }
         }
     }
 

@@ -71,6 +71,18 @@ impl MemoryView {
         }
     }
 
+    /// Copies bytes to the beginning, where that is a run of bytes that can be set; whether it was.
+    pub fn fill(&self, bytes: &[u8]) -> bool {
+        let memory = self.memory.get();
+        let Some(array) = memory.exact::<ByteArray>() else { return false };
+        if self.readonly || !self.is_contiguous() || bytes.len() > self.count * self.item_size {
+            return false;
+        }
+        let cells = &array.cells()[self.offset..self.offset + bytes.len()];
+        cells.iter().zip(bytes).for_each(|(cell, byte)| cell.set(*byte));
+        true
+    }
+
     /// A copy of all bytes, item after item.
     pub fn to_vec(&self) -> Vec<u8> {
         let size = self.item_size;

@@ -326,11 +326,17 @@ impl Vm {
 
     /// Waits for this many seconds, in which other fibers run.
     pub fn sleep(&mut self, seconds: f64) -> Result<(), Raised> {
-        if self.fibers.entries.len() == 1 {
-            self.host_mut().sleep(seconds);
-            return Ok(());
-        }
         let end = self.host().monotonic() + seconds;
+        // A signal wakes the host, and is dealt with before it sleeps on.
+        let mut left = seconds;
+        while self.fibers.entries.len() == 1 {
+            self.host_mut().sleep(left);
+            left = end - self.host().monotonic();
+            self.check_signals()?;
+            if left <= 0.0 {
+                return Ok(());
+            }
+        }
         loop {
             self.park(Some(end))?;
             if self.host().monotonic() >= end {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::network::Network;
 use crate::number::hash::HashKey;
 
 /// One of the standard streams.
@@ -204,8 +205,12 @@ pub trait Host: Debug {
     fn monotonic(&self) -> f64;
     /// CPU seconds of the process.
     fn process_time(&self) -> f64;
-    /// Blocks for this many seconds (a virtual clock just moves on).
+    /// Blocks for this many seconds, or until a signal or an answer comes in (a virtual clock just moves on).
     fn sleep(&mut self, seconds: f64);
+    /// Seconds of the clock that waiting for what is outside goes by, even where the other clocks are virtual.
+    fn real_time(&self) -> f64 {
+        self.monotonic()
+    }
     /// The clock's resolution in seconds.
     fn clock_resolution(&self) -> f64 {
         1e-9
@@ -236,7 +241,7 @@ pub trait Host: Debug {
     fn flush(&mut self, stream: StdStream) -> io::Result<()>;
     /// Whether a standard stream is a terminal.
     fn is_terminal(&self, stream: StdStream) -> bool;
-    /// Reads a line from standard input, with its end; empty at the end of input.
+    /// Reads a line from standard input, with its end; empty at the end of input. `Interrupted` if a signal comes in first.
     fn read_line(&mut self) -> io::Result<Vec<u8>>;
     /// Reads a whole file.
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>>;
@@ -313,7 +318,7 @@ pub trait Host: Debug {
     }
     /// Opens a file; a folder is an error. The descriptor is not inherited by children.
     fn open_file(&mut self, path: &[u8], mode: OpenMode) -> io::Result<i32>;
-    /// Reads up to the buffer's length; 0 at the end.
+    /// Reads up to the buffer's length; 0 at the end. `Interrupted` if a signal comes in first.
     fn read_fd(&mut self, fd: i32, into: &mut [u8]) -> io::Result<usize>;
     /// Writes, perhaps not all.
     fn write_fd(&mut self, fd: i32, bytes: &[u8]) -> io::Result<usize>;
@@ -353,6 +358,9 @@ pub trait Host: Debug {
     fn may_access(&self, path: &[u8], mode: u32) -> bool;
     /// Changes the working folder.
     fn set_working_folder(&mut self, path: &[u8]) -> io::Result<()>;
+
+    /// Sockets and names.
+    fn network(&mut self) -> &mut dyn Network;
 
     // ---- the process ----
 

@@ -3,7 +3,7 @@
 //! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
 //! protocols: `lookup.rs`, `attribute.rs`,
 //! `store.rs` (attributes), `ops.rs`, `compare.rs`, `numeric.rs` (operators), `subscript.rs`, `mapping.rs` (items), `iterate.rs`, `class.rs`,
-//! `class_make.rs` (classes). `host.rs` is the door to the outside world.
+//! `class_make.rs` (classes). `host.rs` is the door to the outside world, with the network in `network.rs`.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
@@ -27,6 +27,7 @@ mod lookup;
 mod mapping;
 mod names;
 pub mod native;
+pub mod network;
 mod numeric;
 mod ops;
 mod pattern;
