@@ -444,8 +444,7 @@ fn addresses(
             // SAFETY: a text with an end.
             false => unsafe { CStr::from_ptr(entry.ai_canonname) }.to_string_lossy().into_owned(),
         };
-        let socket =
-            SocketKind { family: entry.ai_family, kind: entry.ai_socktype, protocol: entry.ai_protocol };
+        let socket = SocketKind { family: entry.ai_family, kind: entry.ai_socktype, protocol: entry.ai_protocol };
         if let Ok(((), address)) = address {
             found.push(Found { socket, canonical, address: from_system(&address) });
         }

@@ -489,7 +489,11 @@ natives!(
             Err(raised) => {
                 let exception = cx.take_raised(raised);
                 let exception = cx.push_raw(exception);
-                if cx.is_exception(exception.get(cx), Exc::TimeoutError) { Ok(11i64.into()) } else { Err(cx.rethrow(exception)) }
+                if cx.is_exception(exception.get(cx), Exc::TimeoutError) {
+                    Ok(11i64.into())
+                } else {
+                    Err(cx.rethrow(exception))
+                }
             }
         }
     }

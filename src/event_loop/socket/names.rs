@@ -100,7 +100,8 @@ fn known(host: Option<&[u8]>, service: Option<&[u8]>, hints: SocketKind, flags: 
         Some(text) => std::str::from_utf8(text).ok()?.parse::<u16>().ok()?,
     };
     let address = literal(host?, port)?;
-    if hints.family != 0 && hints.family != family_of(&address) || flags & !(AI_PASSIVE | AI_CANONNAME | 4 | 1024) != 0 {
+    if hints.family != 0 && hints.family != family_of(&address) || flags & !(AI_PASSIVE | AI_CANONNAME | 4 | 1024) != 0
+    {
         return None;
     }
     let fits = |(kind, protocol): &(i32, i32)| {
