@@ -715,7 +715,7 @@ pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
     }
 }
 
-/// What a program asked to be done at its end (`atexit`). What goes wrong there has been reported.
+/// What is done at a program's end: what it asked for (`atexit`), then what has a finaliser. What goes wrong there has been reported.
 pub fn shut_down(cx: &mut Cx) {
     let mark = cx.mark();
     if let Some(atexit) = cx.find_module("atexit").map(|m| m.raw()) {
@@ -725,6 +725,8 @@ pub fn shut_down(cx: &mut Cx) {
         }
     }
     cx.release(mark);
+    cx.end_fibers();
+    cx.finalise_all();
 }
 
 /// Whether a value is a module, for callers above.

@@ -89,7 +89,6 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
     };
     interpreter::shut_down(&mut vm);
-    vm.end_fibers();
     vm.host_mut().flush_files();
     if let Some(path) = recording
         && let Err(error) = std::fs::write(&path, choices.borrow().text())

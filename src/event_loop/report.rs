@@ -170,6 +170,7 @@ pub(crate) fn died(cx: &mut Cx, future: Root) -> Result<(), Raised> {
 
 /// The loop is about to wait, or ends: futures that failed and that nobody refers to any more are reported now.
 pub(crate) fn idle(cx: &mut Cx) {
+    cx.look_while_idle();
     if loops_ref(cx).failed.is_empty() {
         return;
     }

@@ -175,6 +175,7 @@ impl Heap {
                 return true;
             }
             header.set_flags(header.flags() | FINALISED);
+            self.watched.set(self.watched.get() - 1);
             deaths.finalise.push(Raw::cell(cell));
             false
         });

@@ -185,6 +185,8 @@ pub struct Heap {
     hash_key: StdCell<HashKey>,
     versions: StdCell<u32>,
     refills: StdCell<u32>,
+    /// Number of cells that have something to do when they die.
+    watched: StdCell<usize>,
 }
 
 impl fmt::Debug for Heap {
@@ -226,6 +228,7 @@ impl Heap {
             hash_key: StdCell::default(),
             versions: StdCell::new(0),
             refills: StdCell::new(0),
+            watched: StdCell::new(0),
         };
         heap.register::<WeakRef>();
         heap.register::<AppendBuffer>();
@@ -553,6 +556,9 @@ impl Heap {
             && header.flags() & FINALISABLE == 0
         {
             header.set_flags(header.flags() | FINALISABLE);
+            if header.flags() & FINALISED == 0 {
+                self.watched.set(self.watched.get() + 1);
+            }
             self.finalisable.push(value.raw().header());
         }
     }
@@ -572,7 +578,12 @@ impl Heap {
     /// Takes back `finalisable`: the cell has nothing to do any more when it dies.
     #[inline]
     pub fn not_finalisable(&self, value: Value<'_>) {
-        if let Some(header) = value.header() {
+        if let Some(header) = value.header()
+            && header.flags() & FINALISABLE != 0
+        {
+            if header.flags() & FINALISED == 0 {
+                self.watched.set(self.watched.get() - 1);
+            }
             header.set_flags(header.flags() & !FINALISABLE);
         }
     }
@@ -583,16 +594,28 @@ impl Heap {
         for cell in cells {
             // SAFETY: entries are cells not yet swept.
             let header = unsafe { &*cell };
-            if header.flags() & FINALISABLE != 0 && header.flags() & FINALISED == 0 {
+            if is_watched(cell) {
                 header.set_flags(header.flags() | FINALISED);
+                self.watched.set(self.watched.get() - 1);
                 deaths.finalise.push(Raw::cell(cell));
             }
         }
     }
 
-    /// Whether there may be cells that have something to do when they die.
+    /// Whether there are cells that have something to do when they die.
     pub fn has_finalisable(&self) -> bool {
-        !self.finalisable.young.borrow().is_empty() || !self.finalisable.old.borrow().is_empty()
+        self.watched.get() > 0
+    }
+
+    /// Whether cells were made since the last collection that have something to do when they die, other than to be reported as not awaited.
+    pub fn has_young_finalisable(&self) -> bool {
+        let mut young = self.finalisable.young.borrow_mut();
+        young.retain(|cell| is_watched(*cell));
+        // SAFETY: entries are cells not yet swept.
+        let kind = |cell: &*mut Header| unsafe { (**cell).kind() };
+        young
+            .iter()
+            .any(|cell| !matches!(kind(cell), Kind::Coroutine | Kind::NativeCoroutine | Kind::Future | Kind::Task))
     }
 
     /// A number that no other live object has, made from block and place: what `id()` gives.
@@ -634,6 +657,13 @@ impl Drop for Heap {
         self.logged.set(vec![]);
         self.collect(Collection::Major, &mut deaths, |_| {});
     }
+}
+
+/// Whether a cell that was registered as finalisable still is.
+fn is_watched(cell: *mut Header) -> bool {
+    // SAFETY: registered cells are not yet swept.
+    let flags = unsafe { (*cell).flags() };
+    flags & (FINALISABLE | FINALISED) == FINALISABLE
 }
 
 /// Whether the system is likely to have this many bytes: an allocation of them is tried and given back.

@@ -441,6 +441,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
     vm.install_types(rows);
     vm.install_types(types::generic::ROWS);
     vm.install_types(types::iterator::TYPES);
+    vm.install_types(types::frame_locals::ROWS);
     vm.install_types(types::generator::TYPES);
     vm.install_exceptions();
     vm.install_types(types::core::EXCEPTION_ROWS);

@@ -71,6 +71,8 @@ pub const HOOKS: u8 = 8;
 pub const REPORTED: u8 = 16;
 /// An `asend`, `athrow` or `aclose` of an asynchronous generator is running.
 pub const BUSY: u8 = 32;
+/// Something with a finaliser was made in its frame.
+pub const MADE: u8 = 64;
 
 impl Generator {
     /// Live registers where it stopped: those below the first number and those from the second on.

@@ -830,17 +830,16 @@ impl Vm {
                     let name = class.name().to_str_lossy().into_owned();
                     return Err(self.type_error(format!("{name}() takes no arguments")));
                 }
-                let instance = Instance::new(&self.heap, class);
+                let instance = Instance::new(&self.heap, class).value().raw();
                 if class.has(ClassFlags::FINALISER) {
-                    self.heap.finalisable(instance.value());
+                    self.made_finalisable(instance);
                 }
-                return Ok(Invoked::Value(instance.value().raw()));
+                return Ok(Invoked::Value(instance));
             }
-            let instance = Instance::new(&self.heap, class);
+            let instance = Instance::new(&self.heap, class).value().raw();
             if class.has(ClassFlags::FINALISER) {
-                self.heap.finalisable(instance.value());
+                self.made_finalisable(instance);
             }
-            let instance = instance.value().raw();
             return self.initialise(instance, init, start, argc, keywords);
         }
         // `__new__` is looked up as a static method.

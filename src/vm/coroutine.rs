@@ -12,7 +12,7 @@ use crate::bytecode::op::AwaitContext;
 use crate::heap::{Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{
     AsyncGeneratorStep, BUSY, Class, Entry, Exc, Exception, Function, Generator, GeneratorState, HOOKS,
-    ITERABLE_COROUTINE, Slots, StepMode, any_generator,
+    ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
 };
 
 use super::call::{Invoked, parameter_register};
@@ -320,9 +320,16 @@ impl Vm {
             self.detach_frame(top);
         }
         let is_async = generator.value().kind() == Kind::AsyncGenerator;
+        let made = generator.has(MADE);
+        if made {
+            (self.fiber.top, self.fiber.window) = (record.end(), record.end());
+        }
         match self.end_in_place(generator, root) {
             Some(awaiter) => {
                 self.switch_to(awaiter, root);
+                if made {
+                    self.frame_dropped(value);
+                }
                 if is_async {
                     let _ = self.raise_new(Exc::StopAsyncIteration, &[]);
                     return Some(Delivery::Raised);
@@ -334,6 +341,9 @@ impl Vm {
             None => {
                 self.fiber.handled = record.handled;
                 self.fiber.records.pop();
+                if made {
+                    self.frame_dropped(value);
+                }
                 let parent = self.fiber.records.last().expect("whoever resumed it");
                 let frame = matches!(parent.kind, RecordKind::Plain | RecordKind::InPlace { .. });
                 // A `for` wants to know that there are no more items, and so do the steps of asynchronous generators.

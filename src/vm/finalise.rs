@@ -2,15 +2,18 @@
 
 use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
 use crate::object::{
-    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, REPORTED, StepMode, Str, any_generator,
+    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, MADE, Module, REPORTED, StepMode, Str, any_generator,
 };
 
 use super::Name;
 use super::Vm;
 use super::coroutine::NativeCoroutine;
-use super::frame::Record;
+use super::frame::{Record, RecordKind};
 use super::host::StdStream;
 use super::native::{NativeKind, Raised, Root, Then};
+
+/// Up to this many bytes of heap a major collection is as good as a minor one.
+const SMALL: usize = 16 << 20;
 
 impl Vm {
     /// The name a coroutine or generator shows.
@@ -63,8 +66,8 @@ impl Vm {
         Ok(())
     }
 
-    /// The program has ended: whatever has a finaliser gets it run, in the order of their making, while all else is as it was. That is what
-    /// CPython's last collection does for everything that functions of `__main__` keep alive.
+    /// The program has ended: whatever has a finaliser gets it run, while all else is as it was. First what `__main__` has names for, in the
+    /// order of the names, then the rest as it was made.
     pub fn finalise_all(&mut self) {
         // Finalisers can make more of what has a finaliser, without end.
         const ROUNDS: usize = 8;
@@ -76,7 +79,73 @@ impl Vm {
                 return;
             }
             self.heap.take_finalisable(&mut self.deaths);
+            let main = self.find_module("__main__").and_then(|main| main.exact::<Module>());
+            let named: Vec<Raw> =
+                main.map_or(vec![], |main| main.dict().iter().map(|(_, value)| value.raw()).collect());
+            let place = |raw: &Raw| named.iter().position(|name| name.same(*raw)).unwrap_or(named.len());
+            self.deaths.finalise.sort_by_cached_key(place);
             self.run_finalisers();
+        }
+    }
+
+    /// Registers something that was just made for its finaliser: if it lives no longer than the frame, that runs when the frame ends.
+    pub(crate) fn made_finalisable(&mut self, raw: Raw) {
+        self.heap.finalisable(Value::adopt(raw));
+        self.frame_made();
+    }
+
+    /// Notes that the innermost frame made something with a finaliser.
+    pub(super) fn frame_made(&mut self) {
+        let Some(record) = self.fiber.records.iter_mut().rev().find(|record| record.function.is_some()) else { return };
+        match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.set_flag(MADE, true),
+            _ => record.flags |= Record::MADE,
+        }
+    }
+
+    /// A frame that made something with a finaliser has ended, or drops what it had on its stack; `kept` is what it leaves behind. Runs the
+    /// finalisers of what died with it. The record on top is that of its caller, or its own.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn frame_dropped(&mut self, kept: Raw) {
+        if !self.heap.has_finalisable() {
+            return;
+        }
+        if let Some(begun) = self.may_look() {
+            let mark = self.mark();
+            self.push_raw(kept);
+            // A major collection where that is as good: what was made may have been looked for before.
+            let small = self.heap.used() <= SMALL;
+            self.look_for_deaths(if small { Collection::Major } else { Collection::Minor }, begun);
+            self.release(mark);
+        }
+        // It may have been handed on.
+        if kept.is_pointer() && self.heap.has_finalisable() {
+            self.frame_made();
+        }
+    }
+
+    /// The time, if looking for what has died has not taken more than its share of it.
+    fn may_look(&self) -> Option<f64> {
+        const SHARE: f64 = 0.05;
+        const AT_FIRST: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.02 };
+        let begun = self.host().process_time();
+        (self.coroutines.looked <= begun * SHARE + AT_FIRST || cfg!(feature = "gc_stress")).then_some(begun)
+    }
+
+    fn look_for_deaths(&mut self, kind: Collection, begun: f64) {
+        self.collect(kind);
+        self.coroutines.looked += self.host().process_time() - begun;
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+    }
+
+    /// The event loop is about to wait: time to look whether what was made lately has died.
+    pub fn look_while_idle(&mut self) {
+        if self.heap.has_young_finalisable()
+            && let Some(begun) = self.may_look()
+        {
+            self.look_for_deaths(Collection::Minor, begun);
         }
     }
 
@@ -92,23 +161,14 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(super) fn let_go(&mut self, raw: Raw) -> Result<(), Raised> {
-        const SHARE: f64 = 0.05;
-        const AT_FIRST: f64 = 0.01;
-        // Up to this many bytes a major collection is as good as a minor one.
-        const SMALL: usize = 16 << 20;
         let value = Value::adopt(raw);
         let old = self.heap.is_old(value);
         if !self.heap.is_finalisable(value) || (old && self.heap.used() > SMALL) {
             return Ok(());
         }
-        let begun = self.host().process_time();
-        if self.coroutines.looked > begun * SHARE + AT_FIRST {
-            return Ok(());
+        if let Some(begun) = self.may_look() {
+            self.look_for_deaths(if old { Collection::Major } else { Collection::Minor }, begun);
         }
-        self.collect(if old { Collection::Major } else { Collection::Minor });
-        self.coroutines.looked += self.host().process_time() - begun;
-        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
-        self.run_finalisers();
         Ok(())
     }
 

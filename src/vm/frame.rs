@@ -78,6 +78,8 @@ impl Record {
 
     /// The exception on its way was raised again: this frame is in its traceback already.
     pub(super) const RERAISED: u8 = 4;
+    /// Something with a finaliser was made here: whether it has died is looked into when the frame ends.
+    pub(super) const MADE: u8 = 8;
 
     /// The code, for a plain frame or a frame in place.
     #[inline(always)]

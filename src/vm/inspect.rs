@@ -24,7 +24,7 @@ pub fn is_library_file(filename: &str) -> bool {
 
 /// Where the frame of a frame object is.
 #[derive(Clone, Copy)]
-enum Standing {
+pub(super) enum Standing {
     /// Its record is this one, of the fiber with this number.
     Record(u32, usize),
     /// In its generator, which is in the chain that runs on this record, or is suspended.
@@ -147,7 +147,7 @@ impl Vm {
         None
     }
 
-    fn standing(&self, frame: Held<Frame>) -> Standing {
+    pub(super) fn standing(&self, frame: Held<Frame>) -> Standing {
         if let Some(generator) = frame.get().generator.get::<Generator>().map(Gc::held) {
             if generator.get().state.get() == GeneratorState::Finished {
                 return Standing::Ended;
@@ -271,12 +271,7 @@ impl Vm {
         };
         let place = |i: usize| if i < near { i } else { usize::from(compiled.far_base) + i - near };
         let in_cell = |i: usize| compiled.cell_registers.contains(&(place(i) as u16));
-        // As CPython lists them: parameters and plain locals, then those in cells by name.
-        let parameters = usize::from(compiled.parameters());
-        let (mut order, mut cells): (Vec<usize>, Vec<usize>) =
-            (0..compiled.locals.len()).partition(|&i| i < parameters || !in_cell(i));
-        cells.sort_by_key(|&i| &compiled.locals[i]);
-        order.append(&mut cells);
+        let order = super::locals::order(&compiled, near);
         for i in order {
             let name = &*compiled.locals[i];
             let mut value = register(self, place(i));

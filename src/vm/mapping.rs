@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::object::{
-    AnySet, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Set, SetFound, Slice, Str, Tuple,
+    AnySet, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice, Str, Tuple,
 };
 
 use super::Vm;
@@ -729,11 +729,23 @@ impl Vm {
         } else {
             let mark = self.mark();
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
+            self.reserve_for(list, iterable)?;
             self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
         };
         memory.map_err(|_| self.memory_error())
+    }
+
+    /// Room for all items of a range: it may be more than there is, which is better known before.
+    pub(crate) fn reserve_for(&mut self, list: Root, iterable: Root) -> Result<(), Raised> {
+        if iterable.get(self).exact::<Range>().is_none() {
+            return Ok(());
+        }
+        let len = self.length(iterable)?;
+        let target = list.get(self).exact::<List>().expect("a list");
+        let reserved = target.reserve(&self.heap, len).map(|_| ());
+        reserved.map_err(|_| self.memory_error())
     }
 
     /// A new list of an iterable's items.

@@ -26,6 +26,7 @@ pub mod iterate;
 mod lookup;
 mod mapping;
 mod names;
+mod locals;
 pub mod native;
 pub mod network;
 mod numeric;

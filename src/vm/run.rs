@@ -1454,6 +1454,13 @@ impl Vm {
                         }
                         Op::LeaveHandler => {
                             self.fiber.handled = reg!(a!(insn));
+                            if (*fp).flags & Record::MADE != 0 {
+                                // The exception goes, and what its traceback kept with it.
+                                sync!(LeaveHandler, Deliver::Discard, 0);
+                                (*fp).ip = (*fp).next;
+                                self.frame_dropped(Raw::NONE);
+                                continue 'reload;
+                            }
                             go!(LeaveHandler)
                         }
                         Op::JumpUnlessMatch => {
@@ -1752,7 +1759,15 @@ impl Vm {
             }
             value = record.handled;
         }
-        self.leave_plain();
+        if record.flags & Record::MADE != 0 {
+            // What is on the stack above it is nobody's any more.
+            self.fiber.top = record.end();
+            self.fiber.window = record.end();
+            self.leave_plain();
+            self.frame_dropped(value);
+        } else {
+            self.leave_plain();
+        }
         Ok(value)
     }
 

@@ -2,7 +2,9 @@
 //! suspensions to whoever resumed the chain (`suspend`).
 
 use crate::heap::{Gc, Kind, Raw, Ref, Value};
-use crate::object::{BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, Traceback, Tuple, any_generator};
+use crate::object::{
+    BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, MADE, Traceback, Tuple, any_generator,
+};
 
 use super::Vm;
 use super::call::Invoked;
@@ -150,6 +152,9 @@ impl Vm {
             && code.code.handler(generator.get().word.get()).is_some()
         {
             self.heap.finalisable(generator.value());
+            if generator.value().kind() == Kind::Generator {
+                self.frame_made();
+            }
         }
         if generator != root {
             root.set_any(&self.heap, |g| &g.innermost, generator.value());
@@ -454,12 +459,25 @@ impl Vm {
                         record.deliver = Deliver::Store;
                         let record = *record;
                         self.set_register(&record, raised);
+                        let made = match record.kind {
+                            RecordKind::InPlace { generator, .. } => generator.has(MADE),
+                            _ => record.flags & Record::MADE != 0,
+                        };
+                        if made {
+                            // What was on its stack, such as the iterator of a loop, is gone.
+                            (self.fiber.top, self.fiber.window) = (record.end(), record.end());
+                            self.frame_dropped(raised);
+                        }
                         return Ok(None);
                     }
                     if let RecordKind::InPlace { generator, root } = record.kind {
                         self.leave_in_place(generator, root, record);
                     } else {
                         self.leave_plain();
+                        if record.flags & Record::MADE != 0 {
+                            // The traceback keeps what it had, until the exception is dropped.
+                            self.frame_made();
+                        }
                     }
                 }
             }

@@ -81,10 +81,11 @@ fn new_empty(cx: &mut Cx, class: Root) -> NativeResult {
     };
     let object = cx.heap.alloc_slots(NativeObject::new(Box::new(Empty), 1), |_| Value::NONE);
     object.set_shape(class.get().root_shape.get());
-    if class.has(ClassFlags::FINALISER) {
-        cx.heap.finalisable(object.value());
+    let (finaliser, object) = (class.has(ClassFlags::FINALISER), object.value().raw());
+    if finaliser {
+        cx.made_finalisable(object);
     }
-    Ok(object.into())
+    Ok(Outcome::Value(object))
 }
 
 fn object(cx: &Cx, this: Root) -> Option<Object> {

@@ -574,10 +574,11 @@ fn make(cx: &mut Cx, class: Root, args: &[Root]) -> Result<Root, Raised> {
     let exception = cx.new_exception(kind, args).held();
     let class = class.get(cx).exact::<crate::object::Class>().expect("checked").held();
     exception.set_shape(class.get().root_shape.get());
+    let exception = exception.value().raw();
     if class.has(ClassFlags::FINALISER) {
-        cx.heap.finalisable(exception.value());
+        cx.made_finalisable(exception);
     }
-    Ok(cx.push_raw(exception.value().raw()))
+    Ok(cx.push_raw(exception))
 }
 
 fn set_args(cx: &mut Cx, this: Root, args: Rest) {

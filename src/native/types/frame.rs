@@ -214,11 +214,10 @@ natives!(
         Ok(cx.builtins().value().into())
     }
 
-    /// Its variables, as they are now.
+    /// Its variables: for a function a view that writes through.
     #[getter]
     fn f_locals(cx: &mut Cx, this: Root) -> NativeResult {
-        let locals = cx.frame_locals(this)?;
-        Ok(locals.get(cx).into())
+        super::frame_locals::f_locals(cx, this)
     }
 
     /// The line it is at.

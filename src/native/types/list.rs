@@ -466,6 +466,7 @@ impl Cx {
             let done = target.splice(&self.heap, len, len, items.len(), |i| Value::adopt(items[i]));
             return self.fits(done);
         }
+        self.reserve_for(list, iterable)?;
         self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))
     }
 }

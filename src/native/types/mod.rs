@@ -11,6 +11,7 @@ pub mod dict;
 pub mod exception;
 pub mod float;
 pub mod frame;
+pub mod frame_locals;
 pub mod function;
 pub mod generator;
 pub mod generic;
@@ -149,10 +150,10 @@ impl Cx {
         }
         let instance = Instance::new(&self.heap, class);
         instance.set_slot(&self.heap, 0, payload.get(self));
-        if class.has(ClassFlags::FINALISER) {
-            self.heap.finalisable(instance.value());
+        let (finaliser, raw) = (class.has(ClassFlags::FINALISER), instance.value().raw());
+        if finaliser {
+            self.made_finalisable(raw);
         }
-        let raw = instance.value().raw();
         self.push_raw(raw)
     }
 

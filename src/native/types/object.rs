@@ -41,11 +41,12 @@ natives!(
             let maker = cx.tp_name(solid);
             return Err(cx.type_error(format!("object.__new__({name}) is not safe, use {maker}.__new__()")));
         }
-        let instance = Instance::new(&cx.heap, class);
+        let class = class.held();
+        let instance = Instance::new(&cx.heap, class).value().raw();
         if class.has(ClassFlags::FINALISER) {
-            cx.heap.finalisable(instance.value());
+            cx.made_finalisable(instance);
         }
-        Ok(instance.into())
+        Ok(Outcome::Value(instance))
     }
 
     /// Initialize self.  See help(type(self)) for accurate signature.
