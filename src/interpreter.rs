@@ -85,7 +85,8 @@ fn syntax_error_line(source: &SourceFile, diagnostic: &Diagnostic, line: u32) ->
         return None;
     }
     let mut text = source.line_text(line).to_owned();
-    let found_by_tokenizer = matches!(diagnostic.reported, Reported::Point(_)) || diagnostic.code == DiagnosticCode::InvalidNumber;
+    let found_by_tokenizer =
+        matches!(diagnostic.reported, Reported::Point(_)) || diagnostic.code == DiagnosticCode::InvalidNumber;
     if !text.ends_with('\n') && (line < source.line_count() || !found_by_tokenizer) {
         text.push('\n');
     }

@@ -287,7 +287,9 @@ impl Vm {
             store(self, name, value);
         }
         if let Some(closure) = function.get().closure.get().map(Gc::held) {
-            for (name, cell) in compiled.free.iter().zip(closure.items()) {
+            let mut free: Vec<_> = compiled.free.iter().zip(closure.items()).collect();
+            free.sort_by_key(|(name, _)| *name);
+            for (name, cell) in free {
                 if let Some(cell) = cell.exact::<Variable>()
                     && !cell.get().content.get().is_unbound()
                     && &**name != "__class__"
@@ -305,6 +307,7 @@ impl Vm {
         match self.standing(object) {
             Standing::Ended => {
                 object.set_ref(&self.heap, |f| &f.locals, None::<Gc<'_, Tuple>>);
+                object.set_any(&self.heap, |f| &f.names, Value::NONE);
                 Ok(())
             }
             Standing::Generator(generator, None) if generator.get().state.get() == GeneratorState::Created => {

@@ -62,7 +62,9 @@ impl Vm {
             }
         }
         if let Some(closure) = function.get().closure.get() {
-            for (index, (name, cell)) in code.free.iter().zip(closure.items()).enumerate() {
+            let mut free: Vec<_> = code.free.iter().zip(closure.items()).enumerate().collect();
+            free.sort_by_key(|(_, (name, _))| *name);
+            for (index, (name, cell)) in free {
                 if let Some(cell) = cell.exact::<Variable>()
                     && &**name != "__class__"
                 {

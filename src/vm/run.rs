@@ -1455,10 +1455,14 @@ impl Vm {
                         Op::LeaveHandler => {
                             self.fiber.handled = reg!(a!(insn));
                             if (*fp).flags & Record::MADE != 0 {
-                                // The exception goes, and what its traceback kept with it.
+                                // The exception goes, and what its traceback kept with it, unless it is raised again: after the
+                                // jump its register is no longer live.
                                 sync!(LeaveHandler, Deliver::Discard, 0);
-                                (*fp).ip = (*fp).next;
-                                self.frame_dropped(Raw::NONE);
+                                let next = (*fp).next;
+                                if (*next).get() as u8 == Op::Jump as u8 {
+                                    (*fp).ip = next.offset((*next.add(1)).get() as i32 as isize);
+                                    self.frame_dropped(Raw::NONE);
+                                }
                                 continue 'reload;
                             }
                             go!(LeaveHandler)

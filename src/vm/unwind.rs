@@ -580,12 +580,7 @@ impl Vm {
     /// The frame object of a record, made if there is none.
     pub(super) fn frame_object(&mut self, at: usize) -> Raw {
         let record = self.fiber.records[at];
-        let existing = match record.kind {
-            RecordKind::InPlace { generator, .. } => generator.get().frame.get().map(|f| f.value().raw()),
-            _ if record.flags & Record::OBSERVED != 0 => self.observed_frame(at),
-            _ => None,
-        };
-        if let Some(frame) = existing {
+        if let Some(frame) = self.known_frame(at) {
             return frame;
         }
         let function = record.function.expect("a frame of the language");
@@ -610,6 +605,16 @@ impl Vm {
         }
         self.fiber.records[at].flags |= Record::OBSERVED;
         raw
+    }
+
+    /// The frame object of a record, if there is one.
+    pub(super) fn known_frame(&self, at: usize) -> Option<Raw> {
+        let record = self.fiber.records[at];
+        match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.get().frame.get().map(|f| f.value().raw()),
+            _ if record.flags & Record::OBSERVED != 0 => self.observed_frame(at),
+            _ => None,
+        }
     }
 
     fn observed_frame(&self, at: usize) -> Option<Raw> {

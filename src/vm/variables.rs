@@ -169,9 +169,15 @@ impl Vm {
     pub(super) fn locals_of(&mut self, at: usize) -> Result<Raw, Raised> {
         let record = self.fiber.records[at];
         let function = record.function.expect("a frame of the language");
-        Ok(self.named_locals(function, |cx, register| match record.kind {
+        let dict = self.named_locals(function, |cx, register| match record.kind {
             super::frame::RecordKind::InPlace { generator, .. } => generator.get_tail_value(register).raw(),
             _ => cx.fiber.registers.get(record.base + register as u32).raw(),
-        }))
+        });
+        // What scripts added to the frame's `f_locals`.
+        let frame = self.known_frame(at).and_then(|raw| Value::adopt(raw).exact::<crate::object::Frame>());
+        if let Some(names) = frame.and_then(|frame| frame.get().names.get::<Dict>()).map(|names| names.value().raw()) {
+            self.dict_update_raw(dict, names)?;
+        }
+        Ok(dict)
     }
 }

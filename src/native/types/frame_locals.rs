@@ -51,6 +51,8 @@ fn find(cx: &mut Cx, this: Root, key: Root) -> Result<Option<Root>, Raised> {
             return Ok((!variable.value.is_unbound()).then(|| cx.push(Value::adopt(variable.value))));
         }
     }
+    // Whether it is hashable is the view's question, not the dict's.
+    cx.hash(key)?;
     let additions = cx.frame_additions(frame);
     cx.dict_get(additions, key)
 }
@@ -171,6 +173,11 @@ natives!(
     /// Return key in self.
     fn __contains__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
         Ok(find(cx, this, key)?.is_some().into())
+    }
+
+    /// Views cannot be hashed.
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        Err(cx.unhashable(this))
     }
 
     /// Return len(self).
