@@ -119,7 +119,7 @@ impl Compiler<'_> {
         let item = self.next_async(it, handler, stmt);
         self.store(target, item);
         self.b().set_top(top + 1);
-        self.unit().blocks.push(Block { kind: BlockKind::Loop { end, next, iter: None }, protections: 0 });
+        self.unit().blocks.push(Block { kind: BlockKind::Loop { end, next, iter: Some(it) }, protections: 0 });
         self.block(body);
         self.unit().blocks.pop();
         self.b().set_span(None);

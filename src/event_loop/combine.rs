@@ -100,7 +100,11 @@ pub(crate) fn notify(cx: &mut Cx, watcher: Gc<'static, NativeObject>, done: AnyF
         }
         Watcher::Wait { waiter, left, first_completed, first_exception } => {
             *left = left.saturating_sub(1);
-            let failed = *first_exception && state == FutureState::Failed;
+            let failed = *left > 0 && !*first_completed && *first_exception && state == FutureState::Failed;
+            if failed {
+                // It had to be asked for its exception.
+                done.base().put(UNRETRIEVED, false);
+            }
             if *left == 0 || *first_completed || failed { Next::Release(*waiter) } else { Next::Nothing }
         }
         Watcher::Release { waiter } => Next::Release(*waiter),
@@ -120,10 +124,7 @@ pub(crate) fn notify(cx: &mut Cx, watcher: Gc<'static, NativeObject>, done: AnyF
             Ok(())
         }
         None => group::child_done(cx, watcher, done),
-        Some(Next::Nothing) => {
-            // `wait` with FIRST_EXCEPTION has read the exception.
-            Ok(())
-        }
+        Some(Next::Nothing) => Ok(()),
         Some(Next::Release(waiter)) => {
             settle(cx, waiter);
             Ok(())
@@ -196,6 +197,7 @@ fn gathered(
         .unwrap_or_default();
     let mark = cx.mark();
     let mut results = Vec::with_capacity(children.len());
+    let last = children.last().map(|raw| any(*raw));
     for child in children {
         let child = any(child);
         let base = child.base();
@@ -215,10 +217,9 @@ fn gathered(
         });
     }
     if cancelling {
-        let exception = if state == FutureState::Cancelled {
-            future::take_cancelled(cx, done)
-        } else {
-            future::cancelled_error(cx, Raw::NONE)
+        let exception = match last {
+            Some(last) if last.base().state.get() == FutureState::Cancelled => future::take_cancelled(cx, last),
+            _ => future::cancelled_error(cx, Raw::NONE),
         };
         future::finish(cx, outer, FutureState::Failed, exception);
     } else {
@@ -465,7 +466,7 @@ natives!(
             let got = super::class_name(cx, fs.get(cx));
             return Err(cx.type_error(format!("expect a list of futures, not {got}")));
         }
-        let futures = collect(cx, fs)?;
+        let futures = if cx.truth(fs)? { collect(cx, fs)? } else { vec![] };
         if futures.is_empty() {
             return Err(cx.value_error("Set of Tasks/Futures is empty."));
         }
@@ -491,7 +492,7 @@ natives!(
         let waiter = future::new(cx, event_loop);
         let heap = cx.heap.forever();
         if let Some(timeout) = timeout {
-            let seconds = cx.to_float(timeout)?;
+            let seconds = clock::seconds(cx, timeout, clock::Use::Add)?;
             let when = clock::now(cx) + seconds;
             let state = super::running(cx);
             waiter.base().timer.set(state.timers.add(heap, when, waiter.value()) + 1);

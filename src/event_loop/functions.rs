@@ -1,8 +1,8 @@
 //! The functions of `asyncio` that are native (`sleep`, `create_task`, `ensure_future`, ...) and what they share.
 
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, NativeObject, Payload, Task};
+use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, Exc, NativeObject, Payload, Task};
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::loop_type::new_handle;
@@ -128,7 +128,7 @@ pub(crate) fn create_task_nested(cx: &mut Cx, event_loop: Raw, coroutine: Root, 
             "context" => given = (!value.get(cx).is_none()).then_some(value),
             "eager_start" => eager = cx.truth(value)?,
             _ => {
-                return Err(cx.type_error(format!("Task.__init__() got an unexpected keyword argument '{text}'")));
+                return Err(cx.type_error(format!("Task() got an unexpected keyword argument '{text}'")));
             }
         }
     }
@@ -169,9 +169,16 @@ pub(super) fn optional_context(cx: &mut Cx, given: Option<Root>) -> Result<Raw, 
     }
 }
 
-/// The coroutine of `loop.shutdown_asyncgens()`.
-pub(crate) fn shutdown_generators(cx: &mut Cx, event_loop: Root) -> Result<Root, Raised> {
-    cx.call_method(event_loop, "shutdown_asyncgens", &[])
+/// The loop given as an argument: what cannot be one is refused with CPython's words.
+pub(super) fn given_loop(cx: &mut Cx, event_loop: Root) -> Result<Raw, Raised> {
+    let base = cx.named_class("AbstractEventLoop").held();
+    if !cx.class_of(event_loop.get(cx)).is_subclass(base) {
+        let name = cx.str("get_debug").value().raw();
+        let name = cx.push_raw(name);
+        let got = super::class_name(cx, event_loop.get(cx));
+        return Err(cx.attribute_error(&format!("'{got}' object has no attribute 'get_debug'"), event_loop, name));
+    }
+    Ok(event_loop.get(cx).raw())
 }
 
 pub(super) fn any(cx: &Cx, root: Root) -> AnyFuture<'static> {
@@ -222,7 +229,7 @@ natives!(
             Some(seconds) => seconds,
             None => match delay.get(cx).as_int() {
                 Some(seconds) => seconds as f64,
-                None => number(cx, delay)?,
+                None => clock::seconds(cx, delay, clock::Use::Compare)?,
             },
         };
         if seconds <= 0.0 {
@@ -342,6 +349,12 @@ natives!(
     /// Set the loop that `get_event_loop` gives while none runs.
     fn set_event_loop(cx: &mut Cx, r#loop: Root) -> NativeResult {
         let raw = r#loop.get(cx).raw();
+        let base = cx.named_class("AbstractEventLoop").held();
+        if !raw.same(Raw::NONE) && !cx.class_of(Value::adopt(raw)).is_subclass(base) {
+            let got = super::class_name(cx, Value::adopt(raw));
+            let text = format!("loop must be an instance of AbstractEventLoop or None, not '{got}'");
+            return Err(cx.type_error(text));
+        }
         loops(cx).current = raw;
         Ok(Outcome::NONE)
     }
@@ -354,6 +367,10 @@ natives!(
 
     /// Whether an object is a coroutine function.
     fn iscoroutinefunction(cx: &mut Cx, #[either] func: Root) -> NativeResult {
+        cx.warn_deprecated_here(
+            "'asyncio.iscoroutinefunction' is deprecated and slated for removal in Python 3.16; use \
+             inspect.iscoroutinefunction() instead",
+        )?;
         let raw = func.get(cx).raw();
         let inner = match Value::adopt(raw).exact::<crate::object::BoundMethod>() {
             Some(method) => method.function.get().raw(),
@@ -369,6 +386,15 @@ natives!(
         }
         let func = cx.push_raw(raw);
         Ok(cx.find_attribute(func, "_is_coroutine_mark")?.is_some().into())
+    }
+
+    /// A future for a `concurrent.futures.Future`; one of asyncio's as it is.
+    fn wrap_future(cx: &mut Cx, #[either] future: Root, #[key] r#loop: Option<Root>) -> NativeResult {
+        if combine::is_future(future.get(cx)) {
+            return Ok(future.get(cx).into());
+        }
+        let text = cx.repr_text(future)?;
+        Err(cx.raise_text(Exc::AssertionError, &format!("concurrent.futures.Future is expected, got {text}")))
     }
 
     /// Whether an object is a future or task.
@@ -413,6 +439,7 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("Barrier", "asyncio._barrier"),
     ("Runner", "asyncio._runner"),
     ("as_completed", "asyncio._completed"),
+    ("create_eager_task_factory", "asyncio._eager"),
     ("IncompleteReadError", "asyncio._errors"),
     ("LimitOverrunError", "asyncio._errors"),
     ("open_connection", "asyncio.streams"),
@@ -522,16 +549,6 @@ pub(super) fn new_task_outcome(
         }
     }
     Ok(create_task_nested(cx, event_loop, coro, kwargs)?.get(cx).into())
-}
-
-/// A delay that is no float or int: what compares with zero and can be added to a time.
-pub(super) fn number(cx: &mut Cx, delay: Root) -> Result<f64, Raised> {
-    let value = delay.get(cx);
-    if matches!(value.kind(), Kind::True | Kind::False | Kind::BigInt | Kind::Instance) || value.is_subclassed() {
-        return cx.to_float(delay);
-    }
-    let got = super::class_name(cx, value);
-    Err(cx.type_error(format!("'<=' not supported between instances of '{got}' and 'int'")))
 }
 
 /// The result of `sleep` is its second argument.

@@ -1,6 +1,6 @@
 //! Futures: results, callbacks, cancellation. What is said of futures here holds for tasks too, unless it says otherwise.
 
-use crate::heap::{AnyRef, Kind, Raw, Slot, Value};
+use crate::heap::{AnyRef, Kind, Raw, Slot, Value, WeakRef};
 use crate::object::{
     AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION,
     Handle, MUST_CANCEL, NativeObject, PLACED, RAISED, UNRETRIEVED,
@@ -8,7 +8,7 @@ use crate::object::{
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::ring::What;
-use super::{FutureRef, Ready, combine, context, loops, note, schedule};
+use super::{FutureRef, Ready, combine, context, loops, note, report, schedule};
 
 /// A pending future of the class `Future`.
 #[inline]
@@ -45,7 +45,12 @@ pub(crate) fn finish(cx: &mut Cx, future: AnyFuture<'static>, state: FutureState
     if state == FutureState::Failed {
         base.put(UNRETRIEVED, true);
         heap.finalisable(future.value());
-        loops(cx).failed.push(future.raw());
+        if let Some(reference) = WeakRef::new(heap, future.value(), Value::NONE) {
+            let reference = reference.value().raw();
+            let all = loops(cx);
+            all.failed.push(reference);
+            all.patience = [0; 2];
+        }
     }
     if base.first().0 != Callback::None {
         schedule_callbacks(cx, future);
@@ -81,6 +86,9 @@ fn schedule_callback(cx: &mut Cx, event_loop: Raw, future: AnyFuture<'static>, k
             Ready::Wake(task)
         }
         Callback::Call => {
+            if loops(cx).find(event_loop).is_some_and(|l| l.debug) {
+                report::remember_handle(cx, target.exact::<Handle>().expect("a handle is called").held());
+            }
             Ready::Done(target.exact::<Handle>().expect("a handle is called").held(), FutureRef::new(future))
         }
         Callback::Watch => {

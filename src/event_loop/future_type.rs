@@ -5,7 +5,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, BLOCKING, FutureState, NativeObject, Payload};
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Rest, Root};
 
-use super::functions::{any, check_context, optional_context, task_of};
+use super::functions::{any, check_context, given_loop, optional_context, task_of};
 use super::{context, future, loops, loops_ref, report, repr, task, timeout};
 
 natives!(
@@ -21,10 +21,14 @@ natives!(
     /// Give it a loop: the current one unless `loop` says otherwise.
     fn __init__(cx: &mut Cx, this: Root, #[key] r#loop: Option<Root>) -> NativeResult {
         let event_loop = match r#loop {
-            Some(event_loop) => event_loop.get(cx).raw(),
+            Some(event_loop) => given_loop(cx, event_loop)?,
             None => super::functions::event_loop(cx)?,
         };
-        any(cx, this).set_loop(&cx.heap, Value::adopt(event_loop));
+        let future = any(cx, this);
+        future.set_loop(&cx.heap, Value::adopt(event_loop));
+        if loops(cx).find(event_loop).is_some_and(|l| l.debug) {
+            report::remember_origin(cx, future);
+        }
         Ok(Outcome::NONE)
     }
 
@@ -256,7 +260,7 @@ natives!(
             return Err(task::not_a_coroutine(cx, coro));
         }
         let event_loop = match r#loop {
-            Some(event_loop) => event_loop.get(cx).raw(),
+            Some(event_loop) => given_loop(cx, event_loop)?,
             None => super::functions::event_loop(cx)?,
         };
         let context = optional_context(cx, context)?;

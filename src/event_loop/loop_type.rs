@@ -94,6 +94,10 @@ pub(super) fn new_handle(
     if when.is_some() {
         handle.set_shape(cx.named_class("TimerHandle").get().root_shape.get());
     }
+    let object = event_loop.get(cx).raw();
+    if loops(cx).find(object).is_some_and(|l| l.debug) {
+        report::remember_handle(cx, handle);
+    }
     Ok(handle)
 }
 
@@ -124,10 +128,9 @@ pub(super) fn call_at(
     callback: Root,
     args: Args,
     context: Option<Root>,
-    method: &str,
 ) -> NativeResult {
     let object = this.get(cx).raw();
-    check_callback(cx, object, callback, method)?;
+    check_callback(cx, object, callback, "call_at")?;
     let handle = new_handle(cx, this, callback, args, context, Some(when))?;
     let heap = cx.heap.forever();
     let place = open_loop(cx, object)?.timers.add(heap, when, handle.value());
@@ -336,8 +339,8 @@ natives!(
         }
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
-        let when = clock::now(cx) + cx.to_float(delay)?;
-        call_at(cx, this, when, callback, args.0, context, "call_later")
+        let when = clock::now(cx) + clock::seconds(cx, delay, clock::Use::Add)?;
+        call_at(cx, this, when, callback, args.0, context)
     }
 
     /// Call a function at a time of the loop's clock.
@@ -355,13 +358,17 @@ natives!(
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
         let when = cx.to_float(when)?;
-        self::call_at(cx, this, when, callback, args.0, context, "call_at")
+        self::call_at(cx, this, when, callback, args.0, context)
     }
 
     /// Make a future.
     fn create_future(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
-        Ok(future::new(cx, object).value().into())
+        let future = future::new(cx, object);
+        if loops(cx).find(object).is_some_and(|l| l.debug) {
+            report::remember_origin(cx, future);
+        }
+        Ok(future.value().into())
     }
 
     /// Make a task of a coroutine.
@@ -437,6 +444,9 @@ natives!(
         let object = this.get(cx).raw();
         if let Some(state) = loops(cx).find(object) {
             state.debug = enabled;
+        }
+        if loops(cx).is_running(object) {
+            cx.coroutines.origin_depth = if enabled { report::ORIGIN_DEPTH } else { 0 };
         }
         Ok(Outcome::NONE)
     }

@@ -121,6 +121,8 @@ pub(crate) struct LoopState {
     pub(crate) generators_closed: bool,
     /// The machine's hooks for asynchronous generators before the loop ran.
     pub(crate) hooks: [Raw; 2],
+    /// How many calls were noted for each coroutine before the loop ran.
+    pub(crate) origin_depth: usize,
 }
 
 impl LoopState {
@@ -146,6 +148,7 @@ impl LoopState {
             generators: vec![],
             generators_closed: false,
             hooks: [Raw::NONE; 2],
+            origin_depth: 0,
         }
     }
 
@@ -205,8 +208,12 @@ pub(crate) struct EventLoops {
     pub(crate) engine: Raw,
     /// A main task that Ctrl-C cancels, while `run` runs.
     pub(crate) main: Raw,
-    /// Futures that failed since the loop last waited.
+    /// What was being handled when `run` began to clear away; None if nothing needs to be put back.
+    pub(crate) handled: Raw,
+    /// Futures that failed and may not have been asked: weak references.
     pub(crate) failed: Vec<Raw>,
+    /// How often the loop waits before it looks again whether those that were alive have died, and how often it did.
+    pub(crate) patience: [u32; 2],
     /// What the machine calls with asynchronous generators: first iterated, and dead.
     pub(crate) hooks: [Raw; 2],
     /// Where bytes are received before they go to an object of their size.
@@ -229,7 +236,9 @@ impl EventLoops {
             gather_shape: 0,
             engine: Raw::NONE,
             main: Raw::NONE,
+            handled: Raw::NONE,
             failed: vec![],
+            patience: [0; 2],
             hooks: [Raw::NONE; 2],
             buffer: vec![],
             socket_timeout: None,
@@ -281,7 +290,11 @@ impl EventLoops {
 
 impl Extension for EventLoops {
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        for raw in [self.current, self.context, self.engine, self.main].iter().chain(&self.hooks).chain(&self.failed) {
+        for raw in [self.current, self.context, self.engine, self.main, self.handled]
+            .iter()
+            .chain(&self.hooks)
+            .chain(&self.failed)
+        {
             tracer.raw(*raw);
         }
         self.loops.iter().for_each(|l| l.trace(tracer));

@@ -28,6 +28,8 @@ pub(crate) struct Queue {
     items: VecDeque<Raw>,
     most: i64,
     unfinished: i64,
+    /// A derived class has a `get_nowait` or `put_nowait` of its own: `get` and `put` call them.
+    overrides: [bool; 2],
     shut: bool,
     event_loop: Raw,
     getters: WaitQueue,
@@ -267,6 +269,10 @@ fn put_item(cx: &mut Cx, window: Args) -> NativeResult {
         }
         return queue_up(cx, object, putters, put_woken);
     }
+    if with(this(cx, object), |q| q.overrides[1]) {
+        cx.call_method(object, "put_nowait", &[item])?;
+        return Ok(Outcome::NONE);
+    }
     put_now(cx, object, item)?;
     Ok(Outcome::NONE)
 }
@@ -291,7 +297,11 @@ fn get_item(cx: &mut Cx, window: Args) -> NativeResult {
         }
         return queue_up(cx, object, getters, get_woken);
     }
-    let item = get_now(cx, object)?;
+    let item = if with(this(cx, object), |q| q.overrides[0]) {
+        cx.call_method(object, "get_nowait", &[])?
+    } else {
+        get_now(cx, object)?
+    };
     Ok(item.get(cx).into())
 }
 
@@ -367,6 +377,7 @@ natives!(
             items: VecDeque::new(),
             most: 0,
             unfinished: 0,
+            overrides: [false; 2],
             shut: false,
             event_loop: Raw::NONE,
             getters: WaitQueue::default(),
@@ -387,10 +398,12 @@ natives!(
         };
         let object = self::this(cx, this);
         let class = cx.class_of(this.get(cx)).held();
-        let derived = ["_init", "_get", "_put"].iter().any(|name| {
+        let mut own = |name: &str| {
             let name = cx.intern(name).held();
             cx.lookup_class(class, name).is_some_and(|method| method.kind() != Kind::Native)
-        });
+        };
+        let derived = ["_init", "_get", "_put"].into_iter().any(&mut own);
+        let overrides = [own("get_nowait"), own("put_nowait")];
         let is = |cx: &mut Cx, name: &str| {
             let base = cx.named_class(name).held();
             class.is_subclass(base)
@@ -407,12 +420,39 @@ natives!(
         with(object, |q| {
             q.most = most;
             q.order = order;
+            q.overrides = overrides;
         });
         if order == Order::Derived {
             let most = cx.push_raw(Raw::int(most));
             cx.call_method(this, "_init", &[most])?;
         }
         Ok(Outcome::NONE)
+    }
+
+    /// What asyncio's queues keep in attributes. Whoever asks for the container gets a real one, which is used from then on.
+    fn __getattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        let text = cx.str_text(name)?;
+        match &*text {
+            "_queue" => {
+                let items: Vec<Raw> = with(object, |q| std::mem::take(&mut q.items).into());
+                let values: Vec<Value<'_>> = items.iter().map(|raw| Value::adopt(*raw)).collect();
+                let list = cx.list(&values).value().raw();
+                let list = cx.push_raw(list);
+                cx.call_method(this, "_init", &[list])?;
+                let container = cx.attribute(this, "_queue")?;
+                cx.call_method(container, "extend", &[list])?;
+                with(object, |q| q.order = Order::Derived);
+                Ok(container.get(cx).into())
+            }
+            "_unfinished_tasks" => Ok(with(object, |q| q.unfinished).into()),
+            "_maxsize" => Ok(with(object, |q| q.most).into()),
+            "_is_shutdown" => Ok(with(object, |q| q.shut).into()),
+            _ => {
+                let got = super::class_name(cx, this.get(cx));
+                Err(cx.attribute_error(&format!("'{got}' object has no attribute '{text}'"), this, name))
+            }
+        }
     }
 
     /// Make the container of the items: for derived classes.

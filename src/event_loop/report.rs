@@ -1,7 +1,7 @@
 //! What the loop reports: exceptions nobody handles, callbacks that take long, waits that never end. It goes to the loop's exception
 //! handler, or to standard error as asyncio's log shows it.
 
-use crate::heap::{Collection, Gc, Raw, Value};
+use crate::heap::{Collection, Gc, Raw, Value, WeakRef};
 use crate::native::traceback;
 use crate::object::{AnyFuture, Dict, Exc, Handle, QUIET, Task, UNRETRIEVED};
 use crate::vm::native::{Cx, Raised, Root};
@@ -30,7 +30,7 @@ pub(crate) fn handle(cx: &mut Cx, event_loop: Root, context: Root) -> Result<(),
     let object = event_loop.get(cx).raw();
     let handler = loops(cx).find(object).map_or(Raw::NONE, |l| l.exception_handler);
     if handler.same(Raw::NONE) {
-        return default_handler(cx, context);
+        return default_or_log(cx, context, "Exception in default exception handler");
     }
     let callee = cx.push_raw(handler);
     match cx.call(callee, &[event_loop, context]) {
@@ -50,9 +50,22 @@ pub(crate) fn handle(cx: &mut Cx, event_loop: Root, context: Root) -> Result<(),
                 let key = cx.push_raw(key);
                 cx.dict_set(dict, key, value)?;
             }
-            default_handler(cx, dict)
+            let text =
+                "Exception in default exception handler while handling an unexpected error in custom exception handler";
+            default_or_log(cx, dict, text)
         }
     }
+}
+
+/// Calls the default handler; what goes wrong in it is logged with a message.
+fn default_or_log(cx: &mut Cx, context: Root, message: &str) -> Result<(), Raised> {
+    let Err(raised) = default_handler(cx, context) else { return Ok(()) };
+    let exception = cx.take_raised(raised);
+    let exception = cx.push_raw(exception);
+    if super::run::is_fatal(cx, exception) {
+        return Err(cx.rethrow(exception));
+    }
+    log(cx, message, "error", Some(exception))
 }
 
 /// `loop.default_exception_handler(context)`: the message, what else there is in order of keys, and the traceback.
@@ -73,7 +86,13 @@ pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> 
             "exception" => exception = Some(value),
             "source_traceback" | "handle_traceback" => {
                 let what = if name == "source_traceback" { "Object" } else { "Handle" };
-                let text = cx.str_text(value)?;
+                let module = cx.import("traceback")?;
+                let entries = cx.call_method(module, "format_list", &[value])?;
+                let mut text = String::new();
+                cx.for_each(entries, &mut |cx, entry| {
+                    text.push_str(&cx.str_text(entry)?);
+                    Ok(())
+                })?;
                 let text = text.trim_end();
                 lines.push((name.clone(), format!("{what} created at (most recent call last):\n{text}")));
             }
@@ -143,10 +162,10 @@ pub(crate) fn callback_failed(cx: &mut Cx, handle: Root, exception: Root) -> Res
     let text = repr::callback(cx, own)?;
     let event_loop = cx.push_raw(own.get().event_loop.value().raw());
     let message = format!("Exception in callback {text}");
-    let source = cx.push_raw(own.get().source.value().raw());
+    let origin = own.get().source.value().raw();
     let mut keys = vec![("exception", exception), ("handle", handle)];
-    if !source.get(cx).is_none() {
-        keys.push(("source_traceback", source));
+    if !origin.same(Raw::NONE) {
+        keys.push(("source_traceback", summary(cx, origin)?));
     }
     call_handler(cx, event_loop, &message, &keys)?;
     cx.release(mark);
@@ -165,21 +184,49 @@ pub(crate) fn died(cx: &mut Cx, future: Root) -> Result<(), Raised> {
     let message = format!("{class} exception was never retrieved");
     let exception = cx.push_raw(base.content.get().raw());
     let event_loop = cx.push_raw(base.event_loop.value().raw());
-    call_handler(cx, event_loop, &message, &[("exception", exception), ("future", future)])
+    let mut keys = vec![("exception", exception), ("future", future)];
+    if let Some(origin) = origin(cx, own) {
+        keys.push(("source_traceback", summary(cx, origin)?));
+    }
+    call_handler(cx, event_loop, &message, &keys)
 }
 
-/// The loop is about to wait, or ends: futures that failed and that nobody refers to any more are reported now.
+/// Forgets futures that died or were asked; whether any are left.
+fn any_unretrieved(cx: &mut Cx) -> bool {
+    let failed = &mut loops(cx).failed;
+    failed.retain(|raw| {
+        let Some(reference) = Value::adopt(*raw).exact::<WeakRef>() else { return false };
+        reference.target().and_then(AnyFuture::of).is_some_and(|future| future.base().has(UNRETRIEVED))
+    });
+    !failed.is_empty()
+}
+
+/// The loop is about to wait: futures that failed and that nobody refers to any more are reported now. Looking takes time, so those that go
+/// on living are looked after less and less often.
 pub(crate) fn idle(cx: &mut Cx) {
     cx.look_while_idle();
-    if loops_ref(cx).failed.is_empty() {
+    if loops_ref(cx).failed.is_empty() || !any_unretrieved(cx) {
         return;
     }
-    let failed = std::mem::take(&mut loops(cx).failed);
-    let lost = failed.iter().any(|raw| AnyFuture::of(Value::adopt(*raw)).is_some_and(|f| f.base().has(UNRETRIEVED)));
-    if lost {
-        cx.collect(Collection::Minor);
-        cx.finalise_now();
+    let [wait, waited] = loops(cx).patience;
+    if waited < wait {
+        loops(cx).patience = [wait, waited + 1];
+        return;
     }
+    cx.collect(Collection::Minor);
+    cx.finalise_now();
+    if any_unretrieved(cx) {
+        loops(cx).patience = [(2 * wait).max(1), 0];
+    }
+}
+
+/// The loop ends: what can be found to be lost is reported.
+pub(crate) fn unretrieved(cx: &mut Cx) {
+    if loops_ref(cx).failed.is_empty() || !any_unretrieved(cx) {
+        return;
+    }
+    cx.collect(Collection::Major);
+    cx.finalise_now();
 }
 
 // ---- slow steps (debug mode) ----
@@ -222,10 +269,57 @@ pub(crate) fn end_step(cx: &mut Cx) {
     cx.release(mark);
 }
 
-/// Debug mode: notes where something was made.
-pub(crate) fn remember_origin(cx: &mut Cx, object: Raw) {
-    // Tracebacks of origins come with frames; the reports that show them leave them out until then.
-    let _ = (cx, object);
+/// How many calls are noted in debug mode, as asyncio does.
+pub(crate) const ORIGIN_DEPTH: usize = 10;
+/// Two of those that asyncio notes for callbacks are its own.
+const HANDLE_DEPTH: usize = ORIGIN_DEPTH - 2;
+/// Of futures and tasks it notes all; this is enough to find the place.
+const FUTURE_DEPTH: usize = 100;
+
+/// The calls that run, outermost first, as a list of tuples.
+fn sites(cx: &mut Cx, most: usize) -> Raw {
+    let sites = cx.call_sites(most);
+    let rows: Vec<Raw> = sites.iter().rev().map(|site| cx.site_tuple(site, true)).collect();
+    let rows: Vec<Value<'_>> = rows.into_iter().map(Value::adopt).collect();
+    cx.list(&rows).value().raw()
+}
+
+/// Debug mode: notes where a future or task was made.
+pub(crate) fn remember_origin(cx: &mut Cx, future: AnyFuture<'static>) {
+    let origin = sites(cx, FUTURE_DEPTH);
+    let heap = cx.heap.forever();
+    let key = cx.intern("_source_traceback").held();
+    let dict = match future.base().dict.get() {
+        Some(dict) => dict.held(),
+        None => {
+            let dict = Dict::new(heap);
+            future.set_dict(heap, dict);
+            dict
+        }
+    };
+    // Without memory for it nobody learns it.
+    let _ = dict.set_str(heap, key, Value::adopt(origin));
+}
+
+/// Debug mode: notes where a callback was scheduled.
+pub(crate) fn remember_handle(cx: &mut Cx, handle: Gc<'static, Handle>) {
+    let origin = sites(cx, HANDLE_DEPTH);
+    handle.set_any(&cx.heap, |h| &h.source, Value::adopt(origin));
+}
+
+/// Where a future or task was made, if that was noted: a list of tuples.
+pub(crate) fn origin(cx: &Cx, future: AnyFuture<'static>) -> Option<Raw> {
+    let dict = future.base().dict.get()?;
+    let key = cx.str("_source_traceback");
+    dict.get_str(&cx.heap, key).map(Value::raw)
+}
+
+/// What `remember_origin` noted as handlers get it: a `traceback.StackSummary`.
+fn summary(cx: &mut Cx, origin: Raw) -> Result<Root, Raised> {
+    let origin = cx.push_raw(origin);
+    let module = cx.import("traceback")?;
+    let class = cx.attribute(module, "StackSummary")?;
+    cx.call_method(class, "from_list", &[origin])
 }
 
 // ---- deadlocks ----

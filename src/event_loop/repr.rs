@@ -2,11 +2,11 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    AnyFuture, BoundMethod, Callback, Function, FutureState, Handle, List, MUST_CANCEL, Task, Tuple, any_generator,
+    AnyFuture, Callback, Function, FutureState, Handle, List, MUST_CANCEL, Str, Task, Tuple, any_generator,
 };
 use crate::vm::native::{Cx, Raised, Root};
 
-use super::{loops, task};
+use super::{loops, report, task};
 
 /// Longest text that is shown of a result.
 const MOST_TEXT: usize = 30;
@@ -81,27 +81,26 @@ fn value_kind(cx: &Cx, root: Root) -> Kind {
 
 /// Where a function is defined: file and line.
 fn source(value: Value<'_>) -> Option<(String, u32)> {
-    let value = match value.exact::<BoundMethod>() {
-        Some(method) => Value::adopt(method.function.get().raw()),
-        None => value,
-    };
     let function = value.exact::<Function>()?;
     let code = function.code();
     Some((code.code.filename.to_string(), code.code.first_line))
 }
 
 /// `name() at file:line`, with arguments in debug mode.
-fn callable(cx: &mut Cx, callee: Root, args: Option<Root>) -> Result<String, Raised> {
+fn callable(cx: &mut Cx, callee: Root, args: Option<Root>, debug: bool) -> Result<String, Raised> {
     let mark = cx.mark();
-    let name = match cx.find_attribute(callee, "__qualname__")? {
-        Some(name) if cx.as_str(name.get(cx)).is_some() => cx.str_text(name)?,
-        _ => match cx.find_attribute(callee, "__name__")? {
-            Some(name) if cx.as_str(name.get(cx)).is_some() => cx.str_text(name)?,
-            _ => cx.repr_text(callee)?,
-        },
-    };
+    let (text, function) = called(cx, callee, args, debug)?;
+    let place = source(function.get(cx)).map_or(String::new(), |(file, line)| format!(" at {file}:{line}"));
+    cx.release(mark);
+    Ok(text + &place)
+}
+
+/// A callable as it is called, and the function behind it.
+fn called(cx: &mut Cx, callee: Root, args: Option<Root>, debug: bool) -> Result<(String, Root), Raised> {
+    cx.check_stack()?;
     let mut list = vec![];
     if let Some(args) = args
+        && debug
         && let Some(tuple) = args.get(cx).exact::<Tuple>()
     {
         let all: Vec<Raw> = tuple.items().map(|v| v.raw()).collect();
@@ -110,18 +109,33 @@ fn callable(cx: &mut Cx, callee: Root, args: Option<Root>) -> Result<String, Rai
             list.push(short(cx, root, 6)?);
         }
     }
-    let place = source(callee.get(cx)).map_or(String::new(), |(file, line)| format!(" at {file}:{line}"));
-    cx.release(mark);
-    Ok(format!("{name}({}){place}", list.join(", ")))
+    let list = list.join(", ");
+    if super::class_name(cx, callee.get(cx)) == "partial"
+        && let Some(function) = cx.find_attribute(callee, "func")?
+        && let Some(args) = cx.find_attribute(callee, "args")?
+    {
+        let (text, function) = called(cx, function, Some(args), debug)?;
+        return Ok((format!("{text}({list})"), function));
+    }
+    let name = match cx.find_attribute(callee, "__qualname__")? {
+        Some(name) if cx.as_str(name.get(cx)).is_some() => cx.str_text(name)?,
+        _ => match cx.find_attribute(callee, "__name__")? {
+            Some(name) if cx.as_str(name.get(cx)).is_some() => cx.str_text(name)?,
+            _ => cx.repr_text(callee)?,
+        },
+    };
+    Ok((format!("{name}({list})"), callee))
 }
 
-/// A handle's callback with its arguments.
+/// A handle's callback, with its arguments in debug mode.
 pub(crate) fn callback(cx: &mut Cx, handle: Gc<'static, Handle>) -> Result<String, Raised> {
     let mark = cx.mark();
+    let event_loop = handle.get().event_loop.value().raw();
+    let debug = loops(cx).find(event_loop).is_some_and(|l| l.debug);
     let callee = cx.push(handle.get().callback.get());
     let args = handle.get().args.value();
     let args = if args.is_none() { None } else { Some(cx.push(args)) };
-    let text = callable(cx, callee, args)?;
+    let text = callable(cx, callee, args, debug)?;
     cx.release(mark);
     Ok(text)
 }
@@ -136,10 +150,12 @@ pub(crate) fn handle(cx: &mut Cx, handle: Gc<'static, Handle>) -> Result<String,
         let when = cx.push_raw(Raw::float(handle.when));
         text.push_str(&format!(" when={}", cx.repr_text(when)?));
     }
-    if !handle.cancelled.get() {
+    let event_loop = handle.get().event_loop.value().raw();
+    let debug = loops(cx).find(event_loop).is_some_and(|l| l.debug);
+    if (debug || !handle.cancelled.get()) && !handle.callback.get().is_none() {
         text.push_str(&format!(" {}", callback(cx, handle)?));
     }
-    Ok(text + ">")
+    Ok(text + &created_at(Some(handle.source.value().raw())) + ">")
 }
 
 /// What a slow step is of.
@@ -155,7 +171,7 @@ fn one_callback(cx: &mut Cx, kind: Callback, target: Raw) -> Result<String, Rais
             let handle = Value::adopt(target).exact::<Handle>().expect("a handle").held();
             let mark = cx.mark();
             let callee = cx.push(handle.get().callback.get());
-            let text = callable(cx, callee, None)?;
+            let text = callable(cx, callee, None, false)?;
             cx.release(mark);
             Ok(text)
         }
@@ -238,7 +254,8 @@ pub(crate) fn future(cx: &mut Cx, root: Root) -> Result<String, Raised> {
     let text = match future {
         AnyFuture::Future(_) => {
             let state = state(future.base().state.get());
-            format!("<{class} {state}{}{}>", result(cx, future)?, callbacks(cx, future)?)
+            let made = created_at(report::origin(cx, future));
+            format!("<{class} {state}{}{}{made}>", callbacks(cx, future)?, result(cx, future)?)
         }
         AnyFuture::Task(task) => describe_task(cx, &class, task)?,
     };
@@ -267,7 +284,19 @@ fn describe_task(cx: &mut Cx, class: &str, task: Gc<'static, Task>) -> Result<St
     }
     text.push_str(&callbacks_before(cx, own)?);
     text.push_str(&result(cx, own)?);
-    Ok(text + ">")
+    Ok(text + &created_at(report::origin(cx, own)) + ">")
+}
+
+/// Where something was made, in debug mode: the last of the places noted.
+fn created_at(origin: Option<Raw>) -> String {
+    let list = origin.and_then(|raw| Value::<'static>::adopt(raw).exact::<List>());
+    let Some(site) = list.and_then(|list| list.items().last()).and_then(|site| site.exact::<Tuple>()) else {
+        return String::new();
+    };
+    let file =
+        site.items().next().and_then(|v| v.exact::<Str>()).map_or(String::new(), |s| s.to_str_lossy().into_owned());
+    let line = site.items().nth(1).and_then(|v| v.as_int()).unwrap_or(0);
+    format!(" created at {file}:{line}")
 }
 
 fn callbacks_before(cx: &mut Cx, future: AnyFuture<'static>) -> Result<String, Raised> {

@@ -1,6 +1,6 @@
 //! The engine: the native that runs a loop, and the phases of `asyncio.run`.
 
-use crate::heap::{Gc, Raw, Value};
+use crate::heap::{Collection, Gc, Raw, Value};
 use crate::object::{AnyFuture, Exc, FutureState, Handle, NativeObject, Task};
 use crate::vm::native::{
     Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
@@ -22,11 +22,13 @@ pub(crate) enum Phase {
     Leftovers,
     /// `run`: asynchronous generators are closed.
     Generators,
+    /// `run`: the threads of the executor end.
+    Executor,
 }
 
 impl Phase {
     fn of(cx: &Cx, window: Args) -> Phase {
-        let all = [Phase::Forever, Phase::Until, Phase::Main, Phase::Leftovers, Phase::Generators];
+        let all = [Phase::Forever, Phase::Until, Phase::Main, Phase::Leftovers, Phase::Generators, Phase::Executor];
         all[window.get(cx, PHASE).as_int().unwrap_or(0) as usize]
     }
 }
@@ -88,7 +90,8 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
 fn start(cx: &mut Cx, window: Args) -> NativeResult {
     match begin(cx, window) {
         Ok(()) => go_on(cx, window),
-        Err(raised) => leave(cx, window, raised),
+        // What runs already goes on.
+        Err(raised) => Err(raised),
     }
 }
 
@@ -113,6 +116,11 @@ fn begin(cx: &mut Cx, window: Args) -> Result<(), Raised> {
     let state = running(cx);
     state.hooks = before;
     state.outer = outer;
+    let debug = state.debug;
+    let origin_depth = std::mem::replace(&mut cx.coroutines.origin_depth, 0);
+    cx.coroutines.origin_depth = if debug { report::ORIGIN_DEPTH } else { origin_depth };
+    let state = running(cx);
+    state.origin_depth = origin_depth;
     state.left = 0;
     let until = window.get(cx, UNTIL).raw();
     if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
@@ -285,7 +293,11 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             return leave(cx, window, raised);
         }
         let handle = window.root(BASE);
-        if let Err(raised) = report::callback_failed(cx, handle, exception) {
+        let raw = exception.get(cx).raw();
+        let before = cx.set_handled(raw);
+        let reported = report::callback_failed(cx, handle, exception);
+        cx.set_handled(before);
+        if let Err(raised) = reported {
             return leave(cx, window, raised);
         }
     }
@@ -317,9 +329,11 @@ fn stop_running(cx: &mut Cx, window: Args) {
         state.stopping = false;
         state.left = 0;
         let hooks = std::mem::replace(&mut state.hooks, [Raw::NONE; 2]);
+        let origin_depth = state.origin_depth;
         all.context = outer;
         all.set_running(None);
         [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
+        cx.coroutines.origin_depth = origin_depth;
     }
     let until = window.get(cx, UNTIL).raw();
     if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
@@ -346,7 +360,8 @@ fn finish(cx: &mut Cx, window: Args) -> NativeResult {
             report_leftovers(cx, window);
             generators(cx, window)
         }
-        Phase::Generators => end(cx, window),
+        Phase::Generators => executor(cx, window),
+        Phase::Executor => end(cx, window),
     }
 }
 
@@ -379,7 +394,7 @@ fn leave(cx: &mut Cx, window: Args, raised: Raised) -> NativeResult {
             keep(cx, window, raised);
             generators(cx, window)
         }
-        Phase::Generators => {
+        Phase::Generators | Phase::Executor => {
             keep(cx, window, raised);
             end(cx, window)
         }
@@ -424,6 +439,12 @@ fn leftovers(cx: &mut Cx, window: Args) -> NativeResult {
     }
     loops(cx).main = Raw::NONE;
     cx.defer_interrupt = false;
+    if window.get(cx, FAILED).as_bool() == Some(true) {
+        // What is raised while the rest is cleared away has it as its context.
+        let outcome = window.get(cx, OUTCOME).raw();
+        let before = cx.set_handled(outcome);
+        loops(cx).handled = before;
+    }
     let object = window.get(cx, LOOP).raw();
     let tasks: Vec<Raw> = match loops(cx).find(object) {
         Some(state) => state.tasks.values().map(|v| v.raw()).collect(),
@@ -472,14 +493,49 @@ fn report_leftovers(cx: &mut Cx, window: Args) {
 /// Closes asynchronous generators that are not finished.
 fn generators(cx: &mut Cx, window: Args) -> NativeResult {
     let object = window.get(cx, LOOP).raw();
-    if loops(cx).find(object).is_none_or(|state| state.generators.is_empty()) {
+    if loops(cx).find(object).is_some_and(|state| !state.generators.is_empty()) {
+        finalise_generators(cx, object);
+    }
+    await_method(cx, window, "shutdown_asyncgens", Phase::Generators)
+}
+
+/// Waits for the threads of the executor.
+fn executor(cx: &mut Cx, window: Args) -> NativeResult {
+    await_method(cx, window, "shutdown_default_executor", Phase::Executor)
+}
+
+/// Runs the loop for the coroutine of one of its methods.
+fn await_method(cx: &mut Cx, window: Args, name: &str, phase: Phase) -> NativeResult {
+    let object = window.get(cx, LOOP).raw();
+    if loops(cx).find(object).is_none() {
         return end(cx, window);
     }
-    let event_loop = window.root(LOOP);
-    let coroutine = super::functions::shutdown_generators(cx, event_loop)?;
-    let task = task::new_task(cx, object, coroutine, None, context::snapshot)?;
-    let until = task.get(cx).raw();
-    again(cx, window, until, Phase::Generators)
+    let made = cx
+        .call_method(window.root(LOOP), name, &[])
+        .and_then(|coroutine| task::new_task(cx, object, coroutine, None, context::snapshot));
+    match made {
+        Ok(task) => {
+            let until = task.get(cx).raw();
+            again(cx, window, until, phase)
+        }
+        Err(raised) => {
+            keep(cx, window, raised);
+            end(cx, window)
+        }
+    }
+}
+
+/// Generators that nobody refers to any more die before the others are closed: as a running loop's they get a task that closes them.
+fn finalise_generators(cx: &mut Cx, object: Raw) {
+    let all = loops(cx);
+    all.set_running(Some(object));
+    let hooks = all.hooks;
+    let before = [cx.coroutines.first_iteration, cx.coroutines.finalizer];
+    [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
+    cx.collect(Collection::Major);
+    cx.finalise_now();
+    [cx.coroutines.first_iteration, cx.coroutines.finalizer] = before;
+    loops(cx).set_running(None);
 }
 
 /// The end of `run`.
@@ -487,12 +543,16 @@ fn end(cx: &mut Cx, window: Args) -> NativeResult {
     let object = window.get(cx, LOOP).raw();
     close(cx, object);
     loops(cx).current = Raw::NONE;
+    let handled = std::mem::replace(&mut loops(cx).handled, Raw::NONE);
+    if !handled.same(Raw::NONE) {
+        cx.set_handled(handled);
+    }
     let failed = window.get(cx, FAILED).as_bool() == Some(true);
     if failed { Err(cx.rethrow(window.root(OUTCOME))) } else { Ok(window.get(cx, OUTCOME).into()) }
 }
 
 /// Closes a loop that does not run.
 pub(crate) fn close(cx: &mut Cx, object: Raw) {
-    report::idle(cx);
+    report::unretrieved(cx);
     loops(cx).close(object);
 }

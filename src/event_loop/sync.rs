@@ -247,11 +247,10 @@ fn described(cx: &mut Cx, object: Root, state: &str) -> NativeResult {
     let own = this(cx, object);
     let waiters = with(own, |s| s.waiters.len());
     let class = cx.class_of(object.get(cx)).held();
-    let module = cx.class_module(class);
-    let name = class.name().to_str_lossy().into_owned();
+    let name = cx.class_path(class);
     let id = cx.heap.id(object.get(cx));
     let more = if waiters > 0 { format!(", waiters:{waiters}") } else { String::new() };
-    Ok(cx.str(&format!("<{module}.{name} object at {id:#x} [{state}{more}]>")).into())
+    Ok(cx.str(&format!("<{name} object at {id:#x} [{state}{more}]>")).into())
 }
 
 natives!(
@@ -457,6 +456,10 @@ natives!(
     /// Set the number of permits.
     fn __init__(cx: &mut Cx, this: Root, #[either] value: Given<Root>) -> NativeResult {
         let value = match value.0 {
+            Some(value) if cx.as_str(value.get(cx)).is_some() || value.get(cx).is_none() => {
+                let got = super::class_name(cx, value.get(cx));
+                return Err(cx.type_error(format!("'<' not supported between instances of '{got}' and 'int'")));
+            }
             Some(value) => cx.index_as_i64(value)?,
             None => 1,
         };

@@ -130,7 +130,7 @@ pub(crate) fn register(cx: &mut Cx, event_loop: Raw, task: Gc<'static, Task>) ->
 pub(crate) fn start(cx: &mut Cx, event_loop: Raw, task: Gc<'static, Task>) -> Result<(), Raised> {
     register(cx, event_loop, task)?;
     if loops(cx).find(event_loop).is_some_and(|l| l.debug) {
-        report::remember_origin(cx, task.value().raw());
+        report::remember_origin(cx, AnyFuture::Task(task));
     }
     schedule(cx, event_loop, Ready::Step(task));
     Ok(())
@@ -154,7 +154,11 @@ pub(crate) fn step(
         Input::Woken => match AnyFuture::of(task.get().waiter.value()).map(AnyFuture::held) {
             Some(waiter) => match waiter.base().state.get() {
                 FutureState::Failed => future::take_exception(cx, waiter),
-                FutureState::Cancelled => future::take_cancelled(cx, waiter),
+                FutureState::Cancelled => {
+                    let exception = future::take_cancelled(cx, waiter);
+                    cx.take_context(exception);
+                    exception
+                }
                 FutureState::Finished | FutureState::Pending => Raw::UNBOUND,
             },
             None => Raw::UNBOUND,
@@ -212,10 +216,11 @@ pub(crate) fn stepped(cx: &mut Cx, resumed: Resumed) -> Result<(), Raised> {
     if !kept.raw().same(now) && kept.kind() != Kind::Context {
         task.set_any(&cx.heap, |t| &t.context, Value::adopt(now));
     }
+    let result = ended(cx, task, resumed);
     if debug {
         report::end_step(cx);
     }
-    ended(cx, task, resumed)
+    result
 }
 
 /// Goes on after a coroutine yielded, returned or raised.

@@ -6,6 +6,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, Exc, Exception, MUST_CANCEL, NativeObject, Payload, Task, Tuple};
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
+use super::clock::Use;
 use super::{Ready, clock, functions, future, loops, loops_ref, running, running_object};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,7 @@ fn enter(cx: &mut Cx, object: Gc<'static, NativeObject>) -> Result<(), Raised> {
     if with(object, |t| t.state) != State::Created {
         return Err(cx.runtime_error("Timeout has already been entered"));
     }
+    running_object(cx)?;
     let Some((task, event_loop)) = loops(cx).running().and_then(|l| l.current.map(|t| (t, l.object))) else {
         return Err(cx.runtime_error("Timeout should be used inside a task"));
     };
@@ -221,11 +223,11 @@ fn raise_timeout(cx: &mut Cx, cause: Root) -> Raised {
     cx.rethrow(error)
 }
 
-fn deadline(cx: &mut Cx, delay: Root) -> Result<Option<f64>, Raised> {
+fn deadline(cx: &mut Cx, delay: Root, first: clock::Use) -> Result<Option<f64>, Raised> {
     if delay.get(cx).is_none() {
         return Ok(None);
     }
-    Ok(Some(cx.to_float(delay)?))
+    clock::seconds(cx, delay, first).map(Some)
 }
 
 natives!(
@@ -235,7 +237,7 @@ natives!(
     /// Make a time limit; None for no limit.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, #[either] when: Root) -> NativeResult {
-        let when = deadline(cx, when)?;
+        let when = deadline(cx, when, Use::Add)?;
         Ok(new(cx, when).into())
     }
 
@@ -258,7 +260,7 @@ natives!(
         if let Some(text) = text {
             return Err(cx.runtime_error(text));
         }
-        let when = deadline(cx, when)?;
+        let when = deadline(cx, when, Use::Compare)?;
         arm(cx, object, when);
         Ok(Outcome::NONE)
     }
@@ -312,21 +314,21 @@ natives!(
     /// Limit the time a block may take, in seconds from now; None for no limit.
     fn timeout(cx: &mut Cx, #[either] delay: Root) -> NativeResult {
         running_object(cx)?;
-        let delay = deadline(cx, delay)?;
+        let delay = deadline(cx, delay, Use::Add)?;
         let when = delay.map(|d| clock::now(cx) + d);
         Ok(new(cx, when).into())
     }
 
     /// Limit the time a block may take, to a time of the loop's clock; None for no limit.
     fn timeout_at(cx: &mut Cx, #[either] when: Root) -> NativeResult {
-        let when = deadline(cx, when)?;
+        let when = deadline(cx, when, Use::Compare)?;
         Ok(new(cx, when).into())
     }
 
     /// Wait for an awaitable, at most `timeout` seconds; then cancel it and raise TimeoutError.
     #[suspends]
     fn wait_for(cx: &mut Cx, #[either] fut: Root, #[either] timeout: Root) -> NativeResult {
-        let limit = deadline(cx, timeout)?;
+        let limit = deadline(cx, timeout, Use::Compare)?;
         if let Some(limit) = limit
             && limit <= 0.0
         {
@@ -371,7 +373,8 @@ pub(crate) fn awaitable(cx: &mut Cx, raw: Raw) -> Result<Raw, Raised> {
                 return Err(cx.type_error(format!("'{got}' object can't be awaited")));
             };
             let iterator = cx.call(method, &[])?;
-            Ok(iterator.get(cx).raw())
+            let raw = iterator.get(cx).raw();
+            crate::vm::coroutine::checked_iterator(cx, raw)
         }
         _ => match cx.awaitable_outcome(raw, AwaitContext::Await as u8)? {
             Outcome::Value(raw) => Ok(raw),

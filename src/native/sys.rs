@@ -194,9 +194,18 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Return the depth of coroutine origins that is kept: none.
+    /// Return how many calls are noted for each coroutine that is made.
     fn get_coroutine_origin_tracking_depth(cx: &mut Cx) -> NativeResult {
-        Ok(0.into())
+        Ok((cx.coroutines.origin_depth as i64).into())
+    }
+
+    /// Set how many calls are noted for each coroutine that is made.
+    fn set_coroutine_origin_tracking_depth(cx: &mut Cx, #[either] depth: i64) -> NativeResult {
+        let Ok(depth) = usize::try_from(depth) else {
+            return Err(cx.value_error("depth must be >= 0"));
+        };
+        cx.coroutines.origin_depth = depth;
+        Ok(Outcome::NONE)
     }
 
     /// Return the frame that runs, or the one so many calls out.

@@ -347,10 +347,17 @@ impl Vm {
     }
 
     /// The exception that `throw(kind, value, traceback)` means.
-    pub fn thrown(&mut self, kind: Root, value: Option<Root>, traceback: Option<Root>) -> Result<Root, Raised> {
+    pub fn thrown(
+        &mut self,
+        method: &str,
+        kind: Root,
+        value: Option<Root>,
+        traceback: Option<Root>,
+    ) -> Result<Root, Raised> {
         if value.is_some() || traceback.is_some() {
-            let text = "the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
-            self.warn_deprecated_here(text)?;
+            self.warn_deprecated_here(&format!(
+                "the (type, exc, tb) signature of {method}() is deprecated, use the single-arg signature instead."
+            ))?;
         }
         let traceback = traceback.filter(|t| !t.get(self).is_none());
         if let Some(traceback) = traceback
@@ -400,7 +407,7 @@ impl Vm {
     }
 
     /// A DeprecationWarning for the running line: shown by default where that is in `__main__`.
-    fn warn_deprecated_here(&mut self, text: &str) -> Result<(), Raised> {
+    pub(crate) fn warn_deprecated_here(&mut self, text: &str) -> Result<(), Raised> {
         if self.find_module("warnings").is_some() {
             return self.warn(Exc::DeprecationWarning, text);
         }

@@ -41,6 +41,8 @@ pub struct Coroutines {
     pub(super) looked: f64,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,
+    /// How many calls are noted for each coroutine that is made (`cr_origin`).
+    pub origin_depth: usize,
     /// Warnings shown, by place and text: each is shown once.
     pub(super) warned: HashSet<(String, u32, String)>,
 }
@@ -62,6 +64,7 @@ impl Default for Coroutines {
             yielded: false,
             looked: 0.0,
             discards: HashSet::new(),
+            origin_depth: 0,
             warned: HashSet::new(),
         }
     }
@@ -173,7 +176,47 @@ impl Vm {
         if flags.contains(CodeFlags::ITERABLE_COROUTINE) {
             generator.set_flag(ITERABLE_COROUTINE, true);
         }
-        generator.held()
+        let generator = generator.held();
+        if self.coroutines.origin_depth > 0 && kind == Kind::Coroutine {
+            self.remember_origin(generator);
+        }
+        generator
+    }
+
+    /// Notes where a coroutine is made.
+    #[cold]
+    fn remember_origin(&mut self, generator: Held<Generator>) {
+        let sites = self.call_sites(self.coroutines.origin_depth);
+        let rows: Vec<Raw> = sites.iter().map(|site| self.site_tuple(site, false)).collect();
+        let rows: Vec<Value<'_>> = rows.into_iter().map(Value::adopt).collect();
+        let origin = self.tuple(&rows).value().raw();
+        let key = self.intern("cr_origin").held();
+        let details = match generator.get().details.get::<crate::object::Dict>() {
+            Some(details) => details.held(),
+            None => {
+                let details = crate::object::Dict::new(&self.heap).held();
+                generator.set_any(&self.heap, |g| &g.details, details.value());
+                details
+            }
+        };
+        // Without memory for it there is no origin.
+        let _ = details.set_str(self.heap.forever(), key, Value::adopt(origin));
+    }
+
+    /// Where a coroutine was made: what `remember_origin` noted, or None.
+    pub(crate) fn coroutine_origin(&self, coroutine: Value<'_>) -> Raw {
+        let Some(generator) = any_generator(coroutine) else { return Raw::NONE };
+        let Some(details) = generator.get().details.get::<crate::object::Dict>() else { return Raw::NONE };
+        let key = self.str("cr_origin");
+        details.get_str(&self.heap, key).map_or(Raw::NONE, Value::raw)
+    }
+
+    /// File, line and function of a call as a tuple; with room for the text of the line, as `traceback` likes it.
+    pub(crate) fn site_tuple(&self, site: &super::CallSite, with_line: bool) -> Raw {
+        let file = self.str(&site.file).value().raw();
+        let name = self.str(&site.name).value().raw();
+        let parts = [Value::adopt(file), Value::int(i64::from(site.line)), Value::adopt(name), Value::NONE];
+        self.tuple(&parts[..if with_line { 4 } else { 3 }]).value().raw()
     }
 
     /// The coroutine of a call of a native that can suspend.
@@ -596,6 +639,11 @@ impl Vm {
 fn check_awaitable(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
     let (Resumed::Returned(value) | Resumed::Yielded(value) | Resumed::Raised(value)) = resumed;
     let raw = value.get(cx).raw();
+    checked_iterator(cx, raw).map(Outcome::Value)
+}
+
+/// What `__await__` returned, if it can be driven; else TypeError.
+pub(crate) fn checked_iterator(cx: &mut Vm, raw: Raw) -> Result<Raw, Raised> {
     let iterator = Value::adopt(raw);
     let coroutine = matches!(iterator.kind(), Kind::Coroutine | Kind::NativeCoroutine)
         || any_generator(iterator).is_some_and(|g| g.has(ITERABLE_COROUTINE));
@@ -604,7 +652,7 @@ fn check_awaitable(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
     }
     let driven = cx.coroutines.drivers[iterator.kind() as usize].is_some();
     if driven || cx.is_iterator(iterator) {
-        return Ok(Outcome::Value(raw));
+        return Ok(raw);
     }
     let got = cx.type_name_for_error(iterator);
     Err(cx.type_error(format!("__await__() returned non-iterator of type '{got}'")))

@@ -98,6 +98,22 @@ impl Vm {
         exception.set_any(&self.heap, |e| &e.context, Value::adopt(context));
     }
 
+    /// Makes what is being handled the context of an exception that will be thrown into a coroutine.
+    pub(crate) fn take_context(&mut self, exception: Raw) {
+        let handled = self.handled_exception();
+        if let Some(own) = Value::adopt(exception).exact::<Exception>().map(Gc::held)
+            && !handled.is_unbound()
+            && !handled.same(exception)
+        {
+            self.set_context(own, handled);
+        }
+    }
+
+    /// Sets what the native that runs is handling, UNBOUND for nothing. Returns what it did before.
+    pub(crate) fn set_handled(&mut self, exception: Raw) -> Raw {
+        std::mem::replace(&mut self.fiber.handled, exception)
+    }
+
     /// The exception on its way, which stops there: the caller handles it or raises it again.
     pub fn take_raised(&mut self, _raised: Raised) -> Raw {
         std::mem::replace(&mut self.raised, Raw::UNBOUND)

@@ -284,7 +284,24 @@ impl Vm {
     fn never_awaited(&mut self, coroutine: Root) {
         self.mark_reported(coroutine.get(self));
         let name = self.coroutine_name(coroutine.get(self));
-        self.warn_unawaited(&format!("coroutine '{name}' was never awaited"));
+        let mut text = format!("coroutine '{name}' was never awaited");
+        let origin = self.coroutine_origin(coroutine.get(self));
+        if let Some(origin) = Value::adopt(origin).exact::<crate::object::Tuple>() {
+            text.push_str("\nCoroutine created at (most recent call last)");
+            let rows: Vec<_> = origin.items().filter_map(|row| row.exact::<crate::object::Tuple>()).collect();
+            for row in rows.into_iter().rev() {
+                let part = |at: usize| row.items().nth(at);
+                let shown = |at| {
+                    part(at).and_then(|v| v.exact::<Str>()).map_or(String::new(), |s| s.to_str_lossy().into_owned())
+                };
+                let line = part(1).and_then(|v| v.as_int()).unwrap_or(0) as u32;
+                text.push_str(&format!("\n  File \"{}\", line {line}, in {}", shown(0), shown(2)));
+                if let Some(source) = self.source_line(&shown(0), line) {
+                    text.push_str(&format!("\n    {source}"));
+                }
+            }
+        }
+        self.warn_unawaited(&text);
     }
 
     fn mark_reported(&self, coroutine: Value<'_>) {

@@ -22,6 +22,17 @@ pub fn is_library_file(filename: &str) -> bool {
     filename.starts_with("<aio>/")
 }
 
+/// Where a call stands.
+#[derive(Clone, Debug)]
+pub struct CallSite {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line.
+    pub line: u32,
+    /// The name of the function.
+    pub name: Box<str>,
+}
+
 /// Where the frame of a frame object is.
 #[derive(Clone, Copy)]
 pub(super) enum Standing {
@@ -35,6 +46,34 @@ pub(super) enum Standing {
 
 impl Vm {
     // ---- finding frames ----
+
+    /// Where the calls that run stand, innermost first, at most `most` of them. Those of aio's own library are left out.
+    pub fn call_sites(&self, most: usize) -> Vec<CallSite> {
+        let mut sites = vec![];
+        let mut add = |code: &Code, word: u32| {
+            if sites.len() < most && !is_library_file(&code.filename) {
+                let line = code.position(word).map_or(code.first_line, |place| place.line);
+                sites.push(CallSite { file: code.filename.clone(), line, name: code.name.clone() });
+            }
+        };
+        for record in self.fiber.records.iter().rev() {
+            match record.kind {
+                RecordKind::Plain => add(&record.code().code, record.word()),
+                RecordKind::InPlace { generator, .. } => {
+                    add(&record.code().code, record.word());
+                    let mut next = generator.get().awaiter.get::<Generator>();
+                    while let Some(awaiter) = next {
+                        if let Some(function) = awaiter.get().function.get() {
+                            add(&function.code().code, awaiter.get().word.get());
+                        }
+                        next = awaiter.get().awaiter.get::<Generator>();
+                    }
+                }
+                RecordKind::Native { .. } | RecordKind::Exit { .. } => {}
+            }
+        }
+        sites
+    }
 
     /// The frame of the language `depth` frames out from the one that runs: `sys._getframe(depth)`.
     pub fn frame_at_depth(&mut self, depth: usize) -> Option<Root> {

@@ -61,7 +61,7 @@ pub use compare::CompareKind;
 pub use error::closest;
 use frame::{Fiber, RecordKind};
 use host::{Choice, Host};
-pub use inspect::is_library_file;
+pub use inspect::{CallSite, is_library_file};
 pub(crate) use lookup::is_wrapper;
 pub use names::Name;
 use native::{NativeFunction, Raised, Root};

@@ -53,7 +53,8 @@ impl Vm {
         let enter = self.lookup_class(class, enter).map(|v| v.raw());
         let exit = self.lookup_class(class, exit).map(|v| v.raw());
         let (Some(enter), Some(exit)) = (enter, exit) else {
-            let got = self.type_name_for_error(Value::adopt(manager));
+            let path = self.class_path(class);
+            let got = path.strip_prefix("__main__.").unwrap_or(&path);
             // The exit method is looked for first.
             let missing = if exit.is_none() { exit_name.text() } else { enter_name.text() };
             let kind = if is_async { "asynchronous context manager" } else { "context manager" };

@@ -2,7 +2,7 @@
 
 use crate::heap::Raw;
 use crate::native::types::with_operators;
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Root};
+use crate::vm::native::{Cx, Given, NativeResult, Root};
 
 with_operators! {
     table {
@@ -25,7 +25,10 @@ with_operators! {
         cx.check_new(class, base)?;
         match object.0 {
             None => Ok(false.into()),
-            Some(object) => cx.truth(object).map(Outcome::from),
+            Some(object) => {
+                let raw = object.get(cx).raw();
+                cx.truth_outcome(raw)
+            }
         }
     }
 

@@ -23,7 +23,7 @@ natives!(
     /// Resume by raising an exception where it stopped.
     #[name("throw")]
     fn throw_(cx: &mut Cx, this: Root, r#type: Root, value: Given<Root>, traceback: Given<Root>) -> NativeResult {
-        let input = cx.thrown(r#type, value.0, traceback.0)?;
+        let input = cx.thrown("throw", r#type, value.0, traceback.0)?;
         let target = resumed(cx, this);
         Ok(Outcome::Resume { target, input, throw: true, then: Then::Return })
     }
@@ -174,7 +174,7 @@ natives!(
     /// Where it was made, if that is recorded.
     #[getter]
     fn cr_origin(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(Outcome::NONE)
+        Ok(Outcome::Value(cx.coroutine_origin(this.get(cx))))
     }
 );
 
@@ -200,7 +200,7 @@ natives!(
 
     /// Return an awaitable that resumes by raising an exception and gives the next item.
     fn athrow(cx: &mut Cx, this: Root, r#type: Root, value: Given<Root>, traceback: Given<Root>) -> NativeResult {
-        let exception = cx.thrown(r#type, value.0, traceback.0)?;
+        let exception = cx.thrown("athrow", r#type, value.0, traceback.0)?;
         let argument = exception.get(cx).raw();
         step(cx, this, StepMode::Throw, argument)
     }
