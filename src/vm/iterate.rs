@@ -6,8 +6,6 @@
 use std::cell::Cell as StdCell;
 use std::sync::atomic::Ordering;
 
-use smallvec::SmallVec;
-
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::number::int::{self as integer, IntRef};
 use crate::object::key::as_int_ref;
@@ -20,6 +18,7 @@ use super::call::Invoked;
 use super::native::{
     Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
+use super::step::{Form, Mapped};
 use super::{Name, Vm};
 
 /// The next item of a native iterator, which is in the window's first register; UNBOUND if there is none.
@@ -30,6 +29,10 @@ pub struct NativeIterator {
     step: Step,
     /// A number of the step's own.
     pub count: StdCell<i64>,
+    /// How it is advanced without its step.
+    pub(super) form: StdCell<Form>,
+    /// How many native iterators deep that goes.
+    pub(super) level: StdCell<u8>,
     len: u16,
 }
 
@@ -103,9 +106,6 @@ pub(super) struct IteratorShapes {
     shown: [StdCell<u32>; SHOWN.len()],
     named: std::cell::RefCell<Vec<(&'static str, u32)>>,
 }
-
-/// Items of an unpacking.
-pub type Unpacked = SmallVec<[Raw; 8]>;
 
 /// Polls of the interrupt word are this many items apart.
 const POLL: u32 = 1024;
@@ -290,9 +290,10 @@ impl Vm {
     pub fn new_iterator(&mut self, step: Step, class: &'static str, state: &[Root]) -> Gc<'_, NativeIterator> {
         let shape = self.shape_of(class);
         let len = u16::try_from(state.len()).expect("callers check the number of arguments");
-        let iterator = self.heap.alloc_slots(NativeIterator { step, count: StdCell::new(0), len }, |i| {
-            Value::adopt(state[i].get(self).raw())
-        });
+        let iterator = self.heap.alloc_slots(
+            NativeIterator { step, count: StdCell::new(0), form: StdCell::default(), level: StdCell::new(0), len },
+            |i| Value::adopt(state[i].get(self).raw()),
+        );
         iterator.set_shape(shape);
         iterator
     }
@@ -357,7 +358,7 @@ impl Vm {
     }
 
     /// Whether `iter` would look for items in a value: it has `__iter__` or `__getitem__`.
-    fn is_iterable(&mut self, value: Value<'_>) -> bool {
+    pub(super) fn is_iterable(&mut self, value: Value<'_>) -> bool {
         let class = self.class_of(value).held();
         let name = self.name(Name::Iter).held();
         self.lookup_class(class, name).is_some() || self.has_items(value)
@@ -375,189 +376,13 @@ impl Vm {
 
     // ---- next ----
 
-    /// The next item of an iterator for which no script is asked; None where one has to be.
-    #[inline]
-    pub(super) fn next_direct(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
-        let value = Value::adopt(iterator);
-        Ok(Some(match value.kind() {
-            Kind::SequenceIterator => {
-                let iterator = value.exact::<SequenceIterator>().expect("the tag says so");
-                return Ok(self.next_of_sequence(iterator));
-            }
-            Kind::RangeIterator => {
-                let range = value.exact::<RangeIterator>().expect("the tag says so");
-                match range.left.get() {
-                    0 => Raw::UNBOUND,
-                    left => {
-                        let next = range.next.get();
-                        range.left.set(left - 1);
-                        range.next.set(next.wrapping_add(range.step));
-                        Raw::int(next)
-                    }
-                }
-            }
-            Kind::DictIterator => {
-                let iterator = value.exact::<DictIterator>().expect("the tag says so").held();
-                self.next_of_dict(iterator)?
-            }
-            Kind::SetIterator => {
-                let iterator = value.exact::<SetIterator>().expect("the tag says so").held();
-                self.next_of_set(iterator)?
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    /// As `next_direct`; None for a sequence that is no builtin one.
-    fn next_of_sequence(&self, iterator: Gc<'_, SequenceIterator>) -> Option<Raw> {
-        let heap = &self.heap;
-        let source = iterator.sequence.get();
-        if source.is_none() {
-            return Some(Raw::UNBOUND);
-        }
-        if source.is_subclassed() {
-            return None;
-        }
-        let at = iterator.next.get();
-        let back = iterator.backward;
-        // The place of the item, for those counted by items.
-        let place = if back { at.checked_sub(1) } else { Some(at) };
-        let item = match source.kind() {
-            Kind::List => {
-                let list = source.exact::<List>()?;
-                place.and_then(|i| list.item(i)).map(|v| v.raw())
-            }
-            Kind::Tuple => {
-                let tuple = source.exact::<Tuple>()?;
-                place.filter(|i| *i < tuple.len()).map(|i| tuple.item(i).raw())
-            }
-            Kind::Bytes => {
-                let bytes = source.exact::<Bytes>()?.as_bytes();
-                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(*b)))
-            }
-            Kind::ByteArray => {
-                let bytes = source.exact::<ByteArray>()?.cells();
-                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(b.get())))
-            }
-            Kind::Str => {
-                let bytes = source.exact::<Str>()?.as_bytes();
-                let range = if back { character_before(bytes, at) } else { character_at(bytes, at) };
-                let item = range.clone().map(|range| self.character_of(&bytes[range]));
-                if let Some(range) = range {
-                    iterator.next.set(if back { range.start } else { range.end });
-                    return item;
-                }
-                None
-            }
-            _ => return None,
-        };
-        match item {
-            Some(item) => {
-                iterator.next.set(if back { at - 1 } else { at + 1 });
-                Some(item)
-            }
-            None => {
-                iterator.set(heap, |s| &s.sequence, Value::NONE);
-                Some(Raw::UNBOUND)
-            }
-        }
-    }
-
-    /// The text of one character, given its bytes.
-    fn character_of(&self, bytes: &[u8]) -> Raw {
-        match *bytes {
-            [byte] => self.character(byte).value().raw(),
-            [first @ 0xC2..=0xC3, second] => self.character((first & 3) << 6 | (second & 0x3F)).value().raw(),
-            _ => Str::from_parts(&self.heap, &[bytes]).value().raw(),
-        }
-    }
-
-    fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>) -> Result<Raw, Raised> {
-        let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Raw::UNBOUND) };
-        if dict.len() != iterator.len {
-            return Err(self.runtime_error("dictionary changed size during iteration"));
-        }
-        let mut at = iterator.next.get();
-        let found = loop {
-            let number = if iterator.backward {
-                match at.checked_sub(1) {
-                    Some(number) => number,
-                    None => break None,
-                }
-            } else if at < dict.used() {
-                at
-            } else {
-                break None;
-            };
-            at = if iterator.backward { number } else { at + 1 };
-            if let Some(entry) = dict.entry(number) {
-                break Some(entry);
-            }
-        };
-        iterator.get().next.set(at);
-        let Some((key, value)) = found else {
-            iterator.set(&self.heap, |i| &i.dict, Value::NONE);
-            return Ok(Raw::UNBOUND);
-        };
-        let left = iterator.left.get();
-        if left == 0 {
-            return Err(self.runtime_error("dictionary keys changed during iteration"));
-        }
-        iterator.get().left.set(left - 1);
-        Ok(match iterator.part {
-            DictPart::Keys => key.raw(),
-            DictPart::Values => value.raw(),
-            DictPart::Items => {
-                Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { key.raw() } else { value.raw() }))
-                    .value()
-                    .raw()
-            }
-        })
-    }
-
-    fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>) -> Result<Raw, Raised> {
-        macro_rules! advance {
-            ($set:expr) => {{
-                let set = $set;
-                if set.len() != iterator.len {
-                    return Err(self.runtime_error("Set changed size during iteration"));
-                }
-                let places = set.places();
-                let mut at = iterator.next.get();
-                let mut found = None;
-                while at < places && found.is_none() {
-                    found = set.at(at).map(|(_, key)| key.raw());
-                    at += 1;
-                }
-                iterator.get().next.set(at);
-                found
-            }};
-        }
-        let set = iterator.set.get();
-        let found = if let Some(set) = set.exact::<Set>() {
-            advance!(set)
-        } else if let Some(set) = set.exact::<FrozenSet>() {
-            advance!(set)
-        } else {
-            return Ok(Raw::UNBOUND);
-        };
-        match found {
-            Some(key) => {
-                let left = &iterator.get().left;
-                left.set(left.get().saturating_sub(1));
-                Ok(key)
-            }
-            None => {
-                iterator.set(&self.heap, |i| &i.set, Value::NONE);
-                Ok(Raw::UNBOUND)
-            }
-        }
-    }
-
     /// The next item of any iterator; UNBOUND if there is none.
     pub(super) fn next_item(&mut self, iterator: Raw) -> Result<Invoked, Raised> {
         if let Some(item) = self.next_direct(iterator)? {
             return Ok(Invoked::Value(item));
+        }
+        if let Some(invoked) = self.next_mapped(iterator)? {
+            return Ok(invoked);
         }
         let start = self.fiber.top;
         self.push_raw(iterator);
@@ -575,13 +400,26 @@ impl Vm {
             None if any_generator(Value::adopt(raw)).is_some_and(|g| g.value().kind() == Kind::Generator) => {
                 self.next_of_generator(iterator)?
             }
-            None => self.nested(|cx| {
-                let start = cx.fiber.top;
-                cx.push_raw(raw);
-                advance(cx, Args { start, count: 1 })
-            })?,
+            None => match self.map_arguments(raw)? {
+                Some(Mapped::Call { start, argc }) => {
+                    let item = self.call_window(start, argc, None)?;
+                    self.fiber.top = start;
+                    item
+                }
+                Some(Mapped::End) => Raw::UNBOUND,
+                None => self.nested_step(raw)?,
+            },
         };
         Ok(if item.is_unbound() { None } else { Some(self.push_raw(item)) })
+    }
+
+    /// The next item of an iterator that a script or its own step is asked for, nested; UNBOUND if there is none.
+    pub(super) fn nested_step(&mut self, iterator: Raw) -> Result<Raw, Raised> {
+        self.nested(|cx| {
+            let start = cx.fiber.top;
+            cx.push_raw(iterator);
+            advance(cx, Args { start, count: 1 })
+        })
     }
 
     fn next_of_generator(&mut self, generator: Root) -> Result<Raw, Raised> {
@@ -718,87 +556,6 @@ impl Vm {
         self.coroutines.advance
     }
 
-    // ---- unpacking ----
-
-    fn cannot_unpack(&mut self, value: Value<'_>) -> Raised {
-        let got = self.type_name_for_error(value);
-        self.type_error(format!("cannot unpack non-iterable {got} object"))
-    }
-
-    /// The `count` items of an iterable.
-    pub(super) fn unpack_sequence(&mut self, raw: Raw, count: usize) -> Result<Unpacked, Raised> {
-        let value = Value::adopt(raw);
-        let known = if let Some(list) = value.exact::<List>() {
-            Some(list.len())
-        } else if let Some(tuple) = value.exact::<Tuple>() {
-            Some(tuple.len())
-        } else {
-            value.exact::<Dict>().map(|d| d.len())
-        };
-        match known {
-            Some(len) if len > count => {
-                return Err(self.value_error(format!("too many values to unpack (expected {count}, got {len})")));
-            }
-            Some(len) if len < count => {
-                return Err(self.value_error(format!("not enough values to unpack (expected {count}, got {len})")));
-            }
-            _ => {}
-        }
-        if known.is_none() && self.iter_direct(raw).is_none() && !self.is_iterable(value) {
-            return Err(self.cannot_unpack(value));
-        }
-        let mark = self.mark();
-        let source = self.push_raw(raw);
-        let iterator = self.iter(source)?;
-        let first = self.mark();
-        for got in 0..count {
-            if self.next(iterator)?.is_none() {
-                return Err(self.value_error(format!("not enough values to unpack (expected {count}, got {got})")));
-            }
-        }
-        if self.next(iterator)?.is_some() {
-            return Err(self.value_error(format!("too many values to unpack (expected {count})")));
-        }
-        let items = (0..count as u32).map(|i| self.fiber.registers.get(first + i).raw()).collect();
-        self.release(mark);
-        Ok(items)
-    }
-
-    /// The items of an iterable for `before` targets, a list of those in between, and `after` targets.
-    pub(super) fn unpack_extended(&mut self, raw: Raw, before: usize, after: usize) -> Result<Unpacked, Raised> {
-        let value = Value::adopt(raw);
-        if self.iter_direct(raw).is_none() && !self.is_iterable(value) {
-            return Err(self.cannot_unpack(value));
-        }
-        let mark = self.mark();
-        let source = self.push_raw(raw);
-        let iterator = self.iter(source)?;
-        let first = self.mark();
-        let short = |cx: &mut Vm, got: usize| {
-            let least = before + after;
-            cx.value_error(format!("not enough values to unpack (expected at least {least}, got {got})"))
-        };
-        for got in 0..before {
-            if self.next(iterator)?.is_none() {
-                return Err(short(self, got));
-            }
-        }
-        // As CPython, which asks the iterator for its iterator.
-        let list = self.list_from(iterator)?;
-        let all = list.get(self).exact::<List>().expect("a list").held();
-        let len = all.len();
-        if len < after {
-            return Err(short(self, before + len));
-        }
-        let item = |i: usize| all.item(i).map_or(Raw::NONE, |v| v.raw());
-        let rest = List::build(&self.heap, len - after, |i| Value::adopt(item(i))).value().raw();
-        let mut items: Unpacked = (0..before as u32).map(|i| self.fiber.registers.get(first + i).raw()).collect();
-        items.push(rest);
-        items.extend((len - after..len).map(item));
-        self.release(mark);
-        Ok(items)
-    }
-
     // ---- reversed ----
 
     /// `reversed(value)`.
@@ -898,26 +655,6 @@ impl Vm {
         }
         value.cell_of_kind::<Exception>().map(|e| e.field(0).raw())
     }
-}
-
-/// Bytes of the character that begins at a byte offset.
-fn character_at(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
-    let len = match *bytes.get(at)? {
-        0..0x80 => 1,
-        0x80..0xE0 => 2,
-        0xE0..0xF0 => 3,
-        _ => 4,
-    };
-    Some(at..(at + len).min(bytes.len()))
-}
-
-/// Bytes of the character that ends before a byte offset.
-fn character_before(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
-    let mut from = at.min(bytes.len()).checked_sub(1)?;
-    while from > 0 && bytes[from] & 0xC0 == 0x80 {
-        from -= 1;
-    }
-    Some(from..at.min(bytes.len()))
 }
 
 static ADVANCE: NativeDef = NativeDef {

@@ -36,10 +36,12 @@ mod repr;
 mod run;
 mod scripted;
 pub mod special;
+pub mod step;
 mod store;
 mod subscript;
 mod super_object;
 mod text;
+mod unpack;
 mod unwind;
 mod variables;
 

@@ -22,6 +22,7 @@ use super::call::Invoked;
 use super::compare::CompareKind;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Args, NativeFunction, NativeKind, Raised};
+use super::step::Stepped;
 use super::unwind::Delivery;
 
 const INT: u64 = Kind::Int as u64;
@@ -987,6 +988,28 @@ impl Vm {
                             }
                             sync!(ForIter, Deliver::Next, a!(insn));
                             (*fp).target = ip.offset(word!(ip, 1) as i32 as isize);
+                            if iter.tag() != GENERATOR {
+                                // Two targets get their items without a tuple.
+                                let behind = word!(ip, const { length(Op::ForIter) });
+                                let pair = behind & 0xFF == Op::UnpackSequence as u32
+                                    && b!(behind) == a!(insn)
+                                    && c!(behind) == 2;
+                                match self.for_step(iter, pair) {
+                                    Ok(Stepped::Item(raw)) => {
+                                        set!(a!(insn), raw);
+                                        go!(ForIter)
+                                    }
+                                    Ok(Stepped::Pair(first, second)) => {
+                                        set!(a!(behind), first);
+                                        set!(a!(behind) + 1, second);
+                                        pc = ip.add(const { length(Op::ForIter) + length(Op::UnpackSequence) });
+                                        continue 'run;
+                                    }
+                                    Ok(Stepped::End) => jump!(ForIter, word!(ip, 1)),
+                                    Ok(Stepped::Ask) => {}
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            }
                             out!(self.next_item(iter), |raw| {
                                 if raw.is_unbound() {
                                     jump!(ForIter, word!(ip, 1));

@@ -7,6 +7,7 @@ use crate::object::key::as_int_ref;
 use crate::object::{ClassFlags, Exc, Tuple, int_value};
 use crate::vm::iterate::{Asked, NativeIterator};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Rest, Resumed, Root, Then};
+use crate::vm::step::Form;
 use crate::vm::{Name, TypeRow};
 
 natives!(
@@ -109,6 +110,7 @@ natives!(
         let source = cx.iter(iterable)?;
         let state = [source, start];
         let raw = cx.new_iterator(enumerate_step, "enumerate", &state).value().raw();
+        directly(cx, raw, Form::Enumerate, 0, 1);
         cx.new_iterator_outcome(class, raw)
     }
 );
@@ -135,6 +137,9 @@ natives!(
         let zip = cx.new_iterator(together_step::<false>, "zip", &state);
         zip.count.set(i64::from(strict));
         let raw = zip.value().raw();
+        if !strict {
+            directly(cx, raw, Form::Zip, 0, state.len());
+        }
         cx.new_iterator_outcome(class, raw)
     }
 );
@@ -165,6 +170,9 @@ natives!(
         let map = cx.new_iterator(together_step::<true>, "map", &state);
         map.count.set(i64::from(strict));
         let raw = map.value().raw();
+        if !strict {
+            directly(cx, raw, Form::Map, 1, state.len() - 1);
+        }
         cx.new_iterator_outcome(class, raw)
     }
 );
@@ -177,7 +185,11 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, function: Root, iterable: Root) -> NativeResult {
         let source = cx.iter(iterable)?;
-        let raw = cx.new_iterator(filter_step, "filter", &[function, source]).value().raw();
+        let undecided = cx.push(Value::UNBOUND);
+        let raw = cx.new_iterator(filter_step, "filter", &[function, source, undecided]).value().raw();
+        if by_truth(cx, function.get(cx)) {
+            directly(cx, raw, Form::Filter, 1, 1);
+        }
         cx.new_iterator_outcome(class, raw)
     }
 );
@@ -280,6 +292,12 @@ fn with_default(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     let (Resumed::Returned(awaitable) | Resumed::Yielded(awaitable) | Resumed::Raised(awaitable)) = resumed;
     let coroutine = cx.next_or_default(awaitable, window.root(1));
     Ok(coroutine.get(cx).into())
+}
+
+/// Lets an iterator that was just made be advanced without its step where its sources can be.
+fn directly(cx: &Cx, iterator: Raw, form: Form, first: usize, count: usize) {
+    let iterator = Value::adopt(iterator).exact::<NativeIterator>().expect("just made");
+    cx.advance_directly(iterator, form, first, count);
 }
 
 /// There are no more items.
@@ -464,9 +482,22 @@ fn uneven<const MAP: bool>(cx: &mut Cx, at: usize, how: &str) -> crate::vm::nati
     cx.value_error(format!("{name}() argument {} is {how} than argument{others}", at + 1))
 }
 
-// ---- filter: the function or None, the iterator ----
+// ---- filter: the function or None, the iterator, an item to be asked about ----
+
+/// Whether a filter's function leaves it to the truth of the item.
+fn by_truth(cx: &Cx, function: Value<'_>) -> bool {
+    function.is_none() || function.is(cx.kind_class(Kind::True).value())
+}
 
 fn filter_step(cx: &mut Cx, window: Args) -> NativeResult {
+    // The item that was left for a script to be asked about.
+    let left = of(cx, window).slot(2).raw();
+    if !left.is_unbound() {
+        of(cx, window).set_tail(&cx.heap, 2, Value::UNBOUND);
+        if let Some(outcome) = filter_test(cx, window, left)? {
+            return Ok(outcome);
+        }
+    }
     loop {
         cx.trim(window, 1);
         let source = push_slot(cx, window, 1);
@@ -496,9 +527,7 @@ fn filter_test(cx: &mut Cx, window: Args, item: Raw) -> Result<Option<Outcome>, 
     }
     cx.trim(window, 1);
     let item = cx.push(Value::adopt(item));
-    let function = of(cx, window).slot(0);
-    let by_truth = function.is_none() || function.is(cx.kind_class(Kind::True).value());
-    if by_truth {
+    if by_truth(cx, of(cx, window).slot(0)) {
         return Ok(if cx.truth(item)? { Some(item.get(cx).into()) } else { None });
     }
     let callee = push_slot(cx, window, 0);
