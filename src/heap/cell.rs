@@ -395,6 +395,14 @@ impl<'h, T: Cell<Tail = SlotTail>> Gc<'h, T> {
         self.tail()[index].0.set(value.raw());
     }
 
+    /// Copies values into the tail, from number `at` on.
+    pub fn copy_tail(self, heap: &Heap, at: usize, values: &[Slot]) {
+        heap.barrier(self.header());
+        let tail = &self.tail()[at..at + values.len()];
+        // SAFETY: the range is within the tail; slots are plain values, and `copy` allows for the same cell.
+        unsafe { std::ptr::copy(values.as_ptr(), tail.as_ptr().cast_mut(), values.len()) }
+    }
+
     /// Moves `count` values within the tail, as `copy_within`.
     pub fn move_tail(self, heap: &Heap, from: usize, to: usize, count: usize) {
         heap.barrier(self.header());
@@ -414,6 +422,14 @@ impl<'h, T: Cell<Tail = EntryTail>> Gc<'h, T> {
         entry.hash.set(hash);
         entry.key.0.set(key.raw());
         entry.value.0.set(value.raw());
+    }
+
+    /// Copies entries into the tail, from its start on.
+    pub fn copy_entries(self, heap: &Heap, entries: &[Entry]) {
+        heap.barrier(self.header());
+        let tail = &self.tail()[..entries.len()];
+        // SAFETY: the range is within the tail; entries are plain values.
+        unsafe { std::ptr::copy(entries.as_ptr(), tail.as_ptr().cast_mut(), entries.len()) }
     }
 
     /// Writes the value of entry number `index`.

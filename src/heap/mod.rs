@@ -380,6 +380,30 @@ impl Heap {
         }
     }
 
+    /// Allocates a cell whose tail is a copy of these runs of values, one after the other.
+    pub fn alloc_copied<'a, 'h, T: Cell<Tail = SlotTail>>(
+        &'h self,
+        body: T,
+        parts: impl Iterator<Item = &'a [Slot]>,
+    ) -> Gc<'h, T> {
+        let len = body.tail_len();
+        let memory =
+            self.memory::<T>(Boxed::<T>::size(len).expect("checked by callers that take a length from scripts"));
+        // SAFETY: the memory is ours and large enough; every slot is written before the cell is handed out, and none beyond: checked.
+        unsafe {
+            memory.cast::<Boxed<T>>().write(Boxed { header: new_header(T::KIND), body });
+            let tail = memory.add(Boxed::<T>::TAIL_OFFSET).cast::<Raw>();
+            let mut at = 0;
+            for part in parts {
+                assert!(part.len() <= len - at, "the parts are the tail");
+                std::ptr::copy_nonoverlapping(part.as_ptr().cast::<Raw>(), tail.add(at), part.len());
+                at += part.len();
+            }
+            assert_eq!(at, len, "the parts are the tail");
+            Gc::from_header(memory.cast())
+        }
+    }
+
     /// Allocates a cell with a tail that starts as all zero bits: entries without keys, indices of zero.
     pub fn alloc_zeroed<T: Cell>(&self, body: T) -> Result<Gc<'_, T>, OutOfMemory>
     where

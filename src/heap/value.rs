@@ -121,6 +121,13 @@ impl Raw {
         }
     }
 
+    /// A copy by halves: of a value in memory that was just written by halves.
+    #[inline(always)]
+    pub(crate) fn copied(&self) -> Raw {
+        // SAFETY: a reference is to an initialised value.
+        unsafe { Raw::read(self) }
+    }
+
     /// Whether both are the same object. Unboxed kinds are the same when their values are (floats: by bits).
     #[inline(always)]
     pub fn same(self, other: Raw) -> bool {

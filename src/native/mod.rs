@@ -146,8 +146,8 @@ macro_rules! natives {
     };
     (@prepare $cx:ident, $root:ident, $index:ident, $fn:ident, $p:ident, $ty:ty, []) => {
         <$ty as $crate::vm::native::FromArg<'_>>::prepare_at($cx, $root, &$crate::vm::native::ParamAt {
-            function: $crate::native::param_name(stringify!($fn)),
-            param: $crate::native::param_name(stringify!($p)),
+            function: const { $crate::native::param_name(stringify!($fn)) },
+            param: const { $crate::native::param_name(stringify!($p)) },
             number: $index,
         })?
     };
@@ -485,6 +485,9 @@ pub fn install(vm: &mut crate::vm::Vm) {
         vm.set_builtin(name, vm.named_class(error).value().raw());
     }
     types::template::install(vm);
+    for (name, maker) in types::make::MAKERS {
+        vm.set_maker(name, *maker);
+    }
     use crate::heap::Raw;
     for (name, raw) in [
         ("None", Raw::NONE),

@@ -90,6 +90,8 @@ pub struct Class {
     pub fixed_slots: StdCell<u8>,
     /// Changes when an attribute of it or of a base comes, goes, or changes to or from a function or descriptor.
     pub version: StdCell<u32>,
+    /// How the machine makes an instance at once: a number of its own, 0 where it does not (or does not know yet).
+    pub maker: StdCell<u8>,
 }
 
 crate::cell! { Class: Class {

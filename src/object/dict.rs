@@ -303,6 +303,15 @@ impl<'h> Gc<'h, Dict> {
         Ok(())
     }
 
+    /// Makes room for `extra` more keys at once if they would not fit, with some to spare.
+    pub fn reserve_more(self, heap: &'h Heap, extra: usize) -> Result<(), OutOfMemory> {
+        let need = self.used().checked_add(extra).ok_or(OutOfMemory)?;
+        if self.get().entries.get().is_none_or(|e| e.capacity < need) && extra > self.len() {
+            self.resize(heap, self.len() + extra)?;
+        }
+        Ok(())
+    }
+
     /// Removes entry number `index`, which must be in use and not removed.
     pub fn remove_at(self, heap: &Heap, index: usize) {
         let entries = self.get().entries.get().expect("an entry in use");
@@ -327,10 +336,40 @@ impl<'h> Gc<'h, Dict> {
         self.get().version.set(heap.next_version());
     }
 
+    /// Takes the keys and values of a dict that nobody else has, into this one, which is empty.
+    pub fn take_from(self, heap: &'h Heap, other: Gc<'h, Dict>) {
+        self.set_ref(heap, |d| &d.entries, other.get().entries.get());
+        self.set_ref(heap, |d| &d.index, other.get().index.get());
+        self.get().used.set(other.used());
+        self.get().len.set(other.len());
+        self.get().version.set(heap.next_version());
+        other.clear(heap);
+    }
+
     /// A copy with the same keys and values.
     pub fn copy(self, heap: &'h Heap) -> Result<Gc<'h, Dict>, OutOfMemory> {
         let copy = Dict::new(heap);
-        if !self.is_empty() {
+        if let Some(entries) = self.get().entries.get()
+            && self.used() == self.len()
+            && self.len() * 2 >= entries.capacity
+        {
+            // Nothing was removed: the same entries in the same places.
+            let twin = heap.alloc_zeroed(Entries { capacity: entries.capacity })?;
+            twin.copy_entries(heap, &entries.tail()[..self.used()]);
+            let index = match self.get().index.get() {
+                Some(index) => {
+                    let twin = heap.alloc_zeroed(DictIndex { len: index.len })?;
+                    twin.tail().iter().zip(index.tail()).for_each(|(to, from)| to.set(from.get()));
+                    Some(twin)
+                }
+                None => None,
+            };
+            copy.set_ref(heap, |d| &d.entries, Some(twin));
+            copy.set_ref(heap, |d| &d.index, index);
+            copy.get().used.set(self.used());
+            copy.get().len.set(self.len());
+            copy.get().version.set(heap.next_version());
+        } else if !self.is_empty() {
             copy.reserve(heap, self.len())?;
             for entry in &self.storage()[..self.used()] {
                 if !entry.key().is_unbound() {

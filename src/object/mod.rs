@@ -38,7 +38,7 @@ pub use memoryview::MemoryView;
 pub use number::{BigInt, Complex, complex_value, int_value};
 pub use payload::{NativeObject, Payload, trace_all};
 pub use sequence::{List, Slots, Tuple};
-pub use set::{AnySet, FrozenSet, Set, SetFound, SetProbe, SetTable};
+pub use set::{AnySet, Combination, FrozenSet, Set, SetFound, SetProbe, SetTable};
 pub use text::{ASCII, INTERNED, Offsets, SURROGATES, Str, exact_str};
 
 use crate::heap::Heap;

@@ -24,6 +24,11 @@ impl Tuple {
         Tuple::build(heap, items.len(), |i| items[i])
     }
 
+    /// A tuple of `len` items, which are those of these runs.
+    pub fn of_parts<'a, 'h>(heap: &'h Heap, len: usize, parts: impl Iterator<Item = &'a [Slot]>) -> Gc<'h, Tuple> {
+        heap.alloc_copied(Tuple { len }, parts)
+    }
+
     /// Number of items.
     #[inline(always)]
     pub fn len(&self) -> usize {
@@ -91,6 +96,12 @@ impl List {
         List::build(heap, items.len(), |i| items[i])
     }
 
+    /// A list of `len` items, which are those of these runs.
+    pub fn of_parts<'a, 'h>(heap: &'h Heap, len: usize, parts: impl Iterator<Item = &'a [Slot]>) -> Gc<'h, List> {
+        let slots = (len > 0).then(|| heap.alloc_copied(Slots { capacity: len }, parts));
+        heap.alloc(List { len: StdCell::new(len), slots: Ref::from_option(slots) })
+    }
+
     /// An empty list with room for `capacity` items.
     pub fn with_capacity(heap: &Heap, capacity: usize) -> Result<Gc<'_, List>, OutOfMemory> {
         let slots = if capacity > 0 { Some(Slots::with_capacity(heap, capacity)?) } else { None };
@@ -116,6 +127,23 @@ impl<'h> Gc<'h, List> {
             Some(slots) => slots.tail(),
             None => &[],
         }
+    }
+
+    /// The places of the items as they are now.
+    #[inline(always)]
+    pub fn slots(self) -> &'h [Slot] {
+        &self.storage()[..self.len()]
+    }
+
+    /// Appends copies of values, which may be its own.
+    pub fn extend_from(self, heap: &'h Heap, values: &[Slot]) -> Result<(), OutOfMemory> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let len = self.len();
+        self.reserve(heap, values.len())?.copy_tail(heap, len, values);
+        self.get().len.set(len + values.len());
+        Ok(())
     }
 
     /// Item number `index`, if there is one.
@@ -155,7 +183,8 @@ impl<'h> Gc<'h, List> {
         let capacity = need.max(len + len / 2).max(4);
         let old = self.storage();
         heap.check(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
-        let slots = heap.alloc_slots(Slots { capacity }, |i| if i < len { old[i].get() } else { Value::UNBOUND });
+        let slots = heap.alloc_zeroed(Slots { capacity })?;
+        slots.copy_tail(heap, 0, &old[..len]);
         self.set_ref(heap, |l| &l.slots, Some(slots));
         Ok(slots)
     }

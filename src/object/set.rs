@@ -244,6 +244,19 @@ macro_rules! set_methods {
 set_methods!(Set);
 set_methods!(FrozenSet);
 
+/// How two sets are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combination {
+    /// `|`
+    Union,
+    /// `&`
+    Intersection,
+    /// `-`
+    Difference,
+    /// `^`
+    Symmetric,
+}
+
 /// A set or a frozenset, for what both do alike.
 #[derive(Clone, Copy, Debug)]
 pub enum AnySet<'h> {
@@ -355,6 +368,126 @@ impl<'h> AnySet<'h> {
         Ok(true)
     }
 
+    /// The set as a value.
+    pub fn value(self) -> Value<'h> {
+        either!(self, set => set.value())
+    }
+
+    /// An empty set of the same kind.
+    fn empty_like(self, heap: &'h Heap) -> AnySet<'h> {
+        match self {
+            AnySet::Set(_) => AnySet::Set(Set::new(heap)),
+            AnySet::Frozen(_) => AnySet::Frozen(FrozenSet::new(heap)),
+        }
+    }
+
+    /// The place of a key; None outside if only a script knows.
+    #[inline]
+    fn place_of(self, hash: i64, key: Value<'_>) -> Option<Option<usize>> {
+        match either!(self, set => set.find_from(hash, key, set.probe(hash))) {
+            SetFound::Place(place) => Some(Some(place)),
+            SetFound::Missing => Some(None),
+            SetFound::Ask(..) => None,
+        }
+    }
+
+    fn insert(self, heap: &'h Heap, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+        either!(self, set => set.insert(heap, hash, key))
+    }
+
+    /// The keys with their hashes, in the order they print in.
+    fn keys(self) -> impl Iterator<Item = (i64, Value<'h>)> {
+        (0..self.places()).filter_map(move |place| self.at(place))
+    }
+
+    /// Adds the keys of another set; None if only a script knows whether some are equal.
+    fn merge(self, heap: &'h Heap, other: AnySet<'h>) -> Result<Option<()>, OutOfMemory> {
+        if other.is_empty() || self.merge_clean(heap, other)? {
+            return Ok(Some(()));
+        }
+        for (hash, key) in other.keys() {
+            match self.place_of(hash, key) {
+                Some(Some(_)) => {}
+                Some(None) => self.insert(heap, hash, key)?,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// A new set of the kind of this one, made of the keys of both in the order CPython makes it in; None if only a script knows
+    /// whether some keys are equal.
+    pub fn combine(
+        self,
+        heap: &'h Heap,
+        combination: Combination,
+        other: AnySet<'h>,
+    ) -> Result<Option<AnySet<'h>>, OutOfMemory> {
+        let made = self.empty_like(heap);
+        let same = self.value().is(other.value());
+        match combination {
+            Combination::Union => {
+                if made.merge(heap, self)?.is_none() || !same && made.merge(heap, other)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            Combination::Intersection if same => {
+                if made.merge(heap, self)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            Combination::Intersection => {
+                // Of two sets the larger one is asked.
+                let (asked, keys) = if other.len() > self.len() { (other, self) } else { (self, other) };
+                for (hash, key) in keys.keys() {
+                    match asked.place_of(hash, key) {
+                        Some(Some(_)) => made.insert(heap, hash, key)?,
+                        Some(None) => {}
+                        None => return Ok(None),
+                    }
+                }
+            }
+            Combination::Difference => {
+                // If there is little to take away, a copy it is taken from is cheaper.
+                if self.len() >> 2 > other.len() {
+                    if made.merge(heap, self)?.is_none() {
+                        return Ok(None);
+                    }
+                    for (hash, key) in other.keys() {
+                        match made.place_of(hash, key) {
+                            Some(Some(place)) => made.remove_at(heap, place),
+                            Some(None) => {}
+                            None => return Ok(None),
+                        }
+                    }
+                    made.tidy(heap)?;
+                } else {
+                    for (hash, key) in self.keys() {
+                        match other.place_of(hash, key) {
+                            Some(Some(_)) => {}
+                            Some(None) => made.insert(heap, hash, key)?,
+                            None => return Ok(None),
+                        }
+                    }
+                }
+            }
+            Combination::Symmetric if same => {}
+            Combination::Symmetric => {
+                if made.merge(heap, other)?.is_none() {
+                    return Ok(None);
+                }
+                for (hash, key) in self.keys() {
+                    match made.place_of(hash, key) {
+                        Some(Some(place)) => made.remove_at(heap, place),
+                        Some(None) => made.insert(heap, hash, key)?,
+                        None => return Ok(None),
+                    }
+                }
+            }
+        }
+        Ok(Some(made))
+    }
+
     /// Takes the table of another set, which is empty afterwards.
     pub fn take_from(self, heap: &'h Heap, other: AnySet<'h>) {
         let (len, fill, mask) = (other.len(), other.fill(), other.mask());
@@ -376,8 +509,8 @@ fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, ke
     let mut index = hash as usize & mask;
     loop {
         let probes = if index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
-        for (place, entry) in entries.iter().enumerate().skip(index).take(probes + 1) {
-            if entry.key().is_unbound() {
+        for place in index..=index + probes {
+            if entries[place].key().is_unbound() {
                 table.set_key(heap, place, hash, key);
                 return;
             }

@@ -133,6 +133,7 @@ impl Vm {
                 inline_slots: StdCell::new(0),
                 fixed_slots: StdCell::new(0),
                 version: StdCell::new(0),
+                maker: StdCell::new(0),
             });
             let shape = self.shapes.root(class, 0);
             class.get().root_shape.set(shape);

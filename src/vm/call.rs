@@ -66,6 +66,12 @@ impl Vm {
                 }
                 Kind::Class => {
                     let class = value.exact::<Class>().expect("a class").held();
+                    if keywords.is_none()
+                        && class.get().maker.get() != 0
+                        && let Some(invoked) = self.make_at_once(class, start, argc)?
+                    {
+                        return Ok(invoked);
+                    }
                     return self.construct(class, start, argc, keywords);
                 }
                 Kind::StaticMethod if !value.is_subclassed() => {
@@ -441,9 +447,10 @@ impl Vm {
         self.fiber.top = args.start + args.count;
         let outcome = (def.run)(self, args);
         self.fiber.window = window;
-        match outcome? {
-            Outcome::Value(raw) => Ok(Invoked::Value(raw)),
-            other => self.carry_out(other, args.start),
+        match outcome {
+            Ok(Outcome::Value(ref raw)) => Ok(Invoked::Value(raw.copied())),
+            Ok(other) => self.carry_out(other, args.start),
+            Err(raised) => Err(raised),
         }
     }
 
@@ -815,6 +822,7 @@ impl Vm {
             return Err(self.system_error("a class without __new__ or __init__"));
         };
         let (new, init) = (new.raw(), init.raw());
+        let owners = (new_owner.value().raw(), init_owner.value().raw());
         let object = self.types.object;
         let plain_new = new_owner.value().raw().same(object);
         let plain_init = init_owner.value().raw().same(object);
@@ -841,6 +849,11 @@ impl Vm {
                 self.made_finalisable(instance);
             }
             return self.initialise(instance, init, start, argc, keywords);
+        }
+        if class.get().layout == Kind::Exception
+            && let Some(invoked) = self.construct_exception(class, owners, init, (start, argc), keywords)
+        {
+            return invoked;
         }
         // `__new__` is looked up as a static method.
         let new = match Value::adopt(new).exact::<StaticMethod>() {
@@ -875,7 +888,7 @@ impl Vm {
     }
 
     /// Calls `__init__` on a new instance; the result is the instance.
-    fn initialise(
+    pub(super) fn initialise(
         &mut self,
         instance: Raw,
         init: Raw,

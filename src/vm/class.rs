@@ -505,6 +505,7 @@ impl Vm {
             inline_slots: StdCell::new(parts.fixed),
             fixed_slots: StdCell::new(parts.fixed),
             version: StdCell::new(0),
+            maker: StdCell::new(0),
         });
         let shape = self.shapes.root(class, usize::from(parts.fixed));
         class.get().root_shape.set(shape);

@@ -200,6 +200,9 @@ impl Vm {
         if let Some(class) = value.exact::<Class>()
             && class.is_subclass(self.exception_class(Exc::BaseException))
         {
+            if let Some(made) = self.exception_of_class(class.held()) {
+                return Ok(self.push_raw(made));
+            }
             let class = self.push_raw(raw);
             let made = self.call(class, &[])?;
             if made.get(self).kind() != Kind::Exception {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::object::{
-    AnySet, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice, Str, Tuple,
+    AnySet, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice, Str, Tuple,
 };
 
 use super::Vm;
@@ -108,10 +108,34 @@ impl Vm {
         if target == source {
             return Ok(());
         }
-        if target.is_empty() && target.reserve(self.heap.forever(), extra).is_err() {
+        let heap = self.heap.forever();
+        if target.is_empty() {
+            let Ok(copy) = source.copy(heap) else { return Err(self.memory_error()) };
+            target.take_from(heap, copy);
+            return Ok(());
+        }
+        if target.reserve_more(heap, extra).is_err() {
             return Err(self.memory_error());
         }
         let mut index = 0;
+        // As long as no script has to compare keys.
+        while index < source.used() {
+            if let Some((key, value)) = source.entry(index) {
+                let hash = source.entry_hash(index);
+                let done = match target.find_from(heap, hash, key, Probe::START) {
+                    Found::Entry(at) => {
+                        target.set_value_at(heap, at, value);
+                        Ok(())
+                    }
+                    Found::Missing => target.insert(heap, hash, key, value).map(|_| ()),
+                    Found::Ask(..) => break,
+                };
+                if done.is_err() {
+                    return Err(self.memory_error());
+                }
+            }
+            index += 1;
+        }
         while index < self.dict_at(other).used() {
             let source = self.dict_at(other);
             if let Some((key, value)) = source.entry(index) {
@@ -161,6 +185,9 @@ impl Vm {
     }
 
     pub(super) fn dict_set_raw(&mut self, dict: Raw, key: Raw, value: Raw) -> Result<(), Raised> {
+        if let Some(done) = self.dict_set_at_once(dict, key, value) {
+            return done;
+        }
         let (dict, key, value) = (self.push_raw(dict), self.push_raw(key), self.push_raw(value));
         self.dict_set(dict, key, value)
     }
@@ -475,6 +502,9 @@ impl Vm {
     }
 
     pub(super) fn set_add_raw(&mut self, set: Raw, key: Raw) -> Result<(), Raised> {
+        if let Some(done) = self.set_add_at_once(set, key) {
+            return done;
+        }
         let (set, key) = (self.push_raw(set), self.push_raw(key));
         self.set_add(set, key).map(|_| ())
     }
@@ -498,6 +528,20 @@ impl Vm {
 
     /// `a OP b` of sets and frozensets (`|`, `&`, `-`, `^`); None for other types.
     pub(super) fn set_binary(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Option<Raw>, Raised> {
+        if let (Some(x), Some(y)) = (AnySet::of(Value::adopt(a)), AnySet::of(Value::adopt(b))) {
+            let combination = match kind {
+                BinaryKind::Or => Combination::Union,
+                BinaryKind::And => Combination::Intersection,
+                BinaryKind::Sub => Combination::Difference,
+                _ => Combination::Symmetric,
+            };
+            match x.combine(self.heap.forever(), combination, y) {
+                Ok(Some(made)) => return Ok(Some(made.value().raw())),
+                // Only a script can compare some of the keys.
+                Ok(None) => {}
+                Err(_) => return Err(self.memory_error()),
+            }
+        }
         let setlike = |cx: &Vm, raw: Raw| {
             let value = cx.payload(Value::adopt(raw));
             match value.kind() {
@@ -714,22 +758,47 @@ impl Vm {
         let target = Value::adopt(list).exact::<List>().expect("a list");
         let source = Value::adopt(iterable);
         let memory = if let Some(other) = source.exact::<List>() {
-            let len = other.len();
-            match target.reserve(heap, len) {
-                Ok(_) => {
-                    (0..len).try_for_each(|i| target.push(heap, other.item(i).expect("the source does not shrink")))
-                }
-                Err(e) => Err(e),
-            }
+            target.extend_from(heap, other.slots())
         } else if let Some(tuple) = source.exact::<Tuple>() {
-            match target.reserve(heap, tuple.len()) {
-                Ok(_) => tuple.items().try_for_each(|item| target.push(heap, item)),
-                Err(e) => Err(e),
-            }
+            target.extend_from(heap, tuple.tail())
         } else {
             let mark = self.mark();
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
             self.reserve_for(list, iterable)?;
+            if let Some(iterator) = self.iter_direct(iterable.get(self).raw()) {
+                // Built in: items that no script is asked for come one after the other.
+                let iterator = self.push_raw(iterator);
+                if let Some(left) = self.items_left(iterator.get(self))
+                    && target.reserve(heap, left).is_err()
+                {
+                    return Err(self.memory_error());
+                }
+                let mut polls = 0u32;
+                loop {
+                    let raw = iterator.get(self).raw();
+                    let item = match self.next_direct(raw)? {
+                        Some(item) if item.is_unbound() => break,
+                        Some(item) => item,
+                        None => {
+                            let inner = self.mark();
+                            let Some(item) = self.next(iterator)? else { break };
+                            let item = item.get(self).raw();
+                            self.release(inner);
+                            item
+                        }
+                    };
+                    let list = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
+                    if list.push(heap, Value::adopt(item)).is_err() {
+                        return Err(self.memory_error());
+                    }
+                    polls = polls.wrapping_add(1);
+                    if polls.is_multiple_of(1024) && self.interrupt().load(std::sync::atomic::Ordering::Relaxed) != 0 {
+                        self.safepoint()?;
+                    }
+                }
+                self.release(mark);
+                return Ok(());
+            }
             self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
@@ -765,18 +834,21 @@ impl Vm {
         }
         let mark = self.mark();
         let raw = match value.exact::<List>() {
-            Some(list) => {
-                let items: Vec<Value<'_>> = list.items().collect();
-                self.tuple(&items).value().raw()
-            }
+            Some(list) => self.tuple_of_list(list),
             None => {
                 let list = self.list_from(iterable)?;
-                let items: Vec<Value<'_>> = list.get(self).exact::<List>().expect("a list").items().collect();
-                self.tuple(&items).value().raw()
+                self.tuple_of_list(list.get(self).exact::<List>().expect("a list"))
             }
         };
         self.release(mark);
         Ok(self.push_raw(raw))
+    }
+
+    fn tuple_of_list(&self, list: Gc<'_, List>) -> Raw {
+        if list.is_empty() {
+            return self.empty_tuple;
+        }
+        Tuple::of_parts(&self.heap, list.len(), std::iter::once(list.slots())).value().raw()
     }
 
     pub(super) fn build_slice(&self, start: Raw, stop: Raw, step: Raw) -> Raw {

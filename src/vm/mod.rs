@@ -15,6 +15,7 @@ pub mod class;
 mod class_make;
 mod compare;
 pub mod coroutine;
+mod direct;
 mod error;
 pub mod fiber;
 mod finalise;
@@ -24,6 +25,7 @@ mod inspect;
 mod instance_check;
 pub mod iterate;
 mod lookup;
+pub mod make;
 mod mapping;
 mod names;
 mod locals;
@@ -116,6 +118,8 @@ pub struct Types {
     pub(crate) bool_: Raw,
     /// Classes of natives without a kind of their own, by name: set by `native`.
     pub(crate) named: Vec<(&'static str, Raw)>,
+    /// How instances of some builtin types are made at once.
+    makers: Vec<make::Maker>,
 }
 
 /// A machine.
@@ -190,6 +194,7 @@ impl Vm {
                 type_: Raw::NONE,
                 bool_: Raw::NONE,
                 named: vec![],
+                makers: vec![],
             },
             fiber: Fiber::new(MAIN_REGISTERS),
             fibers: fiber::Fibers::default(),

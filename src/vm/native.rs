@@ -197,24 +197,28 @@ impl<T: crate::heap::Cell> From<Gc<'_, T>> for Outcome {
 }
 
 impl From<bool> for Outcome {
+    #[inline(always)]
     fn from(value: bool) -> Outcome {
         Outcome::Value(Raw::bool(value))
     }
 }
 
 impl From<i64> for Outcome {
+    #[inline(always)]
     fn from(value: i64) -> Outcome {
         Outcome::Value(Raw::int(value))
     }
 }
 
 impl From<f64> for Outcome {
+    #[inline(always)]
     fn from(value: f64) -> Outcome {
         Outcome::Value(Raw::float(value))
     }
 }
 
 impl From<()> for Outcome {
+    #[inline(always)]
     fn from((): ()) -> Outcome {
         Outcome::NONE
     }

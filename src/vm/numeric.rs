@@ -296,6 +296,9 @@ impl Vm {
 
     /// `item in container` as a bool, out of line.
     pub(super) fn contains(&mut self, container: Raw, item: Raw) -> Result<Invoked, Raised> {
+        if let Some(found) = self.contains_at_once(container, item) {
+            return Ok(Invoked::Value(Raw::bool(found)));
+        }
         let value = Value::adopt(container);
         if !value.is_subclassed() {
             let mark = self.mark();

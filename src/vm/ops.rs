@@ -256,12 +256,7 @@ impl Vm {
                 if heap.check((a.len() + b.len()) * 16).is_err() {
                     return Err(self.memory_error());
                 }
-                let n = a.len();
-                List::build(heap, n + b.len(), |i| {
-                    Value::adopt(if i < n { a.item(i) } else { b.item(i - n) }.expect("in range").raw())
-                })
-                .value()
-                .raw()
+                List::of_parts(heap, a.len() + b.len(), [a.slots(), b.slots()].into_iter()).value().raw()
             }
             (Kind::Tuple, Kind::Tuple) => {
                 let (a, b) = (x.exact::<Tuple>().expect("a tuple"), y.exact::<Tuple>().expect("a tuple"));
@@ -271,10 +266,7 @@ impl Vm {
                 if b.is_empty() {
                     return Ok(Some(x.raw()));
                 }
-                let n = a.len();
-                Tuple::build(heap, n + b.len(), |i| Value::adopt(if i < n { a.item(i) } else { b.item(i - n) }.raw()))
-                    .value()
-                    .raw()
+                Tuple::of_parts(heap, a.len() + b.len(), [a.tail(), b.tail()].into_iter()).value().raw()
             }
             (Kind::Bytes | Kind::ByteArray, Kind::Bytes | Kind::ByteArray | Kind::MemoryView) => {
                 let a = self.bytes_like(x).unwrap_or_default();
@@ -364,9 +356,8 @@ impl Vm {
                 if check(len, 16) {
                     return Err(self.memory_error());
                 }
-                List::build(heap, len * count, |i| Value::adopt(list.item(i % len).expect("in range").raw()))
-                    .value()
-                    .raw()
+                let parts = std::iter::repeat_n(list.slots(), count);
+                List::of_parts(heap, len * count, parts).value().raw()
             }
             _ => {
                 let tuple = sequence.exact::<Tuple>().expect("a tuple");
@@ -377,7 +368,8 @@ impl Vm {
                 if len * count == 0 {
                     self.empty_tuple
                 } else {
-                    Tuple::build(heap, len * count, |i| Value::adopt(tuple.item(i % len).raw())).value().raw()
+                    let parts = std::iter::repeat_n(tuple.tail(), count);
+                    Tuple::of_parts(heap, len * count, parts).value().raw()
                 }
             }
         };

@@ -207,7 +207,8 @@ impl Vm {
                     macro_rules! out {
                         ($e:expr, |$raw:ident| $done:expr) => {
                             match $e {
-                                Ok(Invoked::Value($raw)) => {
+                                Ok(Invoked::Value(ref raw)) => {
+                                    let $raw = raw.copied();
                                     fp = self.fiber.records.last_mut().expect("this frame");
                                     let _ = fp;
                                     $done
@@ -238,10 +239,10 @@ impl Vm {
                             let dst: usize = $dst;
                             sync!($op, Deliver::Store, dst);
                             match $e {
-                                Ok(raw) => {
+                                Ok(ref raw) => {
                                     fp = self.fiber.records.last_mut().expect("this frame");
                                     let _ = fp;
-                                    set!(dst, raw);
+                                    set!(dst, raw.copied());
                                     go!($op)
                                 }
                                 Err(_) => break 'run Leave::Raise,
@@ -994,14 +995,15 @@ impl Vm {
                                 let pair = behind & 0xFF == Op::UnpackSequence as u32
                                     && b!(behind) == a!(insn)
                                     && c!(behind) == 2;
-                                match self.for_step(iter, pair) {
-                                    Ok(Stepped::Item(raw)) => {
-                                        set!(a!(insn), raw);
+                                let mut items = [Raw::UNBOUND; 2];
+                                match self.advance_into(iter, pair, &mut items) {
+                                    Ok(Stepped::Item) => {
+                                        set!(a!(insn), items[0].copied());
                                         go!(ForIter)
                                     }
-                                    Ok(Stepped::Pair(first, second)) => {
-                                        set!(a!(behind), first);
-                                        set!(a!(behind) + 1, second);
+                                    Ok(Stepped::Pair) => {
+                                        set!(a!(behind), items[0].copied());
+                                        set!(a!(behind) + 1, items[1].copied());
                                         pc = ip.add(const { length(Op::ForIter) + length(Op::UnpackSequence) });
                                         continue 'run;
                                     }

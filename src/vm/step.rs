@@ -31,17 +31,22 @@ pub enum Form {
 /// Iterators over iterators over iterators: so many deep they are advanced by recursion.
 const DEEPEST: u8 = 8;
 
-/// What a step for `for` gave.
+/// What a step gave. Items are written to where the caller says, by halves: a result of two values in memory, read as whole vectors just
+/// after it was written by halves, stalls the processor for longer than the step takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stepped {
-    /// The item.
-    Item(Raw),
+    /// The item, in the first place.
+    Item,
     /// The two items of what would be a tuple.
-    Pair(Raw, Raw),
+    Pair,
     /// There are no more items.
     End,
     /// A script, or the iterator's own step, has to be asked.
     Ask,
 }
+
+/// Where items go.
+pub(super) type Items = [Raw; 2];
 
 impl Vm {
     /// Lets a new native iterator be advanced without its step if its sources, the slots from `first` on, all can be.
@@ -80,110 +85,109 @@ impl Vm {
     /// The next item of an iterator for which no script is asked, UNBOUND if there is none; None where one has to be.
     #[inline]
     pub(super) fn next_direct(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
+        let mut items = [Raw::UNBOUND; 2];
+        Ok(match self.advance_into(iterator, false, &mut items)? {
+            Stepped::Item | Stepped::Pair => Some(items[0].copied()),
+            Stepped::End => Some(Raw::UNBOUND),
+            Stepped::Ask => None,
+        })
+    }
+
+    /// A step of an iterator. With `pair` an item that would be a tuple of two made for it comes as a pair.
+    pub(super) fn advance_into(&mut self, iterator: Raw, pair: bool, items: &mut Items) -> Result<Stepped, Raised> {
         let value = Value::adopt(iterator);
-        Ok(Some(match value.kind() {
+        match value.kind() {
             Kind::SequenceIterator => {
                 let iterator = value.exact::<SequenceIterator>().expect("the tag says so");
-                return Ok(self.next_of_sequence(iterator));
+                Ok(self.next_of_sequence(iterator, &mut items[0]))
             }
-            Kind::RangeIterator => next_of_range(value.exact::<RangeIterator>().expect("the tag says so")),
+            Kind::RangeIterator => {
+                Ok(next_of_range(value.exact::<RangeIterator>().expect("the tag says so"), &mut items[0]))
+            }
             Kind::DictIterator => {
                 let iterator = value.exact::<DictIterator>().expect("the tag says so").held();
-                match self.next_of_dict(iterator)? {
-                    Some((key, value)) => self.part_of(iterator.part, key, value),
-                    None => Raw::UNBOUND,
-                }
+                let stepped = self.next_of_dict(iterator, items)?;
+                Ok(if stepped == Stepped::Pair { self.whole(pair, items) } else { stepped })
             }
             Kind::SetIterator => {
                 let iterator = value.exact::<SetIterator>().expect("the tag says so").held();
-                self.next_of_set(iterator)?
+                self.next_of_set(iterator, &mut items[0])
             }
             Kind::NativeIterator if !value.is_subclassed() => {
                 let native = value.exact::<NativeIterator>().expect("the tag says so").held();
                 match native.form.get() {
-                    Form::Enumerate | Form::Zip => return self.next_tuple(native),
-                    Form::Filter => return self.next_true(native),
-                    Form::Asked | Form::Map => return Ok(None),
+                    Form::Enumerate => {
+                        let stepped = self.next_numbered(native, items)?;
+                        Ok(if stepped == Stepped::Pair { self.whole(pair, items) } else { stepped })
+                    }
+                    Form::Zip if native.tail().len() == 2 => {
+                        let stepped = self.next_of_both(native, items)?;
+                        Ok(if stepped == Stepped::Pair { self.whole(pair, items) } else { stepped })
+                    }
+                    Form::Zip => self.next_together(native, &mut items[0]),
+                    Form::Filter => self.next_true(native, &mut items[0]),
+                    Form::Asked | Form::Map => Ok(Stepped::Ask),
                 }
             }
-            _ => return Ok(None),
-        }))
+            _ => Ok(Stepped::Ask),
+        }
     }
 
-    /// A step of the run loop's `for`, whose iterator is in a register. `pair` says that the item is taken apart into two at once.
-    pub(super) fn for_step(&mut self, iterator: Raw, pair: bool) -> Result<Stepped, Raised> {
+    /// Makes a tuple of a pair, unless a pair is wanted.
+    #[inline(always)]
+    fn whole(&self, pair: bool, items: &mut Items) -> Stepped {
         if pair {
-            let value = Value::adopt(iterator);
-            if let Some(dict) = value.exact::<DictIterator>()
-                && dict.part == DictPart::Items
-            {
-                let found = self.next_of_dict(dict.held())?;
-                return Ok(found.map_or(Stepped::End, |(key, value)| Stepped::Pair(key, value)));
-            }
-            if let Some(native) = value.exact::<NativeIterator>()
-                && (native.form.get() == Form::Enumerate || native.form.get() == Form::Zip && native.tail().len() == 2)
-                && let Some(pair) = self.next_pair(native.held())?
-            {
-                let [first, second] = pair;
-                return Ok(if second.is_unbound() { Stepped::End } else { Stepped::Pair(first, second) });
-            }
+            return Stepped::Pair;
         }
-        Ok(match self.next_direct(iterator)? {
-            Some(item) if item.is_unbound() => Stepped::End,
-            Some(item) => Stepped::Item(item),
-            None => Stepped::Ask,
-        })
+        let [first, second] = [items[0].copied(), items[1].copied()];
+        let tuple = Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { first } else { second }));
+        items[0] = tuple.value().raw();
+        Stepped::Item
     }
 
-    /// The two items of an `enumerate` or a `zip` of two, the second UNBOUND at the end; None if numbers grow too large to be simple.
-    fn next_pair(&mut self, native: Gc<'static, NativeIterator>) -> Result<Option<[Raw; 2]>, Raised> {
-        let [first, second] = [native.slot(0), native.slot(1)].map(|v| v.raw());
-        if native.form.get() == Form::Zip {
-            let item = self.next_sure(first)?;
-            if item.is_unbound() {
-                return Ok(Some([item; 2]));
-            }
-            return Ok(Some([item, self.next_sure(second)?]));
+    /// `enumerate`.
+    #[inline(always)]
+    fn next_numbered(&mut self, native: Gc<'static, NativeIterator>, items: &mut Items) -> Result<Stepped, Raised> {
+        let (source, number) = (native.slot(0).raw(), native.slot(1));
+        let Some(number) = number.as_int().filter(|n| *n < i64::MAX) else { return Ok(Stepped::Ask) };
+        if !self.next_sure(source, &mut items[1])? {
+            return Ok(Stepped::End);
         }
-        let Some(next) = Value::adopt(second).as_int().and_then(|number| number.checked_add(1)) else {
-            return Ok(None);
-        };
-        let item = self.next_sure(first)?;
-        if !item.is_unbound() {
-            native.set_tail(&self.heap, 1, Value::int(next));
-        }
-        Ok(Some([second, item]))
+        native.set_tail(&self.heap, 1, Value::int(number + 1));
+        items[0] = Raw::int(number);
+        Ok(Stepped::Pair)
     }
 
-    /// The next tuple of an `enumerate` or `zip`; UNBOUND if there is none.
-    fn next_tuple(&mut self, native: Gc<'static, NativeIterator>) -> Result<Option<Raw>, Raised> {
+    /// `zip` of two.
+    #[inline(always)]
+    fn next_of_both(&mut self, native: Gc<'static, NativeIterator>, items: &mut Items) -> Result<Stepped, Raised> {
+        let (first, second) = (native.slot(0).raw(), native.slot(1).raw());
+        let found = self.next_sure(first, &mut items[0])? && self.next_sure(second, &mut items[1])?;
+        Ok(if found { Stepped::Pair } else { Stepped::End })
+    }
+
+    /// `zip` of any number.
+    fn next_together(&mut self, native: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
         let len = native.tail().len();
-        if len == 2 {
-            let Some([first, second]) = self.next_pair(native)? else { return Ok(None) };
-            if second.is_unbound() {
-                return Ok(Some(second));
-            }
-            let pair = Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { first } else { second }));
-            return Ok(Some(pair.value().raw()));
-        }
         let mut items = smallvec::SmallVec::<[Raw; 8]>::new();
         for index in 0..len {
             let source = native.slot(index).raw();
-            let item = self.next_sure(source)?;
-            if item.is_unbound() {
-                return Ok(Some(item));
+            let mut item = Raw::UNBOUND;
+            if !self.next_sure(source, &mut item)? {
+                return Ok(Stepped::End);
             }
-            items.push(item);
+            items.push(item.copied());
         }
         if items.is_empty() {
-            return Ok(Some(Raw::UNBOUND));
+            return Ok(Stepped::End);
         }
-        Ok(Some(Tuple::build(&self.heap, len, |i| Value::adopt(items[i])).value().raw()))
+        *to = Tuple::build(&self.heap, len, |i| Value::adopt(items[i])).value().raw();
+        Ok(Stepped::Item)
     }
 
-    /// The next item of a source that never asks a script; UNBOUND if there is none.
-    #[inline]
-    fn next_sure(&mut self, source: Raw) -> Result<Raw, Raised> {
+    /// The next item of a source that never asks a script; false if there is none.
+    #[inline(always)]
+    fn next_sure(&mut self, source: Raw, to: &mut Raw) -> Result<bool, Raised> {
         let value = Value::adopt(source);
         if let Some(iterator) = value.exact::<SequenceIterator>()
             && !iterator.backward
@@ -191,35 +195,44 @@ impl Vm {
             && let Some(item) = list.item(iterator.next.get())
         {
             iterator.next.set(iterator.next.get() + 1);
-            return Ok(item.raw());
+            *to = item.raw();
+            return Ok(true);
         }
         if let Some(range) = value.exact::<RangeIterator>() {
-            return Ok(next_of_range(range));
+            return Ok(next_of_range(range, to) == Stepped::Item);
         }
-        match self.next_direct(source)? {
-            Some(item) => Ok(item),
-            // A count beyond what fits a value: its own step goes on.
-            None => self.nested_step(source),
-        }
+        self.next_sure_of_any(source, to)
     }
 
-    /// The next item of a `filter` by truth that no script has to be asked for; None leaves the item that needs it in the filter.
-    fn next_true(&mut self, native: Gc<'static, NativeIterator>) -> Result<Option<Raw>, Raised> {
+    #[inline(never)]
+    fn next_sure_of_any(&mut self, source: Raw, to: &mut Raw) -> Result<bool, Raised> {
+        let mut items = [Raw::UNBOUND; 2];
+        match self.advance_into(source, false, &mut items)? {
+            Stepped::Item | Stepped::Pair => *to = items[0].copied(),
+            Stepped::End => return Ok(false),
+            // A count beyond what fits a value: its own step goes on.
+            Stepped::Ask => *to = self.nested_step(source)?,
+        }
+        Ok(!to.is_unbound())
+    }
+
+    /// The next item of a `filter` by truth that no script has to be asked for; else the item that needs it is left in the filter.
+    fn next_true(&mut self, native: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
         if !native.slot(2).is_unbound() {
-            return Ok(None);
+            return Ok(Stepped::Ask);
         }
         let source = native.slot(1).raw();
         loop {
-            let item = self.next_sure(source)?;
-            if item.is_unbound() {
-                return Ok(Some(item));
+            if !self.next_sure(source, to)? {
+                return Ok(Stepped::End);
             }
+            let item = to.copied();
             match self.builtin_truth(Value::adopt(item)) {
-                Some(true) => return Ok(Some(item)),
+                Some(true) => return Ok(Stepped::Item),
                 Some(false) => {}
                 None => {
                     native.set_tail(&self.heap, 2, Value::adopt(item));
-                    return Ok(None);
+                    return Ok(Stepped::Ask);
                 }
             }
         }
@@ -237,12 +250,12 @@ impl Vm {
         let len = native.tail().len();
         for index in 1..len {
             let source = native.slot(index).raw();
-            let item = self.next_sure(source)?;
-            if item.is_unbound() {
+            let mut item = Raw::UNBOUND;
+            if !self.next_sure(source, &mut item)? {
                 self.fiber.top = start;
                 return Ok(Some(Mapped::End));
             }
-            self.push_raw(item);
+            self.push_raw(item.copied());
         }
         Ok(Some(Mapped::Call { start, argc: len as u32 - 1 }))
     }
@@ -259,57 +272,62 @@ impl Vm {
         }
     }
 
-    /// As `next_direct`; None for a sequence that is no builtin one.
-    fn next_of_sequence(&self, iterator: Gc<'_, SequenceIterator>) -> Option<Raw> {
-        let heap = &self.heap;
+    /// A step over a sequence by number; a script is asked if it is no builtin one.
+    fn next_of_sequence(&self, iterator: Gc<'_, SequenceIterator>, to: &mut Raw) -> Stepped {
         let source = iterator.sequence.get();
         if source.is_none() {
-            return Some(Raw::UNBOUND);
+            return Stepped::End;
         }
         if source.is_subclassed() {
-            return None;
+            return Stepped::Ask;
         }
         let at = iterator.next.get();
         let back = iterator.backward;
-        // The place of the item, for those counted by items.
-        let place = if back { at.checked_sub(1) } else { Some(at) };
+        // The place of the item, for those counted by items: out of any sequence for those that are done backward.
+        let place = if back { at.wrapping_sub(1) } else { at };
+        let next = if back { place } else { at + 1 };
         let item = match source.kind() {
-            Kind::List => {
-                let list = source.exact::<List>()?;
-                place.and_then(|i| list.item(i)).map(|v| v.raw())
-            }
+            Kind::List => source.exact::<List>().expect("the tag says so").item(place).map(|v| v.raw()),
             Kind::Tuple => {
-                let tuple = source.exact::<Tuple>()?;
-                place.filter(|i| *i < tuple.len()).map(|i| tuple.item(i).raw())
+                let tuple = source.exact::<Tuple>().expect("the tag says so");
+                (place < tuple.len()).then(|| tuple.item(place).raw())
             }
             Kind::Bytes => {
-                let bytes = source.exact::<Bytes>()?.as_bytes();
-                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(*b)))
+                let bytes = source.exact::<Bytes>().expect("the tag says so").as_bytes();
+                bytes.get(place).map(|b| Raw::int(i64::from(*b)))
             }
             Kind::ByteArray => {
-                let bytes = source.exact::<ByteArray>()?.cells();
-                place.and_then(|i| bytes.get(i)).map(|b| Raw::int(i64::from(b.get())))
+                let bytes = source.exact::<ByteArray>().expect("the tag says so").cells();
+                bytes.get(place).map(|b| Raw::int(i64::from(b.get())))
             }
             Kind::Str => {
-                let bytes = source.exact::<Str>()?.as_bytes();
+                let text = source.exact::<Str>().expect("the tag says so");
+                let bytes = text.as_bytes();
+                // An ASCII character needs no look at its neighbours.
+                if let Some(byte) = bytes.get(place).filter(|b| b.is_ascii()) {
+                    iterator.next.set(next);
+                    *to = self.character(*byte).value().raw();
+                    return Stepped::Item;
+                }
                 let range = if back { character_before(bytes, at) } else { character_at(bytes, at) };
-                let item = range.clone().map(|range| self.character_of(&bytes[range]));
                 if let Some(range) = range {
                     iterator.next.set(if back { range.start } else { range.end });
-                    return item;
+                    *to = self.character_of(&bytes[range]);
+                    return Stepped::Item;
                 }
                 None
             }
-            _ => return None,
+            _ => return Stepped::Ask,
         };
         match item {
             Some(item) => {
-                iterator.next.set(if back { at - 1 } else { at + 1 });
-                Some(item)
+                iterator.next.set(next);
+                *to = item;
+                Stepped::Item
             }
             None => {
-                iterator.set(heap, |s| &s.sequence, Value::NONE);
-                Some(Raw::UNBOUND)
+                iterator.set(&self.heap, |s| &s.sequence, Value::NONE);
+                Stepped::End
             }
         }
     }
@@ -323,54 +341,60 @@ impl Vm {
         }
     }
 
-    /// The next entry; None if there is none.
-    fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>) -> Result<Option<(Raw, Raw)>, Raised> {
-        let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(None) };
+    /// The next entry: the key, the value, or both.
+    fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>, items: &mut Items) -> Result<Stepped, Raised> {
+        let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Stepped::End) };
         if dict.len() != iterator.len {
             return Err(self.runtime_error("dictionary changed size during iteration"));
         }
         let mut at = iterator.next.get();
-        let found = loop {
-            let number = if iterator.backward {
-                match at.checked_sub(1) {
-                    Some(number) => number,
-                    None => break None,
+        let found = if iterator.backward {
+            loop {
+                let Some(number) = at.checked_sub(1) else { break None };
+                at = number;
+                if let Some(entry) = dict.entry(number) {
+                    break Some(entry);
                 }
-            } else if at < dict.used() {
-                at
-            } else {
-                break None;
-            };
-            at = if iterator.backward { number } else { at + 1 };
-            if let Some(entry) = dict.entry(number) {
-                break Some(entry);
+            }
+        } else {
+            let used = dict.used();
+            loop {
+                if at >= used {
+                    break None;
+                }
+                at += 1;
+                if let Some(entry) = dict.entry(at - 1) {
+                    break Some(entry);
+                }
             }
         };
         iterator.get().next.set(at);
         let Some((key, value)) = found else {
             iterator.set(&self.heap, |i| &i.dict, Value::NONE);
-            return Ok(None);
+            return Ok(Stepped::End);
         };
         let left = iterator.left.get();
         if left == 0 {
             return Err(self.runtime_error("dictionary keys changed during iteration"));
         }
         iterator.get().left.set(left - 1);
-        Ok(Some((key.raw(), value.raw())))
-    }
-
-    #[inline]
-    fn part_of(&self, part: DictPart, key: Raw, value: Raw) -> Raw {
-        match part {
-            DictPart::Keys => key,
-            DictPart::Values => value,
-            DictPart::Items => {
-                Tuple::build(&self.heap, 2, |i| Value::adopt(if i == 0 { key } else { value })).value().raw()
+        Ok(match iterator.part {
+            DictPart::Keys => {
+                items[0] = key.raw();
+                Stepped::Item
             }
-        }
+            DictPart::Values => {
+                items[0] = value.raw();
+                Stepped::Item
+            }
+            DictPart::Items => {
+                *items = [key.raw(), value.raw()];
+                Stepped::Pair
+            }
+        })
     }
 
-    fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>) -> Result<Raw, Raised> {
+    fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
         macro_rules! advance {
             ($set:expr) => {{
                 let set = $set;
@@ -379,9 +403,12 @@ impl Vm {
                 }
                 let places = set.places();
                 let mut at = iterator.next.get();
-                let mut found = None;
-                while at < places && found.is_none() {
-                    found = set.at(at).map(|(_, key)| key.raw());
+                let mut found = false;
+                while at < places && !found {
+                    if let Some((_, key)) = set.at(at) {
+                        *to = key.raw();
+                        found = true;
+                    }
                     at += 1;
                 }
                 iterator.get().next.set(at);
@@ -394,19 +421,15 @@ impl Vm {
         } else if let Some(set) = set.exact::<FrozenSet>() {
             advance!(set)
         } else {
-            return Ok(Raw::UNBOUND);
+            return Ok(Stepped::End);
         };
-        match found {
-            Some(key) => {
-                let left = &iterator.get().left;
-                left.set(left.get().saturating_sub(1));
-                Ok(key)
-            }
-            None => {
-                iterator.set(&self.heap, |i| &i.set, Value::NONE);
-                Ok(Raw::UNBOUND)
-            }
+        if found {
+            let left = &iterator.get().left;
+            left.set(left.get().saturating_sub(1));
+            return Ok(Stepped::Item);
         }
+        iterator.set(&self.heap, |i| &i.set, Value::NONE);
+        Ok(Stepped::End)
     }
 }
 
@@ -419,16 +442,16 @@ pub(super) enum Mapped {
 }
 
 #[inline(always)]
-fn next_of_range(range: Gc<'_, RangeIterator>) -> Raw {
-    match range.left.get() {
-        0 => Raw::UNBOUND,
-        left => {
-            let next = range.next.get();
-            range.left.set(left - 1);
-            range.next.set(next.wrapping_add(range.step));
-            Raw::int(next)
-        }
+fn next_of_range(range: Gc<'_, RangeIterator>, to: &mut Raw) -> Stepped {
+    let left = range.left.get();
+    if left == 0 {
+        return Stepped::End;
     }
+    let next = range.next.get();
+    range.left.set(left - 1);
+    range.next.set(next.wrapping_add(range.step));
+    *to = Raw::int(next);
+    Stepped::Item
 }
 
 /// Bytes of the character that begins at a byte offset.

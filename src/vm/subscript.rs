@@ -1,7 +1,7 @@
 //! `object[key]`: reading, setting and deleting items and slices.
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{ByteArray, Bytes, Class, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple};
+use crate::object::{ByteArray, Bytes, Class, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple};
 
 use super::call::Invoked;
 use super::native::{Raised, Root, Then};
@@ -153,6 +153,11 @@ impl Vm {
         Ok(match kind {
             Kind::List => {
                 let list = value.exact::<List>().expect("a list");
+                if step == 1
+                    && let Some(slots) = list.slots().get(start as usize..start as usize + count)
+                {
+                    return Ok(List::of_parts(heap, count, std::iter::once(slots)).value().raw());
+                }
                 // The bounds may have come from scripts that changed the list.
                 List::build(heap, count, |i| list.item(at(i)).unwrap_or(Value::NONE)).value().raw()
             }
@@ -162,6 +167,9 @@ impl Vm {
                     self.empty_tuple
                 } else if count == tuple.len() && step == 1 {
                     value.raw()
+                } else if step == 1 {
+                    let slots = &tuple.tail()[start as usize..start as usize + count];
+                    Tuple::of_parts(heap, count, std::iter::once(slots)).value().raw()
                 } else {
                     Tuple::build(heap, count, |i| tuple.item(at(i))).value().raw()
                 }
@@ -234,6 +242,9 @@ impl Vm {
 
     /// `object[index]` out of line.
     pub(super) fn get_item(&mut self, object: Raw, index: Raw) -> Result<Invoked, Raised> {
+        if let Some(raw) = self.item_at_once(object, index) {
+            return Ok(Invoked::Value(raw));
+        }
         if let Some(raw) = self.builtin_item(object, index)? {
             return Ok(Invoked::Value(raw));
         }
@@ -320,6 +331,12 @@ impl Vm {
     pub(super) fn delete_item(&mut self, object: Raw, index: Raw) -> Result<Invoked, Raised> {
         let target = Value::adopt(object);
         if !target.is_subclassed() && target.kind() == Kind::Dict {
+            if let Some(dict) = target.exact::<Dict>()
+                && let Some(Some(number)) = self.dict_find_at_once(dict, Value::adopt(index))
+            {
+                dict.remove_at(&self.heap, number);
+                return Ok(Invoked::Value(Raw::NONE));
+            }
             let (dict, key) = (self.push_raw(object), self.push_raw(index));
             if self.dict_remove(dict, key)?.is_none() {
                 return Err(self.key_error(key));

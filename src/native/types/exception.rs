@@ -562,8 +562,7 @@ fn class_name(cx: &Cx, class: Root) -> String {
 /// The builtin exception class that a class is or derives from.
 fn builtin_base(cx: &Cx, class: Root) -> Exc {
     let class = class.get(cx).exact::<crate::object::Class>().expect("checked");
-    let found = class.mro().find_map(|c| Exc::ALL.iter().find(|e| cx.exception_class(**e) == c));
-    found.copied().unwrap_or(Exc::BaseException)
+    cx.exception_kind(class)
 }
 
 /// An exception of a class, builtin or derived, with these arguments.

@@ -257,7 +257,7 @@ fn made(cx: &mut Cx, class: Root, float: f64) -> NativeResult {
 }
 
 /// `float(x)`.
-fn to_float(cx: &mut Cx, x: Root) -> Result<f64, Raised> {
+pub(super) fn to_float(cx: &mut Cx, x: Root) -> Result<f64, Raised> {
     let value = x.get(cx);
     if let Some(float) = value.as_float() {
         return Ok(float);

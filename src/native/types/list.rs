@@ -217,7 +217,7 @@ with_operators! {
     /// Return a copy.
     fn copy(cx: &mut Cx, this: Root) -> NativeResult {
         let list = own(cx, this);
-        Ok(List::build(&cx.heap, list.len(), |i| list.item(i).expect("within the list")).into())
+        Ok(List::of_parts(&cx.heap, list.len(), std::iter::once(list.slots())).into())
     }
 
     /// Return the number of items that equal the value.

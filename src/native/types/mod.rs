@@ -18,6 +18,7 @@ pub mod generic;
 pub mod int;
 pub mod iterator;
 pub mod list;
+pub(crate) mod make;
 pub mod memoryview;
 pub mod none;
 pub mod object;

@@ -1,0 +1,128 @@
+//! Instances of builtin classes made at once, where `__new__` and `__init__` need not be looked up and called one after the other: the
+//! exact builtin types, and exceptions of classes that keep `BaseException`'s.
+
+use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Value};
+use crate::object::{Class, ClassFlags, Exc, Exception, Slots, Tuple, field_count};
+
+use super::Vm;
+use super::call::Invoked;
+use super::frame::Held;
+use super::native::{Args, NativeResult, Outcome, Raised};
+
+/// Makes an instance of an exact builtin type from positional arguments; UNBOUND leaves it to the type's `__new__` and `__init__`,
+/// the arguments being as they were.
+pub type Maker = fn(&mut Vm, Args) -> NativeResult;
+
+impl Vm {
+    /// Says how instances of a builtin type are made.
+    pub fn set_maker(&mut self, class: &'static str, maker: Maker) {
+        self.types.makers.push(maker);
+        let number = u8::try_from(self.types.makers.len()).expect("a few");
+        self.named_class(class).get().maker.set(number);
+    }
+
+    /// Makes an instance of a class that has a maker; None if that leaves it to the class.
+    #[inline]
+    pub(super) fn make_at_once(
+        &mut self,
+        class: Held<Class>,
+        start: u32,
+        argc: u32,
+    ) -> Result<Option<Invoked>, Raised> {
+        if class.get().layout == Kind::Exception {
+            return Ok(None);
+        }
+        let maker = self.types.makers[usize::from(class.get().maker.get()) - 1];
+        let window = std::mem::replace(&mut self.fiber.window, start);
+        self.fiber.top = start + argc;
+        let outcome = maker(self, Args { start, count: argc });
+        self.fiber.window = window;
+        match outcome {
+            Ok(Outcome::Value(ref raw)) => {
+                let raw = raw.copied();
+                Ok(if raw.is_unbound() { None } else { Some(Invoked::Value(raw)) })
+            }
+            Ok(other) => self.carry_out(other, start).map(Some),
+            Err(raised) => Err(raised),
+        }
+    }
+
+    /// The builtin exception class that an exception class is, or derives from first.
+    pub fn exception_kind(&self, class: Gc<'_, Class>) -> Exc {
+        let known = class.get().maker.get();
+        if known != 0 {
+            return Exc::ALL[usize::from(known) - 1];
+        }
+        let found = class.mro().find_map(|c| Exc::ALL.iter().position(|e| self.exception_class(*e) == c));
+        let found = found.unwrap_or(Exc::BaseException as usize);
+        class.get().maker.set(u8::try_from(found + 1).expect("fewer classes than that"));
+        Exc::ALL[found]
+    }
+
+    /// What `BaseException.__new__` makes, given the arguments in registers.
+    fn new_exception_of(&self, class: Held<Class>, start: u32, count: u32) -> Raw {
+        let fields = field_count(self.exception_kind(class));
+        let fields = (fields > 0).then(|| Slots::with_capacity(&self.heap, fields).expect("a few slots"));
+        let args = match count {
+            0 => self.empty_tuple(),
+            _ => Tuple::build(&self.heap, count as usize, |i| self.fiber.registers.get(start + i as u32)),
+        };
+        let exception = self.heap.alloc(Exception {
+            args: Ref::new(args),
+            cause: AnyRef::none(),
+            context: AnyRef::none(),
+            traceback: Ref::none(),
+            suppress_context: std::cell::Cell::new(false),
+            dict: Ref::none(),
+            fields: Ref::from_option(fields),
+        });
+        exception.set_shape(class.get().root_shape.get());
+        if class.has(ClassFlags::FINALISER) {
+            self.heap.finalisable(exception.value());
+        }
+        exception.value().raw()
+    }
+
+    /// Makes an exception whose class (by `owners` of `__new__` and `__init__`) keeps `BaseException.__new__`, and its `__init__` too or
+    /// has one in the language. None for others.
+    pub(super) fn construct_exception(
+        &mut self,
+        class: Held<Class>,
+        owners: (Raw, Raw),
+        init: Raw,
+        (start, argc): (u32, u32),
+        keywords: Option<Raw>,
+    ) -> Option<Result<Invoked, Raised>> {
+        let base = self.exception_class(Exc::BaseException).value().raw();
+        if !owners.0.same(base) {
+            return None;
+        }
+        if owners.1.same(base) {
+            return keywords.is_none().then(|| Ok(Invoked::Value(self.new_exception_of(class, start, argc))));
+        }
+        if Value::adopt(init).kind() != Kind::Function {
+            return None;
+        }
+        let named = keywords.and_then(|k| Value::<'static>::adopt(k).exact::<Tuple>()).map_or(0, |k| k.len() as u32);
+        let exception = self.new_exception_of(class, start, argc - named);
+        Some(self.initialise(exception, init, start, argc, keywords))
+    }
+
+    /// Raises a new exception of a class that was raised as it is: as though it had been called without arguments. None if that has to be
+    /// done in full.
+    pub(super) fn exception_of_class(&mut self, class: Held<Class>) -> Option<Raw> {
+        let base = self.exception_class(Exc::BaseException).held();
+        if class.get().layout != Kind::Exception
+            || class.get().metaclass.get().is_none_or(|m| !m.value().raw().same(self.types.type_))
+        {
+            return None;
+        }
+        let (new, init) = (self.name(super::Name::New).held(), self.name(super::Name::Init).held());
+        let new = self.lookup_class_with_owner(class, new)?.1;
+        if new != base {
+            return None;
+        }
+        let init = self.lookup_class_with_owner(class, init)?.1;
+        (init == base).then(|| self.new_exception_of(class, 0, 0))
+    }
+}
