@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "raw memory")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use super::cell::Header;
@@ -128,6 +128,22 @@ pub(super) struct BlockSource {
     chunks: Vec<NonNull<u8>>,
     free: Vec<NonNull<Block>>,
     made: u32,
+    /// Memory of large cells that died, by size: what comes from the system has to be cleared page by page first, which costs more than
+    /// most large cells are used for.
+    kept: Vec<(usize, Vec<NonNull<Block>>)>,
+    /// Bytes of it.
+    kept_bytes: usize,
+}
+
+/// The most memory of dead large cells that is kept, as much as is allocated between two minor collections of a small heap.
+const KEPT: usize = 16 << 20;
+/// Larger ones go back to the system at once.
+const LARGEST_KEPT: usize = 2 << 20;
+
+/// Bytes of a block for a large cell: rounded to four sizes between a power of two and the next, so that others fit it too.
+fn rounded(size: usize) -> Option<usize> {
+    let step = 1usize << (size.ilog2().saturating_sub(2)).max(10);
+    Some(size.checked_add(step - 1)? & !(step - 1))
 }
 
 impl BlockSource {
@@ -159,10 +175,19 @@ impl BlockSource {
 
     /// Memory for one cell of `size` bytes; None if the system has no memory.
     pub(super) fn take_large(&mut self, size: usize, drops: bool) -> Option<NonNull<Block>> {
-        let large = size.checked_add(CELLS)?;
-        let layout = Layout::from_size_align(large, BLOCK).ok()?;
-        // SAFETY: the layout has a size.
-        let block: NonNull<Block> = NonNull::new(unsafe { alloc_zeroed(layout) })?.cast();
+        let large = rounded(size.checked_add(CELLS)?)?;
+        let kept = self.kept.iter_mut().find(|(of, _)| *of == large).and_then(|(_, blocks)| blocks.pop());
+        let block = match kept {
+            Some(block) => {
+                self.kept_bytes -= large;
+                block
+            }
+            None => {
+                let layout = Layout::from_size_align(large, BLOCK).ok()?;
+                // SAFETY: the layout has a size. Whoever allocates a cell initialises all of it.
+                NonNull::new(unsafe { alloc(layout) })?.cast()
+            }
+        };
         self.made += 1;
         // SAFETY: the memory is ours.
         unsafe {
@@ -178,18 +203,36 @@ impl BlockSource {
         Some(block)
     }
 
-    /// Gives the memory of a large cell back to the system.
-    pub(super) fn free_large(block: NonNull<Block>) {
-        // SAFETY: made by `take_large` with this layout.
-        unsafe {
-            let layout = Layout::from_size_align(block.as_ref().large, BLOCK).expect("as at its making");
-            dealloc(block.as_ptr().cast(), layout);
+    /// Takes the memory of a large cell that died.
+    pub(super) fn give_large(&mut self, block: NonNull<Block>) {
+        // SAFETY: made by `take_large`.
+        let large = unsafe { block.as_ref().large };
+        // Under `gc_stress` a use of a dead cell is to show.
+        if large > LARGEST_KEPT || self.kept_bytes + large > KEPT || cfg!(feature = "gc_stress") {
+            return free_large(block, large);
         }
+        self.kept_bytes += large;
+        match self.kept.iter_mut().find(|(of, _)| *of == large) {
+            Some((_, blocks)) => blocks.push(block),
+            None => self.kept.push((large, vec![block])),
+        }
+    }
+}
+
+/// Gives the memory of a large cell back to the system.
+fn free_large(block: NonNull<Block>, large: usize) {
+    // SAFETY: made by `take_large` with this layout.
+    unsafe {
+        let layout = Layout::from_size_align(large, BLOCK).expect("as at its making");
+        dealloc(block.as_ptr().cast(), layout);
     }
 }
 
 impl Drop for BlockSource {
     fn drop(&mut self) {
+        for (large, blocks) in std::mem::take(&mut self.kept) {
+            blocks.into_iter().for_each(|block| free_large(block, large));
+        }
         for chunk in &self.chunks {
             // SAFETY: made with this layout; the heap drops its cells first.
             unsafe { dealloc(chunk.as_ptr(), Self::LAYOUT) }

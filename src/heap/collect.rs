@@ -195,15 +195,17 @@ impl Heap {
             class.each_block(|block| self.drop_dead(block));
         }
         let mut large = self.large.take();
+        let mut source = self.source.borrow_mut();
         large.retain(|block| {
             let cell = Block::cell(block.as_ptr(), 0, 0);
             if Block::is_marked(cell) {
                 return true;
             }
             self.drop_dead(block.as_ptr());
-            super::block::BlockSource::free_large(*block);
+            source.give_large(*block);
             false
         });
+        drop(source);
         self.large.replace(large);
     }
 

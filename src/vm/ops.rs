@@ -235,6 +235,17 @@ impl Vm {
         }
     }
 
+    /// `a + b` of two exact texts that together are short enough not to need a look at the limits.
+    #[inline]
+    fn joined_texts(&self, kind: BinaryKind, x: Value<'_>, y: Value<'_>) -> Option<Raw> {
+        const SHORT: usize = 1 << 20;
+        let (a, b) = (x.exact::<Str>()?, y.exact::<Str>()?);
+        if kind != BinaryKind::Add || a.len() + b.len() > SHORT {
+            return None;
+        }
+        Some(a.held().concat(self.heap.forever(), b.held()).value().raw())
+    }
+
     /// `a + b` of sequences.
     pub(super) fn concat(&mut self, x: Value<'_>, y: Value<'_>) -> Result<Option<Raw>, Raised> {
         let (x, y) = (self.payload(x).raw(), self.payload(y).raw());
@@ -379,6 +390,9 @@ impl Vm {
     /// `a OP b` out of line.
     pub(super) fn binary(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
+        if let Some(raw) = self.joined_texts(kind, x, y) {
+            return Ok(Invoked::Value(raw));
+        }
         if is_closed(x) && is_closed(y) {
             return match self.builtin_binary(kind, a, b)? {
                 Some(raw) => Ok(Invoked::Value(raw)),
@@ -393,6 +407,9 @@ impl Vm {
     /// `a OP= b` out of line.
     pub(super) fn inplace(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
+        if let Some(raw) = self.joined_texts(kind, x, y) {
+            return Ok(Invoked::Value(raw));
+        }
         if x.kind() == Kind::List && !x.is_subclassed() && kind == BinaryKind::Add {
             self.list_extend_raw(a, b)?;
             return Ok(Invoked::Value(a));

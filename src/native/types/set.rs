@@ -3,7 +3,7 @@
 
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{AnySet, Dict, FrozenSet, Set, Str};
+use crate::object::{AnySet, Combination, Dict, FrozenSet, Set, Str};
 use crate::vm::CompareKind;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -622,8 +622,20 @@ fn discard_hash(cx: &mut Cx, this: Root, key: Root, hash: i64) -> Result<bool, R
     }
 }
 
+/// What two exact sets combine to, where no script has to compare their keys.
+fn combined(cx: &mut Cx, combination: Combination, a: Root, b: Root) -> Result<Option<Root>, Raised> {
+    let heap = cx.heap.forever();
+    let [a, b] = [a, b].map(|root| Value::adopt(root.get(cx).raw()));
+    let (Some(a), Some(b)) = (AnySet::of(a), AnySet::of(b)) else { return Ok(None) };
+    let made = a.combine(heap, combination, b);
+    Ok(cx.fits(made)?.map(|made| cx.push(made.value())))
+}
+
 /// `a | b` of two sets.
 fn or(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
+    if let Some(made) = combined(cx, Combination::Union, a, b)? {
+        return Ok(made);
+    }
     let result = self::copy(cx, a)?;
     self::update(cx, result, b)?;
     Ok(result)
@@ -631,6 +643,9 @@ fn or(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
 
 /// The keys of both.
 fn intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
+    if let Some(made) = combined(cx, Combination::Intersection, a, b)? {
+        return Ok(made);
+    }
     if cx.payload(a.get(cx)).is(cx.payload(b.get(cx))) {
         return self::copy(cx, a);
     }
@@ -659,6 +674,9 @@ fn intersection_of(cx: &mut Cx, this: Root, others: Rest) -> Result<Root, Raised
 
 /// The keys of `a` that `b` doesn't have.
 fn difference(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
+    if let Some(made) = combined(cx, Combination::Difference, a, b)? {
+        return Ok(made);
+    }
     let dict_len = b.get(cx).exact::<Dict>().map(|d| d.len());
     let other_len = if is_set(cx, b) { Some(any(cx, b).len()) } else { dict_len };
     // If there is little to take away, a copy it is taken from is cheaper.
@@ -706,6 +724,9 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
 }
 
 fn symmetric_difference(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
+    if let Some(made) = combined(cx, Combination::Symmetric, a, b)? {
+        return Ok(made);
+    }
     let result = like_of(cx, a, b)?;
     self::symmetric_difference_update(cx, result, a)?;
     Ok(result)
