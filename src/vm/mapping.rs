@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::object::{
-    AnySet, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice, Str, Tuple,
+    AnySet, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice,
+    Str, Tuple,
 };
 
 use super::Vm;

@@ -297,6 +297,14 @@ impl Vm {
         }
         let start = self.fiber.top;
         let object = self.push_raw(value);
+        if plain && conversion != b'a' && is_empty_spec(spec) {
+            // The text a conversion gives is shown as it is.
+            let text = self.text_of(object, conversion != b's')?;
+            if let TextOf::Done(raw) = text {
+                self.release(start);
+                return Ok(Invoked::Value(raw));
+            }
+        }
         let spec = if spec.is_unbound() { self.text_raw(b"") } else { spec };
         let spec = self.push_raw(spec);
         let outcome = if conversion == 0 {

@@ -55,6 +55,9 @@ fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Res
     if len < 2 {
         return Ok(());
     }
+    if key.is_none() && sorted_in_place(cx, list_in(cx, taken), reverse) {
+        return Ok(());
+    }
     // The lists keep everything alive, and no script can reach them.
     let raws: Vec<Raw> = list_in(cx, keys).items().map(|v| v.raw()).collect();
     let (order, result) = match plain_order(&raws, reverse) {
@@ -67,6 +70,38 @@ fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Res
         list.set_item(&cx.heap, to, Value::adopt(items[from as usize]));
     }
     result
+}
+
+/// Sorts a list of small ints only, or sees that all texts in one are in order; false if it is no such list.
+fn sorted_in_place(cx: &Cx, list: crate::heap::Gc<'_, List>, reverse: bool) -> bool {
+    let slots = list.slots();
+    let backward = |order: Ordering| if reverse { order.reverse() } else { order };
+    let Some(first) = slots[0].get().as_int() else {
+        return slots[0].get().exact::<Str>().is_some()
+            && slots.windows(2).all(|pair| match (pair[0].get().exact::<Str>(), pair[1].get().exact::<Str>()) {
+                (Some(a), Some(b)) => backward(a.as_bytes().cmp(b.as_bytes())).is_le(),
+                _ => false,
+            });
+    };
+    let mut ordered = true;
+    let mut previous = first;
+    for slot in slots {
+        let Some(int) = slot.get().as_int() else { return false };
+        ordered &= backward(previous.cmp(&int)).is_le();
+        previous = int;
+    }
+    if !ordered {
+        // Equal ints cannot be told apart.
+        let mut ints: smallvec::SmallVec<[i64; 32]> = slots.iter().filter_map(|s| s.get().as_int()).collect();
+        ints.sort_unstable();
+        if reverse {
+            ints.reverse();
+        }
+        for (to, int) in ints.into_iter().enumerate() {
+            list.set_item(&cx.heap, to, Value::int(int));
+        }
+    }
+    true
 }
 
 /// The order of keys that are all small ints, all floats (none of them nan) or all texts.
