@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(if cfg!(feature = "gc_stress") { 150 } else { 30 });
 
 /// Areas that wait for the outside world and so run in real time.
 const REAL_TIME: [&str; 1] = ["sockets"];
@@ -339,6 +339,7 @@ fn run(flags: &[String], folder: &Path, options: &Options) -> Result<Output, Str
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("LC_ALL", "C.UTF-8")
         .env("NO_COLOR", "1")
+        .envs(std::env::vars().filter(|(name, _)| name.starts_with("AIO_GC_")))
         .envs(&options.env)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

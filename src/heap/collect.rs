@@ -16,6 +16,25 @@ pub struct Tracer<'a> {
     heap: &'a Heap,
     stack: Vec<*mut Header>,
     marked_bytes: usize,
+    /// Nothing is marked: it is looked for a young cell.
+    checking: bool,
+    young: Option<*mut Header>,
+}
+
+impl<'a> Tracer<'a> {
+    fn new(heap: &'a Heap) -> Tracer<'a> {
+        Tracer { heap, stack: vec![], marked_bytes: 0, checking: false, young: None }
+    }
+
+    /// One that marks nothing and looks for young cells.
+    pub(super) fn checking(heap: &'a Heap) -> Tracer<'a> {
+        Tracer { checking: true, ..Tracer::new(heap) }
+    }
+
+    /// A young cell that was visited since this was asked last.
+    pub(super) fn take_young(&mut self) -> Option<*mut Header> {
+        self.young.take()
+    }
 }
 
 impl Tracer<'_> {
@@ -58,12 +77,20 @@ impl Tracer<'_> {
 
     #[inline]
     fn mark(&mut self, header: *mut Header) -> bool {
+        if cfg!(feature = "gc_stress") && self.checking {
+            if !Block::is_marked(header) {
+                self.young = Some(header);
+            }
+            return true;
+        }
         if !Block::mark(header) {
             return false;
         }
         // SAFETY: reached from a root, so allocated.
         unsafe {
-            debug_assert!((*header).kind() != super::Kind::Free, "a live value refers to a freed cell");
+            if cfg!(any(debug_assertions, feature = "gc_stress")) {
+                assert!((*header).kind() != super::Kind::Free, "a live value refers to a freed cell");
+            }
             (*header).set_flags(((*header).flags() | OLD) & !LOGGED);
             self.marked_bytes += (*Block::of(header)).cell_size;
             if !self.heap.info((*header).kind()).leaf {
@@ -115,12 +142,15 @@ impl Heap {
             });
             self.live.set(0);
         }
+        if kind == Collection::Minor {
+            self.check_log();
+        }
         let logged = self.logged.take();
         for header in &logged {
             // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
             unsafe { (**header).set_flags((**header).flags() & !LOGGED) }
         }
-        let mut tracer = Tracer { heap: self, stack: vec![], marked_bytes: 0 };
+        let mut tracer = Tracer::new(self);
         roots(&mut tracer);
         for raw in deaths.finalise.iter().chain(&deaths.callbacks) {
             tracer.raw(*raw);
@@ -143,6 +173,7 @@ impl Heap {
             self.major_at.set((self.live.get() * 2).max(MAJOR_FLOOR));
         }
         self.sweep(kind);
+        self.poison_dead();
         self.allocated.set(0);
         self.nursery.set(self.nursery_size());
         self.collections.set(self.collections.get() + 1);

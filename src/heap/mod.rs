@@ -14,6 +14,7 @@ mod cell;
 mod collect;
 mod kind;
 mod stack;
+mod stress;
 mod value;
 mod weak;
 
@@ -60,6 +61,8 @@ pub mod interrupt {
     pub const FINALISE: u32 = 16;
     /// The heap has reached its limit.
     pub const MEMORY: u32 = 32;
+    /// Always set under `gc_stress`, so that the run loop stops at every safepoint.
+    pub const STRESS: u32 = 64;
 }
 
 /// What the collector knows of a kind.
@@ -184,7 +187,7 @@ pub struct Heap {
     multiplier: StdCell<u64>,
     hash_key: StdCell<HashKey>,
     versions: StdCell<u32>,
-    refills: StdCell<u32>,
+    stress: stress::Stress,
     /// Number of cells that have something to do when they die.
     watched: StdCell<usize>,
 }
@@ -227,9 +230,12 @@ impl Heap {
             multiplier: StdCell::new(0x9E37_79B9_7F4A_7C15),
             hash_key: StdCell::default(),
             versions: StdCell::new(0),
-            refills: StdCell::new(0),
+            stress: stress::Stress::default(),
             watched: StdCell::new(0),
         };
+        if cfg!(feature = "gc_stress") {
+            heap.request(interrupt::STRESS);
+        }
         heap.register::<WeakRef>();
         heap.register::<AppendBuffer>();
         heap
@@ -524,24 +530,12 @@ impl Heap {
     fn add_allocated(&self, bytes: usize) {
         let total = self.allocated.get().saturating_add(bytes);
         self.allocated.set(total);
-        if total >= self.nursery.get() || self.stressed() {
+        if total >= self.nursery.get() {
             self.request(interrupt::COLLECT);
         }
         if self.live.get().saturating_add(total) > self.limit.get() {
             self.request(interrupt::MEMORY);
         }
-    }
-
-    /// Under `gc_stress` every so many runs of cells handed out ask for a collection, besides the nursery's end.
-    fn stressed(&self) -> bool {
-        /// Often enough to find values that are not rooted, and rare enough for deep structures to end in time.
-        const EVERY: u32 = 8;
-        if !cfg!(feature = "gc_stress") {
-            return false;
-        }
-        let count = self.refills.get().wrapping_add(1);
-        self.refills.set(count);
-        count.is_multiple_of(EVERY)
     }
 
     fn nursery_size(&self) -> usize {

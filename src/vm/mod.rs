@@ -231,6 +231,10 @@ impl Vm {
             pending_signals: vec![],
             defer_interrupt: false,
         };
+        if let Some(every) = vm.host.variable("AIO_GC_STRESS").and_then(|text| text.parse().ok()) {
+            let seed = vm.host.variable("AIO_GC_SEED").and_then(|text| text.parse().ok());
+            vm.heap.set_stress(every, seed.unwrap_or(1));
+        }
         vm.heap.set_hash_key(vm.host.hash_key());
         let seed = vm.host.random_seed();
         vm.heap.set_multiplier(vm.host.decide(Choice::Multiplier, seed));

@@ -1805,6 +1805,9 @@ impl Vm {
     #[inline(never)]
     pub(super) fn safepoint(&mut self) -> Result<(), Raised> {
         use crate::heap::interrupt;
+        if let Some(kind) = self.heap.stress_due() {
+            self.collect(kind);
+        }
         if self.take_interrupt(interrupt::COLLECT) {
             let kind = self.heap.due();
             self.collect(kind);
