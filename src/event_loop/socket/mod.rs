@@ -288,6 +288,16 @@ fn pending_error(cx: &mut Cx, fd: i32) -> std::io::Result<()> {
     }
 }
 
+/// Connects a socket that is ready after it could not be connected at once. Unlike asking for the error this leaves it as a call that waits
+/// would: it can be tried again.
+fn second_try(cx: &mut Cx, fd: i32, to: &crate::vm::network::NetAddress) -> std::io::Result<()> {
+    const IS_CONNECTED: i32 = 106;
+    match network(cx).connect(fd, to) {
+        Err(error) if error.raw_os_error() == Some(IS_CONNECTED) => Ok(()),
+        result => result,
+    }
+}
+
 fn connect_to(cx: &mut Cx, this: Root, address: Root, function: &str) -> Result<std::io::Result<()>, Raised> {
     let (fd, kind, timeout) = with(cx, this, |s| (s.fd, s.kind, s.timeout))?;
     let to = self::address::address(cx, address, kind.family, function)?;
@@ -297,7 +307,7 @@ fn connect_to(cx: &mut Cx, this: Root, address: Root, function: &str) -> Result<
     let result = match begun {
         Err(error) if error.raw_os_error() == Some(IN_PROGRESS) && timeout != Some(0.0) => {
             let until = timeout.map(|t| now(cx) + t);
-            wait(cx, fd, true, until).map(|()| pending_error(cx, fd))
+            wait(cx, fd, true, until).map(|()| if blocking { second_try(cx, fd, &to) } else { pending_error(cx, fd) })
         }
         Err(error) if error.kind() == ErrorKind::WouldBlock && blocking => {
             // A Unix socket whose other end has no room yet: only the system can wait for that.
