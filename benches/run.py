@@ -5,7 +5,9 @@
 
 Runs of both are interleaved, so that a busy machine disturbs them alike. What counts is CPU time, user and system, of
 the whole process; of all runs the least. A ratio under 1 means that aio needs less than CPython. Each script prints a
-checksum that has to equal the one in checksums.txt. `--check` only runs aio once on each and compares the checksums;
+checksum that has to equal the one in checksums.txt. The scripts in net/server
+are servers: their load comes from another process, the same for both, and what counts is the server's CPU time for the requests, without start
+and connecting, at 1, 64 and 512 connections. `--check` only runs aio once on each and compares the checksums;
 `--record` writes checksums.txt from CPython. A folder is a group with a geometric mean of its own. Standard library only.
 """
 
@@ -20,12 +22,16 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "net"))
+# How many connections a server has, and how many requests come over them.
+LOADS = [(1, 10_000), (64, 20_000), (512, 20_000)]
 GROUPS = ["language", "native", "async", "net", "start"]
 TITLES = {
     "language": "calls, loops, floats, objects, generators",
     "native": "strings, dicts, sort, JSON, big integers",
     "async": "tasks, switching, queues, locks, timers",
-    "net": "TCP",
+    "net": "TCP, server and clients in one process",
+    "served": "TCP, CPU of the server alone",
     "start": "start of the process",
 }
 
@@ -67,6 +73,21 @@ def measure(name, commands, runs, checksum):
             if printed != checksum:
                 raise Failed(f"{command[0]} printed {printed[:60]!r} instead of {(checksum or 'nothing recorded')[:60]!r}")
             best[i] = min(best[i], cpu)
+    return best
+
+
+def serve(name, connections, requests, commands, runs):
+    """The least CPU time of each command as a server."""
+    import load
+
+    best = [math.inf] * len(commands)
+    for _ in range(runs):
+        for i, command in enumerate(commands):
+            try:
+                used = load.measure([*command, str(HERE / name)], connections, requests)
+            except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+                raise Failed(f"{command[0]}: {error!r}"[:100]) from None
+            best[i] = min(best[i], used)
     return best
 
 
@@ -119,6 +140,21 @@ def main():
             ratio = max(ours, 0.0005) / max(theirs, 0.0005)
             ratios.setdefault(group, []).append(ratio)
             print(f"{name:34} {ours:8.3f}s {theirs:8.3f}s {ratio:7.3f}", flush=True)
+        servers = [p.stem for p in sorted((HERE / group / "server").glob("*.aio"))]
+        for server, (connections, requests) in [(s, l) for s in servers for l in LOADS]:
+            name = f"{group}/server/{server}-{connections}"
+            if not (fnmatch.fnmatch(name, options.only) or fnmatch.fnmatch(f"{server}-{connections}", options.only)):
+                continue
+            commands = [[options.aio, "run"], [options.python]]
+            try:
+                ours, theirs = serve(f"{group}/server/{server}.aio", connections, requests, commands, options.runs)
+            except Failed as reason:
+                failed += 1
+                print(f"{name:34} {reason}")
+                continue
+            ratios.setdefault("served", []).append(ours / theirs)
+            each = f"{ours / requests * 1e6:5.1f} and {theirs / requests * 1e6:5.1f} us a request"
+            print(f"{name:34} {ours:8.3f}s {theirs:8.3f}s {ours / theirs:7.3f}  {each}", flush=True)
     print()
     for group, values in ratios.items():
         print(f"{group:10} {TITLES[group]:44} mean {geometric_mean(values):6.3f}  worst {max(values):6.3f}")

@@ -157,17 +157,17 @@ fn ready(cx: &mut Cx, window: Args, how: Resumed) -> NativeResult {
 
 natives!(
     /// What a loop does with sockets.
-    pub(super) static SOCK: Methods;
+    pub(super) static SOCK: ScriptMethods;
 
     /// Receive up to so many bytes.
     #[suspends]
-    fn sock_recv(cx: &mut Cx, this: Root, #[either] sock: Root, #[either] nbytes: i64) -> NativeResult {
+    fn sock_recv(cx: &mut Cx, this: Root, #[either] sock: Root, #[either] n: i64) -> NativeResult {
         check(cx, this, sock)?;
-        if nbytes < 0 {
+        if n < 0 {
             return Err(cx.value_error("negative buffersize in recv"));
         }
         let window = Args::of(this, 3);
-        window.root(ARGUMENT).set(cx, Value::int(nbytes.min(1 << 31)));
+        window.root(ARGUMENT).set(cx, Value::int(n.min(1 << 31)));
         receive(cx, window)
     }
 
