@@ -42,8 +42,9 @@ use crate::number::hash::HashKey;
 use block::{BLOCK, Block, BlockSource, CLASSES, LARGEST, class_of, class_size};
 use cell::{Boxed, FINALISED, LOGGED, OLD, new_header};
 
-/// Bytes allocated between two minor collections, at least.
-const NURSERY: usize = 8 << 20;
+/// Bytes allocated between two minor collections, at least: what a processor core caches, since memory that is new each time has to be cleared
+/// by the system first.
+const NURSERY: usize = 2 << 20;
 /// Live bytes below which no major collection is started.
 const MAJOR_FLOOR: usize = 64 << 20;
 
