@@ -571,9 +571,10 @@ opcodes! {
     WithExit(base: Reg);
     /// Calls the exit method in `base` with type, value and traceback of the exception in `exc`; `dst` = its result.
     WithExitExc(dst: Reg, base: Reg, exc: Reg);
-    /// As `WithEnter` for async with; `base+1` = what `__aenter__` returned, to be awaited.
+    /// As `WithEnter` for async with; `base+1` = what `__aenter__` returned, to be awaited by the three instructions that follow, as for
+    /// `CallAwait`: if it runs at once `base+2` = its result.
     AsyncWithEnter(base: Reg);
-    /// As `WithExit`; `dst` = what `__aexit__` returned, to be awaited.
+    /// As `WithExit`; `dst` = what `__aexit__` returned, to be awaited as for `CallAwait`: if it runs at once `dst+1` = its result.
     AsyncWithExit(dst: Reg, base: Reg);
     /// As `WithExitExc`; `dst` = what `__aexit__` returned, to be awaited.
     AsyncWithExitExc(dst: Reg, base: Reg, exc: Reg);

@@ -227,7 +227,7 @@ fn check_flow(code: &Code) -> Result<(), String> {
         if let Some(target) = jump_target(code, at, op) {
             reach(target, jumped);
         }
-        if matches!(op, Op::CallAwait | Op::CallMethodAwait | Op::NextAsync) {
+        if let Some((base, dst)) = fused_registers(code, at, op) {
             // The result, if the callee ran at once, is used behind the three instructions that follow.
             let mut behind = next;
             for expected in [Op::GetAwaitable, Op::LoadNone, Op::Delegate] {
@@ -236,10 +236,14 @@ fn check_flow(code: &Code) -> Result<(), String> {
                 behind += usize::from(expected.info().length());
             }
             let mut state = before;
-            let base = operand(code, at, op, "base") as u8;
-            state.truncate(u16::from(base));
+            if op != Op::AsyncWithExit {
+                state.truncate(u16::from(base));
+            }
+            if op == Op::AsyncWithEnter {
+                state.insert(base - 1);
+            }
             state.insert(base);
-            state.insert(operand(code, at, op, "dst") as u8);
+            state.insert(dst);
             reach(behind, state);
         }
         if !ends_flow(op) {
@@ -252,6 +256,17 @@ fn check_flow(code: &Code) -> Result<(), String> {
         check_reads(code, at, op, state)?;
     }
     Ok(())
+}
+
+/// Of an instruction that may await at once what it calls: where the awaitable is otherwise, and the result.
+fn fused_registers(code: &Code, at: usize, op: Op) -> Option<(u8, u8)> {
+    let get = |name| operand(code, at, op, name) as u8;
+    match op {
+        Op::CallAwait | Op::CallMethodAwait | Op::NextAsync => Some((get("base"), get("dst"))),
+        Op::AsyncWithEnter => Some((get("base") + 1, get("base") + 2)),
+        Op::AsyncWithExit => Some((get("dst"), get("dst") + 1)),
+        _ => None,
+    }
 }
 
 fn operand(code: &Code, at: usize, op: Op, name: &str) -> u32 {

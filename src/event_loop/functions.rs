@@ -232,10 +232,15 @@ natives!(
                 None => clock::seconds(cx, delay, clock::Use::Compare)?,
             },
         };
+        // Without a result to give there is nothing to keep.
+        let then = match result {
+            Some(_) => Then::Continue(slept),
+            None => Then::Nothing,
+        };
         if seconds <= 0.0 {
             let value = cx.push_raw(Raw::NONE);
             cx.release(delay.number() + 2);
-            return Ok(Outcome::Suspend { value, then: Then::Continue(slept) });
+            return Ok(Outcome::Suspend { value, then });
         }
         if seconds.is_nan() {
             return Err(cx.value_error("Invalid delay: NaN (not a number)"));
@@ -250,7 +255,7 @@ natives!(
         // Nothing but the arguments is kept: whoever cancels the sleep cancels the future, and with it the timer.
         let value = cx.push(waiter.value());
         cx.release(delay.number() + 2);
-        Ok(Outcome::Suspend { value, then: Then::Continue(slept) })
+        Ok(Outcome::Suspend { value, then })
     }
 
     /// Make a task of a coroutine: it begins to run at the next chance.

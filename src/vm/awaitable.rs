@@ -12,8 +12,8 @@ use crate::object::{
 
 use super::call::Invoked;
 use super::coroutine::NativeCoroutine;
-use super::frame::{Deliver, Record, RecordKind};
-use super::native::{Args, NativeDef, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::frame::{Deliver, Held, Record, RecordKind};
+use super::native::{Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
 /// In the flags of a native's record: its window is an awaitable that is driven by hand, not by a frame.
@@ -78,8 +78,9 @@ impl Vm {
         let input = self.push_raw(input);
         let throw = matches!(resumed, Resumed::Raised(_));
         match coroutine.get().then.get() {
-            Then::Return if throw => Err(self.raise(input)),
+            Then::Return | Then::Nothing if throw => Err(self.raise(input)),
             Then::Return => Ok(input.get(self).into()),
+            Then::Nothing => Ok(Outcome::NONE),
             Then::Continue(_) if throw => Err(self.raise(input)),
             Then::Continue(next) => next(self, window, Resumed::Returned(input)),
             Then::Catch(next) if throw => next(self, window, Resumed::Raised(input)),
@@ -92,7 +93,16 @@ impl Vm {
         let record = *self.fiber.records.last().expect("whoever awaits");
         let coroutine = match record.kind {
             RecordKind::InPlace { generator, .. } if record.deliver == Deliver::Delegate => {
-                generator.get().awaiting.get::<NativeCoroutine>().map(|n| n.held())
+                let awaited = generator.get().awaiting.value();
+                if let Some(native) = awaited.exact::<NativeFunction>().map(|n| n.held()) {
+                    // It was called in place: only now a coroutine is needed, unless nothing is kept.
+                    if !matches!(then, Then::Nothing) {
+                        let coroutine = self.suspended_native(native.get().def, start, then);
+                        generator.set_any(&self.heap, |g| &g.awaiting, coroutine.value());
+                    }
+                    return Ok(Invoked::Suspended(raw));
+                }
+                awaited.exact::<NativeCoroutine>().map(|n| n.held())
             }
             RecordKind::Native { .. } if record.flags & DRIVES != 0 => {
                 self.fiber.registers.get(record.base).exact::<NativeCoroutine>().map(|n| n.held())
@@ -105,10 +115,58 @@ impl Vm {
                 let len = self.fiber.top - start;
                 coroutine.save(&self.heap, len, then, |i| registers.get(start + i).raw());
             }
-            (None, Then::Return) => {}
+            (None, Then::Return | Then::Nothing) => {}
             (None, _) => return Err(self.system_error("a native suspended where nothing awaits it")),
         }
         Ok(Invoked::Suspended(raw))
+    }
+
+    /// `await f(...)` of a native that can suspend, with its arguments bound: it runs at once, for the frame on top, which stands at a
+    /// `Delegate`. While it suspends the frame awaits the native itself, or a coroutine made for what the native keeps.
+    pub(super) fn await_native(&mut self, native: Held<NativeFunction>, args: Args) -> Result<Invoked, Raised> {
+        let window = std::mem::replace(&mut self.fiber.window, args.start);
+        self.fiber.top = args.start + args.count;
+        let outcome = (native.get().def.run)(self, args);
+        self.fiber.window = window;
+        let outcome = match outcome? {
+            Outcome::Value(raw) => return Ok(Invoked::Value(raw)),
+            other => other,
+        };
+        let RecordKind::InPlace { generator, .. } = self.fiber.records.last().expect("the frame").kind else {
+            return Err(self.system_error("a frame that cannot be suspended awaits"));
+        };
+        generator.set_any(&self.heap, |g| &g.awaiting, native.value());
+        let invoked = self.carry_out(outcome, args.start);
+        if let Ok(Invoked::Value(_)) = invoked {
+            let record = *self.fiber.records.last().expect("the frame");
+            self.end_delegation(&record);
+        }
+        invoked
+    }
+
+    /// The coroutine of a native that was called in place and has suspended, with what it keeps from `start` on.
+    fn suspended_native(&mut self, def: &'static NativeDef, start: u32, then: Then) -> Held<NativeCoroutine> {
+        let registers = &self.fiber.registers;
+        let len = self.fiber.top - start;
+        let room = u16::try_from(len).unwrap_or(u16::MAX);
+        let coroutine = NativeCoroutine::alloc(&self.heap, def, room);
+        coroutine.save(&self.heap, len, then, |i| registers.get(start + i).raw());
+        coroutine.held()
+    }
+
+    /// What a generator awaits, as scripts see it.
+    pub fn awaited(&mut self, generator: Root) -> Raw {
+        let Some(cell) = any_generator(generator.get(self)).map(|g| g.held()) else { return Raw::NONE };
+        let awaited = cell.get().awaiting.value().raw();
+        let Some(native) = Value::adopt(awaited).exact::<NativeFunction>() else { return awaited };
+        if cell.get().state.get() != GeneratorState::Suspended {
+            return Raw::NONE;
+        }
+        // Nobody has asked for the coroutine so far, and it keeps nothing.
+        let coroutine = NativeCoroutine::alloc(&self.heap, native.get().def, 0);
+        coroutine.save(&self.heap, 0, Then::Nothing, |_| Raw::UNBOUND);
+        cell.set_any(&self.heap, |g| &g.awaiting, coroutine.value());
+        coroutine.value().raw()
     }
 
     /// Drives an awaitable by hand: its result, or what it yields, comes as a resumed coroutine's does.

@@ -374,11 +374,24 @@ impl Vm {
         argc: u32,
         keywords: Option<Raw>,
     ) -> Result<Invoked, Raised> {
+        let args = self.native_arguments(native, start, argc, keywords)?;
+        self.run_native(native.get().def, args)
+    }
+
+    /// Arranges the arguments of a native's call.
+    #[inline]
+    pub(super) fn native_arguments(
+        &mut self,
+        native: Held<NativeFunction>,
+        start: u32,
+        argc: u32,
+        keywords: Option<Raw>,
+    ) -> Result<Args, Raised> {
         if matches!(native.get().def.kind, NativeKind::Method | NativeKind::ClassMethod) {
             self.check_receiver(native, start, argc, keywords)?;
         }
         if native.get().simple && argc == u32::from(native.get().positional) && keywords.is_none() {
-            return self.run_native(native.get().def, Args { start, count: argc });
+            return Ok(Args { start, count: argc });
         }
         // Only optional ones are missing at the end: no binding either.
         let params = native.get().def.params;
@@ -390,10 +403,9 @@ impl Vm {
             for index in argc..params.len() as u32 {
                 self.fiber.registers.set(start + index, Raw::UNBOUND);
             }
-            return self.run_native(native.get().def, Args { start, count: params.len() as u32 });
+            return Ok(Args { start, count: params.len() as u32 });
         }
-        let args = self.bind_native(native, start, argc, keywords)?;
-        self.run_native(native.get().def, args)
+        self.bind_native(native, start, argc, keywords)
     }
 
     /// A method can be reached through its class and called with anything: natives rely on a receiver of their class.
@@ -476,7 +488,7 @@ impl Vm {
                 }
             };
             let resumed = match (then, invoked) {
-                (Then::Return, invoked) => return invoked,
+                (Then::Return | Then::Nothing, invoked) => return invoked,
                 (_, Ok(Invoked::Value(raw))) => {
                     let count = self.pop_native();
                     self.fiber.top = start + count;
@@ -524,7 +536,7 @@ impl Vm {
 
     fn push_native(&mut self, then: Then, base: u32, count: u32) {
         let (next, catches) = match then {
-            Then::Return => return,
+            Then::Return | Then::Nothing => return,
             Then::Continue(next) => (next, false),
             Then::Catch(next) => (next, true),
         };

@@ -107,6 +107,22 @@ live |n| (n.len.get().min(u32::from(n.room)) as usize, usize::from(n.room)) }
 /// Registers of a native coroutine's window beyond its arguments that are saved without more memory.
 const SPARE: u32 = 1;
 
+impl NativeCoroutine {
+    /// One with room for a window of `room` registers.
+    pub(super) fn alloc<'h>(heap: &'h Heap, def: &'static NativeDef, room: u16) -> Gc<'h, NativeCoroutine> {
+        let body = NativeCoroutine {
+            def,
+            state: StdCell::new(GeneratorState::Created),
+            then: StdCell::new(Then::Return),
+            len: StdCell::new(0),
+            room,
+            window: Ref::none(),
+            flags: StdCell::new(0),
+        };
+        heap.alloc_slots(body, |_| Value::UNBOUND)
+    }
+}
+
 impl<'h> Gc<'h, NativeCoroutine> {
     /// Value number `index` of the saved window.
     pub fn saved(self, index: usize) -> Option<Value<'h>> {
@@ -225,16 +241,7 @@ impl Vm {
         // Arguments that were left out at the end leave room for what is kept besides.
         let given = (0..args.count).rev().find(|i| !registers.get(args.start + i).is_unbound()).map_or(0, |i| i + 1);
         let room = u16::try_from(args.count.max(given + SPARE)).unwrap_or(u16::MAX);
-        let body = NativeCoroutine {
-            def,
-            state: StdCell::new(GeneratorState::Created),
-            then: StdCell::new(Then::Return),
-            len: StdCell::new(0),
-            room,
-            window: Ref::none(),
-            flags: StdCell::new(0),
-        };
-        let coroutine = self.heap.alloc_slots(body, |_| Value::UNBOUND);
+        let coroutine = NativeCoroutine::alloc(&self.heap, def, room);
         coroutine.save(&self.heap, args.count, Then::Return, |i| registers.get(args.start + i).raw());
         coroutine.get().state.set(GeneratorState::Created);
         self.heap.finalisable(coroutine.value());

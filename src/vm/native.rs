@@ -131,6 +131,8 @@ pub type Continuation = fn(cx: &mut Cx, window: Args, resumed: Resumed) -> Nativ
 pub enum Then {
     /// It is the native's own result.
     Return,
+    /// The native's result is None whatever it is: of a suspension that keeps nothing.
+    Nothing,
     /// It goes to the continuation; an exception passes on to the native's caller.
     Continue(Continuation),
     /// It goes to the continuation, and so does an exception.

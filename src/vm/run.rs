@@ -464,6 +464,49 @@ impl Vm {
                             }
                         }};
                     }
+                    // `await` of a call: an async def runs at once in the place of this frame, a native that can suspend within it.
+                    macro_rules! fused_await {
+                        ($op:ident, $base:expr, $dst:expr, $callee:expr, $argc:expr, || $start:expr) => {{
+                            let callee: Raw = $callee;
+                            let (base, dst, argc): (usize, usize, usize) = ($base, $dst, $argc);
+                            if callee.tag() == FUNCTION {
+                                let function: Held<Function> = Gc::from_header(callee.header());
+                                sync!($op, Deliver::Store, dst);
+                                (*fp).next = behind_delegate(ip.add(const { length(Op::$op) }));
+                                let start = $start;
+                                match self.await_call(function, start, argc as u32) {
+                                    Ok(true) => {
+                                        stand_at_delegate!(base, dst);
+                                        continue 'reload;
+                                    }
+                                    Ok(false) => {}
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            } else if callee.tag() == NATIVE && matches!(record.kind, RecordKind::InPlace { .. }) {
+                                let native: Held<NativeFunction> = Gc::from_header(callee.header());
+                                if native.get().def.suspends {
+                                    sync!($op, Deliver::Delegate, dst);
+                                    let start = $start;
+                                    match self.native_arguments(native, start, argc as u32, None) {
+                                        Ok(args) => {
+                                            fp = self.fiber.records.last_mut().expect("this frame");
+                                            let behind = behind_delegate(ip.add(const { length(Op::$op) }));
+                                            (*fp).next = behind;
+                                            (*fp).ip = behind.sub(const { length(Op::Delegate) });
+                                            set!(base, callee);
+                                            set!(dst, Raw::NONE);
+                                            out!(self.await_native(native, args), |raw| {
+                                                set!(dst, raw);
+                                                pc = behind;
+                                                continue 'run;
+                                            })
+                                        }
+                                        Err(_) => break 'run Leave::Raise,
+                                    }
+                                }
+                            }
+                        }};
+                    }
                     // A native with just the arguments it wants needs no binding.
                     macro_rules! call_native {
                         ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
@@ -1527,12 +1570,32 @@ impl Vm {
                         }
 
                         // ---- with ----
-                        Op::WithEnter | Op::AsyncWithEnter => {
+                        Op::AsyncWithEnter => {
                             let base = a!(insn);
                             let manager = reg!(base);
-                            let is_async = op == Op::AsyncWithEnter;
+                            sync!(AsyncWithEnter, Deliver::Store, base + 1);
+                            match self.with_methods(manager, true) {
+                                Ok((enter, exit)) => {
+                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    let _ = fp;
+                                    set!(base, exit);
+                                    let start = self.fiber.top + 1;
+                                    self.fiber.registers.set(start, manager);
+                                    fused_await!(AsyncWithEnter, base + 1, base + 2, enter, 1, || start);
+                                    sync!(AsyncWithEnter, Deliver::Store, base + 1);
+                                    out!(self.invoke_bound(enter, manager, start), |raw| {
+                                        set!(base + 1, raw);
+                                        go!(AsyncWithEnter)
+                                    })
+                                }
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }
+                        Op::WithEnter => {
+                            let base = a!(insn);
+                            let manager = reg!(base);
                             sync!(WithEnter, Deliver::Store, base + 1);
-                            match self.with_methods(manager, is_async) {
+                            match self.with_methods(manager, false) {
                                 Ok((enter, exit)) => {
                                     fp = self.fiber.records.last_mut().expect("this frame");
                                     let _ = fp;
@@ -1556,6 +1619,11 @@ impl Vm {
                             store!(WithExitExc, a!(insn), self.call_exit(reg!(b!(insn)), reg!(c!(insn))))
                         }
                         Op::AsyncWithExit => {
+                            let exit = reg!(b!(insn));
+                            let (dst, start) = (a!(insn), (*fp).end() + 1);
+                            if let Some(function) = self.exit_arguments(exit, start) {
+                                fused_await!(AsyncWithExit, dst, dst + 1, function, 4, || start);
+                            }
                             store!(AsyncWithExit, a!(insn), self.call_exit(reg!(b!(insn)), Raw::UNBOUND))
                         }
                         Op::AsyncWithExitExc => {
@@ -1614,20 +1682,9 @@ impl Vm {
                         Op::CallAwait => {
                             let (base, argc) = (b!(insn), c!(insn));
                             let callee = reg!(base);
-                            if callee.tag() == FUNCTION {
-                                let function: Held<Function> = Gc::from_header(callee.header());
-                                sync!(CallAwait, Deliver::Store, a!(insn));
-                                (*fp).next = behind_delegate(ip.add(const { length(Op::CallAwait) }));
-                                let start = self.window(regs, base + 1, argc, detached);
-                                match self.await_call(function, start, argc as u32) {
-                                    Ok(true) => {
-                                        stand_at_delegate!(base, a!(insn));
-                                        continue 'reload;
-                                    }
-                                    Ok(false) => {}
-                                    Err(_) => break 'run Leave::Raise,
-                                }
-                            }
+                            fused_await!(CallAwait, base, a!(insn), callee, argc, || {
+                                self.window(regs, base + 1, argc, detached)
+                            });
                             call!(CallAwait, base, callee, base + 1, argc, None)
                         }
                         Op::CallMethodAwait => {
@@ -1655,20 +1712,9 @@ impl Vm {
                             set!(base, if method { callee } else { Raw::NONE });
                             set!(base + 1, if method { object } else { callee });
                             let (first, argc) = (base + 2 - own, argc + own);
-                            if callee.tag() == FUNCTION {
-                                let function: Held<Function> = Gc::from_header(callee.header());
-                                sync!(CallMethodAwait, Deliver::Store, a!(insn));
-                                (*fp).next = behind_delegate(ip.add(const { length(Op::CallMethodAwait) }));
-                                let start = self.window(regs, first, argc, detached);
-                                match self.await_call(function, start, argc as u32) {
-                                    Ok(true) => {
-                                        stand_at_delegate!(base, a!(insn));
-                                        continue 'reload;
-                                    }
-                                    Ok(false) => {}
-                                    Err(_) => break 'run Leave::Raise,
-                                }
-                            }
+                            fused_await!(CallMethodAwait, base, a!(insn), callee, argc, || {
+                                self.window(regs, first, argc, detached)
+                            });
                             call!(CallMethodAwait, base, callee, first, argc, None)
                         }
                         Op::GetAIter => store!(GetAIter, a!(insn), self.get_aiter(reg!(b!(insn)))),

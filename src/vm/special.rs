@@ -2,7 +2,7 @@
 
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{Dict, Exc, Exception, List, Str, Tuple};
+use crate::object::{BoundMethod, Dict, Exc, Exception, List, Str, Tuple};
 
 use super::call::Invoked;
 use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
@@ -73,6 +73,15 @@ impl Vm {
         };
         let bound = self.bind_descriptor(exit, manager, class)?;
         Ok((enter, bound))
+    }
+
+    /// The function of a bound exit method, with what it is called with in the registers from `start` on: its receiver and three None.
+    pub(super) fn exit_arguments(&mut self, exit: Raw, start: u32) -> Option<Raw> {
+        let method = Value::adopt(exit).exact::<BoundMethod>()?;
+        let (function, receiver) = (method.function.get().raw(), method.receiver.get().raw());
+        self.fiber.registers.set(start, receiver);
+        (start + 1..start + 4).for_each(|at| self.fiber.registers.set(at, Raw::NONE));
+        Some(function)
     }
 
     /// Calls a bound exit method with what an exception is made of, or three None for UNBOUND.

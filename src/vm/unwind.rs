@@ -292,7 +292,15 @@ impl Vm {
     /// language.
     pub(super) fn go_on(&mut self, generator: Held<Generator>, input: Raw, throw: bool) -> Result<Invoked, Raised> {
         let awaiting = generator.get().awaiting.value().raw();
-        if !Value::adopt(awaiting).is_none() {
+        if Value::adopt(awaiting).kind() == Kind::Native {
+            // A native called in place that kept nothing: its result is None.
+            generator.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+            if !throw {
+                let record = *self.fiber.records.last().expect("just pushed");
+                self.set_register(&record, Raw::NONE);
+                return Ok(Invoked::Pushed);
+            }
+        } else if !Value::adopt(awaiting).is_none() {
             self.fiber.records.last_mut().expect("just pushed").deliver = Deliver::Delegate;
             let invoked = self.drive_awaited(awaiting, input, throw);
             return match invoked {

@@ -142,7 +142,7 @@ macro_rules! inspected {
             #[getter]
             #[name($awaiting)]
             fn awaiting(cx: &mut Cx, this: Root) -> NativeResult {
-                Ok(any_generator(this.get(cx)).map_or(Value::NONE, |g| g.get().awaiting.value()).into())
+                Ok(Outcome::Value(cx.awaited(this)))
             }
         );
     };
