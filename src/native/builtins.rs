@@ -15,7 +15,7 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
 
 natives!(
-    /// Built-in functions, types, exceptions, and other objects.
+    /// What every program has without importing anything.
     pub static BUILTINS: Functions;
 
     /// Write the arguments to a stream, `sys.stdout` unless `file` says otherwise.
@@ -51,7 +51,7 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Return the number of items in a container.
+    /// How many items there are in it.
     fn len(cx: &mut Cx, obj: Root) -> NativeResult {
         let len = cx.length(obj)?;
         Ok((len as i64).into())
@@ -349,7 +349,7 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Return whether an object has an attribute.
+    /// True if the attribute can be got, False if getting it raises AttributeError.
     fn hasattr(cx: &mut Cx, obj: Root, name: Root) -> NativeResult {
         attribute_name(cx, name)?;
         match cx.get_attribute(obj, name) {

@@ -28,7 +28,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 natives!(
-    /// This module provides access to the garbage collector for reference cycles.
+    /// The collector that frees what nothing refers to.
     pub static GC: Functions;
 
     /// Collect everything that cannot be reached, and run the finalisers. Returns 0: nothing is counted.

@@ -34,8 +34,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 natives!(
-    /// This module provides access to the mathematical functions
-    /// defined by the C standard.
+    /// Functions on real numbers and integers.
     pub static MATH: Functions;
 
     /// Return the arc cosine of x, in radians.
@@ -43,7 +42,7 @@ natives!(
         within(cx, x, x.acos(), "expected a number in range from -1 up to 1, got")
     }
 
-    /// Return the inverse hyperbolic cosine of x.
+    /// Area hyperbolic cosine: the number whose cosh is x.
     fn acosh(cx: &mut Cx, x: f64) -> NativeResult {
         within(cx, x, special::acosh(x), "expected argument value not less than 1, got")
     }
@@ -53,7 +52,7 @@ natives!(
         within(cx, x, x.asin(), "expected a number in range from -1 up to 1, got")
     }
 
-    /// Return the inverse hyperbolic sine of x.
+    /// Area hyperbolic sine: the number whose sinh is x.
     fn asinh(cx: &mut Cx, x: f64) -> NativeResult {
         Ok(special::asinh(x).into())
     }
@@ -68,7 +67,7 @@ natives!(
         Ok(y.atan2(x).into())
     }
 
-    /// Return the inverse hyperbolic tangent of x.
+    /// Area hyperbolic tangent: the number whose tanh is x.
     fn atanh(cx: &mut Cx, x: f64) -> NativeResult {
         let result = if x.abs() == 1.0 { f64::NAN } else { special::atanh(x) };
         within(cx, x, result, "expected a number between -1 and 1, got")
@@ -123,7 +122,7 @@ natives!(
         ranged(cx, x, x.cosh())
     }
 
-    /// Convert an angle from radians to degrees.
+    /// The same angle, in degrees.
     fn degrees(cx: &mut Cx, x: f64) -> NativeResult {
         Ok((x * (180.0 / std::f64::consts::PI)).into())
     }
@@ -301,7 +300,7 @@ natives!(
         Ok(x.is_nan().into())
     }
 
-    /// Return the integer part of the square root.
+    /// The largest integer whose square is not above n.
     fn isqrt(cx: &mut Cx, n: Root) -> NativeResult {
         let n = cx.index(n)?;
         let result = integer::isqrt(as_int_ref(n.get(cx)).expect("index gives an int"));
@@ -372,7 +371,7 @@ natives!(
         Ok(cx.tuple(&[Value::float(fraction), Value::float(whole)]).into())
     }
 
-    /// Return the float some steps after x towards y.
+    /// Go from x towards y by this many neighbouring floats.
     fn nextafter(
         cx: &mut Cx,
         x: f64,
@@ -471,7 +470,7 @@ natives!(
         Ok(total.get(cx).into())
     }
 
-    /// Convert an angle from degrees to radians.
+    /// The same angle, in radians.
     fn radians(cx: &mut Cx, x: f64) -> NativeResult {
         Ok((x * (std::f64::consts::PI / 180.0)).into())
     }

@@ -61,7 +61,7 @@ fn from_seed(cx: &mut Cx, seed: Root) -> Result<Mersenne, Raised> {
 }
 
 natives!(
-    /// Random() -> create a random number generator with its own internal state.
+    /// A Mersenne Twister with a state of its own.
     pub static RANDOM: Methods;
 
     /// Make a generator, seeded from the host until `seed` is called.
@@ -94,7 +94,7 @@ natives!(
         Ok(with(cx, this, Mersenne::random).into())
     }
 
-    /// getrandbits(k) -> x.  Generates an int with k random bits.
+    /// An int made of k random bits.
     fn getrandbits(cx: &mut Cx, this: Root, k: Root) -> NativeResult {
         let k = cx.index(k)?;
         let bits = match as_int_ref(k.get(cx)) {
@@ -121,7 +121,7 @@ natives!(
         }
     }
 
-    /// getstate() -> tuple containing the current state.
+    /// The state, as a tuple that setstate() takes.
     fn getstate(cx: &mut Cx, this: Root) -> NativeResult {
         let numbers = with(cx, this, |own| {
             let (words, index) = own.state();
@@ -130,7 +130,7 @@ natives!(
         Ok(Tuple::build(&cx.heap, numbers.len(), |i| Value::int(numbers[i])).into())
     }
 
-    /// setstate(state) -> None.  Restores generator state.
+    /// Go back to a state that getstate() gave.
     fn setstate(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
         let Some(tuple) = cx.payload(state.get(cx)).exact::<Tuple>() else {
             return Err(cx.type_error("state vector must be a tuple".into()));

@@ -67,6 +67,20 @@ natives!(
         Ok(Outcome::NONE)
     }
 
+    /// Return the most digits of an integer that is made from or into a decimal numeral; 0: any number.
+    fn get_int_max_str_digits(cx: &mut Cx) -> NativeResult {
+        Ok((cx.int_max_str_digits as i64).into())
+    }
+
+    /// Set the most digits of an integer that is made from or into a decimal numeral; 0: any number.
+    fn set_int_max_str_digits(cx: &mut Cx, #[either] maxdigits: i64) -> NativeResult {
+        if maxdigits != 0 && maxdigits < 640 {
+            return Err(cx.value_error("maxdigits must be 0 or larger than 640"));
+        }
+        cx.int_max_str_digits = maxdigits as usize;
+        Ok(Outcome::NONE)
+    }
+
     /// Return the bytes an object takes, about.
     fn getsizeof(cx: &mut Cx, #[either] object: Root, #[either] default: Given<Root>) -> NativeResult {
         let own = match cx.find_attribute(object, "__sizeof__")? {

@@ -33,7 +33,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 natives!(
-    /// This module provides various functions to manipulate time values.
+    /// Clocks, sleeping, and calendar times.
     pub static TIME: Functions;
 
     /// Return the seconds since the epoch.

@@ -195,12 +195,12 @@ natives!(
     /// Weak-reference support module.
     pub static WEAKREF: Functions;
 
-    /// Return the number of weak references to 'object'.
+    /// How many weak references and proxies lead to an object.
     fn getweakrefcount(cx: &mut Cx, object: Root) -> NativeResult {
         Ok((shown_references(cx, object).len() as i64).into())
     }
 
-    /// Return a list of all weak reference objects pointing to 'object'.
+    /// The weak references and proxies that lead to an object.
     fn getweakrefs(cx: &mut Cx, object: Root) -> NativeResult {
         let found = shown_references(cx, object);
         let values: Vec<Value<'_>> = found.into_iter().map(Value::adopt).collect();

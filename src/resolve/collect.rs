@@ -474,7 +474,11 @@ impl Collector<'_> {
             self.late(Code::OutsideLoop, span, text);
         }
         if self.flow.in_finally && (leaves || !self.flow.finally_loop) {
-            self.warn(span, format!("'{word}' in a 'finally' block"));
+            // CPython sees these before all others.
+            let message = format!("'{word}' in a 'finally' block");
+            let warnings = &mut self.scopes.warnings;
+            let at = warnings.iter().take_while(|w| w.message.ends_with("in a 'finally' block")).count();
+            warnings.insert(at, SyntaxWarning { span, message });
         }
     }
 

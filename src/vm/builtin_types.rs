@@ -183,6 +183,7 @@ impl Vm {
             for table in row.methods {
                 self.methods_of(class, table);
             }
+            self.without_hash(class);
             if let Some(table) = row.methods.first() {
                 self.document(class, table);
             }
@@ -191,6 +192,16 @@ impl Vm {
             }
         }
         self.end_epoch();
+    }
+
+    /// What defines equality and no hash is not hashable.
+    fn without_hash(&mut self, class: Held<Class>) {
+        let heap = self.heap.forever();
+        let (eq, hash) = (self.name(Name::Eq).held(), self.name(Name::Hash).held());
+        let namespace = class.namespace();
+        if namespace.find_str(heap, eq).is_some() && namespace.find_str(heap, hash).is_none() {
+            namespace.set_str(heap, hash, Value::NONE).expect("a namespace has room");
+        }
     }
 
     pub(super) fn install_type(&mut self, row: &TypeRow) -> Held<Class> {

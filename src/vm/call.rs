@@ -600,6 +600,9 @@ impl Vm {
         if let Some(names) = names {
             let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
             if keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts) {
+                if is_operator(native) {
+                    return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
+                }
                 let label = self.native_label(native);
                 return Err(self.type_error(format!("{label}() takes no keyword arguments")));
             }
@@ -630,6 +633,12 @@ impl Vm {
                         }
                     }
                     (None, None) => {
+                        // What is missing is said before what is too much.
+                        if !def.scripted
+                            && let Some(at) = first_missing(def, &bound)
+                        {
+                            return Err(self.native_missing(native, given, at));
+                        }
                         let name = text.to_str_lossy().into_owned();
                         let label = if def.scripted { self.scripted_label(native) } else { self.short_label(native) };
                         let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
@@ -718,7 +727,13 @@ impl Vm {
         let most = positional.len();
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let given = given - receiver;
+        if is_operator(native) {
+            return self.operator_arity(least, most, given);
+        }
         let s = |n: usize| if n == 1 { "" } else { "s" };
+        if def.name == "sorted" {
+            return self.type_error(format!("sorted expected 1 argument, got {given}"));
+        }
         if takes_keywords(def) {
             let at_most = if least == most { "exactly" } else { "at most" };
             return self.type_error(if most == 0 {
@@ -739,6 +754,17 @@ impl Vm {
                 format!("{} expected at most {most} argument{}, got {given}", self.short_label(native), s(most))
             }
         })
+    }
+
+    /// Complains of the number of arguments of an operator's method: these do not name themselves.
+    fn operator_arity(&mut self, least: usize, most: usize, given: usize) -> Raised {
+        let (bound, at) = match given < least {
+            true if least < most => (least, "at least "),
+            false if least < most => (most, "at most "),
+            _ => (most, ""),
+        };
+        let s = if bound == 1 { "" } else { "s" };
+        self.type_error(format!("expected {at}{bound} argument{s}, got {given}"))
     }
 
     fn native_missing(&mut self, native: Held<NativeFunction>, given: usize, at: usize) -> Raised {
@@ -764,12 +790,18 @@ impl Vm {
         let most = positional.len();
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let s = |n: usize| if n == 1 { "" } else { "s" };
+        if is_operator(native) {
+            return self.operator_arity(least, most, given);
+        }
         if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) {
             return self.type_error(format!(
                 "{label}() missing required argument '{}' (pos {})",
                 param.name,
                 at + 1 - receiver
             ));
+        }
+        if def.name == "sorted" {
+            return self.type_error(format!("sorted expected 1 argument, got {given}"));
         }
         if takes_keywords(def) {
             let only =
@@ -1083,6 +1115,22 @@ pub(super) fn parameter_register(code: &Code, index: u32) -> u32 {
 fn takes_keywords(def: &NativeDef) -> bool {
     def.params.iter().any(|p| matches!(p.kind, ParamKind::Either | ParamKind::Keyword))
         && !def.params.iter().any(|p| matches!(p.kind, ParamKind::KeywordRest | ParamKind::Rest))
+}
+
+/// Whether a native is the method of an operator or statement, which CPython wraps.
+fn is_operator(native: Held<NativeFunction>) -> bool {
+    let def = native.get().def;
+    def.kind == NativeKind::Method
+        && native.get().class.get().is_some_and(|class| super::repr::is_slot(def.name, &class.name().to_str_lossy()))
+        && !matches!(def.name, "__init__" | "__call__")
+}
+
+/// The first parameter that must be given by position or name and was not; none where a native takes no names at all.
+fn first_missing(def: &NativeDef, bound: &[Raw]) -> Option<usize> {
+    let required = |p: &super::native::Param| {
+        p.default.is_empty() && matches!(p.kind, ParamKind::Positional | ParamKind::Either)
+    };
+    def.params.iter().zip(bound).position(|(p, value)| required(p) && value.is_unbound())
 }
 
 /// Whether a native's first parameter is the instance or class it was reached through.

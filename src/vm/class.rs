@@ -61,6 +61,11 @@ impl Vm {
         }
     }
 
+    /// As `type_name_for_error`, for the messages of argument checks, which call `None` by its name.
+    pub fn argument_name_for_error(&self, value: Value<'_>) -> String {
+        if value.is_none() { "None".into() } else { self.type_name_for_error(value) }
+    }
+
     /// The name of a value's class as messages show it.
     pub fn type_name_for_error(&self, value: Value<'_>) -> String {
         self.tp_name(self.class_of(value))

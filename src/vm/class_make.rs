@@ -248,7 +248,8 @@ impl Vm {
                             );
                         }
                         let mangled = self.mangled(text, slot);
-                        if dict.find_str(heap, mangled).is_some() {
+                        let is_docs = mangled.as_bytes() == b"__doc__";
+                        if dict.get_str(heap, mangled).is_some_and(|v| !is_docs || !v.is_none()) {
                             let shown = slot.to_str_lossy().into_owned();
                             return Err(
                                 self.value_error(format!("'{shown}' in __slots__ conflicts with class variable"))

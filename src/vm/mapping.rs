@@ -750,6 +750,12 @@ impl Vm {
     }
 
     pub(super) fn list_extend(&mut self, list: Raw, iterable: Raw) -> Result<(), Raised> {
+        let source = Value::adopt(iterable);
+        let builtin = matches!(source.kind(), Kind::List | Kind::Tuple);
+        if !builtin && !self.is_iterable(source) {
+            let got = self.type_name_for_error(source);
+            return Err(self.type_error(format!("Value after * must be an iterable, not {got}")));
+        }
         self.list_extend_raw(list, iterable)
     }
 

@@ -466,7 +466,7 @@ impl<'a> FromArg<'a> for Gc<'a, Str> {
         if cx.as_str(root.get(cx)).is_some() {
             return Ok(root);
         }
-        let got = cx.type_name_for_error(root.get(cx));
+        let got = cx.argument_name_for_error(root.get(cx));
         Err(cx.type_error(format!("{}() argument '{}' must be str, not {got}", at.function, at.param)))
     }
     #[inline(always)]

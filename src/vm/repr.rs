@@ -123,6 +123,13 @@ impl Vm {
         Ok(true)
     }
 
+    /// What the builtin type's own `__repr__` gives, for an instance of a class derived from it, too.
+    pub(crate) fn own_repr(&mut self, this: Root) -> Result<Raw, Raised> {
+        let mut out = Vec::new();
+        self.write_own_repr(&mut out, this)?;
+        self.checked_text(&out)
+    }
+
     /// Appends `repr(value)`.
     pub fn write_repr(&mut self, out: &mut Vec<u8>, root: Root) -> Result<(), Raised> {
         let raw = root.get(self).raw();
@@ -780,7 +787,7 @@ pub(crate) fn bytearray_literal(bytes: &[u8]) -> String {
 }
 
 /// Whether a method's name is that of an operator or statement. Those that dict, list and the sets have as methods besides show as such.
-fn is_slot(name: &str, class: &str) -> bool {
+pub(super) fn is_slot(name: &str, class: &str) -> bool {
     let twice = match name {
         "__contains__" => matches!(class, "dict" | "set" | "frozenset"),
         "__getitem__" => matches!(class, "dict" | "list"),

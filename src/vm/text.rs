@@ -141,7 +141,8 @@ impl Vm {
                 return Ok(TextOf::Done(self.int_text(int)));
             }
         }
-        let builtin = self.has_builtin_repr(value);
+        // `str` of a proxy is that of its mapping.
+        let builtin = self.has_builtin_repr(value) && (repr || value.kind() != Kind::MappingProxy);
         if !builtin {
             let exception = value.kind() == Kind::Exception;
             if !repr && let Some(method) = self.own_method(object, Name::Str)? {

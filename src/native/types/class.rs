@@ -20,7 +20,7 @@ natives!(
         cx.type_new(metatype, args.0, kwds.0)
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, args: Rest, kwds: KeywordRest) -> NativeResult {
         if args.0.len() != 1 && args.0.len() != 3 {
             return Err(cx.type_error("type.__init__() takes 1 or 3 arguments".into()));
@@ -75,7 +75,7 @@ natives!(
         Ok(List::build(&cx.heap, derived.len(), |i| Value::adopt(derived[i].value().raw())).into())
     }
 
-    /// Create the namespace for the class statement
+    /// The mapping that the body of a class statement fills.
     #[class]
     fn __prepare__(cx: &mut Cx, cls: Root, args: Rest, kwds: KeywordRest) -> NativeResult {
         Ok(Dict::new(&cx.heap).into())
@@ -96,7 +96,7 @@ natives!(
         }
     }
 
-    /// Specialized __dir__ implementation for types.
+    /// The names a class and its bases define.
     fn __dir__(cx: &mut Cx, this: Root) -> NativeResult {
         let class = class_arg(cx, this, "__dir__")?;
         let names = Dict::new(&cx.heap).held();
@@ -104,21 +104,19 @@ natives!(
         Ok(list_of_names(cx, names))
     }
 
-    /// Return memory consumption of the type object.
+    /// Bytes the class takes, about.
     fn __sizeof__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(1064i64.into())
     }
 
     /// Return self|value.
     fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let result = cx.union_of(this.get(cx).raw(), value.get(cx).raw())?;
-        Ok(Outcome::Value(result))
+        super::generic::either(cx, this, value)
     }
 
     /// Return value|self.
     fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let result = cx.union_of(value.get(cx).raw(), this.get(cx).raw())?;
-        Ok(Outcome::Value(result))
+        super::generic::either(cx, value, this)
     }
 
     #[getter]
@@ -385,9 +383,7 @@ natives!(
     /// What a class statement calls.
     pub static BUILD_CLASS: Functions;
 
-    /// __build_class__(func, name, /, *bases, [metaclass], **kwds) -> class
-    ///
-    /// Internal helper function used by the class statement.
+    /// What a class statement calls: func fills the namespace, the metaclass makes the class.
     fn __build_class__(cx: &mut Cx, func: Root, name: Root, bases: Rest, kwds: KeywordRest) -> NativeResult {
         cx.build_class(func, name, bases.0, kwds.0)
     }

@@ -12,12 +12,9 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 with_operators! {
     table {
-        /// Create a complex number from a string or numbers.
+        /// A number with a real and an imaginary part.
         ///
-        /// If a string is given, parse it as a complex number.
-        /// If a single number is given, convert it to a complex number.
-        /// If the `real` or `imag` arguments are given, create a complex number
-        /// with the specified real and imaginary components.
+        /// Made from both parts, from one number, or from a numeral such as '1+2j'.
         pub static COMPLEX_METHODS: Methods;
     }
     operators {

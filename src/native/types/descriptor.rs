@@ -39,7 +39,7 @@ natives!(
         Ok(property.into())
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(
         cx: &mut Cx,
         this: Root,
@@ -78,7 +78,7 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         property_arg(cx, this, "__get__")?;
         let class = owner.0.unwrap_or(instance);
@@ -105,17 +105,17 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Descriptor to obtain a copy of the property with a different getter.
+    /// The same property, but read by another function.
     fn getter(cx: &mut Cx, this: Root, fget: Root) -> NativeResult {
         copy_property(cx, this, 0, fget)
     }
 
-    /// Descriptor to obtain a copy of the property with a different setter.
+    /// The same property, but set by another function.
     fn setter(cx: &mut Cx, this: Root, fset: Root) -> NativeResult {
         copy_property(cx, this, 1, fset)
     }
 
-    /// Descriptor to obtain a copy of the property with a different deleter.
+    /// The same property, but deleted by another function.
     fn deleter(cx: &mut Cx, this: Root, fdel: Root) -> NativeResult {
         copy_property(cx, this, 2, fdel)
     }
@@ -191,19 +191,14 @@ natives!(
 );
 
 natives!(
-    /// Convert a function to be a static method.
+    /// A function kept in a class as it is: no instance or class is passed to it.
     ///
-    /// A static method does not receive an implicit first argument.
-    /// To declare a static method, use this idiom:
+    ///     class Circle:
+    ///         @staticmethod
+    ///         def area(radius):
+    ///             return 3 * radius ** 2
     ///
-    ///      class C:
-    ///          @staticmethod
-    ///          def f(arg1, arg2, argN):
-    ///              ...
-    ///
-    /// It can be called either on the class (e.g. C.f()) or on an instance
-    /// (e.g. C().f()). Both the class and the instance are ignored, and
-    /// neither is passed implicitly as the first argument to the method.
+    /// `Circle.area(2)` and `Circle().area(2)` are the same call.
     pub static STATICMETHOD: Methods;
 
     /// Create and return a new object.
@@ -215,13 +210,13 @@ natives!(
         cx.new_outcome(cls, raw)
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, function: Root) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__init__")?;
         set_wrapped(cx, wrapper, this, function)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__get__")?;
         Ok(Outcome::Value(function_of(wrapper)))
@@ -250,6 +245,30 @@ natives!(
         Ok(Outcome::Value(function_of(wrapper)))
     }
 
+    /// The annotations of the function, once they were asked for.
+    #[getter]
+    fn __annotations__(cx: &mut Cx, this: Root) -> NativeResult {
+        let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__annotations__")?;
+        wrapped_attribute(cx, this, wrapper, "__annotations__")
+    }
+
+    #[setter]
+    fn __annotations__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        set_wrapped_attribute(cx, this, value, "__annotations__")
+    }
+
+    /// What makes the annotations of the function.
+    #[getter]
+    fn __annotate__(cx: &mut Cx, this: Root) -> NativeResult {
+        let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__annotate__")?;
+        wrapped_attribute(cx, this, wrapper, "__annotate__")
+    }
+
+    #[setter]
+    fn __annotate__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        set_wrapped_attribute(cx, this, value, "__annotate__")
+    }
+
     #[getter]
     fn __isabstractmethod__(cx: &mut Cx, this: Root) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__isabstractmethod__")?;
@@ -264,19 +283,14 @@ natives!(
 );
 
 natives!(
-    /// Convert a function to be a class method.
+    /// A function kept in a class that gets the class as its first argument.
     ///
-    /// A class method receives the class as implicit first argument,
-    /// just like an instance method receives the instance.
-    /// To declare a class method, use this idiom:
+    ///     class Point:
+    ///         @classmethod
+    ///         def origin(cls):
+    ///             return cls(0, 0)
     ///
-    ///   class C:
-    ///       @classmethod
-    ///       def f(cls, arg1, arg2, argN):
-    ///           ...
-    ///
-    /// It can be called either on the class (e.g. C.f()) or on an instance
-    /// (e.g. C().f()).  The instance is ignored except for its class.
+    /// Called on an instance, it gets the class of the instance.
     pub static CLASSMETHOD: Methods;
 
     /// Create and return a new object.
@@ -288,13 +302,13 @@ natives!(
         cx.new_outcome(cls, raw)
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, function: Root) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__init__")?;
         set_wrapped(cx, wrapper, this, function)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__get__")?;
         let class = match owner.0.map(|o| o.get(cx).raw()) {
@@ -321,6 +335,30 @@ natives!(
         Ok(Outcome::Value(function_of(wrapper)))
     }
 
+    /// The annotations of the function, once they were asked for.
+    #[getter]
+    fn __annotations__(cx: &mut Cx, this: Root) -> NativeResult {
+        let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__annotations__")?;
+        wrapped_attribute(cx, this, wrapper, "__annotations__")
+    }
+
+    #[setter]
+    fn __annotations__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        set_wrapped_attribute(cx, this, value, "__annotations__")
+    }
+
+    /// What makes the annotations of the function.
+    #[getter]
+    fn __annotate__(cx: &mut Cx, this: Root) -> NativeResult {
+        let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__annotate__")?;
+        wrapped_attribute(cx, this, wrapper, "__annotate__")
+    }
+
+    #[setter]
+    fn __annotate__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        set_wrapped_attribute(cx, this, value, "__annotate__")
+    }
+
     #[getter]
     fn __isabstractmethod__(cx: &mut Cx, this: Root) -> NativeResult {
         let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__isabstractmethod__")?;
@@ -335,19 +373,15 @@ natives!(
 );
 
 natives!(
-    /// super() -> same as super(__class__, <first argument>)
-    /// super(type) -> unbound super object
-    /// super(type, obj) -> bound super object; requires isinstance(obj, type)
-    /// super(type, type2) -> bound super object; requires issubclass(type2, type)
-    /// Typical use to call a cooperative superclass method:
-    /// class C(B):
-    ///     def meth(self, arg):
-    ///         super().meth(arg)
-    /// This works for class methods too:
-    /// class C(B):
-    ///     @classmethod
-    ///     def cmeth(cls, arg):
-    ///         super().cmeth(arg)
+    /// Attributes as they are found behind a class in the order of bases.
+    ///
+    /// Without arguments, inside a method: behind the class the method is written in, for the method's first argument.
+    /// super(cls, obj) says both: it looks behind cls in the order of obj's class, and binds to obj.
+    /// super(cls, sub) does so for a class derived from cls.
+    ///
+    ///     class Child(Parent):
+    ///         def start(self):
+    ///             super().start()
     pub static SUPER: Methods;
 
     /// Create and return a new object.
@@ -359,7 +393,7 @@ natives!(
         cx.new_outcome(cls, raw)
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, type_: Given<Root>, obj: Given<Root>) -> NativeResult {
         let of = super_arg(cx, this, "__init__")?;
         let (class, receiver) = match type_.0 {
@@ -386,7 +420,7 @@ natives!(
         cx.generic_get(this, name, false)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         let of = super_arg(cx, this, "__get__")?;
         let raw = instance.get(cx).raw();
@@ -409,21 +443,21 @@ natives!(
         Ok(cx.str(&text).into())
     }
 
-    /// the class invoking super()
+    /// the class after which the search begins
     #[getter]
     fn __thisclass__(cx: &mut Cx, this: Root) -> NativeResult {
         let of = super_arg(cx, this, "__thisclass__")?;
         Ok(of.get().class.get().map_or(Outcome::NONE, Outcome::from))
     }
 
-    /// the instance invoking super(); may be None
+    /// the object whose attributes are looked up, or None
     #[getter]
     fn __self__(cx: &mut Cx, this: Root) -> NativeResult {
         let of = super_arg(cx, this, "__self__")?;
         Ok(of.get().receiver.get().into())
     }
 
-    /// the type of the instance invoking super(); may be None
+    /// the class whose order is followed, or None
     #[getter]
     fn __self_class__(cx: &mut Cx, this: Root) -> NativeResult {
         let of = super_arg(cx, this, "__self_class__")?;
@@ -435,7 +469,7 @@ natives!(
     /// An attribute of a builtin type, or a slot of a class.
     pub static GETSET: Methods;
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         getset_arg(cx, this, "__get__")?;
         let class = owner.0.unwrap_or(instance);
@@ -546,7 +580,7 @@ fn set_wrapped(cx: &mut Cx, wrapper: Value<'static>, this: Root, function: Root)
     } else if let Some(method) = wrapper.exact::<ClassMethod>() {
         method.set(&cx.heap, |m| &m.function, value);
     }
-    for name in ["__module__", "__name__", "__qualname__", "__doc__"] {
+    for name in ["__module__", "__name__", "__qualname__", "__doc__", "__type_params__"] {
         let mark = cx.mark();
         if let Some(own) = cx.find_attribute(function, name)? {
             let key = cx.intern(name).held();
@@ -557,6 +591,36 @@ fn set_wrapped(cx: &mut Cx, wrapper: Value<'static>, this: Root, function: Root)
         }
         cx.release(mark);
     }
+    Ok(Outcome::NONE)
+}
+
+/// An attribute that a wrapper takes over from its function when it is first asked for.
+fn wrapped_attribute(cx: &mut Cx, this: Root, wrapper: Value<'static>, name: &str) -> NativeResult {
+    let key = cx.intern(name).held();
+    let own = cx.attributes_of(this.get(cx).raw());
+    if let Some(value) = own.and_then(|dict| dict.get_str(&cx.heap, key)) {
+        return Ok(Outcome::Value(value.raw()));
+    }
+    let function = cx.push_raw(function_of(wrapper));
+    let value = cx.attribute(function, name)?.get(cx).raw();
+    if let Some(dict) = cx.attributes_of(this.get(cx).raw()) {
+        dict.set_str(cx.heap.forever(), key, Value::adopt(value)).expect("a small dict");
+    }
+    Ok(Outcome::Value(value))
+}
+
+fn set_wrapped_attribute(cx: &mut Cx, this: Root, value: Root, name: &str) -> NativeResult {
+    let key = cx.intern(name).held();
+    let Some(dict) = cx.attributes_of(this.get(cx).raw()) else { return Ok(Outcome::NONE) };
+    if value.get(cx).is_unbound() {
+        let key = key.value().raw();
+        let (dict, key) = (cx.push_raw(dict.value().raw()), cx.push_raw(key));
+        if cx.dict_remove(dict, key)?.is_none() {
+            return Err(cx.raise_text(Exc::AttributeError, name));
+        }
+        return Ok(Outcome::NONE);
+    }
+    dict.set_str(cx.heap.forever(), key, Value::adopt(value.get(cx).raw())).expect("a small dict");
     Ok(Outcome::NONE)
 }
 

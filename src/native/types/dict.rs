@@ -63,6 +63,11 @@ natives!(
         }
     }
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return the number of keys.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((own(cx, this).len() as i64).into())
@@ -235,6 +240,11 @@ natives!(
     /// A view of a dict's keys.
     pub static DICT_KEYS_METHODS: Methods;
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return the number of keys.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((table(cx, this).len() as i64).into())
@@ -246,7 +256,7 @@ natives!(
         Ok(iterator(cx, dict, DictPart::Keys, false))
     }
 
-    /// Return a reverse iterator over what is viewed.
+    /// Iterate from the newest to the oldest.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
         let dict = dict_of_view(cx, this);
         Ok(iterator(cx, dict, DictPart::Keys, true))
@@ -344,6 +354,11 @@ natives!(
     /// A view of a dict's pairs.
     pub static DICT_ITEMS_METHODS: Methods;
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return the number of keys.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((table(cx, this).len() as i64).into())
@@ -355,7 +370,7 @@ natives!(
         Ok(iterator(cx, dict, DictPart::Items, false))
     }
 
-    /// Return a reverse iterator over what is viewed.
+    /// Iterate from the newest to the oldest.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
         let dict = dict_of_view(cx, this);
         Ok(iterator(cx, dict, DictPart::Items, true))
@@ -453,6 +468,11 @@ natives!(
     /// A view of a dict's values.
     pub static DICT_VALUES_METHODS: Methods;
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return the number of keys.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((table(cx, this).len() as i64).into())
@@ -464,7 +484,7 @@ natives!(
         Ok(iterator(cx, dict, DictPart::Values, false))
     }
 
-    /// Return a reverse iterator over what is viewed.
+    /// Iterate from the newest to the oldest.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
         let dict = dict_of_view(cx, this);
         Ok(iterator(cx, dict, DictPart::Values, true))
@@ -507,6 +527,11 @@ natives!(
     fn __contains__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
         let mapping = proxied(cx, this);
         cx.contains_root(mapping, key).map(Outcome::from)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Return the number of keys.

@@ -266,7 +266,7 @@ natives!(
 );
 
 natives!(
-    /// Import can't find module, or can't find name in module.
+    /// A module, or a name wanted from one, is not there.
     pub static IMPORT_ERROR_METHODS: Methods;
 
     /// Keep the arguments, the names and the path.
@@ -486,7 +486,7 @@ natives!(
 );
 
 natives!(
-    /// A combination of multiple unrelated exceptions.
+    /// Several exceptions that travel as one.
     pub static EXCEPTION_GROUP_METHODS: Methods;
 
     /// Make a group; one of Exceptions alone is an ExceptionGroup.

@@ -15,7 +15,7 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 with_operators! {
     table {
-        /// Convert a string or number to a floating-point number, if possible.
+        /// A double-precision number, made from a number or a numeral.
         pub static FLOAT_METHODS: Methods;
     }
     operators {
@@ -193,8 +193,7 @@ with_operators! {
     #[class]
     fn fromhex(cx: &mut Cx, class: Root, string: Root) -> NativeResult {
         let Some(text) = cx.as_str(string.get(cx)) else {
-            let got = cx.type_name_for_error(string.get(cx));
-            return Err(cx.type_error(format!("fromhex() argument must be str, not {got}")));
+            return Err(cx.type_error("bad argument type for built-in operation".into()));
         };
         let float = match float_repr::from_hex(text.as_bytes()) {
             Ok(float) => float,

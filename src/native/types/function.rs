@@ -83,7 +83,7 @@ natives!(
         forward(cx, raw, args.0, kwargs.0)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         function_arg(cx, this, "__get__")?;
         let class = owner.0.unwrap_or(instance);
@@ -364,7 +364,7 @@ natives!(
         forward(cx, raw, args.0, kwargs.0)
     }
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         Ok(this.get(cx).into())
     }
@@ -414,14 +414,14 @@ natives!(
         reduce_method(cx, this)
     }
 
-    /// the function (or other callable) implementing a method
+    /// what is called, with the instance put first
     #[getter]
     fn __func__(cx: &mut Cx, this: Root) -> NativeResult {
         let method = method_arg(cx, this, "__func__")?;
         Ok(method.get().function.get().into())
     }
 
-    /// the instance to which a method is bound
+    /// what is passed as the first argument
     #[getter]
     fn __self__(cx: &mut Cx, this: Root) -> NativeResult {
         let method = method_arg(cx, this, "__self__")?;
@@ -558,7 +558,7 @@ natives!(
     /// A method as it is in its class.
     pub static UNBOUND: Methods;
 
-    /// Return an attribute of instance, which is of type owner.
+    /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
         native_arg(cx, this, "__get__")?;
         let class = owner.0.unwrap_or(instance);
@@ -573,13 +573,9 @@ natives!(
 );
 
 natives!(
-    /// Create a new cell object.
+    /// The place where functions share a variable.
     ///
-    ///  contents
-    ///    the contents of the cell. If not specified, the cell will be empty,
-    ///    and
-    ///  further attempts to access its cell_contents attribute will
-    ///    raise a ValueError.
+    /// `contents` is what is in it; without that it is empty, and reading it raises ValueError.
     pub static CELL: Methods;
 
     /// Create and return a new object.
@@ -620,9 +616,7 @@ natives!(
 );
 
 natives!(
-    /// Create a module object.
-    ///
-    /// The name must be a string; the optional docstring can have any type.
+    /// A namespace that has a name, and docs if given.
     pub static MODULE: Methods;
 
     /// Create and return a new object.
@@ -635,7 +629,7 @@ natives!(
         Ok(cx.heap.alloc(module).into())
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, #[either] name: Root, #[either] doc: Option<Root>) -> NativeResult {
         if name.get(cx).kind() != Kind::Str {
             let got = cx.type_name_for_error(name.get(cx));
@@ -688,8 +682,7 @@ natives!(
         cx.generic_get(this, name, false)
     }
 
-    /// __dir__() -> list
-    /// specialized dir() implementation
+    /// The names in it, sorted.
     fn __dir__(cx: &mut Cx, this: Root) -> NativeResult {
         let module = module_arg(cx, this, "__dir__")?;
         let hook = cx.name(Name::Dir).held();

@@ -165,7 +165,7 @@ natives!(
     /// Coroutines.
     pub static AWAITED: Methods;
 
-    /// Return an iterator to be used in an await expression.
+    /// What drives this coroutine when it is awaited.
     fn __await__(cx: &mut Cx, this: Root) -> NativeResult {
         let wrapper = CoroutineWrapper { coroutine: Slot::new(this.get(cx)) };
         Ok(cx.heap.alloc(wrapper).into())

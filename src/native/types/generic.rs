@@ -8,12 +8,13 @@ use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Ro
 
 /// The types of this file.
 pub static ROWS: &[TypeRow] = &[
-    TypeRow::of(Kind::GenericAlias, "GenericAlias", &[&ALIAS_METHODS]).in_module("types").with(ClassFlags::FINAL),
+    TypeRow::of(Kind::GenericAlias, "GenericAlias", &[&ALIAS_METHODS]).in_module("types"),
     TypeRow::of(Kind::Union, "Union", &[&UNION_METHODS]).in_module("typing").with(ClassFlags::FINAL),
 ];
 
 fn alias(cx: &Cx, this: Root) -> &GenericAlias {
-    this.get(cx).exact::<GenericAlias>().expect("methods check their receiver").get()
+    let payload: Value<'_> = cx.payload(this.get(cx));
+    payload.exact::<GenericAlias>().expect("methods check their receiver").get()
 }
 
 fn union_args(cx: &Cx, this: Root) -> Raw {
@@ -27,8 +28,10 @@ natives!(
     /// Make an alias.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, origin: Root, args: Root) -> NativeResult {
+        cx.check_new_kind(class, Kind::GenericAlias)?;
         let (origin, args) = (origin.get(cx).raw(), args.get(cx).raw());
-        cx.new_generic_alias(origin, args).map(Outcome::Value)
+        let alias = cx.new_generic_alias(origin, args)?;
+        cx.new_outcome(class, alias)
     }
 
     /// The class.
@@ -112,17 +115,7 @@ natives!(
                 cx.type_error(format!("Too {few} arguments for {text}; actual {}, expected {count}", given.len()))
             );
         }
-        let names: Vec<Raw> = left.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
-        let old: Vec<Raw> = Value::adopt(args).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
-        let mut new = vec![];
-        for arg in old {
-            let direct = names.iter().position(|n| n.same(arg));
-            let replaced = match direct {
-                Some(at) => given[at],
-                None => arg,
-            };
-            new.push(replaced);
-        }
+        let new = substituted(cx, args, left, &given)?;
         let tuple = Tuple::build(&cx.heap, new.len(), |i| Value::adopt(new[i])).value().raw();
         cx.new_generic_alias(origin, tuple).map(Outcome::Value)
     }
@@ -152,8 +145,7 @@ natives!(
 
     /// As it is written.
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        let text = cx.repr(this)?;
-        Ok(text.get(cx).into())
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Itself unpacked, for `*tuple[int, ...]`.
@@ -181,6 +173,52 @@ natives!(
     #[getter]
     fn __args__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(Outcome::Value(union_args(cx, this)))
+    }
+
+    /// The union of these types: what is in it twice counts once, and a union of one type is that type.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
+        let items: Vec<Raw> = match item.get(cx).exact::<Tuple>() {
+            Some(tuple) => tuple.items().map(Value::raw).collect(),
+            None => vec![item.get(cx).raw()],
+        };
+        if items.is_empty() {
+            return Err(cx.type_error("Cannot take a Union of no types.".into()));
+        }
+        let items = cx.tuple(&items.iter().map(|raw| Value::adopt(*raw)).collect::<Vec<_>>()).value().raw();
+        let items = cx.push_raw(items);
+        union_of_items(cx, items)
+    }
+
+    /// Give arguments to the type parameters that are left.
+    fn __getitem__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
+        let args = union_args(cx, this);
+        let left = parameters(cx, args)?;
+        let left = cx.push(Value::adopt(left));
+        let count = left.get(cx).exact::<Tuple>().map_or(0, |t| t.len());
+        let text = cx.repr_text(this)?;
+        if count == 0 {
+            return Err(cx.type_error(format!("{text} is not a generic class")));
+        }
+        let given: Vec<Raw> = match item.get(cx).exact::<Tuple>() {
+            Some(tuple) => tuple.items().map(Value::raw).collect(),
+            None => vec![item.get(cx).raw()],
+        };
+        if given.len() != count {
+            let few = if given.len() > count { "many" } else { "few" };
+            let text = format!("Too {few} arguments for {text}; actual {}, expected {count}", given.len());
+            return Err(cx.type_error(text));
+        }
+        let new = substituted(cx, args, left, &given)?;
+        let new = Tuple::build(&cx.heap, new.len(), |i| Value::adopt(new[i])).value().raw();
+        let new = cx.push_raw(new);
+        union_of_items(cx, new)
+    }
+
+    /// Refused: a union is no base.
+    fn __mro_entries__(cx: &mut Cx, this: Root, bases: Root) -> NativeResult {
+        let text = cx.repr_text(this)?;
+        Err(cx.type_error(format!("Cannot subclass {text}")))
     }
 
     /// The class of unions.
@@ -221,8 +259,7 @@ natives!(
 
     /// As it is written.
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        let text = cx.repr(this)?;
-        Ok(text.get(cx).into())
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Whether an object is an instance of one of the types.
@@ -271,7 +308,83 @@ fn parameters(cx: &mut Cx, args: Raw) -> Result<Raw, Raised> {
     Ok(Tuple::build(&cx.heap, found.len(), |i| Value::adopt(found[i])).value().raw())
 }
 
-fn either(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+/// Arguments with what is given put for the parameters in `left`.
+fn substituted(cx: &mut Cx, args: Raw, left: Root, given: &[Raw]) -> Result<Vec<Raw>, Raised> {
+    let names: Vec<Raw> = left.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
+    let old: Vec<Raw> = Value::adopt(args).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
+    let given: Vec<Root> = given.iter().map(|raw| cx.push_raw(*raw)).collect();
+    let old: Vec<Root> = old.iter().map(|raw| cx.push_raw(*raw)).collect();
+    let mut new = vec![];
+    for arg in old {
+        let replaced = if let Some(at) = names.iter().position(|n| n.same(arg.get(cx).raw())) {
+            let given = given[at];
+            match cx.find_attribute(arg, "__typing_subst__")? {
+                Some(method) => cx.call(method, &[given])?,
+                None => given,
+            }
+        } else if arg.get(cx).exact::<Class>().is_none()
+            && let Some(own) = cx.find_attribute(arg, "__parameters__")?
+            && let Some(own) = own.get(cx).exact::<Tuple>().map(|t| t.items().map(Value::raw).collect::<Vec<_>>())
+            && !own.is_empty()
+        {
+            let inner: Vec<Value<'_>> = own
+                .iter()
+                .filter_map(|raw| names.iter().position(|n| n.same(*raw)))
+                .map(|at| given[at].get(cx))
+                .collect();
+            let inner = cx.tuple(&inner).value().raw();
+            let inner = cx.push_raw(inner);
+            cx.item(arg, inner)?
+        } else {
+            arg
+        };
+        new.push(replaced);
+    }
+    Ok(new.into_iter().map(|root| root.get(cx).raw()).collect())
+}
+
+/// The union of the items of a tuple.
+fn union_of_items(cx: &mut Cx, items: Root) -> NativeResult {
+    let count = items.get(cx).exact::<Tuple>().map_or(0, |t| t.len());
+    let mut known: Vec<Root> = vec![];
+    for at in 0..count {
+        let raw = items.get(cx).exact::<Tuple>().map_or(Raw::NONE, |t| t.item(at).raw());
+        let item = cx.push_raw(raw);
+        let parts: Vec<Raw> = match item.get(cx).kind() {
+            Kind::Union => {
+                let args = union_args(cx, item);
+                Value::adopt(args).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect())
+            }
+            Kind::None => vec![cx.kind_class(Kind::None).value().raw()],
+            Kind::Class | Kind::GenericAlias => vec![raw],
+            _ => {
+                let module = cx.import("_typeparams")?;
+                let message = cx.str("Union[arg, ...]: each arg must be a type.").value().raw();
+                let message = cx.push_raw(message);
+                let part = cx.call_method(module, "_check", &[item, message])?;
+                vec![part.get(cx).raw()]
+            }
+        };
+        let parts: Vec<Root> = parts.into_iter().map(|raw| cx.push_raw(raw)).collect();
+        'parts: for part in parts {
+            for other in &known {
+                if cx.equals(*other, part)? {
+                    continue 'parts;
+                }
+            }
+            known.push(part);
+        }
+    }
+    if known.len() == 1 {
+        return Ok(known[0].get(cx).into());
+    }
+    let parts: Vec<Value<'_>> = known.iter().map(|root| root.get(cx)).collect();
+    let args = cx.tuple(&parts).value();
+    Ok(cx.heap.alloc(Union { args: Slot::new(args) }).into())
+}
+
+/// `a | b` of two types; NotImplemented where one is none.
+pub(super) fn either(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
     let type_like = |cx: &Cx, root: Root| {
         matches!(root.get(cx).kind(), Kind::Class | Kind::None | Kind::GenericAlias | Kind::Union)
     };
@@ -283,7 +396,7 @@ fn either(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
 }
 
 fn equal(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-    let (a, b) = (this.get(cx).raw(), value.get(cx).raw());
+    let (a, b) = (cx.payload(this.get(cx)).raw(), cx.payload(value.get(cx)).raw());
     Ok(match cx.builtin_compare(crate::vm::CompareKind::Eq, a, b)? {
         Some(equal) => equal.into(),
         None => Outcome::Value(Raw::NOT_IMPLEMENTED),

@@ -96,7 +96,7 @@ with_operators! {
 
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        match int_text::format_int(own(cx, this), int_text::DEFAULT_MAX_DIGITS) {
+        match int_text::format_int(own(cx, this), cx.int_max_str_digits) {
             Ok(text) => Ok(cx.str(&text).into()),
             Err(fault) => Err(cx.fault(fault)),
         }
@@ -115,7 +115,7 @@ with_operators! {
         let name = cx.type_name_for_error(this.get(cx));
         let mut out = vec![];
         let done = FormatSpec::parse(&spec, &name, false)
-            .and_then(|spec| format_spec::format_int(&mut out, own(cx, this), &spec, &name, int_text::DEFAULT_MAX_DIGITS));
+            .and_then(|spec| format_spec::format_int(&mut out, own(cx, this), &spec, &name, cx.int_max_str_digits));
         match done {
             Ok(()) => Ok(crate::object::Str::from_parts(&cx.heap, &[&out]).into()),
             Err(fault) => Err(cx.fault(fault)),
@@ -216,7 +216,7 @@ with_operators! {
         #[either] #[text("'big'")] byteorder: Given<Root>,
         #[key] #[default(false)] #[text("False")] signed: bool,
     ) -> NativeResult {
-        let big = byte_order(cx, byteorder.0)?;
+        let big = byte_order(cx, byteorder.0, "to_bytes")?;
         let length = length.0.unwrap_or(1);
         if length < 0 {
             return Err(cx.value_error("length argument must be non-negative"));
@@ -239,7 +239,7 @@ with_operators! {
         #[either] #[text("'big'")] byteorder: Given<Root>,
         #[key] #[default(false)] #[text("False")] signed: bool,
     ) -> NativeResult {
-        let big = byte_order(cx, byteorder.0)?;
+        let big = byte_order(cx, byteorder.0, "from_bytes")?;
         let data = bytes_of(cx, bytes)?;
         let int = integer::from_bytes(&data, big, signed);
         let raw = int_value(&cx.heap, int).raw();
@@ -316,7 +316,7 @@ fn from_text(cx: &mut Cx, x: Root, base: i64) -> Result<Raw, Raised> {
 }
 
 fn parse(cx: &Cx, x: Root, base: i64) -> Option<Result<Int, Fault>> {
-    let limit = int_text::DEFAULT_MAX_DIGITS;
+    let limit = cx.int_max_str_digits;
     let value = x.get(cx);
     if let Some(text) = cx.as_str(value) {
         return Some(int_from_text(text.as_bytes(), base, limit));
@@ -377,11 +377,11 @@ fn divide(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
 }
 
 /// Whether the order named is big endian.
-fn byte_order(cx: &mut Cx, order: Option<Root>) -> Result<bool, Raised> {
+fn byte_order(cx: &mut Cx, order: Option<Root>, method: &str) -> Result<bool, Raised> {
     let Some(order) = order else { return Ok(true) };
     let Some(text) = cx.as_str(order.get(cx)) else {
-        let got = cx.type_name_for_error(order.get(cx));
-        return Err(cx.type_error(format!("argument 'byteorder' must be str, not {got}")));
+        let got = cx.argument_name_for_error(order.get(cx));
+        return Err(cx.type_error(format!("{method}() argument 'byteorder' must be str, not {got}")));
     };
     match text.as_bytes() {
         b"big" => Ok(true),

@@ -9,10 +9,9 @@ use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, R
 
 with_operators! {
     table {
-        /// Built-in mutable sequence.
+        /// Items in order, which can be changed, added and taken away.
         ///
-        /// If no argument is given, the constructor creates a new empty list.
-        /// The argument must be an iterable if specified.
+        /// Made empty, or from the items of an iterable.
         pub static LIST_METHODS: Methods;
     }
     operators {
@@ -42,6 +41,11 @@ with_operators! {
         Ok(Outcome::NONE)
     }
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return the number of items.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((own(cx, this).len() as i64).into())
@@ -54,7 +58,7 @@ with_operators! {
         Ok(iterator.get(cx).into())
     }
 
-    /// Return a reverse iterator over the items.
+    /// Iterate from the last item to the first.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
         let list = cx.payload(this.get(cx));
         let len = list.exact::<List>().expect("the instance is a list").len();

@@ -220,6 +220,15 @@ natives!(
 
     /// The bytes of all items.
     fn tobytes(cx: &mut Cx, this: Root, #[either] order: Option<Root>) -> NativeResult {
+        if let Some(order) = order {
+            let Some(text) = cx.as_str(order.get(cx)).map(|s| s.to_str_lossy().into_owned()) else {
+                let got = cx.type_name_for_error(order.get(cx));
+                return Err(cx.type_error(format!("tobytes() argument 'order' must be str or None, not {got}")));
+            };
+            if !matches!(text.as_str(), "C" | "F" | "A") {
+                return Err(cx.value_error("order must be 'C', 'F' or 'A'"));
+            }
+        }
         let bytes = view(cx, this, "tobytes")?.to_vec();
         Ok(Bytes::new(&cx.heap, &bytes).into())
     }
@@ -261,7 +270,7 @@ natives!(
     fn cast(cx: &mut Cx, this: Root, #[either] format: Root, #[either] shape: Given<Root>) -> NativeResult {
         let view = view(cx, this, "cast")?;
         let Some(text) = cx.as_str(format.get(cx)).map(|s| s.to_str_lossy().into_owned()) else {
-            let got = cx.type_name_for_error(format.get(cx));
+            let got = cx.argument_name_for_error(format.get(cx));
             return Err(cx.type_error(format!("cast() argument 'format' must be str, not {got}")));
         };
         if !view.is_contiguous() {

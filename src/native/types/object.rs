@@ -8,10 +8,9 @@ use crate::vm::Name;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
 
 natives!(
-    /// The base class of the class hierarchy.
+    /// What every class is derived from.
     ///
-    /// When called, it accepts no arguments and returns a new featureless
-    /// instance that has no instance attributes and cannot be given any.
+    /// An object made of it directly has no attributes and takes none; it only differs from all others.
     pub static OBJECT: Methods;
 
     /// Create and return a new object.
@@ -49,7 +48,7 @@ natives!(
         Ok(Outcome::Value(instance))
     }
 
-    /// Initialize self.  See help(type(self)) for accurate signature.
+    /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         if !args.0.is_empty() || has_items(cx, kwargs.0) {
             let class = cx.class_of(this.get(cx)).held();
@@ -81,9 +80,9 @@ natives!(
         cx.ask_method(repr, this, class, &[], Then::Return)
     }
 
-    /// Default object formatter.
+    /// What format() gives where a class has no form of its own.
     ///
-    /// Return str(self) if format_spec is empty. Raise TypeError otherwise.
+    /// That is str(self), and no format is understood.
     fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
         let Some(format_spec) = cx.as_str(format_spec.get(cx)).map(Gc::held) else {
             let got = cx.type_name_for_error(format_spec.get(cx));
@@ -229,10 +228,9 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// This method is called when a class is subclassed.
+    /// Called on a class when another is derived from it.
     ///
-    /// The default implementation does nothing. It may be
-    /// overridden to extend subclasses.
+    /// A class may define it to look at or change what derives from it; this one does nothing.
     #[class]
     fn __init_subclass__(cx: &mut Cx, cls: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let name = cls.get(cx).exact::<Class>().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
@@ -246,12 +244,9 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Abstract classes can override this to customize issubclass().
+    /// Called by abstract classes to decide what counts as derived from them.
     ///
-    /// This is invoked early on by abc.ABCMeta.__subclasscheck__().
-    /// It should return True, False or NotImplemented.  If it returns
-    /// NotImplemented, the normal algorithm is used.  Otherwise, it
-    /// overrides the normal algorithm (and the outcome is cached).
+    /// True or False settles it; NotImplemented leaves it to the order of bases and what was registered.
     #[class]
     fn __subclasshook__(cx: &mut Cx, cls: Root, args: Rest) -> NativeResult {
         Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
@@ -406,6 +401,12 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
         let helper = cx.attribute(module, "_reduce_ex")?;
         let (helper, class_raw) = (helper.get(cx).raw(), Raw::int(protocol));
         return cx.ask(helper, &[raw, class_raw], Then::Return);
+    }
+    let named = cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
+    if !named && !matches!(kind, Kind::Instance | Kind::Exception | Kind::List | Kind::Dict) {
+        // There is more to it than its attributes.
+        let name = cx.type_name_for_error(this.get(cx));
+        return Err(cx.type_error(format!("cannot pickle '{name}' object")));
     }
     // Arguments of `__new__`.
     let mut items = vec![class_root.get(cx).raw()];

@@ -11,14 +11,10 @@ use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Rest, Root};
 
 with_operators! {
     table {
-        /// range(stop) -> range object
-        /// range(start, stop[, step]) -> range object
+        /// Integers at equal distances, made when they are asked for.
         ///
-        /// Return an object that produces a sequence of integers from start (inclusive)
-        /// to stop (exclusive) by step.  range(i, j) produces i, i+1, i+2, ..., j-1.
-        /// start defaults to 0, and stop is omitted!  range(4) produces 0, 1, 2, 3.
-        /// These are exactly the valid indices for a list of 4 elements.
-        /// When step is given, it specifies the increment (or decrement).
+        /// range(stop) counts from 0, range(start, stop) from start, each by one; range(start, stop, step) goes in steps,
+        /// downwards if step is negative. The stop itself is never reached: range(4) is 0, 1, 2, 3.
         pub static RANGE_METHODS: Methods;
     }
     operators {
@@ -109,6 +105,11 @@ with_operators! {
     fn __getitem__(cx: &mut Cx, this: Root, index: Root) -> NativeResult {
         let item = cx.item(this, index)?;
         Ok(item.get(cx).into())
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Return hash(self).

@@ -8,7 +8,7 @@ use crate::vm::CompareKind;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 natives!(
-    /// Build an unordered collection of unique elements.
+    /// A collection that holds each element once, in no order.
     pub static SET_METHODS: Methods;
 
     /// Make an empty set.
@@ -144,6 +144,11 @@ natives!(
     /// Return whether a key is in the set.
     fn __contains__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
         cx.set_contains(this, item).map(Outcome::from)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Return the number of keys.
@@ -303,7 +308,7 @@ natives!(
 );
 
 natives!(
-    /// Build an immutable unordered collection of unique elements.
+    /// A set that cannot change, so it can be a key.
     pub static FROZENSET_METHODS: Methods;
 
     /// Make a frozenset of an iterable's items.
@@ -350,6 +355,11 @@ natives!(
     /// Return whether a key is in the set.
     fn __contains__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
         cx.set_contains(this, item).map(Outcome::from)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Return the number of keys.

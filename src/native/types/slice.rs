@@ -44,6 +44,11 @@ with_operators! {
         Ok(cx.heap.alloc(Slice { start: slot(start), stop: slot(stop), step: slot(step) }).into())
     }
 
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
+    }
+
     /// Return hash(self).
     fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
         cx.hash(this).map(Outcome::from)

@@ -52,7 +52,7 @@ fn argument(cx: &mut Cx, root: Root, method: &str, place: &str) -> Result<Held, 
     if let Some(text) = cx.as_str(root.get(cx)) {
         return Ok(text.held());
     }
-    let got = cx.type_name_for_error(root.get(cx));
+    let got = cx.argument_name_for_error(root.get(cx));
     Err(cx.type_error(format!("{method}() argument{place} must be str, not {got}")))
 }
 
@@ -1264,6 +1264,9 @@ natives!(
         #[default(8)]
         tabsize: i64,
     ) -> NativeResult {
+        if i32::try_from(tabsize).is_err() {
+            return Err(cx.overflow_error("Python int too large to convert to C int"));
+        }
         let text = receiver(cx, this, "expandtabs")?;
         let expanded = search::expand_tabs(TEXT, text.as_bytes(), tabsize);
         let bytes = check(cx, expanded)?;

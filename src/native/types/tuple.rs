@@ -9,12 +9,9 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 with_operators! {
     table {
-        /// Built-in immutable sequence.
+        /// Items in order, for good.
         ///
-        /// If no argument is given, the constructor returns an empty tuple.
-        /// If iterable is specified the tuple is initialized from iterable's items.
-        ///
-        /// If the argument is a tuple, the return value is the same object.
+        /// Made empty, or from the items of an iterable; a tuple itself is given back as it is.
         pub static TUPLE_METHODS: Methods;
     }
     operators {
@@ -52,6 +49,11 @@ with_operators! {
         let this = cx.payload_root(this);
         let iterator = cx.iter(this)?;
         Ok(iterator.get(cx).into())
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        cx.own_repr(this).map(Outcome::Value)
     }
 
     /// Return hash(self).
