@@ -524,8 +524,11 @@ fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> 
     };
     let Some(found) = find_source(cx, name, paths)? else {
         let mut text = format!("No module named '{name}'");
-        if crate::native::KNOWN_MISSING.binary_search(&name.split('.').next().unwrap_or(name)).is_ok() {
+        let top = name.split('.').next().unwrap_or(name);
+        if crate::native::KNOWN_MISSING.binary_search(&top).is_ok() {
             text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
+        } else if crate::native::KNOWN_PACKAGES.binary_search(&top).is_ok() {
+            text.push_str(" (aio does not have this package yet)");
         }
         return Err(module_not_found(cx, name, &text));
     };

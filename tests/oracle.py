@@ -147,10 +147,12 @@ def run(case, command, wasm):
         env.update(case.options.env)
         done = subprocess.run(
             [*shlex.split(command), case.script.name, *case.options.args],
-            cwd=folder, env=env, input=case.options.stdin, capture_output=True, timeout=TIMEOUT, encoding="utf-8", errors="surrogateescape",
+            cwd=folder, env=env, input=case.options.stdin.encode("utf-8", "surrogateescape"), capture_output=True, timeout=TIMEOUT,
         )
+        # Not in text mode: a carriage return stays one.
+        stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
         home = "/script" if wasm else str(folder)
-        return normalise(done.stdout, home, renamed), normalise(done.stderr, home, renamed), done.returncode
+        return normalise(stdout, home, renamed), normalise(stderr, home, renamed), done.returncode
 
 
 def answer(case, commands):

@@ -175,7 +175,10 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 }
 
 fn decode(bytes: &[u8], path: &str) -> Result<String, String> {
-    if bytes.contains(&0) {
+    // A text with a stray null byte is a text: the report points at the byte.
+    let nulls = bytes.iter().filter(|byte| **byte == 0).count();
+    let strange = |byte: &u8| matches!(byte, 1..=8 | 14..=26 | 28..=31 | 127);
+    if nulls > 0 && (nulls * 4 > bytes.len() || bytes.iter().any(strange) || std::str::from_utf8(bytes).is_err()) {
         return Err(format!("can't run '{path}': it is a binary file (it has null bytes)"));
     }
     decode_source(bytes, path).map_err(|error| format!("can't run '{path}': {error}"))

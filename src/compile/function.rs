@@ -435,7 +435,7 @@ impl Compiler<'_> {
         self.emit(Instr::BuildMap { dst: dict, base: dict, pairs: 0 });
         self.b().push();
         let annotated =
-            args.posonlyargs.iter().chain(&args.args).chain(&args.vararg).chain(&args.kwonlyargs).chain(&args.kwarg);
+            args.args.iter().chain(&args.posonlyargs).chain(&args.vararg).chain(&args.kwonlyargs).chain(&args.kwarg);
         for Arg { name, annotation, .. } in annotated.copied().collect::<Vec<_>>() {
             if let Some(annotation) = annotation {
                 let here = self.here();

@@ -174,7 +174,9 @@ impl Diagnostic {
             }
             Reported::Cursor(at) => {
                 let (line, column) = last_line(source, at);
-                ErrorPosition { line, offset: column, end_line: line, end_offset: -1 }
+                // CPython reads a line end even where the text ends without one.
+                let added = at as usize == source.text().len() && !source.text().ends_with('\n');
+                ErrorPosition { line, offset: column + u32::from(added), end_line: line, end_offset: -1 }
             }
             Reported::LineEnd(at) => {
                 let line = source.line(at);

@@ -236,7 +236,7 @@ natives!(
         let spec = match format_spec.0 {
             Some(spec) if cx.as_str(spec.get(cx)).is_some() => spec,
             Some(spec) => {
-                let got = cx.type_name_for_error(spec.get(cx));
+                let got = cx.argument_name_for_error(spec.get(cx));
                 return Err(cx.type_error(format!("format() argument 2 must be str, not {got}")));
             }
             None => {

@@ -219,6 +219,23 @@ pub fn module(name: &str) -> Option<Install> {
     MODULES.iter().find(|(n, _)| *n == name).map(|(_, install)| *install)
 }
 
+/// Packages that scripts in the wild install and aio is to bring along, in order: named as missing, too.
+pub static KNOWN_PACKAGES: &[&str] = &[
+    "aiofiles",
+    "aiohttp",
+    "aioredis",
+    "fastapi",
+    "httpx",
+    "pytest",
+    "pytest_asyncio",
+    "redis",
+    "requests",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+];
+
 /// Modules of Python's standard library, in order: one that is not found is named as missing here, not as unknown.
 pub static KNOWN_MISSING: &[&str] = &[
     "__future__",

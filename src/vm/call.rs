@@ -728,7 +728,7 @@ impl Vm {
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let given = given - receiver;
         if is_operator(native) {
-            return self.operator_arity(least, most, given);
+            return self.operator_arity(def.name, least, most, given);
         }
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if def.name == "sorted" {
@@ -757,13 +757,20 @@ impl Vm {
     }
 
     /// Complains of the number of arguments of an operator's method: these do not name themselves.
-    fn operator_arity(&mut self, least: usize, most: usize, given: usize) -> Raised {
+    fn operator_arity(&mut self, name: &str, least: usize, most: usize, given: usize) -> Raised {
         let (bound, at) = match given < least {
             true if least < most => (least, "at least "),
             false if least < most => (most, "at most "),
             _ => (most, ""),
         };
         let s = if bound == 1 { "" } else { "s" };
+        // Two of CPython's wrappers have words of their own.
+        if matches!(name, "__setattr__" | "__setitem__") {
+            return self.type_error(format!("{name} expected {bound} arguments, got {given}"));
+        }
+        if matches!(name, "__pow__" | "__rpow__") {
+            return self.type_error(format!("expected {least} or {most} arguments, got {given}"));
+        }
         self.type_error(format!("expected {at}{bound} argument{s}, got {given}"))
     }
 
@@ -791,7 +798,11 @@ impl Vm {
         let least = positional.iter().filter(|p| p.default.is_empty()).count();
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if is_operator(native) {
-            return self.operator_arity(least, most, given);
+            return self.operator_arity(def.name, least, most, given);
+        }
+        if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) && label == "enumerate" {
+            // It counts its arguments itself.
+            return self.type_error(format!("enumerate() missing required argument '{}'", param.name));
         }
         if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) {
             return self.type_error(format!(

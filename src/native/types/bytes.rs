@@ -1,14 +1,13 @@
 //! bytes and bytearray: their methods and operators. What both have is declared once.
 
 use std::borrow::Cow;
-use std::cell::Cell as StdCell;
 use std::cmp::Ordering;
 
-use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::number::Fault;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Exc, List, SequenceIterator, Slice, Str, Tuple};
+use crate::object::{ByteArray, Bytes, Exc, List, Slice, Str, Tuple};
 use crate::text::percent::{self, Resolved};
 use crate::text::search::{self, Justify, StripSet};
 use crate::text::{MAX_LENGTH, repr as text_repr};
@@ -1200,13 +1199,8 @@ macro_rules! bytes_table {
                 if this.get(cx).kind() != $of.kind() {
                     return Err(wrong_receiver(cx, this, "__iter__", $of.name()));
                 }
-                let payload = cx.payload(this.get(cx)).raw();
-                let iterator = SequenceIterator {
-                    sequence: Slot::new(Value::adopt(payload)),
-                    next: StdCell::new(0),
-                    backward: false,
-                };
-                Ok(cx.heap.alloc(iterator).into())
+                let iterator = cx.payload_iter(this).expect("bytes have an iterator of their own");
+                Ok(iterator.get(cx).into())
             }
 
             /// How many bytes there are.

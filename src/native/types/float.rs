@@ -91,7 +91,7 @@ with_operators! {
     /// Format a float as a format specification says.
     fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
         let Some(spec) = cx.as_str(format_spec.get(cx)).map(|s| s.as_bytes().to_vec()) else {
-            let got = cx.type_name_for_error(format_spec.get(cx));
+            let got = cx.argument_name_for_error(format_spec.get(cx));
             return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
         };
         if spec.is_empty() {

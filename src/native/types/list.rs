@@ -4,7 +4,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::types::sort::sort_list;
 use crate::native::types::with_operators;
-use crate::object::{List, SequenceIterator};
+use crate::object::List;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 with_operators! {
@@ -60,14 +60,8 @@ with_operators! {
 
     /// Iterate from the last item to the first.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
-        let list = cx.payload(this.get(cx));
-        let len = list.exact::<List>().expect("the instance is a list").len();
-        let iterator = cx.heap.alloc(SequenceIterator {
-            sequence: crate::heap::Slot::new(list),
-            next: std::cell::Cell::new(len),
-            backward: true,
-        });
-        Ok(iterator.into())
+        let iterator = cx.payload_reversed(this).expect("a list has a reverse iterator of its own");
+        Ok(iterator.get(cx).into())
     }
 
     /// Return whether an item equals the value.
@@ -379,10 +373,8 @@ fn repeat_count(cx: &mut Cx, value: Root) -> Result<Option<usize>, Raised> {
 
 /// `sequence * value`, also for a value with `__index__`.
 pub(crate) fn repeat(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-    let Some(count) = repeat_count(cx, value)? else {
-        let got = cx.type_name_for_error(value.get(cx));
-        return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
-    };
+    // The operator complains of what is no number, once the other operand had its say.
+    let Some(count) = repeat_count(cx, value)? else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
     let count = cx.push_raw(Raw::int(i64::try_from(count).unwrap_or(i64::MAX)));
     crate::native::types::binary(cx, BinaryKind::Mul, this, count, this)
 }

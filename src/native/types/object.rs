@@ -85,7 +85,7 @@ natives!(
     /// That is str(self), and no format is understood.
     fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
         let Some(format_spec) = cx.as_str(format_spec.get(cx)).map(Gc::held) else {
-            let got = cx.type_name_for_error(format_spec.get(cx));
+            let got = cx.argument_name_for_error(format_spec.get(cx));
             return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
         };
         if format_spec.is_empty() {
@@ -405,6 +405,9 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     let named = cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
     if !named && !matches!(kind, Kind::Instance | Kind::Exception | Kind::List | Kind::Dict) {
         // There is more to it than its attributes.
+        if kind == Kind::MemoryView {
+            return Err(cx.type_error("cannot pickle memoryview objects".into()));
+        }
         let name = cx.type_name_for_error(this.get(cx));
         return Err(cx.type_error(format!("cannot pickle '{name}' object")));
     }

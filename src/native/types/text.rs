@@ -12,7 +12,7 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::number::Fault;
 use crate::object::key::as_int_ref;
-use crate::object::{ASCII, Bytes, ClassFlags, Dict, Exc, Instance, List, SequenceIterator, Slice, Str, Tuple};
+use crate::object::{ASCII, Bytes, ClassFlags, Dict, Exc, Instance, List, Slice, Str, Tuple};
 use crate::text::codec::{self, CodecError, Encoding, Handler, Stopped};
 use crate::text::percent::{self, Resolved, Size};
 use crate::text::search::{self, Justify, StripSet};
@@ -1478,10 +1478,9 @@ natives!(
 
     /// An iterator over the characters.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
-        let text = receiver(cx, this, "__iter__")?;
-        let iterator =
-            SequenceIterator { sequence: crate::heap::Slot::new(text.value()), next: StdCell::new(0), backward: false };
-        Ok(cx.heap.alloc(iterator).into())
+        receiver(cx, this, "__iter__")?;
+        let iterator = cx.payload_iter(this).expect("a text has an iterator of its own");
+        Ok(iterator.get(cx).into())
     }
 
     /// How many characters there are.
