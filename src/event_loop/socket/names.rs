@@ -548,22 +548,22 @@ natives!(
         }
     }
 
-    /// Convert a 16-bit integer from host to network order.
+    /// Turn two bytes round for the wire, where this machine needs it.
     fn htons(cx: &mut Cx, x: Root) -> NativeResult {
         Ok(i64::from(small(cx, x, "htons")?.to_be()).into())
     }
 
-    /// Convert a 16-bit integer from network to host order.
+    /// Turn two bytes from the wire round, where this machine needs it.
     fn ntohs(cx: &mut Cx, x: Root) -> NativeResult {
         Ok(i64::from(u16::from_be(small(cx, x, "ntohs")?)).into())
     }
 
-    /// Convert a 32-bit integer from host to network order.
+    /// Turn four bytes round for the wire, where this machine needs it.
     fn htonl(cx: &mut Cx, x: Root) -> NativeResult {
         Ok(i64::from(large(cx, x)?.to_be()).into())
     }
 
-    /// Convert a 32-bit integer from network to host order.
+    /// Turn four bytes from the wire round, where this machine needs it.
     fn ntohl(cx: &mut Cx, x: Root) -> NativeResult {
         Ok(i64::from(u32::from_be(large(cx, x)?)).into())
     }
