@@ -113,6 +113,23 @@ impl<'a> IntRef<'a> {
         }
     }
 
+    /// The number in 128 bits, if it fits.
+    #[inline]
+    pub fn to_i128(self) -> Option<i128> {
+        match self {
+            IntRef::Small(small) => Some(small.into()),
+            IntRef::Big(big) => {
+                let mut digits = big.iter_u64_digits();
+                if digits.len() > 2 {
+                    return None;
+                }
+                let (low, high) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
+                let size = i128::try_from(u128::from(low) | u128::from(high) << 64).ok()?;
+                Some(if big.sign() == num_bigint::Sign::Minus { -size } else { size })
+            }
+        }
+    }
+
     /// Owns it.
     pub fn to_int(self) -> Int {
         match self {
@@ -222,6 +239,26 @@ pub fn compare(a: IntRef<'_>, b: IntRef<'_>) -> Ordering {
         (IntRef::Small(a), IntRef::Small(b)) => a.cmp(&b),
         (a, b) => a.to_big().cmp(&b.to_big()),
     }
+}
+
+/// An operation by its sign (`+ - * & | ^`, `p` for a power) on integers of which each fits 128 bits, if the result does too: no long
+/// numbers are made on the way.
+pub fn within_128(sign: u8, a: IntRef<'_>, b: IntRef<'_>) -> Option<Int> {
+    let result = match sign {
+        b'p' => {
+            // Where the result is short, too, and found by a few multiplications.
+            let (IntRef::Small(a), IntRef::Small(b @ 0..=64)) = (a, b) else { return None };
+            return a.checked_pow(b as u32).map(Int::Small);
+        }
+        b'+' => a.to_i128()?.checked_add(b.to_i128()?)?,
+        b'-' => a.to_i128()?.checked_sub(b.to_i128()?)?,
+        b'*' => a.to_i128()?.checked_mul(b.to_i128()?)?,
+        b'&' => a.to_i128()? & b.to_i128()?,
+        b'|' => a.to_i128()? | b.to_i128()?,
+        b'^' => a.to_i128()? ^ b.to_i128()?,
+        _ => return None,
+    };
+    Some(i64::try_from(result).map_or_else(|_| Int::Big(result.into()), Int::Small))
 }
 
 /// `a + b`.

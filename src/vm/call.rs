@@ -405,6 +405,11 @@ impl Vm {
             }
             return Ok(Args { start, count: params.len() as u32 });
         }
+        if keywords.is_none()
+            && let Some(args) = self.bind_positional(native, start, argc)
+        {
+            return Ok(args);
+        }
         self.bind_native(native, start, argc, keywords)
     }
 
@@ -562,6 +567,40 @@ impl Vm {
     }
 
     /// Arranges arguments as a native's parameters want them: parameters in order, `*args` as a run of registers behind them.
+    /// Arranges arguments given by position, in their registers; None if there are too many or too few of them.
+    fn bind_positional(&mut self, native: Held<NativeFunction>, start: u32, argc: u32) -> Option<Args> {
+        let params = native.get().def.params;
+        let (positional, total) = (u32::from(native.get().positional), params.len() as u32);
+        if (start + total + argc) as usize + 512 > self.fiber.registers.len() {
+            return None;
+        }
+        let filled = argc.min(positional);
+        let mut has_rest = false;
+        for param in &params[filled as usize..] {
+            match param.kind {
+                ParamKind::Rest => has_rest = true,
+                ParamKind::KeywordRest => {}
+                _ if param.default.is_empty() => return None,
+                _ => {}
+            }
+        }
+        let extra = argc - filled;
+        if extra > 0 && !has_rest {
+            return None;
+        }
+        // The run of `*args` follows the parameters; its own register holds nothing.
+        for index in (0..extra).rev() {
+            let value = self.fiber.registers.get(start + filled + index).raw();
+            self.fiber.registers.set(start + total + index, value);
+        }
+        for index in filled..total {
+            let by_name = params[index as usize].kind == ParamKind::KeywordRest;
+            let value = if by_name { Dict::new(&self.heap).value().raw() } else { Raw::UNBOUND };
+            self.fiber.registers.set(start + index, value);
+        }
+        Some(Args { start, count: total + extra })
+    }
+
     fn bind_native(
         &mut self,
         native: Held<NativeFunction>,

@@ -55,6 +55,18 @@ impl CompareKind {
     }
 }
 
+/// `a OP b` of two exact texts.
+#[inline]
+fn compare_texts(kind: CompareKind, x: Value<'_>, y: Value<'_>) -> Option<bool> {
+    let (a, b) = (x.exact::<Str>()?, y.exact::<Str>()?);
+    Some(match kind {
+        CompareKind::Eq => a.equals(b),
+        CompareKind::Ne => !a.equals(b),
+        // Generalised UTF-8 orders as code points do.
+        _ => kind.holds(a.as_bytes().cmp(b.as_bytes())),
+    })
+}
+
 impl Vm {
     // ---- comparison ----
 
@@ -250,6 +262,9 @@ impl Vm {
     /// `a OP b` out of line.
     pub(super) fn compare(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
+        if let Some(holds) = compare_texts(kind, x, y) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
+        }
         if is_closed(x) && is_closed(y) {
             if let Some(result) = self.builtin_compare(kind, a, b)? {
                 return Ok(Invoked::Value(Raw::bool(result)));
@@ -264,6 +279,9 @@ impl Vm {
     /// As `compare`, with a bool as result.
     pub(super) fn compare_truth(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
+        if let Some(holds) = compare_texts(kind, x, y) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
+        }
         if is_closed(x) && is_closed(y) {
             return self.compare(kind, a, b);
         }

@@ -82,23 +82,19 @@ impl Vm {
         Some(Ok(()))
     }
 
-    /// `set.add(key)`.
+    /// `set.add(key)`: whether it is new.
     #[inline]
-    pub(super) fn set_add_at_once(&mut self, set: Raw, key: Raw) -> Option<Result<(), Raised>> {
+    pub(super) fn set_add_at_once(&mut self, set: Raw, key: Raw) -> Option<Result<bool, Raised>> {
         let heap = self.heap.forever();
         let set = Value::adopt(set).exact::<Set>()?;
         let key = Value::adopt(key);
         let hash = hash_without_script(heap, key)?;
         match set.find_from(hash, key, set.probe(hash)) {
-            SetFound::Place(_) => {}
-            SetFound::Missing => {
-                if set.insert(heap, hash, key).is_err() {
-                    return Some(Err(self.memory_error()));
-                }
-            }
-            SetFound::Ask(..) => return None,
+            SetFound::Place(_) => Some(Ok(false)),
+            SetFound::Missing if set.insert(heap, hash, key).is_ok() => Some(Ok(true)),
+            SetFound::Missing => Some(Err(self.memory_error())),
+            SetFound::Ask(..) => None,
         }
-        Some(Ok(()))
     }
 
     /// `item in container`.

@@ -376,11 +376,8 @@ impl Vm {
 
     // ---- next ----
 
-    /// The next item of any iterator; UNBOUND if there is none.
+    /// The next item of an iterator that cannot be advanced directly; UNBOUND if there is none.
     pub(super) fn next_item(&mut self, iterator: Raw) -> Result<Invoked, Raised> {
-        if let Some(item) = self.next_direct(iterator)? {
-            return Ok(Invoked::Value(item));
-        }
         if let Some(invoked) = self.next_mapped(iterator)? {
             return Ok(invoked);
         }
@@ -449,7 +446,16 @@ impl Vm {
         let iterator = self.iter(iterable)?;
         let mark = self.mark();
         let mut polls = 0u32;
-        while let Some(item) = self.next(iterator)? {
+        loop {
+            let raw = iterator.get(self).raw();
+            let item = match self.next_direct(raw)? {
+                Some(item) if item.is_unbound() => break,
+                Some(item) => self.push_raw(item),
+                None => match self.next(iterator)? {
+                    Some(item) => item,
+                    None => break,
+                },
+            };
             work(self, item)?;
             self.release(mark);
             polls += 1;

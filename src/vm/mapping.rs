@@ -29,6 +29,11 @@ impl Vm {
 
     /// The number of the entry with a key.
     pub fn dict_find(&mut self, dict: Root, key: Root) -> Result<Option<usize>, Raised> {
+        if let Some(table) = dict.get(self).exact::<Dict>()
+            && let Some(found) = self.dict_find_at_once(table, key.get(self))
+        {
+            return Ok(found);
+        }
         let hash = self.dict_key_hash(key)?;
         self.dict_find_hash(dict, key, hash)
     }
@@ -73,6 +78,10 @@ impl Vm {
 
     /// Sets the value of a key.
     pub fn dict_set(&mut self, dict: Root, key: Root, value: Root) -> Result<(), Raised> {
+        let raws = [dict, key, value].map(|root| root.get(self).raw());
+        if let Some(done) = self.dict_set_at_once(raws[0], raws[1], raws[2]) {
+            return done;
+        }
         let hash = self.dict_key_hash(key)?;
         let found = self.dict_find_hash(dict, key, hash)?;
         let table = self.dict_at(dict);
@@ -385,6 +394,10 @@ impl Vm {
 
     /// Adds a key to a set; whether it was new.
     pub fn set_add(&mut self, set: Root, key: Root) -> Result<bool, Raised> {
+        let (table, raw) = (set.get(self).raw(), key.get(self).raw());
+        if let Some(done) = self.set_add_at_once(table, raw) {
+            return done;
+        }
         let hash = self.set_element_hash(key)?;
         self.set_add_hash(set, key, hash)
     }
@@ -504,7 +517,7 @@ impl Vm {
 
     pub(super) fn set_add_raw(&mut self, set: Raw, key: Raw) -> Result<(), Raised> {
         if let Some(done) = self.set_add_at_once(set, key) {
-            return done;
+            return done.map(|_| ());
         }
         let (set, key) = (self.push_raw(set), self.push_raw(key));
         self.set_add(set, key).map(|_| ())

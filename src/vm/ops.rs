@@ -119,6 +119,12 @@ impl Vm {
         let (x, y) = (x.raw(), y.raw());
         let (xv, yv) = (Value::adopt(x), Value::adopt(y));
         if let (Some(a), Some(b)) = (as_int_ref(xv), as_int_ref(yv)) {
+            if xv.as_bool().is_none()
+                && yv.as_bool().is_none()
+                && let Some(wide) = integer::within_128(kind_sign(kind), a, b)
+            {
+                return Ok(Some(int_value(&self.heap, wide).raw()));
+            }
             let bools = xv.as_bool().zip(yv.as_bool());
             let result: Result<Int, Fault> = match kind {
                 BinaryKind::Add => Ok(integer::add(a, b)),
@@ -659,6 +665,20 @@ pub(super) fn is_closed(value: Value<'_>) -> bool {
                 | Kind::Ellipsis
                 | Kind::NotImplemented
         )
+}
+
+/// An operator by its sign; a space for those that `within_128` does not know.
+fn kind_sign(kind: BinaryKind) -> u8 {
+    match kind {
+        BinaryKind::Add => b'+',
+        BinaryKind::Sub => b'-',
+        BinaryKind::Mul => b'*',
+        BinaryKind::And => b'&',
+        BinaryKind::Or => b'|',
+        BinaryKind::Xor => b'^',
+        BinaryKind::Pow => b'p',
+        _ => b' ',
+    }
 }
 
 pub(super) fn is_number(value: Value<'_>) -> bool {

@@ -93,6 +93,11 @@ impl Vm {
         })
     }
 
+    /// As `next_direct`, for natives.
+    pub fn next_at_once(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
+        self.next_direct(iterator)
+    }
+
     /// A step of an iterator. With `pair` an item that would be a tuple of two made for it comes as a pair.
     pub(super) fn advance_into(&mut self, iterator: Raw, pair: bool, items: &mut Items) -> Result<Stepped, Raised> {
         let value = Value::adopt(iterator);

@@ -219,7 +219,15 @@ impl Cx {
         let iterator = self.iter(iterable)?;
         loop {
             let inner = self.mark();
-            let Some(item) = self.next(iterator)? else { break };
+            let raw = iterator.get(self).raw();
+            let item = match self.next_at_once(raw)? {
+                Some(item) if item.is_unbound() => break,
+                Some(item) => self.push_raw(item),
+                None => match self.next(iterator)? {
+                    Some(item) => item,
+                    None => break,
+                },
+            };
             let go_on = visit(self, item)?;
             self.release(inner);
             if !go_on {
