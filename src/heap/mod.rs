@@ -45,8 +45,9 @@ use cell::{Boxed, FINALISED, LOGGED, OLD, new_header};
 /// Bytes allocated between two minor collections, at least: what a processor core caches, since memory that is new each time has to be cleared
 /// by the system first.
 const NURSERY: usize = 2 << 20;
-/// Live bytes below which no major collection is started.
-const MAJOR_FLOOR: usize = 64 << 20;
+/// Live bytes below which no major collection is started: marking that many takes a few milliseconds, and what died old before is memory
+/// that has to be touched anew meanwhile.
+const MAJOR_FLOOR: usize = 24 << 20;
 
 /// Bits of the interrupt word: what the run loop stops for at its next safepoint.
 pub mod interrupt {

@@ -26,7 +26,10 @@ const IN_FULL: NativeResult = Ok(Outcome::Value(Raw::UNBOUND));
 fn bool(cx: &mut Cx, args: Args) -> NativeResult {
     match args.len() {
         0 => Ok(false.into()),
-        1 => cx.truth(args.root(0)).map(Outcome::from),
+        1 => {
+            let raw = args.get(cx, 0).raw();
+            cx.truth_outcome(raw)
+        }
         _ => IN_FULL,
     }
 }
