@@ -29,6 +29,8 @@ pub struct CodeObject {
     pub locals: u16,
     /// How calls enter it.
     pub entry: Entry,
+    /// Whether it is of a coroutine function with the parameters of a simple one: an await of its call only has to copy the arguments.
+    pub awaited_simply: bool,
 }
 
 crate::cell! { CodeObject: Code { slots: [], refs: [constants, names, children] } }

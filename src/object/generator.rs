@@ -21,6 +21,44 @@ pub enum GeneratorState {
     Finished,
 }
 
+/// What a generator is doing, and the flags of its kind, in one byte: one byte more would make every coroutine sixteen longer.
+#[derive(Debug)]
+pub struct StateCell(StdCell<u8>);
+
+impl StateCell {
+    const SHIFT: u32 = 6;
+    const FLAGS: u8 = (1 << StateCell::SHIFT) - 1;
+
+    fn new(state: GeneratorState) -> StateCell {
+        StateCell(StdCell::new((state as u8) << StateCell::SHIFT))
+    }
+
+    /// What it is doing.
+    #[inline(always)]
+    pub fn get(&self) -> GeneratorState {
+        match self.0.get() >> StateCell::SHIFT {
+            0 => GeneratorState::Created,
+            1 => GeneratorState::Suspended,
+            2 => GeneratorState::Running,
+            _ => GeneratorState::Finished,
+        }
+    }
+
+    /// Says what it is doing.
+    #[inline(always)]
+    pub fn set(&self, state: GeneratorState) {
+        self.0.set((self.0.get() & StateCell::FLAGS) | (state as u8) << StateCell::SHIFT);
+    }
+
+    /// Says what it is doing; what it was doing before.
+    #[inline(always)]
+    pub fn replace(&self, state: GeneratorState) -> GeneratorState {
+        let before = self.get();
+        self.set(state);
+        before
+    }
+}
+
 /// A suspended frame.
 #[derive(Debug)]
 pub struct Generator {
@@ -32,8 +70,8 @@ pub struct Generator {
     pub next: StdCell<u32>,
     /// The register that gets what is sent.
     pub input: StdCell<u8>,
-    /// What it is doing.
-    pub state: StdCell<GeneratorState>,
+    /// What it is doing, and the flags of its kind: see the constants.
+    pub state: StateCell,
     registers: u16,
     /// The generator that waits for its result and runs on when it ends; none while it is driven by `send`, a task or a native.
     pub awaiter: AnyRef,
@@ -49,8 +87,6 @@ pub struct Generator {
     pub frame: Ref<Frame>,
     /// Frames above it in its chain: counts into the recursion depth.
     pub depth: StdCell<u32>,
-    /// Flags of the kind: see the constants.
-    pub flags: StdCell<u8>,
     /// `__name__`, `__qualname__` where they were set, `cr_origin`, asynchronous generator hooks: a dict, or none.
     pub details: AnyRef,
 }
@@ -61,8 +97,6 @@ crate::cell! { Generator: Generator {
 
 /// A coroutine that may be awaited by plain generators and awaits them (`types.coroutine`).
 pub const ITERABLE_COROUTINE: u8 = 1;
-/// The object was handed to the script: the frame may not go back to the free list.
-pub const SEEN: u8 = 2;
 /// An asynchronous generator that is being closed or is closed.
 pub const CLOSED: u8 = 4;
 /// The finaliser hook of an asynchronous generator was set up.
@@ -72,7 +106,7 @@ pub const REPORTED: u8 = 16;
 /// An `asend`, `athrow` or `aclose` of an asynchronous generator is running.
 pub const BUSY: u8 = 32;
 /// Something with a finaliser was made in its frame.
-pub const MADE: u8 = 64;
+pub const MADE: u8 = 2;
 
 impl Generator {
     /// Live registers where it stopped: those below the first number and those from the second on.
@@ -99,7 +133,7 @@ impl Generator {
                 word: StdCell::new(0),
                 next: StdCell::new(0),
                 input: StdCell::new(0),
-                state: StdCell::new(GeneratorState::Created),
+                state: StateCell::new(GeneratorState::Created),
                 registers,
                 awaiter: AnyRef::none(),
                 awaiting: AnyRef::none(),
@@ -107,12 +141,45 @@ impl Generator {
                 handled: AnyRef::none(),
                 frame: Ref::none(),
                 depth: StdCell::new(0),
-                flags: StdCell::new(0),
                 details: AnyRef::none(),
             },
             |_| Value::UNBOUND,
         );
         generator.set_layout(kind);
+        generator
+    }
+}
+
+impl Generator {
+    /// A coroutine that runs at once in the place of `awaiter`, which awaits it: `depth` frames are above it, and `register(i)` is the content
+    /// of its register `i`.
+    #[inline]
+    pub fn awaited<'h>(
+        heap: &'h Heap,
+        function: Gc<'_, Function>,
+        awaiter: Gc<'_, Generator>,
+        depth: u32,
+        register: impl FnMut(usize) -> Value<'h>,
+    ) -> Gc<'h, Generator> {
+        let generator = heap.alloc_slots(
+            Generator {
+                function: Ref::new(function),
+                word: StdCell::new(0),
+                next: StdCell::new(0),
+                input: StdCell::new(0),
+                state: StateCell::new(GeneratorState::Running),
+                registers: function.code().registers as u16,
+                awaiter: AnyRef::new(awaiter.value()),
+                awaiting: AnyRef::none(),
+                innermost: AnyRef::none(),
+                handled: AnyRef::none(),
+                frame: Ref::none(),
+                depth: StdCell::new(depth),
+                details: AnyRef::none(),
+            },
+            register,
+        );
+        generator.set_layout(Kind::Coroutine);
         generator
     }
 }
@@ -128,14 +195,15 @@ impl<'h> Gc<'h, Generator> {
     /// Whether a flag of the kind is set.
     #[inline(always)]
     pub fn has(self, flag: u8) -> bool {
-        self.get().flags.get() & flag != 0
+        self.get().state.0.get() & flag != 0
     }
 
     /// Sets or clears a flag of the kind.
     #[inline(always)]
     pub fn set_flag(self, flag: u8, on: bool) {
-        let flags = self.get().flags.get();
-        self.get().flags.set(if on { flags | flag } else { flags & !flag });
+        debug_assert!(flag & !StateCell::FLAGS == 0, "the bits above are the state's");
+        let byte = &self.get().state.0;
+        byte.set(if on { byte.get() | flag } else { byte.get() & !flag });
     }
 
     /// The generator it awaits, if that runs on into this one when it ends.
@@ -201,5 +269,15 @@ pub fn any_generator(value: Value<'_>) -> Option<Gc<'_, Generator>> {
     match value.kind() {
         Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator => value.cell_of_kind::<Generator>(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coroutine_is_small() {
+        assert_eq!(size_of::<Generator>() + 8, 80);
     }
 }

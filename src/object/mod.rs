@@ -31,7 +31,7 @@ pub use future::{
 };
 pub use generator::{
     AsyncGeneratorStep, BUSY, CLOSED, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE, MADE,
-    REPORTED, SEEN, StepMode, any_generator,
+    REPORTED, StepMode, any_generator,
 };
 pub use iterator::{DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice};
 pub use memoryview::MemoryView;

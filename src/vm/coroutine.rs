@@ -348,6 +348,9 @@ impl Vm {
             return Ok(false);
         }
         let Some((parent, root)) = self.in_place() else { return Ok(false) };
+        if code.get().awaited_simply && argc == u32::from(code.get().positional) && function.aux() == 0 {
+            return self.await_simple(function, parent, root, start);
+        }
         let collects = CodeFlags::VARARGS | CodeFlags::VARKEYWORDS;
         if argc != u32::from(code.code.positional)
             || code.get().entry == Entry::Bind
@@ -361,8 +364,91 @@ impl Vm {
         Ok(true)
     }
 
+    /// `await_call` where the arguments are as the frame wants them: all of `link` that is needed for a new coroutine.
+    fn await_simple(
+        &mut self,
+        function: Held<Function>,
+        parent: Held<Generator>,
+        root: Held<Generator>,
+        start: u32,
+    ) -> Result<bool, Raised> {
+        if self.depth() >= self.recursion_limit {
+            return Err(self.recursion_error());
+        }
+        let code = function.code();
+        let words = code.get().words.as_ptr();
+        let argc = usize::from(code.get().positional);
+        let registers = &self.fiber.registers;
+        let child = Generator::awaited(&self.heap, function, parent, parent.depth.get() + 1, |i| {
+            if i < argc { registers.get(start + i as u32) } else { Value::UNBOUND }
+        });
+        let child = child.held();
+        parent.set_any(&self.heap, |g| &g.awaiting, child.value());
+        if parent != root {
+            parent.get().state.set(GeneratorState::Suspended);
+        }
+        let handled = std::mem::replace(&mut self.fiber.handled, Raw::UNBOUND);
+        if !handled.is_unbound() || !parent.get().handled.is_none() {
+            parent.set_any(&self.heap, |g| &g.handled, Value::adopt(handled));
+        }
+        self.fiber.extra_depth += 1;
+        let record = self.fiber.records.last_mut().expect("a frame in place");
+        let first = record.code().get().words.as_ptr().addr();
+        parent.get().word.set(((record.ip.addr() - first) / 4) as u32);
+        parent.get().next.set(((record.next.addr() - first) / 4) as u32);
+        parent.get().input.set(record.dst);
+        record.kind = RecordKind::InPlace { generator: child, root };
+        record.function = Some(function);
+        record.dst = 0;
+        record.deliver = Deliver::Store;
+        record.flags = 0;
+        record.ip = words;
+        record.next = words;
+        Ok(true)
+    }
+
+    /// `return_in_place` of a coroutine that was awaited and nobody looks at; false if it is not one.
+    #[inline]
+    fn return_simple(&mut self, value: Raw) -> bool {
+        let record = self.fiber.records.last_mut().expect("a generator returns");
+        let RecordKind::InPlace { generator, root } = record.kind else { return false };
+        let plain = generator != root
+            && record.flags & Record::OBSERVED == 0
+            && generator.value().kind() == Kind::Coroutine
+            && !generator.has(MADE)
+            && generator.get().frame.get().is_none()
+            && generator.get().awaiting.is_none()
+            && generator.get().handled.is_none()
+            && generator.get().innermost.is_none()
+            && !self.heap.is_finalisable(generator.value());
+        let Some(awaiter) = generator.get().awaiter.get::<Generator>().filter(|_| plain).map(|g| g.held()) else {
+            return false;
+        };
+        generator.get().state.set(GeneratorState::Finished);
+        generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
+        awaiter.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        awaiter.get().state.set(GeneratorState::Running);
+        self.fiber.extra_depth = self.fiber.extra_depth - generator.get().depth.get() + awaiter.get().depth.get();
+        let handled = awaiter.get().handled.value();
+        self.fiber.handled = if handled.is_none() { Raw::UNBOUND } else { handled.raw() };
+        let function = awaiter.get().function.get().expect("a generator has a function").held();
+        let words = function.code().get().words.as_ptr();
+        record.kind = RecordKind::InPlace { generator: awaiter, root };
+        record.function = Some(function);
+        record.deliver = Deliver::Store;
+        record.flags = if awaiter.get().frame.get().is_some() { Record::OBSERVED } else { 0 };
+        record.dst = awaiter.get().input.get();
+        record.ip = words.wrapping_add(awaiter.get().word.get() as usize);
+        record.next = words.wrapping_add(awaiter.get().next.get() as usize);
+        awaiter.set_tail(&self.heap, usize::from(record.dst), Value::adopt(value));
+        true
+    }
+
     /// The frame on top, of a generator, returns: what awaits it goes on with the result; else it is to be delivered.
     pub(super) fn return_in_place(&mut self, value: Raw) -> Option<Delivery> {
+        if self.return_simple(value) {
+            return None;
+        }
         let top = self.fiber.records.len() - 1;
         let record = self.fiber.records[top];
         let RecordKind::InPlace { generator, root } = record.kind else { unreachable!("a generator returns") };

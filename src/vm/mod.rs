@@ -497,6 +497,7 @@ impl Vm {
             positional: code.positional,
             locals: code.near_locals,
             entry,
+            awaited_simply: simple && flags.contains(F::COROUTINE),
         });
         heap.account(code.words.len() * 4);
         let raw = object.value().raw();
