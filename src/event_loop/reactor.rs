@@ -50,6 +50,8 @@ struct Watched {
     registered: (bool, bool),
     /// How often this number had been closed when it was registered.
     closed: u32,
+    /// Whether the poller told of it once when nobody wanted to know: who read from it may be just about to do so again.
+    idle: bool,
 }
 
 impl Watched {
@@ -206,6 +208,7 @@ pub(crate) fn set(
     }
     let old = reactor.get(fd, interest);
     reactor.put(fd, interest, watcher);
+    reactor.watched[fd as usize].idle = false;
     let watched = reactor.watched[fd as usize];
     let (reads, writes) = watched.wants();
     let known = watched.closed == closed;
@@ -258,7 +261,7 @@ pub(crate) fn look(cx: &mut Cx, seconds: Option<f64>) -> Result<bool, Raised> {
             });
         }
         any |= told;
-        if !told {
+        if !told && std::mem::replace(&mut state.reactor.watched[key as usize].idle, true) {
             unwanted.push(key as i32);
         }
     }

@@ -318,7 +318,7 @@ impl Network for OsNetwork {
         match look_up(&question) {
             Ok(Answer::Addresses(found)) => match found.first()?.address {
                 NetAddress::V4(v4) => Some(v4.port()),
-                _ => None,
+                NetAddress::V6(_) | NetAddress::Unix(_) | NetAddress::Other(_) => None,
             },
             _ if protocol.is_none() => self.service_port(name, Some("udp")),
             _ => None,
