@@ -236,8 +236,7 @@ natives!(
         level: i64,
     ) -> NativeResult {
         let Some(text) = cx.as_str(name.get(cx)) else {
-            let got = cx.type_name_for_error(name.get(cx));
-            return Err(cx.type_error(format!("module name must be a string, not {got}")));
+            return Err(cx.type_error("module name must be a string".into()));
         };
         let text = text.to_str_lossy().into_owned();
         if level < 0 {

@@ -156,7 +156,14 @@ fn check_instruction(code: &Code, at: usize, op: Op) -> Result<(), String> {
             ensure(kind < Intrinsic::ALL.len(), || format!("word {at}: no intrinsic {kind}"))?;
             operand("base") + u32::from(Intrinsic::ALL[kind].operands()).saturating_sub(1)
         }
-        Op::MakeCell | Op::LoadCell | Op::StoreCell | Op::DeleteCell => 0,
+        // The run loop takes what is there for a cell.
+        Op::MakeCell | Op::LoadCell | Op::StoreCell | Op::DeleteCell => {
+            let cell = operand(if op == Op::MakeCell { "reg" } else { "cell" });
+            ensure(code.cell_registers.contains(&(cell as u16)), || {
+                format!("word {at}: {} of r{cell}, which is no cell", info.name)
+            })?;
+            0
+        }
         _ => 0,
     };
     ensure(run < u32::from(code.far_base).max(1), || format!("word {at}: {} reaches register {run}", info.name))

@@ -143,6 +143,8 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
     let base = window.start() + BASE as u32;
     loop {
         cx.release(base);
+        // Tasks that only spawn others get to no safepoint of their own.
+        cx.make_room()?;
         let state = running(cx);
         if state.left == 0 {
             if state.stopping {

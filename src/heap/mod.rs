@@ -57,7 +57,7 @@ pub mod interrupt {
     pub const SIGNAL: u32 = 2;
     /// The running fiber's time slice is over.
     pub const SWITCH: u32 = 4;
-    /// A step or time limit is reached, or the machine is to stop.
+    /// The machine is to stop.
     pub const STOP: u32 = 8;
     /// Finalisers or weak callbacks wait to be run.
     pub const FINALISE: u32 = 16;
@@ -65,6 +65,8 @@ pub mod interrupt {
     pub const MEMORY: u32 = 32;
     /// Always set under `gc_stress`, so that the run loop stops at every safepoint.
     pub const STRESS: u32 = 64;
+    /// Steps are counted: set as long as they are.
+    pub const STEP: u32 = 128;
 }
 
 /// What the collector knows of a kind.
@@ -441,6 +443,11 @@ impl Heap {
         Ok(())
     }
 
+    /// The most bytes the heap may use.
+    pub fn limit(&self) -> usize {
+        self.limit.get()
+    }
+
     /// Sets the most bytes the heap may use.
     pub fn set_limit(&self, bytes: usize) {
         self.limit.set(bytes);
@@ -691,7 +698,8 @@ fn system_has(size: usize) -> bool {
     std::alloc::Layout::from_size_align(size, 16).is_ok_and(|layout| {
         // SAFETY: the layout has a size; the memory is given back unread.
         unsafe {
-            let memory = std::alloc::alloc(layout);
+            // Seen by nobody, the compiler would leave out both.
+            let memory = std::hint::black_box(std::alloc::alloc(layout));
             if memory.is_null() {
                 return false;
             }

@@ -1,11 +1,13 @@
-//! The real host: system calls, files, streams. With `--virtual-time` its clock jumps instead of waiting.
+//! The real host: system calls, files, streams. With `--virtual-time` its clock jumps instead of waiting. And a host without an outside.
 
 mod choices;
 mod network;
 mod os;
 mod pool;
+mod sandbox;
 mod ticker;
 mod wake;
 
 pub use choices::Choices;
 pub use os::{OsHost, Signals, die_of_interrupt};
+pub use sandbox::{Exit, Sandbox};

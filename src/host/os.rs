@@ -287,6 +287,12 @@ impl Host for OsHost {
         limit.map_or(64 << 20, |bytes| usize::try_from(bytes).unwrap_or(8 << 20)).clamp(1 << 20, 64 << 20)
     }
 
+    fn memory(&self) -> Option<usize> {
+        // A part is for stacks, the binary, and what natives build before it becomes a cell.
+        let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+        limit.and_then(|bytes| usize::try_from(bytes / 4 * 3).ok())
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         match self.environment.get(name) {
             Some(changed) => changed.clone(),

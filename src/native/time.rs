@@ -262,7 +262,7 @@ fn seconds_of(cx: &mut Cx, seconds: Option<Root>) -> Result<i64, Raised> {
             }
             let index = cx.index(root)?;
             match index.get(cx).as_int() {
-                Some(seconds) if seconds.abs() < 67_768_036_191_676_800 => Ok(seconds),
+                Some(seconds) if seconds.unsigned_abs() < 67_768_036_191_676_800 => Ok(seconds),
                 _ => Err(cx.overflow_error("timestamp out of range for platform time_t")),
             }
         }

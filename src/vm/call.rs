@@ -389,6 +389,8 @@ impl Vm {
     ) -> Result<Args, Raised> {
         if matches!(native.get().def.kind, NativeKind::Method | NativeKind::ClassMethod) {
             self.check_receiver(native, start, argc, keywords)?;
+        } else if matches!(native.get().def.kind, NativeKind::StaticMethod) && native.get().def.name == "__new__" {
+            self.check_made_class(native, start, argc)?;
         }
         if native.get().simple && argc == u32::from(native.get().positional) && keywords.is_none() {
             return Ok(Args { start, count: argc });
@@ -411,6 +413,38 @@ impl Vm {
             return Ok(args);
         }
         self.bind_native(native, start, argc, keywords)
+    }
+
+    /// `__new__` of a builtin class can be called with anything: natives rely on a class whose instances are laid out as theirs.
+    fn check_made_class(&mut self, native: Held<NativeFunction>, start: u32, argc: u32) -> Result<(), Raised> {
+        let Some(base) = native.get().class.get() else { return Ok(()) };
+        let base = base.held();
+        if argc == 0 {
+            let name = self.tp_name(base);
+            return Err(self.type_error(format!("{name}.__new__(): not enough arguments")));
+        }
+        let given: Value<'static> = Value::adopt(self.fiber.registers.get(start).raw());
+        let Some(class) = given.exact::<Class>() else {
+            let (name, got) = (self.tp_name(base), self.type_name_for_error(given));
+            return Err(self.type_error(format!("{name}.__new__(X): X is not a type object ({got})")));
+        };
+        if class == base {
+            return Ok(());
+        }
+        if !class.is_subclass(base) {
+            let (name, got) = (self.tp_name(base), self.tp_name(class));
+            return Err(self.type_error(format!("{name}.__new__({got}): {got} is not a subtype of {name}")));
+        }
+        // The builtin class that it derives from most closely may want more of its instances than this one makes.
+        let new = self.name(super::Name::New).held();
+        let builtin = class.mro().find(|c| !c.has(ClassFlags::HEAP));
+        let made = builtin.and_then(|b| b.lookup(&self.heap, new)).map(|v| v.raw());
+        if made.is_none_or(|made| made.same(native.value().raw())) {
+            return Ok(());
+        }
+        let builtin = builtin.map_or(base, Gc::held);
+        let (name, got, maker) = (self.tp_name(base), self.tp_name(class), self.tp_name(builtin));
+        Err(self.type_error(format!("{name}.__new__({got}) is not safe, use {maker}.__new__()")))
     }
 
     /// A method can be reached through its class and called with anything: natives rely on a receiver of their class.
@@ -466,7 +500,11 @@ impl Vm {
         self.fiber.window = window;
         match outcome {
             Ok(Outcome::Value(ref raw)) => Ok(Invoked::Value(raw.copied())),
-            Ok(other) => self.carry_out(other, args.start),
+            Ok(other) => {
+                // What it asks for may be a native that asks for the next: iterators of iterators.
+                self.check_stack()?;
+                self.carry_out(other, args.start)
+            }
             Err(raised) => Err(raised),
         }
     }
@@ -1177,9 +1215,8 @@ fn is_operator(native: Held<NativeFunction>) -> bool {
 
 /// The first parameter that must be given by position or name and was not; none where a native takes no names at all.
 fn first_missing(def: &NativeDef, bound: &[Raw]) -> Option<usize> {
-    let required = |p: &super::native::Param| {
-        p.default.is_empty() && matches!(p.kind, ParamKind::Positional | ParamKind::Either)
-    };
+    let required =
+        |p: &super::native::Param| p.default.is_empty() && matches!(p.kind, ParamKind::Positional | ParamKind::Either);
     def.params.iter().zip(bound).position(|(p, value)| required(p) && value.is_unbound())
 }
 

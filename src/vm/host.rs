@@ -231,6 +231,10 @@ pub trait Host: Debug {
     fn random_bytes(&mut self, bytes: &mut [u8]) -> io::Result<()>;
     /// Room on the machine's stack for natives, in bytes.
     fn stack_size(&self) -> usize;
+    /// Bytes that the heap may use; None if only the system's memory bounds it.
+    fn memory(&self) -> Option<usize> {
+        None
+    }
     /// An environment variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// All environment variables.

@@ -525,7 +525,8 @@ impl Vm {
             let then = if has_default { Then::Catch(item_or_default) } else { Then::Return };
             return Ok(Outcome::Resume { target: iterator, input, throw: false, then });
         }
-        if value.exact::<NativeIterator>().is_some() {
+        // One over a sequence is here because a script is to be asked: `__getitem__`.
+        if value.exact::<NativeIterator>().is_some() || value.exact::<SequenceIterator>().is_some() {
             let advance = self.advance_function();
             let callee = self.push_raw(advance);
             self.push_raw(raw);

@@ -24,6 +24,7 @@ pub mod host;
 mod inspect;
 mod instance_check;
 pub mod iterate;
+pub mod limits;
 mod lookup;
 pub mod make;
 mod mapping;
@@ -167,6 +168,10 @@ pub struct Vm {
     pub(crate) pending_signals: Vec<i32>,
     /// The first Ctrl-C is left for the event loop.
     pub(crate) defer_interrupt: bool,
+    /// Steps that are left, where they are counted.
+    steps: u64,
+    /// Why the program is being stopped.
+    stopped: Option<limits::Stop>,
 }
 
 impl fmt::Debug for Vm {
@@ -230,6 +235,8 @@ impl Vm {
             sources: inspect::Sources::default(),
             pending_signals: vec![],
             defer_interrupt: false,
+            steps: 0,
+            stopped: None,
         };
         if let Some(every) = vm.host.variable("AIO_GC_STRESS").and_then(|text| text.parse().ok()) {
             let seed = vm.host.variable("AIO_GC_SEED").and_then(|text| text.parse().ok());
@@ -239,6 +246,7 @@ impl Vm {
         let seed = vm.host.random_seed();
         vm.heap.set_multiplier(vm.host.decide(Choice::Multiplier, seed));
         vm.set_stack_room(vm.host.stack_size());
+        vm.heap.set_limit(vm.host.memory().unwrap_or(usize::MAX));
         for text in Name::TEXTS {
             let name = vm.intern(text).value().raw();
             vm.names.push(name);
@@ -268,7 +276,20 @@ impl Vm {
 
     /// Raises RecursionError if natives may not go deeper on the machine's stack.
     pub fn check_stack(&mut self) -> Result<(), Raised> {
-        if self.stack_is_left() { Ok(()) } else { Err(self.recursion_error()) }
+        if self.stack_is_left() { self.poll() } else { Err(self.recursion_error()) }
+    }
+
+    /// For natives that may go on for long: an error if they are to stop. Nothing is collected.
+    #[inline]
+    pub fn poll(&mut self) -> Result<(), Raised> {
+        use crate::heap::interrupt::{SIGNAL, STEP, STOP};
+        if self.interrupt.load(Ordering::Relaxed) & (SIGNAL | STEP | STOP) == 0 {
+            return Ok(());
+        }
+        if self.fiber.id == 0 {
+            self.check_signals()?;
+        }
+        self.check_limits()
     }
 
     // ---- names ----

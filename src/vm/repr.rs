@@ -137,6 +137,9 @@ impl Vm {
             return Ok(());
         }
         self.check_stack_for_repr(true)?;
+        if out.len() > self.heap.limit() {
+            return Err(self.memory_error());
+        }
         if self.has_builtin_repr(Value::adopt(raw)) {
             return self.write_own_repr(out, root);
         }

@@ -1859,7 +1859,7 @@ impl Vm {
             self.collect(kind);
         }
         if self.take_interrupt(interrupt::MEMORY) {
-            return Err(self.memory_error());
+            self.check_memory()?;
         }
         if self.take_interrupt(interrupt::FINALISE) {
             self.run_finalisers();
@@ -1872,8 +1872,7 @@ impl Vm {
         if self.take_interrupt(interrupt::SWITCH) || signal {
             self.slice_over()?;
         }
-        self.take_interrupt(interrupt::STOP);
-        Ok(())
+        self.check_limits()
     }
 }
 

@@ -216,7 +216,7 @@ impl Vm {
     /// RecursionError, in the words of `repr` or `str`, if natives may not go deeper.
     pub(super) fn check_stack_for_repr(&mut self, repr: bool) -> Result<(), Raised> {
         if self.stack_is_left() {
-            return Ok(());
+            return self.poll();
         }
         let what = if repr { "getting the repr" } else { "getting the str" };
         Err(self

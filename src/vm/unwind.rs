@@ -445,6 +445,8 @@ impl Vm {
                     let word = record.word();
                     let repeated = self.fiber.records[top].flags & Record::RERAISED != 0;
                     self.fiber.records[top].flags &= !Record::RERAISED;
+                    // A program that is stopped has no say in it.
+                    let stopping = stopping || self.stopped.is_some();
                     let handler = if stopping { None } else { code.code.handler(word).copied() };
                     if !repeated {
                         // A frame that goes on makes its object when asked; one that is left has no later chance.

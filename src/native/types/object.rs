@@ -402,7 +402,8 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
         let (helper, class_raw) = (helper.get(cx).raw(), Raw::int(protocol));
         return cx.ask(helper, &[raw, class_raw], Then::Return);
     }
-    let named = cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
+    let named =
+        cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
     if !named && !matches!(kind, Kind::Instance | Kind::Exception | Kind::List | Kind::Dict) {
         // There is more to it than its attributes.
         if kind == Kind::MemoryView {
