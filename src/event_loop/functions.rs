@@ -402,6 +402,12 @@ natives!(
         Err(cx.raise_text(Exc::AssertionError, &format!("concurrent.futures.Future is expected, got {text}")))
     }
 
+    /// Whether a function written in Rust makes a coroutine.
+    fn _suspends(cx: &mut Cx, func: Root) -> NativeResult {
+        let native = func.get(cx).exact::<crate::vm::native::NativeFunction>();
+        Ok(native.is_some_and(|native| native.def.suspends).into())
+    }
+
     /// Whether an object is a future or task.
     fn isfuture(cx: &mut Cx, #[either] obj: Root) -> NativeResult {
         Ok(combine::is_future(obj.get(cx)).into())
@@ -428,7 +434,12 @@ natives!(
     fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
         let text = cx.str_text(name)?;
         let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
-            return Err(cx.attribute_error(&format!("module 'asyncio' has no attribute '{text}'"), name, name));
+            let message = if LACKING.contains(&&*text) {
+                format!("aio does not have asyncio.{text} yet")
+            } else {
+                format!("module 'asyncio' has no attribute '{text}'")
+            };
+            return Err(cx.attribute_error(&message, name, name));
         };
         let module = cx.import(home)?;
         let value = cx.attribute(module, &text)?;
@@ -437,6 +448,29 @@ natives!(
         Ok(value.get(cx).into())
     }
 );
+
+/// What CPython has and aio does not have yet.
+static LACKING: &[&str] = &[
+    "AbstractServer",
+    "DefaultEventLoopPolicy",
+    "FrameCallGraphEntry",
+    "FutureCallGraph",
+    "SubprocessProtocol",
+    "SubprocessTransport",
+    "capture_call_graph",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+    "format_call_graph",
+    "future_add_to_awaited_by",
+    "future_discard_from_awaited_by",
+    "get_event_loop_policy",
+    "print_call_graph",
+    "run_coroutine_threadsafe",
+    "set_event_loop_policy",
+    "staggered",
+    "subprocess",
+    "to_thread",
+];
 
 /// What is written in the language, and loaded when it is asked for.
 pub(super) static COLD: &[(&str, &str)] = &[

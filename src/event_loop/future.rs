@@ -159,11 +159,13 @@ pub(crate) fn take_result(cx: &mut Cx, future: AnyFuture<'static>) -> NativeResu
         }
         FutureState::Failed => {
             let raw = take_exception(cx, future);
+            cx.take_context(raw);
             let exception = cx.push_raw(raw);
             Err(cx.rethrow(exception))
         }
         FutureState::Cancelled => {
             let raw = take_cancelled(cx, future);
+            cx.take_context(raw);
             let exception = cx.push_raw(raw);
             Err(cx.rethrow(exception))
         }
@@ -346,6 +348,8 @@ pub(crate) fn remove_done_callback(cx: &mut Cx, future: AnyFuture<'static>, call
 /// Awaiting a future: done it gives its result; else it is yielded to the task, which is woken when it is done.
 pub(crate) fn drive(cx: &mut Cx, awaitable: Root, resumed: Resumed) -> NativeResult {
     if let Resumed::Raised(exception) = resumed {
+        let raw = exception.get(cx).raw();
+        cx.take_own_context(raw);
         return Err(cx.rethrow(exception));
     }
     let future = AnyFuture::of(awaitable.get(cx)).expect("the driver of futures").held();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, Exc, FutureState, NativeObject, PLACED, Payload};
+use crate::object::{AnyFuture, BLOCKING, ClassFlags, Exc, FutureState, NativeObject, PLACED, Payload};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::{functions, future, loops};
@@ -237,6 +237,38 @@ fn lock_release(cx: &mut Cx, object: Root) -> Result<(), Raised> {
     Ok(())
 }
 
+/// Whether a derived class has a method of this name.
+fn overrides(cx: &mut Cx, object: Root, name: &str) -> bool {
+    let class = cx.class_of(object.get(cx)).held();
+    if !class.has(ClassFlags::HEAP) {
+        return false;
+    }
+    let name = cx.intern(name).held();
+    cx.lookup_class(class, name).is_some_and(|method| method.kind() != crate::heap::Kind::Native)
+}
+
+/// `async with` on an object whose class has an `acquire` of its own awaits that.
+fn own_acquire(cx: &mut Cx, object: Root) -> Result<Option<Outcome>, Raised> {
+    if !overrides(cx, object, "acquire") {
+        return Ok(None);
+    }
+    let made = cx.call_method(object, "acquire", &[])?;
+    let raw = made.get(cx).raw();
+    let awaited = super::timeout::awaitable(cx, raw)?;
+    // The window: the object, then what is driven.
+    cx.release(object.number() + 1);
+    let target = cx.push_raw(awaited);
+    let input = cx.push_raw(Raw::NONE);
+    Ok(Some(Outcome::Resume { target, input, throw: false, then: Then::Catch(own_acquired) }))
+}
+
+fn own_acquired(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Returned(_) => Ok(Outcome::NONE),
+        other => functions::wrapped(cx, window, other),
+    }
+}
+
 /// The result of `acquire` is dropped by `async with`.
 fn entered(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     lock_acquired(cx, window, resumed)?;
@@ -283,6 +315,9 @@ natives!(
     /// Take the lock.
     #[suspends]
     fn __aenter__(cx: &mut Cx, this: Root) -> NativeResult {
+        if let Some(outcome) = own_acquire(cx, this)? {
+            return Ok(outcome);
+        }
         match lock_acquire(cx, this)? {
             None => Ok(Outcome::NONE),
             Some(Outcome::Suspend { value, .. }) => Ok(Outcome::Suspend { value, then: Then::Catch(entered) }),
@@ -293,7 +328,11 @@ natives!(
     /// Give the lock back.
     #[suspends]
     fn __aexit__(cx: &mut Cx, this: Root, kind: Root, exception: Root, traceback: Root) -> NativeResult {
-        lock_release(cx, this)?;
+        if overrides(cx, this, "release") {
+            cx.call_method(this, "release", &[])?;
+        } else {
+            lock_release(cx, this)?;
+        }
         Ok(Outcome::NONE)
     }
 
@@ -496,6 +535,9 @@ natives!(
     /// Take a permit.
     #[suspends]
     fn __aenter__(cx: &mut Cx, this: Root) -> NativeResult {
+        if let Some(outcome) = own_acquire(cx, this)? {
+            return Ok(outcome);
+        }
         Ok(semaphore_acquire(cx, this, semaphore_entered)?.unwrap_or(Outcome::NONE))
     }
 
@@ -503,13 +545,10 @@ natives!(
     #[suspends]
     fn __aexit__(cx: &mut Cx, this: Root, kind: Root, exception: Root, traceback: Root) -> NativeResult {
         // A derived class may count in `release`.
-        let class = cx.class_of(this.get(cx)).held();
-        let name = cx.intern("release").held();
-        let own = cx.lookup_class(class, name).is_some_and(|m| m.kind() == crate::heap::Kind::Native);
-        if own {
-            semaphore_release(cx, this)?;
-        } else {
+        if overrides(cx, this, "release") {
             cx.call_method(this, "release", &[])?;
+        } else {
+            semaphore_release(cx, this)?;
         }
         Ok(Outcome::NONE)
     }

@@ -503,6 +503,9 @@ impl Vm {
         self.heap.finalisable(generator.value());
         let awaiter = generator.get().awaiter.get::<Generator>().expect("a frame awaits the step").held();
         generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
+        // Nobody awaits it any more: it can die as soon as the loop over it is left.
+        awaiter.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+        root.set_any(&self.heap, |g| &g.innermost, Value::NONE);
         self.fiber.extra_depth -= generator.get().depth.get();
         self.switch_to(awaiter, root);
         let record = *self.fiber.records.last().expect("the awaiter's frame");

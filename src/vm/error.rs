@@ -109,6 +109,13 @@ impl Vm {
         }
     }
 
+    /// Makes what the innermost frame itself is handling the context of an exception thrown into it.
+    pub(crate) fn take_own_context(&mut self, exception: Raw) {
+        if !self.fiber.handled.is_unbound() {
+            self.take_context(exception);
+        }
+    }
+
     /// Sets what the native that runs is handling, UNBOUND for nothing. Returns what it did before.
     pub(crate) fn set_handled(&mut self, exception: Raw) -> Raw {
         std::mem::replace(&mut self.fiber.handled, exception)
