@@ -212,7 +212,7 @@ fn payload(
     }
     let handler_name = name_of(cx, errors, "strict", "errors")?;
     let newline = Newline::from_argument(cx, newline)?;
-    let encoding = crate::native::types::text::find_encoding(cx, encoding_name.as_bytes())?;
+    let encoding = crate::native::types::text_codec::find_encoding(cx, encoding_name.as_bytes())?;
     let Some(handler) = Handler::lookup(&handler_name) else {
         return Err(cx.raise_text(Exc::LookupError, &format!("unknown error handler name '{handler_name}'")));
     };

@@ -16,10 +16,10 @@ use crate::vm::bytearray_literal;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
 use super::bounds::{search_range, slice_range};
-use super::text::{
-    PercentArgs, codec_name, decode_bytes, derived, encode_text, index_too_large, is_derived, percent_number,
-    repetitions, wrong_receiver,
-};
+use super::text::{derived, index_too_large, is_derived, wrong_receiver};
+use super::text_codec::{codec_name, decode_bytes, encode_text};
+use super::text_format::{PercentArgs, percent_number};
+use super::text_ops::repetitions;
 
 /// What the algorithms are told of bytes.
 const BYTES: search::Kind = search::Kind::Bytes;

@@ -11,7 +11,8 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
 use super::bytes::{bytes_like, hex_of};
-use super::text::{repetitions, wrong_receiver};
+use super::text::wrong_receiver;
+use super::text_ops::repetitions;
 
 type View = Gc<'static, MemoryView>;
 

@@ -29,6 +29,9 @@ pub mod slice;
 pub mod sort;
 pub mod template;
 pub mod text;
+pub(crate) mod text_codec;
+mod text_format;
+mod text_ops;
 pub mod tuple;
 
 use crate::bytecode::op::BinaryKind;

@@ -1,0 +1,329 @@
+//! `str.format` and `%`: templates filled with the values of scripts.
+
+use std::borrow::Cow;
+
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::object::key::as_int_ref;
+use crate::object::{Dict, Str, Tuple};
+use crate::text::MAX_LENGTH;
+use crate::text::percent::{self, Resolved, Size};
+use crate::text::template::{self, First, Numbering, Step};
+use crate::vm::Name;
+use crate::vm::native::{Args, Cx, NativeResult, Raised, Root};
+
+use super::text::{Held, check, done};
+
+/// Where the values of a template come from.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    /// Positional arguments; None for `format_map`.
+    pub(super) args: Option<Args>,
+    /// Keywords, or `format_map`'s mapping.
+    pub(super) names: Root,
+}
+
+pub(super) fn format_template(
+    cx: &mut Cx,
+    out: &mut Vec<u8>,
+    pattern: &[u8],
+    source: Source,
+    numbering: &mut Numbering,
+    depth: usize,
+) -> Result<(), Raised> {
+    if depth == 0 {
+        return Err(cx.fault(template::too_deep()));
+    }
+    for piece in template::pieces(pattern) {
+        let field = match check(cx, piece)? {
+            template::Piece::Literal(text) => {
+                out.extend_from_slice(text);
+                continue;
+            }
+            template::Piece::Field(field) => field,
+        };
+        let mark = cx.mark();
+        let value = field_value(cx, field.name, source, numbering)?;
+        let value = match field.conversion.map(u8::try_from) {
+            None => value,
+            Some(Ok(b'r')) => cx.repr(value)?,
+            Some(Ok(b's')) => cx.str_of(value)?,
+            Some(Ok(b'a')) => cx.ascii(value)?,
+            Some(_) => return Err(cx.fault(field.unknown_conversion())),
+        };
+        let spec: Cow<'_, [u8]> = if field.nested {
+            let mut spec = Vec::new();
+            format_template(cx, &mut spec, field.spec, source, numbering, depth - 1)?;
+            Cow::Owned(spec)
+        } else {
+            Cow::Borrowed(field.spec)
+        };
+        if spec.is_empty()
+            && let Some(text) = value.get(cx).exact::<Str>()
+        {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            let raw = cx.text_raw(&spec);
+            let spec = cx.push_raw(raw);
+            let text = cx.format_root(value, spec)?;
+            out.extend_from_slice(cx.as_str(text.get(cx)).expect("format gives a text").as_bytes());
+        }
+        if out.len() > MAX_LENGTH {
+            return Err(cx.memory_error());
+        }
+        cx.release(mark);
+    }
+    Ok(())
+}
+
+pub(super) fn field_value(cx: &mut Cx, name: &[u8], source: Source, numbering: &mut Numbering) -> Result<Root, Raised> {
+    let parsed = template::parse_name(name);
+    let (first, steps) = check(cx, parsed)?;
+    let number = numbering.resolve(first);
+    let mut value = match check(cx, number)? {
+        Some(number) => {
+            let Some(args) = source.args else {
+                return Err(cx.value_error("Format string contains positional fields"));
+            };
+            if number >= args.len() {
+                let text = format!("Replacement index {number} out of range for positional args tuple");
+                return Err(cx.index_error(&text));
+            }
+            args.root(number)
+        }
+        None => {
+            let First::Name(name) = first else { unreachable!("numbers were resolved") };
+            let raw = cx.text_raw(name);
+            let key = cx.push_raw(raw);
+            if source.args.is_some() {
+                let dict = source.names.get(cx).exact::<Dict>();
+                let key_text = key.get(cx).exact::<Str>().expect("a text");
+                match dict.and_then(|d| d.get_str(&cx.heap, key_text)).map(|v| v.raw()) {
+                    Some(raw) => cx.push_raw(raw),
+                    None => return Err(cx.key_error(key)),
+                }
+            } else {
+                cx.item(source.names, key)?
+            }
+        }
+    };
+    for step in steps {
+        value = match check(cx, step)? {
+            Step::Attribute(name) => {
+                let raw = cx.intern_bytes(name).value().raw();
+                let name = cx.push_raw(raw);
+                cx.get_attribute(value, name)?
+            }
+            Step::Index(index) => {
+                let key = cx.push_raw(Raw::int(index as i64));
+                cx.item(value, key)?
+            }
+            Step::Key(key) => {
+                let raw = cx.text_raw(key);
+                let key = cx.push_raw(raw);
+                cx.item(value, key)?
+            }
+        };
+    }
+    Ok(value)
+}
+
+// ---- % formatting ----
+
+/// The arguments of a `%` template.
+pub(super) struct PercentArgs {
+    values: Root,
+    /// Items of a tuple; None if `values` is the one argument.
+    tuple: Option<Gc<'static, Tuple>>,
+    next: usize,
+    is_mapping: bool,
+}
+
+impl PercentArgs {
+    pub(super) fn new(cx: &mut Cx, values: Root, bytes: bool) -> Result<PercentArgs, Raised> {
+        let value = values.get(cx);
+        let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
+        let tuple = payload.exact::<Tuple>();
+        let is_text = payload.kind() == Kind::Str || bytes && matches!(payload.kind(), Kind::Bytes | Kind::ByteArray);
+        let is_mapping = tuple.is_none() && !is_text && cx.own_method(values, Name::GetItem)?.is_some();
+        Ok(PercentArgs { values, tuple, next: 0, is_mapping })
+    }
+
+    pub(super) fn next(&mut self, cx: &mut Cx) -> Result<Root, Raised> {
+        let item = match self.tuple {
+            Some(tuple) => (self.next < tuple.len()).then(|| tuple.item(self.next).raw()),
+            None => (self.next == 0).then(|| self.values.get(cx).raw()),
+        };
+        self.next += 1;
+        match item {
+            Some(raw) => Ok(cx.push_raw(raw)),
+            None => Err(cx.type_error("not enough arguments for format string".to_owned())),
+        }
+    }
+
+    /// The value of a `%(key)` conversion, which from then on stands for the arguments.
+    pub(super) fn keyed(&mut self, cx: &mut Cx, key: Raw) -> Result<Root, Raised> {
+        if !self.is_mapping {
+            return Err(cx.type_error("format requires a mapping".to_owned()));
+        }
+        let key = cx.push_raw(key);
+        self.next = 1;
+        cx.item(self.values, key)
+    }
+
+    pub(super) fn finish(self, cx: &mut Cx, what: &str) -> Result<(), Raised> {
+        let left = match self.tuple {
+            Some(tuple) => self.next < tuple.len(),
+            None => self.next == 0 && !self.is_mapping,
+        };
+        if left {
+            return Err(cx.type_error(format!("not all arguments converted during {what} formatting")));
+        }
+        Ok(())
+    }
+
+    /// A `*`: the width or precision is the next argument.
+    pub(super) fn size(&mut self, cx: &mut Cx, size: Size, precision: bool) -> Result<Option<i64>, Raised> {
+        if !matches!(size, Size::Argument) {
+            return Ok(None);
+        }
+        let root = self.next(cx)?;
+        let value = root.get(cx);
+        let number = as_int_ref(cx.payload(value));
+        match number.map(|n| n.to_i64()) {
+            None => Err(cx.type_error("* wants int".to_owned())),
+            Some(Some(number)) if !precision || i32::try_from(number).is_ok() => Ok(Some(number)),
+            Some(_) if precision => Err(cx.overflow_error("Python int too large to convert to C int")),
+            Some(_) => Err(cx.overflow_error("Python int too large to convert to C ssize_t")),
+        }
+    }
+}
+
+/// A number for one of the integer or float conversions, appended as the conversion says.
+pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, value: Root) -> Result<(), Raised> {
+    let letter = char::from(how.kind);
+    let digits = cx.int_max_str_digits;
+    match how.kind {
+        b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
+            let plain = value.get(cx);
+            let is_number = plain.as_float().is_some() || plain.as_int().is_some();
+            let number = if is_number
+                || matches!(plain.kind(), Kind::Float | Kind::Int | Kind::BigInt | Kind::True | Kind::False)
+                || cx.own_method(value, Name::Float)?.is_some()
+                || cx.own_method(value, Name::Index)?.is_some()
+            {
+                cx.to_float(value)?
+            } else {
+                let got = cx.type_name_for_error(value.get(cx));
+                return Err(cx.type_error(format!("must be real number, not {got}")));
+            };
+            how.format_float(out, number);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let hexadecimal = matches!(how.kind, b'o' | b'x' | b'X');
+    let mut root = value;
+    if as_int_ref(cx.payload(root.get(cx))).is_none() {
+        let converted = match root.get(cx).kind() {
+            Kind::Float if !hexadecimal => {
+                let payload = cx.payload(root.get(cx)).as_float().unwrap_or(0.0);
+                let whole = crate::number::int::Int::from_float(payload);
+                let whole = check(cx, whole)?;
+                let raw = crate::object::int_value(&cx.heap, whole).raw();
+                Some(cx.push_raw(raw))
+            }
+            _ if cx.own_method(root, Name::Index)?.is_some() => Some(cx.index(root)?),
+            _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
+                Some(cx.call_method(root, "__int__", &[])?)
+            }
+            _ => None,
+        };
+        let is_int = converted.filter(|c| as_int_ref(cx.payload(c.get(cx))).is_some());
+        let Some(int) = is_int else {
+            let got = cx.type_name_for_error(value.get(cx));
+            return Err(cx.type_error(if hexadecimal {
+                format!("%{letter} format: an integer is required, not {got}")
+            } else {
+                format!("%{letter} format: a real number is required, not {got}")
+            }));
+        };
+        root = int;
+    }
+    let result = how.format_int(out, as_int_ref(cx.payload(root.get(cx))).expect("an int"), digits);
+    check(cx, result)
+}
+
+pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
+    let mut args = PercentArgs::new(cx, values, false)?;
+    let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
+    for piece in percent::text_template(pattern.as_bytes()) {
+        let conversion = match check(cx, piece)? {
+            percent::Piece::Literal(text) => {
+                out.extend_from_slice(text);
+                continue;
+            }
+            percent::Piece::Conversion(conversion) => conversion,
+        };
+        let mark = cx.mark();
+        let keyed = match conversion.key {
+            Some(key) => {
+                let raw = cx.text_raw(key);
+                Some(args.keyed(cx, raw)?)
+            }
+            None => None,
+        };
+        let width = args.size(cx, conversion.width, false)?;
+        let precision = args.size(cx, conversion.precision, true)?;
+        let how = Resolved::new(&conversion, width, precision);
+        let how = check(cx, how)?;
+        let kind = u8::try_from(conversion.kind).unwrap_or(0);
+        let value = match keyed {
+            Some(value) => value,
+            None => args.next(cx)?,
+        };
+        match kind {
+            b's' | b'r' | b'a' => {
+                let text = match kind {
+                    b's' => cx.str_of(value)?,
+                    b'r' => cx.repr(value)?,
+                    _ => cx.ascii(value)?,
+                };
+                how.format_text(&mut out, cx.as_str(text.get(cx)).expect("a text").as_bytes());
+            }
+            b'c' => {
+                let given = value.get(cx);
+                if let Some(text) = cx.as_str(given) {
+                    if text.chars() != 1 {
+                        let text = format!(
+                            "%c requires an int or a unicode character, not a string of length {}",
+                            text.chars()
+                        );
+                        return Err(cx.type_error(text));
+                    }
+                    // The precision means nothing to a character.
+                    let whole = Resolved { precision: None, ..how };
+                    whole.format_text(&mut out, text.as_bytes());
+                } else {
+                    let is_int = as_int_ref(cx.payload(given)).is_some();
+                    if !is_int && cx.own_method(value, Name::Index)?.is_none() {
+                        let got = cx.type_name_for_error(value.get(cx));
+                        return Err(cx.type_error(format!("%c requires an int or a unicode character, not {got}")));
+                    }
+                    let index = cx.index(value)?;
+                    let result = how.format_char(&mut out, as_int_ref(cx.payload(index.get(cx))).expect("an int"));
+                    check(cx, result)?;
+                }
+            }
+            b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
+                percent_number(cx, &mut out, &how, value)?;
+            }
+            _ => return Err(cx.fault(conversion.unsupported(true))),
+        }
+        if out.len() > MAX_LENGTH {
+            return Err(cx.memory_error());
+        }
+        cx.release(mark);
+    }
+    args.finish(cx, "string")?;
+    done(cx.checked_text(&out)?)
+}
