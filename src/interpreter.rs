@@ -681,6 +681,8 @@ pub enum Ending {
 pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     let mut vm = Vm::new(host);
     crate::native::install(&mut vm);
+    let builtins = vm.find_module("builtins").and_then(|module| module.exact::<Module>()).expect("just made").held();
+    vm.functions_of(builtins, &INTERPRETER);
     vm
 }
 

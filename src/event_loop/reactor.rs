@@ -14,6 +14,7 @@ use rustix::event::{Timespec, epoll};
 use crate::heap::{Gc, Tracer};
 use crate::native::types::exception::io_error;
 use crate::object::{AnyFuture, Future, Handle};
+use crate::vm::host::Choice;
 use crate::vm::native::{Cx, Raised};
 
 use super::{Ready, clock, running, socket};
@@ -230,6 +231,8 @@ pub(crate) fn look(cx: &mut Cx, seconds: Option<f64>) -> Result<bool, Raised> {
     events.clear();
     events.reserve(EVENTS);
     let waited = wait_for_events(poller, &mut events, seconds);
+    order(cx, &mut events);
+    let state = running(cx);
     let mut any = false;
     let (mut unwanted, mut woken) = (vec![], false);
     for event in &events {
@@ -315,6 +318,15 @@ fn take_answers(cx: &mut Cx) -> bool {
         }
     }
     any
+}
+
+/// Puts what became ready together in the order that is decided for it: the system's, unless a run is replayed or explored.
+fn order<T>(cx: &mut Cx, events: &mut [T]) {
+    for at in 1..events.len() {
+        let left = (events.len() - at + 1) as u64;
+        let pick = (cx.host_mut().decide(Choice::Readiness, 0) % left) as usize;
+        events[at - 1..at + pick].rotate_right(1);
+    }
 }
 
 /// Waits until something outside happens or `timeout` seconds are over (none: for ever).

@@ -50,7 +50,7 @@ const fn param(name: &'static str) -> Param {
 /// The engine as a native: scripts never see it.
 pub(crate) static ENGINE: NativeDef = NativeDef {
     name: "run_loop",
-    doc: &[],
+    doc: &["Turn an event loop until what it runs for is done."],
     kind: NativeKind::Function,
     params: &[param("loop"), param("until"), param("phase"), param("outcome"), param("failed"), param("extra")],
     suspends: false,

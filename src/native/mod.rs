@@ -37,16 +37,7 @@ pub mod time;
 pub mod traceback;
 pub mod weak;
 
-use crate::vm::native::NativeDef;
-
-/// A table of natives.
-#[derive(Debug)]
-pub struct Natives {
-    /// The docs of the table: the module's or type's docstring, line by line.
-    pub doc: &'static [&'static str],
-    /// The natives.
-    pub defs: &'static [NativeDef],
-}
+pub use crate::vm::native::Natives;
 
 /// Declares a table of natives; see the module's docs.
 macro_rules! natives {
@@ -469,7 +460,6 @@ pub fn install(vm: &mut crate::vm::Vm) {
     for name in ["enumerate", "filter", "map", "reversed", "zip"] {
         vm.set_builtin(name, vm.named_class(name).value().raw());
     }
-    vm.functions_of(module, &crate::interpreter::INTERPRETER);
     vm.functions_of(module, &types::class::BUILD_CLASS);
     for name in types::core::VISIBLE {
         vm.set_builtin(name, vm.named_class(name).value().raw());

@@ -3,12 +3,11 @@
 use std::cell::Cell as StdCell;
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
-use crate::native::Natives;
 use crate::object::{Access, Class, ClassFlags, Dict, Exc, GetSet, Module, Str, Tuple, field_count};
 
 use super::class_make::Parts;
 use super::frame::Held;
-use super::native::{NativeDef, NativeFunction, NativeKind};
+use super::native::{NativeDef, NativeFunction, NativeKind, Natives};
 use super::{Name, Vm};
 
 /// A builtin type as `Vm::install_types` makes it.

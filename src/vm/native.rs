@@ -293,6 +293,15 @@ impl fmt::Debug for NativeDef {
     }
 }
 
+/// A table of natives: see `natives!`.
+#[derive(Debug)]
+pub struct Natives {
+    /// The docs of the table: the module's or type's docstring, line by line.
+    pub doc: &'static [&'static str],
+    /// The natives.
+    pub defs: &'static [NativeDef],
+}
+
 impl NativeDef {
     /// Number of parameters that are given by position, and whether these are all (so that a call with just as many arguments needs no
     /// binding).
