@@ -5,7 +5,7 @@
 //! the machine's stack. One iteration ("turn") is as asyncio's: timers that are due become ready, then exactly the entries that were
 //! ready at the turn's start run, first come first served.
 //!
-//! Read on: `task.rs` (a step, and what a coroutine yielded), `future.rs`, `timers.rs`, `combine.rs` (gather, wait, shield), `timeout.rs`,
+//! Read on: `ready.rs` (what is next), `task.rs` (a step, and what a coroutine yielded), `future.rs`, `timers.rs`, `combine.rs` (gather, wait, shield), `timeout.rs`,
 //! `group.rs`, `sync.rs`, `queue.rs`, `context.rs`, `report.rs`, `module.rs` (what scripts see).
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
@@ -21,6 +21,7 @@ mod loop_type;
 mod module;
 mod queue;
 mod reactor;
+mod ready;
 mod report;
 mod repr;
 mod ring;
@@ -33,12 +34,13 @@ mod task;
 mod timeout;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::object::{AnyFuture, Exception, Future, Handle, NativeObject, Payload, Task};
 use crate::vm::native::{Cx, Raised};
 use crate::vm::{Extension, ExtensionSlot};
+use ready::ReadyQueue;
 use ring::{Ring, What};
 use table::Table;
 use timers::Timers;
@@ -92,7 +94,7 @@ impl FutureRef {
 pub(crate) struct LoopState {
     /// The object scripts see.
     pub(crate) object: Raw,
-    pub(crate) ready: VecDeque<Ready>,
+    pub(crate) ready: ReadyQueue,
     /// Entries that this turn still runs.
     pub(crate) left: usize,
     pub(crate) timers: Timers,
@@ -129,7 +131,7 @@ impl LoopState {
     fn new(object: Raw, debug: bool) -> LoopState {
         LoopState {
             object,
-            ready: VecDeque::new(),
+            ready: ReadyQueue::default(),
             left: 0,
             timers: Timers::default(),
             reactor: reactor::Reactor::default(),
@@ -160,7 +162,7 @@ impl LoopState {
         if let Some(task) = self.current {
             tracer.raw(task.value().raw());
         }
-        for entry in &self.ready {
+        for entry in self.ready.iter() {
             match entry {
                 Ready::Step(task) | Ready::Wake(task) => tracer.raw(task.value().raw()),
                 Ready::Throw(task, exception) => {

@@ -155,11 +155,6 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
             continue;
         }
         state.left -= 1;
-        let room = state.ready.capacity();
-        if room > 4096 && state.ready.len() < room / 4 {
-            // After a burst its room goes back while what was spawned grows.
-            state.ready.shrink_to(room / 2);
-        }
         let Some(entry) = state.ready.pop_front() else {
             state.left = 0;
             continue;
@@ -230,9 +225,6 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
     }
     signals(cx)?;
     let state = running(cx);
-    if state.ready.is_empty() && state.ready.capacity() > 4096 {
-        state.ready = std::collections::VecDeque::new();
-    }
     state.left = state.ready.len();
     state.turn = state.turn.wrapping_add(1);
     Ok(())
