@@ -372,10 +372,6 @@ natives!(
 
     /// Whether an object is a coroutine function.
     fn iscoroutinefunction(cx: &mut Cx, #[either] func: Root) -> NativeResult {
-        cx.warn_deprecated_here(
-            "'asyncio.iscoroutinefunction' is deprecated and slated for removal in Python 3.16; use \
-             inspect.iscoroutinefunction() instead",
-        )?;
         let raw = func.get(cx).raw();
         let inner = match Value::adopt(raw).exact::<crate::object::BoundMethod>() {
             Some(method) => method.function.get().raw(),

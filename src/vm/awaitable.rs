@@ -465,7 +465,7 @@ impl Vm {
     }
 
     /// A DeprecationWarning for the running line: shown by default where that is in `__main__`.
-    pub(crate) fn warn_deprecated_here(&mut self, text: &str) -> Result<(), Raised> {
+    fn warn_deprecated_here(&mut self, text: &str) -> Result<(), Raised> {
         if self.find_module("warnings").is_some() {
             return self.warn(Exc::DeprecationWarning, text);
         }
