@@ -75,7 +75,7 @@ natives!(
     /// Set the most digits of an integer that is made from or into a decimal numeral; 0: any number.
     fn set_int_max_str_digits(cx: &mut Cx, #[either] maxdigits: i64) -> NativeResult {
         if maxdigits != 0 && maxdigits < 640 {
-            return Err(cx.value_error("maxdigits must be 0 or larger than 640"));
+            return Err(cx.value_error("maxdigits must be >= 640 or 0 for unlimited"));
         }
         cx.int_max_str_digits = maxdigits as usize;
         Ok(Outcome::NONE)
