@@ -447,6 +447,8 @@ opcodes! {
     GetIter(dst: Reg, src: Reg);
     /// `dst = next(iter)`; when exhausted jumps to `target` and leaves `dst` alone.
     ForIter(dst: Reg, iter: Reg, target: Jump);
+    /// The end of a loop's body: `dst = next(iter)` and back to `target`; when exhausted goes on behind and leaves `dst` alone.
+    ForLoop(dst: Reg, iter: Reg, target: Jump);
     /// Unpacks `src` into exactly `count` registers from `base` on.
     UnpackSequence(base: Reg, src: Reg, count: u8);
     /// Unpacks `src` into `before` registers from `base` on, then a list of what is left over, then `after` registers.
@@ -506,6 +508,8 @@ opcodes! {
     /// `dst = super(base+1, base+2).name` if `base` is the builtin super, else `base(base+1, base+2)` or, with `flags` bit 0
     /// (zero-argument form), `base()`, and then its attribute.
     SuperAttr(dst: Reg, base: Reg, flags: u8, name: NameIdx);
+    /// As `LoadMethod`, of `super(...)` as in `SuperAttr`: the operands are in `base`, `base+1` and `base+2`.
+    SuperMethod(base: Reg, flags: u8, name: NameIdx);
 
     // ---- calls ----
     /// `dst = base(base+1 ... argc registers)`.

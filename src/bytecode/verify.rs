@@ -143,7 +143,9 @@ fn check_instruction(code: &Code, at: usize, op: Op) -> Result<(), String> {
         }
         Op::BuildMap => (operand("base") + 2 * operand("pairs")).saturating_sub(1),
         Op::UnpackEx => operand("base") + operand("before") + operand("after"),
-        Op::CallEx | Op::BuildInterpolation | Op::MatchClass | Op::CallSuper | Op::SuperAttr => operand("base") + 2,
+        Op::CallEx | Op::BuildInterpolation | Op::MatchClass | Op::CallSuper | Op::SuperAttr | Op::SuperMethod => {
+            operand("base") + 2
+        }
         Op::BuildTemplate | Op::WithEnter | Op::AsyncWithEnter | Op::LoadMethod => operand("base") + 1,
         Op::MakeFunction => (operand("base") + operand("flags").count_ones()).saturating_sub(1),
         Op::LoadFree | Op::StoreFree | Op::DeleteFree | Op::LoadFreeCell | Op::LoadNameOrFree => {
@@ -316,6 +318,10 @@ fn effect(code: &Code, at: usize, op: Op, before: Registers) -> (Registers, Regi
             fill(&mut after, get("base"), 1);
             return (after, before);
         }
+        Op::SuperMethod => {
+            after.truncate(get("base") as u16);
+            fill(&mut after, get("base"), 2);
+        }
         Op::LoadMethod | Op::WithEnter | Op::AsyncWithEnter => fill(&mut after, get("base"), 2),
         Op::UnpackSequence => fill(&mut after, get("base"), get("count")),
         Op::UnpackEx => fill(&mut after, get("base"), get("before") + 1 + get("after")),
@@ -327,8 +333,11 @@ fn effect(code: &Code, at: usize, op: Op, before: Registers) -> (Registers, Regi
         after.insert(get("dst") as u8);
     }
     // An exhausted iterator leaves `dst` alone.
-    let jumped = if op == Op::ForIter { before } else { after };
-    (after, jumped)
+    match op {
+        Op::ForIter => (after, before),
+        Op::ForLoop => (before, after),
+        _ => (after, after),
+    }
 }
 
 fn check_reads(code: &Code, at: usize, op: Op, state: &Registers) -> Result<(), String> {
@@ -350,7 +359,9 @@ fn check_reads(code: &Code, at: usize, op: Op, state: &Registers) -> Result<(), 
         Op::Call | Op::CallKw | Op::CallAwait => run(get("base"), get("argc") + 1)?,
         Op::CallLoaded | Op::CallLoadedKw => run(get("base"), get("argc") + 2)?,
         Op::CallMethod | Op::CallMethodAwait => run(get("base") + 2, get("argc"))?,
-        Op::CallEx | Op::CallSuper | Op::SuperAttr | Op::BuildInterpolation | Op::MatchClass => run(get("base"), 3)?,
+        Op::CallEx | Op::CallSuper | Op::SuperAttr | Op::SuperMethod | Op::BuildInterpolation | Op::MatchClass => {
+            run(get("base"), 3)?
+        }
         Op::BuildTemplate => run(get("base"), 2)?,
         Op::BuildList | Op::BuildTuple | Op::BuildSet | Op::BuildString | Op::BuildSlice => {
             run(get("base"), get("count"))?

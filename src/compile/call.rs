@@ -100,6 +100,27 @@ impl Compiler<'_> {
             });
             return;
         }
+        if let ExprKind::Attribute { value, attr, .. } = self.ast.expr(func).kind
+            && self.is_super_call(value)
+            && self.is_plain(args, keywords)
+        {
+            let base = self.reg(mark);
+            let flags = u8::from(self.super_operands(value));
+            let name = self.attribute_name(attr);
+            let call_span = self.span_from_attribute(func, span);
+            let lookup_span = self.attribute_span(func);
+            self.at(lookup_span);
+            self.emit(Instr::SuperMethod { base, flags, name });
+            self.b().set_top(mark + 2);
+            let argc = (args.len() + keywords.len()) as u8;
+            let names = self.arguments(args, keywords);
+            self.at(call_span);
+            self.emit(match names {
+                None => Instr::CallLoaded { dst, base, argc },
+                Some(names) => Instr::CallLoadedKw { dst, base, argc, names },
+            });
+            return;
+        }
         let base = self.push(func);
         if !self.is_plain(args, keywords) {
             return self.call_spread(base, args, keywords, dst, span);

@@ -334,15 +334,17 @@ impl Compiler<'_> {
             it = self.b().push();
         }
         let inside = self.b().top();
-        self.b().bind(next);
-        if generator.is_async {
+        let start = self.b().label();
+        let dst = if generator.is_async {
+            self.b().bind(next);
             let item = self.next_async(it, handler, span);
             self.store(generator.target, item);
             self.b().set_top(inside);
+            item
         } else {
             self.at(iter_span);
-            self.for_target(generator.target, it, done);
-        }
+            self.for_target(generator.target, it, start, done)
+        };
         for &test in &generator.ifs {
             self.condition(test, false, next);
         }
@@ -354,11 +356,14 @@ impl Compiler<'_> {
             None => self.element(element, span),
         }
         self.b().set_top(inside);
-        self.at(span);
-        self.b().jump(next, |target| Instr::Jump { target });
         if generator.is_async {
+            self.at(span);
+            self.b().jump(next, |target| Instr::Jump { target });
             self.end_async(it, handler, done, iter_span);
         } else {
+            self.b().bind(next);
+            self.at(iter_span);
+            self.b().jump(start, |target| Instr::ForLoop { dst, iter: it, target });
             self.b().bind(done);
         }
         self.b().set_top(top);

@@ -276,7 +276,8 @@ impl Compiler<'_> {
     }
 
     fn for_loop(&mut self, target: ExprId, iter: ExprId, body: &[StmtId], orelse: &[StmtId]) {
-        let (next, done, end) = (self.b().label(), self.b().label(), self.b().label());
+        let (next, start, done) = (self.b().label(), self.b().label(), self.b().label());
+        let end = self.b().label();
         let top = self.b().top();
         let src = self.operand(iter, &[]);
         let iter_span = self.ast.expr(iter).span;
@@ -284,33 +285,36 @@ impl Compiler<'_> {
         let it = self.reg(top);
         self.emit(Instr::GetIter { dst: it, src });
         self.b().set_top(top + 1);
+        let dst = self.for_target(target, it, start, done);
+        self.loop_body(Block { kind: BlockKind::Loop { end, next, iter: Some(it) }, protections: 0 }, body);
         self.b().bind(next);
         self.at(iter_span);
-        self.for_target(target, it, done);
-        self.loop_body(Block { kind: BlockKind::Loop { end, next, iter: Some(it) }, protections: 0 }, body);
-        self.b().set_span(None);
-        self.b().jump(next, |target| Instr::Jump { target });
+        self.b().jump(start, |target| Instr::ForLoop { dst, iter: it, target });
         self.b().bind(done);
         self.b().set_top(top);
         self.block(orelse);
         self.b().bind(end);
     }
 
-    /// `target = next(it)`, to `done` when there is none.
-    pub(super) fn for_target(&mut self, target: ExprId, it: Reg, done: Label) {
+    /// `target = next(it)`, to `done` when there is none. The end of the loop, a `ForLoop` with the register returned, goes back to
+    /// `start`, where the item is in it.
+    pub(super) fn for_target(&mut self, target: ExprId, it: Reg, start: Label, done: Label) -> Reg {
         if let ExprKind::Name { id: name, .. } = self.ast.expr(target).kind
             && let Some(dst) = self.direct_target(name)
         {
             self.b().jump(done, |target| Instr::ForIter { dst, iter: it, target });
             self.store_name(name, dst);
-            return;
+            self.b().bind(start);
+            return dst;
         }
         let top = self.b().top();
         let dst = self.b().top_reg();
         self.b().jump(done, |target| Instr::ForIter { dst, iter: it, target });
+        self.b().bind(start);
         self.b().push();
         self.store(target, dst);
         self.b().set_top(top);
+        dst
     }
 
     fn leave_loop(&mut self, breaks: bool) {

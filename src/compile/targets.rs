@@ -6,7 +6,7 @@ use crate::bytecode::code::Const;
 use crate::bytecode::op::{Instr, Reg};
 use crate::resolve::{Binding, ScopeKind};
 use crate::source::Span;
-use crate::syntax::ast::{BinaryOp, Constant, ExprId, ExprKind};
+use crate::syntax::ast::{BinaryOp, Constant, ExprId, ExprKind, Symbol};
 
 impl Compiler<'_> {
     pub(super) fn assign(&mut self, targets: &[ExprId], value: ExprId) {
@@ -52,15 +52,38 @@ impl Compiler<'_> {
         }
         let top = self.b().top();
         let base = self.b().top();
-        values.iter().for_each(|&value| {
+        // Among different locals the order of the stores cannot be seen: the last value goes straight to its place.
+        let names: Vec<_> = targets.iter().map_while(|&target| self.plain_name(target)).collect();
+        let places: Vec<Reg> = names.iter().map_while(|&name| self.direct_target(name)).collect();
+        let straight = match places.split_last() {
+            Some((last, others)) if places.len() == targets.len() && !others.contains(last) => Some(*last),
+            _ => None,
+        };
+        let (temporaries, rest) = values.split_at(values.len() - usize::from(straight.is_some()));
+        temporaries.iter().for_each(|&value| {
             self.push(value);
         });
+        if let (Some(dst), &[value]) = (straight, rest) {
+            self.expr_to(value, dst);
+        }
         for (i, &target) in targets.iter().enumerate() {
-            let src = self.reg(base + i as u16);
-            self.store(target, src);
+            match (straight, i == temporaries.len()) {
+                (Some(dst), true) => self.store_name(names[i], dst),
+                _ => {
+                    let src = self.reg(base + i as u16);
+                    self.store(target, src);
+                }
+            }
         }
         self.b().set_top(top);
         true
+    }
+
+    fn plain_name(&self, target: ExprId) -> Option<Symbol> {
+        match self.ast.expr(target).kind {
+            ExprKind::Name { id: name, .. } => Some(name),
+            _ => None,
+        }
     }
 
     /// Binds `target` to the value in `src`, a live register.

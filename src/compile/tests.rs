@@ -48,7 +48,7 @@ fn loops_compare_and_jump_in_one() {
 #[test]
 fn results_go_straight_to_locals() {
     assert_eq!(ops("def f(a, b):\n    c = a + b * 2\n    return c\n"), ["MulImm", "Add", "Return"]);
-    assert_eq!(ops("def f(a):\n    for x in a:\n        pass\n"), ["GetIter", "ForIter", "Jump", "ReturnNone"]);
+    assert_eq!(ops("def f(a):\n    for x in a:\n        pass\n"), ["GetIter", "ForIter", "ForLoop", "ReturnNone"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn big_displays_and_calls_are_built_in_parts() {
 fn a_class_hands_its_cell_to_methods() {
     let code = code("class A:\n    def f(self):\n        return super().f()\n");
     let shown = disassemble(&code);
-    assert!(shown.contains("__classcell__") && shown.contains("SuperAttr"), "{shown}");
+    assert!(shown.contains("__classcell__") && shown.contains("SuperMethod"), "{shown}");
 }
 
 #[test]

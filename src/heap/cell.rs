@@ -262,6 +262,7 @@ impl<T> fmt::Debug for Gc<'_, T> {
 }
 
 impl<T> PartialEq for Gc<'_, T> {
+    #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         self.pointer == other.pointer
     }

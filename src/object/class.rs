@@ -10,7 +10,7 @@ use std::cell::Cell as StdCell;
 use bitflags::bitflags;
 
 use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, Value};
-use crate::object::{Dict, List, Slots, Str, Tuple};
+use crate::object::{Dict, Function, List, Slots, Str, Tuple};
 
 bitflags! {
     /// What is known of a class.
@@ -92,10 +92,14 @@ pub struct Class {
     pub version: StdCell<u32>,
     /// How the machine makes an instance at once: a number of its own, 0 where it does not (or does not know yet).
     pub maker: StdCell<u8>,
+    /// The `__init__` that a call of the class enters with a new instance, where there is no more to it, in this epoch of the machine.
+    pub constructor: Ref<Function>,
+    /// See `constructor`.
+    pub constructor_epoch: StdCell<u32>,
 }
 
 crate::cell! { Class: Class {
-    slots: [qualname], refs: [name, bases, mro, dict, metaclass, subclasses]
+    slots: [qualname], refs: [name, bases, mro, dict, metaclass, subclasses, constructor]
 } }
 
 impl<'h> Gc<'h, Class> {
@@ -129,7 +133,11 @@ impl<'h> Gc<'h, Class> {
     /// Whether it is `other` or derived from it.
     #[inline]
     pub fn is_subclass(self, other: Gc<'_, Class>) -> bool {
-        self == other || self.mro().any(|c| c == other)
+        if self == other {
+            return true;
+        }
+        let (order, other) = (self.get().mro.get().expect("a class has an order"), other.value().raw());
+        order.tail().iter().any(|class| class.get().raw().same(other))
     }
 
     /// Looks a name up along the method resolution order.

@@ -31,6 +31,10 @@ pub struct CodeObject {
     pub entry: Entry,
     /// Whether it is of a coroutine function with the parameters of a simple one: an await of its call only has to copy the arguments.
     pub awaited_simply: bool,
+    /// Whether a frame's registers are not followed by free ones where its calls could have their windows: there are far registers.
+    pub detached: bool,
+    /// Whether a handler other than the one around a whole generator is in it: such a generator has something to do when it dies.
+    pub handles: bool,
 }
 
 crate::cell! { CodeObject: Code { slots: [], refs: [constants, names, children] } }
@@ -47,6 +51,13 @@ pub enum Entry {
 }
 
 impl CodeObject {
+    /// Whether a handler is around the instruction at `word`, besides the one around the whole of a generator, which is the last.
+    pub fn handled_within(&self, word: u32) -> bool {
+        let handlers = &self.code.handlers;
+        let whole = usize::from(self.entry == Entry::Generator);
+        handlers[..handlers.len().saturating_sub(whole)].iter().any(|h| h.start <= word && word < h.end)
+    }
+
     /// What kind of code this is.
     #[inline(always)]
     pub fn flags(&self) -> CodeFlags {

@@ -13,11 +13,13 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Access, BoundMethod, Class, ClassFlags, Exc, Function, GetSet, Instance, Module, Property, Str, Super,
+    Access, BoundMethod, Class, ClassFlags, Dict, Exc, Function, GetSet, Instance, Module, Property, ShapeId, Str,
+    Super,
 };
 
 use super::call::Invoked;
 use super::frame::Held;
+use super::lookup::UseOf;
 use super::native::{Args, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::run::{cached, shape_key};
 use super::{Name, Vm};
@@ -169,6 +171,9 @@ impl Vm {
 
     /// The instruction `dst = object.name`.
     pub(super) fn get_attr_op(&mut self, object: Raw, name: Raw, cache: [&StdCell<u32>; 5]) -> Result<Invoked, Raised> {
+        if let Some(found) = self.recall_value(object, text(name), cache) {
+            return found;
+        }
         let class = self.class_of(Value::adopt(object)).held();
         let flags = class.get().flags.get();
         let loaded = if flags.contains(ClassFlags::GETATTRIBUTE) {
@@ -236,7 +241,7 @@ impl Vm {
                             return None;
                         }
                         let (low, high) = pointer_words(getter.value().raw());
-                        fill(cache, [shape, self.epoch, cached::GETTER, low, high]);
+                        self.remember(UseOf::Get, cache, shape, name, [cached::GETTER, low, high]);
                         return Some(self.call_getter(getter, object));
                     }
                     let getset = descriptor.exact::<GetSet>()?;
@@ -247,26 +252,106 @@ impl Vm {
                     usize::from(slot)
                 }
                 _ if self.shapes.is_dict_mode(shape) => return None,
-                _ => self.shapes.slot(shape, name)?,
+                attr => match self.shapes.slot(shape, name) {
+                    Some(slot) => slot,
+                    None => return self.load_class_data(shape, class, attr?, name, cache),
+                },
             };
             let found = instance.slot(slot).given()?.raw();
             if slot < instance.inline() {
-                fill(cache, [shape, self.epoch, cached::INLINE, slot as u32, 0]);
+                self.remember(UseOf::Get, cache, shape, name, [cached::INLINE, slot as u32, 0]);
             }
             return Some(Ok(Invoked::Value(found)));
         }
-        if let Some(module) = value.exact::<Module>() {
-            if let Some(attr) = self.lookup_class(class, name).map(Value::raw)
-                && self.is_data_descriptor(attr)
-            {
-                return None;
+        let dict = match value.kind() {
+            Kind::Module => value.exact::<Module>()?.dict(),
+            Kind::Class => {
+                // Only what is in the class itself, and is not bound when it is reached through the class.
+                let of = value.exact::<Class>()?;
+                let attr = self.lookup_class(of, name)?.raw();
+                if !Vm::is_plain_data(attr) && Value::adopt(attr).kind() != Kind::Function {
+                    return None;
+                }
+                of.namespace()
             }
-            let dict = module.dict();
-            let index = dict.find_str(&self.heap, name)?;
-            fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32, 0]);
-            return Some(Ok(Invoked::Value(dict.value_at(index).raw())));
+            kind => {
+                let plain = !matches!(kind, Kind::Native | Kind::BoundMethod | Kind::GetSet | Kind::Super);
+                let attr: Value<'static> = Value::adopt(self.lookup_class(class, name)?.raw());
+                let getset = attr.exact::<GetSet>().filter(|_| plain)?;
+                let getter = getset.get().getter.value().raw();
+                let native = Value::adopt(getter).exact::<NativeFunction>()?;
+                if !native.get().simple
+                    || native.get().positional != 1
+                    || !matches!(getset.get().access, Access::Native(_))
+                    || !self.getset_applies(getset, object)
+                {
+                    return None;
+                }
+                let (low, high) = pointer_words(getter);
+                fill(cache, [shape_key(object), self.epoch, cached::NATIVE, low, high]);
+                return Some(self.call_native_getter(native.held(), object));
+            }
+        };
+        if let Some(attr) = self.lookup_class(class, name).map(Value::raw)
+            && self.is_data_descriptor(attr)
+        {
+            return None;
         }
-        None
+        let index = dict.find_str(&self.heap, name)?;
+        fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32, 0]);
+        Some(Ok(Invoked::Value(dict.value_at(index).raw())))
+    }
+
+    /// Data of a class, read through an instance of this shape, which does not have the name itself.
+    fn load_class_data(
+        &mut self,
+        shape: ShapeId,
+        class: Held<Class>,
+        attr: Raw,
+        name: Held<Str>,
+        cache: [&StdCell<u32>; 5],
+    ) -> Option<Result<Invoked, Raised>> {
+        let (_, owner) = self.lookup_class_with_owner(class, name)?;
+        let dict = owner.namespace();
+        let index = dict.find_str(&self.heap, name)?;
+        if !Vm::is_plain_data(attr) || index >= 1 << 24 {
+            return None;
+        }
+        let (low, high) = pointer_words(dict.value().raw());
+        self.remember(UseOf::Get, cache, shape, name, [cached::CLASS | (index as u32) << 8, low, high]);
+        Some(Ok(Invoked::Value(attr)))
+    }
+
+    /// Calls the getter of an attribute of a builtin type for an instruction.
+    pub(super) fn call_native_getter(&mut self, getter: Held<NativeFunction>, object: Raw) -> Result<Invoked, Raised> {
+        let start = self.fiber.top + 1;
+        self.fiber.registers.set(start, object);
+        self.fiber.top = start + 1;
+        self.run_native(getter.get().def, Args { start, count: 1 })
+    }
+
+    /// What an instruction that meets objects of several shapes found in one of this shape before.
+    #[inline]
+    fn recall_value(
+        &mut self,
+        object: Raw,
+        name: Held<Str>,
+        cache: [&StdCell<u32>; 5],
+    ) -> Option<Result<Invoked, Raised>> {
+        let instance = Value::<'static>::adopt(object).exact::<Instance>()?;
+        let [kind, low, high] = self.recall(UseOf::Get, cache, instance.shape(), name)?;
+        match kind & 0xFF {
+            cached::INLINE => {
+                let found = instance.tail().get(low as usize)?.get().given()?;
+                Some(Ok(Invoked::Value(found.raw())))
+            }
+            cached::CLASS => {
+                let dict: Held<Dict> = cell_of(low, high);
+                Some(Ok(Invoked::Value(dict.value_at((kind >> 8) as usize).raw())))
+            }
+            cached::GETTER => Some(self.call_getter(cell_of(low, high), object)),
+            _ => None,
+        }
     }
 
     /// The second step of reading. `object` and `name` are the first two registers of the window; `default`, if any, the third.
@@ -533,8 +618,17 @@ impl Vm {
         cache: [&StdCell<u32>; 5],
     ) -> Result<(Raw, bool), Raised> {
         let value: Value<'static> = Value::adopt(object);
-        let class = self.class_of(value).held();
         let name = text(name);
+        if let Some([_, low, high]) = self.recall(UseOf::Call, cache, shape_key(object), name) {
+            return Ok((Raw::cell(super::run::pointer_of(low, high)), true));
+        }
+        let class = self.class_of(value).held();
+        if matches!(value.kind(), Kind::Class | Kind::Module)
+            && !class.has(ClassFlags::GETATTRIBUTE)
+            && let Some(Ok(Invoked::Value(found))) = self.load_cached(object, class, name, cache)
+        {
+            return Ok((found, false));
+        }
         let special = matches!(value.kind(), Kind::Class | Kind::Super | Kind::BoundMethod);
         if !special
             && !class.has(ClassFlags::GETATTRIBUTE)
@@ -554,7 +648,7 @@ impl Vm {
                 }
                 if self.instances_agree(value, class) {
                     let (low, high) = pointer_words(attr);
-                    fill(cache, [shape_key(object), self.epoch, kind, low, high]);
+                    self.remember(UseOf::Call, cache, shape_key(object), name, [kind, low, high]);
                 }
                 return Ok((attr, true));
             }
@@ -616,6 +710,13 @@ pub(super) fn payload_of(value: Value<'static>) -> Value<'static> {
 pub(super) fn pointer_words(raw: Raw) -> (u32, u32) {
     let pointer = raw.header().expose_provenance() as u64;
     (pointer as u32, (pointer >> 32) as u32)
+}
+
+/// The cell whose pointer is in two words of a cache.
+#[allow(unsafe_code, reason = "caches are guarded by shape and epoch, which keep what they point to")]
+fn cell_of<T: crate::heap::Cell>(low: u32, high: u32) -> Held<T> {
+    // SAFETY: as the reason says; the kind of the cache says the type.
+    unsafe { Gc::from_header(super::run::pointer_of(low, high)) }
 }
 
 /// Writes the words of a cache.

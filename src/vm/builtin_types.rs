@@ -133,6 +133,8 @@ impl Vm {
                 fixed_slots: StdCell::new(0),
                 version: StdCell::new(0),
                 maker: StdCell::new(0),
+                constructor: Ref::none(),
+                constructor_epoch: std::cell::Cell::new(0),
             });
             let shape = self.shapes.root(class, 0);
             class.get().root_shape.set(shape);

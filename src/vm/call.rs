@@ -9,6 +9,7 @@ use crate::bytecode::code::{Code, CodeFlags};
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
     BoundMethod, Class, ClassFlags, Dict, Entry, Exc, Function, Generator, Instance, StaticMethod, Str, Tuple,
+    any_generator,
 };
 
 use super::frame::{Deliver, Held, Record, RecordKind};
@@ -125,6 +126,10 @@ impl Vm {
         }
         let more_kinds =
             code.code.keyword_only > 0 || code.flags().intersects(CodeFlags::VARARGS | CodeFlags::VARKEYWORDS);
+        if code.get().entry == Entry::Simple && self.fill_simple(function, start, argc, keywords) {
+            self.push_plain(function, start, instance)?;
+            return Ok(Invoked::Pushed);
+        }
         if keywords.is_some()
             || argc != u32::from(code.get().positional)
             || code.get().entry == Entry::Bind
@@ -185,6 +190,59 @@ impl Vm {
     }
 
     // ---- binding ----
+
+    /// Puts arguments given by name, and defaults, where a function with simple parameters wants them; false, with nothing done, where that
+    /// is no simple matter.
+    fn fill_simple(&mut self, function: Held<Function>, start: u32, argc: u32, keywords: Option<Raw>) -> bool {
+        let code = function.code();
+        let positional = u32::from(code.get().positional);
+        if argc > positional {
+            return false;
+        }
+        let defaults = function.get().defaults.get();
+        let Some(first_default) = positional.checked_sub(defaults.map_or(0, |d| d.len() as u32)) else { return false };
+        let default = |index: u32| defaults.map(|d| d.item((index - first_default) as usize).raw());
+        let Some(names) = keywords.and_then(|k| Value::<'static>::adopt(k).exact::<Tuple>()) else {
+            if keywords.is_some() || argc < first_default {
+                return false;
+            }
+            for index in argc..positional {
+                let Some(value) = default(index) else { return false };
+                self.fiber.registers.set(start + index, value);
+            }
+            return true;
+        };
+        let given = argc - names.len() as u32;
+        let mut named: SmallVec<[Raw; 8]> = SmallVec::from_elem(Raw::UNBOUND, (positional - given) as usize);
+        let first = given.max(u32::from(code.code.positional_only)) as usize;
+        for (number, name) in names.items().enumerate() {
+            let Some(name) = name.exact::<Str>() else { return false };
+            let bytes = name.as_bytes();
+            let locals = code.code.locals.get(first..positional as usize).unwrap_or(&[]);
+            let Some(found) = locals.iter().position(|local| local.as_bytes() == bytes) else { return false };
+            let place = &mut named[first + found - given as usize];
+            if !place.is_unbound() {
+                return false;
+            }
+            *place = self.fiber.registers.get(start + given + number as u32).raw();
+        }
+        for (number, place) in named.iter_mut().enumerate() {
+            let index = given + number as u32;
+            if place.is_unbound() {
+                if index < first_default {
+                    return false;
+                }
+                match default(index) {
+                    Some(value) => *place = value,
+                    None => return false,
+                }
+            }
+        }
+        for (number, value) in named.into_iter().enumerate() {
+            self.fiber.registers.set(start + given + number as u32, value);
+        }
+        true
+    }
 
     /// Arranges arguments as a function's parameters want them, in the registers from `start` on.
     pub(super) fn bind_arguments(
@@ -525,6 +583,16 @@ impl Vm {
                     (then, self.invoke(function, callee.0 + 1, argc, keywords))
                 }
                 Outcome::Resume { target, input, throw, then } => {
+                    if let Then::Return = then
+                        && any_generator(target.get(self)).is_some()
+                        && let Some(record) = self.fiber.records.last_mut()
+                        && matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. })
+                        && record.deliver == Deliver::Store
+                    {
+                        // A frame called `send`: what is yielded is for its register.
+                        record.deliver = Deliver::Sent;
+                        return self.resume(target, input, throw);
+                    }
                     let then = if let Then::Return = then { Then::Continue(send_result) } else { then };
                     self.push_native(then, start, self.fiber.top - start);
                     (then, self.resume(target, input, throw))
@@ -979,6 +1047,15 @@ impl Vm {
             let instance = Instance::new(&self.heap, class).value().raw();
             if class.has(ClassFlags::FINALISER) {
                 self.made_finalisable(instance);
+            }
+            let plain = class.get().metaclass.get().is_some_and(|m| m.value().raw().same(self.types.type_));
+            if let Some(init) = Value::adopt(init).exact::<Function>()
+                && plain
+                && !class.has(ClassFlags::FINALISER)
+                && class.get().constructor_epoch.get() != self.epoch
+            {
+                class.set_ref(&self.heap, |c| &c.constructor, Some(init));
+                class.get().constructor_epoch.set(self.epoch);
             }
             return self.initialise(instance, init, start, argc, keywords);
         }

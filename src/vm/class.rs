@@ -511,6 +511,8 @@ impl Vm {
             fixed_slots: StdCell::new(parts.fixed),
             version: StdCell::new(0),
             maker: StdCell::new(0),
+            constructor: Ref::none(),
+            constructor_epoch: std::cell::Cell::new(0),
         });
         let shape = self.shapes.root(class, usize::from(parts.fixed));
         class.get().root_shape.set(shape);

@@ -41,6 +41,8 @@ pub(super) enum Deliver {
     JumpFalse,
     /// It is the next item, for `dst`; UNBOUND means there is none: jumps to `target`.
     Next,
+    /// What a generator yields to a `send` or `next`, for `dst`; if it returns, StopIteration is raised.
+    Sent,
     /// It is a bool: stores its opposite in `dst`.
     StoreNot,
     /// What it delegates to (not a generator of the language) yielded or returned.

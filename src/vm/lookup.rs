@@ -17,6 +17,17 @@ use super::{CachedMethod, METHOD_CACHE, Name, Vm};
 /// Inline slots that instances of a class get at most.
 pub(super) const MOST_INLINE: usize = 24;
 
+/// What an instruction wants with an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UseOf {
+    /// To read it.
+    Get,
+    /// To call it.
+    Call,
+    /// To set it.
+    Set,
+}
+
 impl Vm {
     // ---- classes of values ----
 
@@ -75,6 +86,54 @@ impl Vm {
             },
         };
         self.placed_class(place)
+    }
+
+    // ---- what instructions found ----
+
+    #[inline]
+    fn known_at(&self, use_of: UseOf, shape: u32, name: Held<Str>) -> &std::cell::Cell<super::Known> {
+        let name = (name.pointer() as *const ()).addr() >> 4;
+        let index = name.wrapping_add((shape as usize).wrapping_mul(0x9E37_79B1)).wrapping_add(use_of as usize);
+        &self.known[(index ^ (index >> 16)) & (super::KNOWN - 1)]
+    }
+
+    /// What was found under a name in an object of this shape before.
+    #[inline]
+    pub(super) fn recall(
+        &self,
+        use_of: UseOf,
+        cache: [&std::cell::Cell<u32>; 5],
+        shape: u32,
+        name: Held<Str>,
+    ) -> Option<[u32; 3]> {
+        let known = self.known_at(use_of, shape, name).get();
+        let same = known.name == name.pointer() as *const ()
+            && known.shape == shape
+            && known.epoch == self.epoch
+            && known.use_of == use_of;
+        if !same {
+            return None;
+        }
+        let words = known.words;
+        // What the instruction's own cache knows is kept as long as it is right.
+        if cache[1].get() != self.epoch {
+            super::attribute::fill(cache, [shape, self.epoch, words[0], words[1], words[2]]);
+        }
+        Some(words)
+    }
+
+    /// Keeps what was found, in the instruction's cache and for others.
+    pub(super) fn remember(
+        &self,
+        use_of: UseOf,
+        cache: [&std::cell::Cell<u32>; 5],
+        shape: u32,
+        name: Held<Str>,
+        words: [u32; 3],
+    ) {
+        let known = super::Known { name: name.pointer() as *const (), shape, epoch: self.epoch, use_of, words };
+        self.known_at(use_of, shape, name).set(known);
+        super::attribute::fill(cache, [shape, self.epoch, words[0], words[1], words[2]]);
     }
 
     // ---- look-up in classes ----

@@ -77,6 +77,8 @@ pub(crate) use repr::bytearray_literal;
 const MAIN_REGISTERS: usize = 4 << 20;
 /// Entries of the method cache; a power of two.
 const METHOD_CACHE: usize = 2048;
+/// Places for what instructions found in objects of a shape; a power of two.
+const KNOWN: usize = 1024;
 
 /// What a layer above keeps in the machine (the event loop, the module system): found by its number.
 pub trait Extension: Any + fmt::Debug {
@@ -104,6 +106,18 @@ struct CachedMethod {
     owner: Raw,
     /// The number of its entry in that class's namespace.
     index: u32,
+}
+
+/// What instructions of one kind found under a name in objects of one shape: for those that meet several shapes, whose own cache
+/// knows the first.
+#[derive(Clone, Copy)]
+struct Known {
+    name: *const (),
+    shape: u32,
+    epoch: u32,
+    use_of: lookup::UseOf,
+    /// As an instruction's cache has them, behind shape and epoch.
+    words: [u32; 3],
 }
 
 /// The classes the machine itself needs.
@@ -135,6 +149,7 @@ pub struct Vm {
     names: Vec<Raw>,
     interned: HashTable<Raw>,
     method_cache: Box<[std::cell::Cell<CachedMethod>]>,
+    known: Box<[std::cell::Cell<Known>]>,
     /// Changes whenever a cached way of finding an attribute may have become wrong.
     epoch: u32,
     raised: Raw,
@@ -214,6 +229,17 @@ impl Vm {
                     index: 0,
                 });
                 METHOD_CACHE
+            ]
+            .into(),
+            known: vec![
+                std::cell::Cell::new(Known {
+                    name: std::ptr::null(),
+                    shape: 0,
+                    epoch: 0,
+                    use_of: lookup::UseOf::Get,
+                    words: [0; 3],
+                });
+                KNOWN
             ]
             .into(),
             epoch: 1,
@@ -519,6 +545,8 @@ impl Vm {
             locals: code.near_locals,
             entry,
             awaited_simply: simple && flags.contains(F::COROUTINE),
+            detached: code.far_base != code.registers,
+            handles: code.handlers.len() > usize::from(entry == Entry::Generator),
         });
         heap.account(code.words.len() * 4);
         let raw = object.value().raw();
@@ -654,7 +682,19 @@ impl Vm {
     pub fn collect(&mut self, kind: Collection) {
         let mut deaths = std::mem::take(&mut self.deaths);
         let Vm {
-            heap, fiber, fibers, shapes, types, names, interned, extensions, permanent, method_cache, views, ..
+            heap,
+            fiber,
+            fibers,
+            shapes,
+            types,
+            names,
+            interned,
+            extensions,
+            permanent,
+            method_cache,
+            known,
+            views,
+            ..
         } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
         let (characters, coroutines) = (&self.characters, &self.coroutines);
@@ -675,6 +715,9 @@ impl Vm {
         // A method found for a class that died could be found again for another at its address.
         for entry in method_cache.iter_mut() {
             entry.get_mut().class = std::ptr::null();
+        }
+        for entry in known.iter_mut() {
+            entry.get_mut().name = std::ptr::null();
         }
         // What runs in place goes on being written to without a barrier.
         for record in &self.fiber.records {
@@ -725,6 +768,7 @@ impl Vm {
     }
 
     /// A builtin exception class.
+    #[inline]
     pub fn exception_class(&self, exception: Exc) -> Gc<'_, Class> {
         Value::adopt(self.types.by_exception[exception as usize]).exact::<Class>().expect("every exception has a class")
     }

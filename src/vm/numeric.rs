@@ -107,6 +107,9 @@ impl Vm {
             if raw.same(Raw::NONE) {
                 return Ok(None);
             }
+            if let Some(int) = Value::adopt(raw).as_int() {
+                return Ok(Some(int));
+            }
             let mark = self.mark();
             let root = self.push_raw(raw);
             if as_int_ref(self.payload(root.get(self))).is_none() {

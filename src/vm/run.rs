@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use crate::bytecode::op::{BinaryKind, Op};
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Class, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator, SequenceIterator,
-    Str, Tuple, Variable, any_generator,
+    Class, CodeObject, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator,
+    SequenceIterator, Str, Tuple, Variable, any_generator,
 };
 
 use super::Vm;
@@ -37,6 +37,7 @@ const STR: u64 = Kind::Str as u64 | crate::heap::POINTER;
 const FUNCTION: u64 = Kind::Function as u64 | crate::heap::POINTER;
 const NATIVE: u64 = Kind::Native as u64 | crate::heap::POINTER;
 const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
+const CLASS: u64 = Kind::Class as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
 const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
@@ -58,6 +59,9 @@ pub(super) mod cached {
     pub(in crate::vm) const ADD: u32 = 5;
     /// A property whose getter is this function of the language: the pointer is in the next two words.
     pub(in crate::vm) const GETTER: u32 = 6;
+    /// Data of a class, reached through an instance: the number of the entry is in the upper bits, a pointer to the class's dict in the
+    /// next two words.
+    pub(in crate::vm) const CLASS: u32 = 7;
 }
 
 /// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
@@ -91,20 +95,15 @@ impl Vm {
             // SAFETY: as the module's docs say, for the whole loop.
             let leave = unsafe {
                 let mut fp: *mut Record = self.fiber.records.last_mut().expect("a frame to run");
-                let record = *fp;
-                let function = record.function.expect("a frame of the language");
-                let code = function.code();
-                let (regs, detached): (*mut Raw, bool) = match record.kind {
+                let mut function = (*fp).function.expect("a frame of the language");
+                let mut code = function.code();
+                let (mut regs, mut detached): (*mut Raw, bool) = match (*fp).kind {
                     RecordKind::InPlace { generator, .. } => (generator.tail().as_ptr().cast_mut().cast(), true),
-                    _ => (
-                        self.fiber.registers.pointer(record.base),
-                        u32::from(code.code.far_base) != code.get().registers,
-                    ),
+                    _ => (self.fiber.registers.pointer((*fp).base), code.get().detached),
                 };
-                let constants: *const Raw =
-                    code.get().constants.get().expect("loaded code has them").tail().as_ptr().cast();
+                let mut constants = constants_of(code);
                 let interrupt: *const std::sync::atomic::AtomicU32 = &**self.interrupt();
-                let mut pc: *const StdCell<u32> = record.next;
+                let mut pc: *const StdCell<u32> = (*fp).next;
 
                 macro_rules! a {
                     ($insn:expr) => {
@@ -393,51 +392,127 @@ impl Vm {
                             if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op) }
                         }};
                     }
+                    // The frame on top goes on, without a detour through `'reload`.
+                    macro_rules! go_on {
+                        ($function:expr, $regs:expr, $detached:expr, $pc:expr) => {{
+                            function = $function;
+                            code = function.code();
+                            regs = $regs;
+                            detached = $detached;
+                            constants = constants_of(code);
+                            pc = $pc;
+                            continue 'run;
+                        }};
+                    }
                     // Enters a function of the language whose arguments are in registers `first..` of this frame.
                     macro_rules! enter {
-                        ($op:ident, $dst:expr, $function:expr, $first:expr, $argc:expr) => {{
+                        ($op:ident, $dst:expr, $function:expr, $first:expr, $argc:expr) => {
+                            enter!($op, $dst, $function, $first, $argc, Raw::UNBOUND)
+                        };
+                        ($op:ident, $dst:expr, $function:expr, $first:expr, $argc:expr, $instance:expr) => {{
+                            let instance: Raw = $instance;
                             let callee: Held<Function> = $function;
                             let (first, argc): (usize, usize) = ($first, $argc);
                             let callee_code = callee.code();
+                            let depth = self.fiber.records.len();
                             if callee_code.get().entry == Entry::Simple
                                 && argc == usize::from(callee_code.get().positional)
-                                && !detached
-                                && (self.fiber.records.len() as u32 + self.fiber.extra_depth) < self.recursion_limit
+                                && depth < self.fiber.records.capacity()
+                                && (depth as u32 + self.fiber.extra_depth) < self.recursion_limit
                             {
                                 let record = &mut *fp;
-                                let start = record.base + first as u32;
-                                if (start + callee_code.get().registers) as usize + 512 <= self.fiber.registers.len() {
+                                let start = if detached { record.end() + 1 } else { record.base + first as u32 };
+                                let end = start + callee_code.get().registers;
+                                if end as usize + 512 <= self.fiber.registers.len() {
                                     record.ip = ip;
                                     record.next = ip.add(const { length(Op::$op) });
                                     record.deliver = Deliver::Store;
                                     record.dst = $dst as u8;
-                                    let to = regs.add(first);
+                                    let to = self.fiber.registers.pointer(start);
+                                    if detached {
+                                        for i in 0..argc {
+                                            to.add(i).write(reg!(first + i));
+                                        }
+                                        to.sub(1).write(Raw::NONE);
+                                    }
                                     for i in argc..usize::from(callee_code.get().locals) {
                                         to.add(i).write(Raw::UNBOUND);
                                     }
                                     let entry = callee_code.get().words.as_ptr();
-                                    self.fiber.records.push(Record {
+                                    fp = fp.add(1);
+                                    fp.write(Record {
                                         kind: RecordKind::Plain,
                                         deliver: Deliver::Store,
                                         dst: 0,
-                                        flags: 0,
+                                        flags: if instance.is_unbound() { 0 } else { Record::CONSTRUCTOR },
                                         base: start,
                                         ip: entry,
                                         next: entry,
                                         target: entry,
                                         function: Some(callee),
-                                        handled: Raw::UNBOUND,
+                                        handled: instance,
                                     });
+                                    self.fiber.records.set_len(depth + 1);
                                     if (*interrupt).load(Ordering::Relaxed) != 0 {
-                                        self.fiber.top = start + callee_code.get().registers;
-                                        self.fiber.window = self.fiber.top;
+                                        self.fiber.top = end;
+                                        self.fiber.window = end;
                                         if self.safepoint().is_err() {
                                             break 'run Leave::Raise;
                                         }
+                                        continue 'reload;
                                     }
-                                    continue 'reload;
+                                    go_on!(callee, to, false, entry)
                                 }
                             }
+                        }};
+                    }
+                    // Returns to the frame that called this one, where that is all there is to it.
+                    macro_rules! leave {
+                        ($value:expr) => {{
+                            let value: Raw = $value;
+                            (*fp).ip = ip;
+                            let parent = fp.sub(1);
+                            let (flags, result) = if (*fp).flags == Record::CONSTRUCTOR && value.tag() == NONE {
+                                (0, (*fp).handled)
+                            } else {
+                                ((*fp).flags, value)
+                            };
+                            if flags == 0 && (*parent).deliver == Deliver::Store {
+                                let home: Option<(*mut Raw, bool)> = match (*parent).kind {
+                                    RecordKind::Plain => Some((self.fiber.registers.pointer((*parent).base), false)),
+                                    RecordKind::InPlace { generator, .. } => {
+                                        Some((generator.tail().as_ptr().cast_mut().cast(), true))
+                                    }
+                                    RecordKind::Native { .. } | RecordKind::Exit { .. } => None,
+                                };
+                                if let Some((home, in_place)) = home {
+                                    home.add(usize::from((*parent).dst)).write(result);
+                                    let depth = self.fiber.records.len();
+                                    self.fiber.records.set_len(depth - 1);
+                                    fp = parent;
+                                    let caller = (*parent).function.expect("a frame of the language");
+                                    go_on!(caller, home, in_place || caller.code().get().detached, (*parent).next)
+                                }
+                            }
+                            match self.return_slow(value) {
+                                Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
+                                Err(_) => break 'run Leave::Raise,
+                            }
+                        }};
+                    }
+                    // Resumes a generator that awaits nothing, for its next item.
+                    macro_rules! resume {
+                        ($generator:expr, $state:expr) => {{
+                            let generator: Held<Generator> = $generator;
+                            self.push_in_place(generator, generator);
+                            generator.get().state.set(GeneratorState::Running);
+                            let home: *mut Raw = generator.tail().as_ptr().cast_mut().cast();
+                            if $state == GeneratorState::Suspended {
+                                home.add(usize::from(generator.get().input.get())).write(Raw::NONE);
+                            }
+                            fp = self.fiber.records.last_mut().expect("just pushed");
+                            let callee = (*fp).function.expect("a generator has a function");
+                            go_on!(callee, home, true, (*fp).next)
                         }};
                     }
                     // A call of anything with callee and arguments in registers `base..`.
@@ -455,10 +530,10 @@ impl Vm {
                     }
                     // While what a fused await called runs, this frame stands at the `Delegate`.
                     macro_rules! stand_at_delegate {
-                        ($base:expr, $dst:expr) => {{
+                        ($base:expr, $dst:expr, $kind:expr) => {{
                             set!($base, Raw::UNBOUND);
                             set!($dst, Raw::NONE);
-                            if let RecordKind::InPlace { generator, .. } = record.kind {
+                            if let RecordKind::InPlace { generator, .. } = $kind {
                                 let word = generator.get().next.get() - const { length(Op::Delegate) as u32 };
                                 generator.get().word.set(word);
                             }
@@ -474,15 +549,16 @@ impl Vm {
                                 sync!($op, Deliver::Store, dst);
                                 (*fp).next = behind_delegate(ip.add(const { length(Op::$op) }));
                                 let start = $start;
+                                let kind = (*fp).kind;
                                 match self.await_call(function, start, argc as u32) {
                                     Ok(true) => {
-                                        stand_at_delegate!(base, dst);
+                                        stand_at_delegate!(base, dst, kind);
                                         continue 'reload;
                                     }
                                     Ok(false) => {}
                                     Err(_) => break 'run Leave::Raise,
                                 }
-                            } else if callee.tag() == NATIVE && matches!(record.kind, RecordKind::InPlace { .. }) {
+                            } else if callee.tag() == NATIVE && matches!((*fp).kind, RecordKind::InPlace { .. }) {
                                 let native: Held<NativeFunction> = Gc::from_header(callee.header());
                                 if native.get().def.suspends {
                                     sync!($op, Deliver::Delegate, dst);
@@ -521,6 +597,114 @@ impl Vm {
                                     go!($op)
                                 })
                             }
+                        }};
+                    }
+
+                    // `dst = next(iter)`, then on at `$body`; at `$done` if there is none.
+                    macro_rules! next_item {
+                        ($op:ident, $body:expr, $done:expr) => {{
+                            let (body, done): (*const StdCell<u32>, *const StdCell<u32>) = ($body, $done);
+                            let iter = reg!(b!(insn));
+                            match iter.tag() {
+                                RANGE_ITERATOR => {
+                                    let range: Gc<'_, RangeIterator> = Gc::from_header(iter.header());
+                                    let left = range.left.get();
+                                    if left == 0 {
+                                        pc = done;
+                                        continue 'run;
+                                    }
+                                    let next = range.next.get();
+                                    range.left.set(left - 1);
+                                    range.next.set(next.wrapping_add(range.step));
+                                    set!(a!(insn), Raw::int(next));
+                                    pc = body;
+                                    continue 'run;
+                                }
+                                SEQUENCE_ITERATOR => {
+                                    let sequence: Gc<'_, SequenceIterator> = Gc::from_header(iter.header());
+                                    let source = sequence.sequence.get().raw();
+                                    let at = sequence.next.get();
+                                    let item = if sequence.backward {
+                                        None
+                                    } else if source.tag() == LIST {
+                                        let list: Gc<'_, List> = Gc::from_header(source.header());
+                                        Some(list.item(at))
+                                    } else if source.tag() == TUPLE {
+                                        let tuple: Gc<'_, Tuple> = Gc::from_header(source.header());
+                                        Some(if at < tuple.len() { Some(tuple.item(at)) } else { None })
+                                    } else {
+                                        None
+                                    };
+                                    match item {
+                                        Some(Some(item)) => {
+                                            sequence.next.set(at + 1);
+                                            set!(a!(insn), item.raw());
+                                            pc = body;
+                                            continue 'run;
+                                        }
+                                        Some(None) => {
+                                            sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
+                                            pc = done;
+                                            continue 'run;
+                                        }
+                                        None => {}
+                                    }
+                                }
+                                GENERATOR => {
+                                    let generator = any_generator(Value::adopt(iter)).expect("the tag says so").held();
+                                    let state = generator.get().state.get();
+                                    if matches!(state, GeneratorState::Suspended | GeneratorState::Created)
+                                        && generator.get().innermost.is_none()
+                                        && generator.get().awaiting.is_none()
+                                        && self.depth() < self.recursion_limit
+                                    {
+                                        sync!($op, Deliver::Next, a!(insn));
+                                        (*fp).next = body;
+                                        (*fp).target = done;
+                                        resume!(generator, state)
+                                    }
+                                }
+                                _ => {}
+                            }
+                            sync!($op, Deliver::Next, a!(insn));
+                            (*fp).next = body;
+                            (*fp).target = done;
+                            if iter.tag() != GENERATOR {
+                                // Two targets get their items without a tuple.
+                                let behind = (*body).get();
+                                let pair = behind & 0xFF == Op::UnpackSequence as u32
+                                    && b!(behind) == a!(insn)
+                                    && c!(behind) == 2;
+                                let mut items = [Raw::UNBOUND; 2];
+                                match self.advance_into(iter, pair, &mut items) {
+                                    Ok(Stepped::Item) => {
+                                        set!(a!(insn), items[0].copied());
+                                        pc = body;
+                                        continue 'run;
+                                    }
+                                    Ok(Stepped::Pair) => {
+                                        set!(a!(behind), items[0].copied());
+                                        set!(a!(behind) + 1, items[1].copied());
+                                        pc = body.add(const { length(Op::UnpackSequence) });
+                                        continue 'run;
+                                    }
+                                    Ok(Stepped::End) => {
+                                        pc = done;
+                                        continue 'run;
+                                    }
+                                    Ok(Stepped::Ask) => {}
+                                    Err(_) => break 'run Leave::Raise,
+                                }
+                            }
+                            out!(self.next_item(iter), |raw| {
+                                if raw.is_unbound() {
+                                    pc = done;
+                                    continue 'run;
+                                }
+                                set!(a!(insn), raw);
+                                pc = body;
+                                continue 'run;
+                            })
                         }};
                     }
 
@@ -736,7 +920,17 @@ impl Vm {
                             }
                             store!(Mod, a!(insn), self.binary(BinaryKind::Mod, x, y))
                         }
-                        Op::Pow => store!(Pow, a!(insn), self.binary(BinaryKind::Pow, reg!(b!(insn)), reg!(c!(insn)))),
+                        Op::Pow => {
+                            let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
+                            if x.tag() == FLOAT && y.tag() == FLOAT && x.float_unchecked() > 0.0 {
+                                let power = x.float_unchecked().powf(y.float_unchecked());
+                                if power.is_finite() {
+                                    set!(a!(insn), Raw::float(power));
+                                    go!(Pow);
+                                }
+                            }
+                            store!(Pow, a!(insn), self.binary(BinaryKind::Pow, reg!(b!(insn)), reg!(c!(insn))))
+                        }
                         Op::LShift => {
                             let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
                             if x.tag() == INT
@@ -767,6 +961,10 @@ impl Vm {
                         Op::MulImm => arithmetic_imm!(MulImm, binary, Mul, checked_mul, x, y, x * y),
                         Op::FloorDivImm => {
                             let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT && imm > 0 && imm & (imm - 1) == 0 {
+                                set!(a!(insn), Raw::int(x.int_unchecked() >> imm.trailing_zeros()));
+                                go!(FloorDivImm);
+                            }
                             if x.tag() == INT
                                 && let Some(r) = floor_div(x.int_unchecked(), imm)
                             {
@@ -777,6 +975,10 @@ impl Vm {
                         }
                         Op::ModImm => {
                             let (x, imm) = (reg!(b!(insn)), imm!(insn));
+                            if x.tag() == INT && imm > 0 && imm & (imm - 1) == 0 {
+                                set!(a!(insn), Raw::int(x.int_unchecked() & (imm - 1)));
+                                go!(ModImm);
+                            }
                             if x.tag() == INT
                                 && let Some(r) = modulo(x.int_unchecked(), imm)
                             {
@@ -970,98 +1172,20 @@ impl Vm {
                         // ---- iteration and unpacking ----
                         Op::GetIter => store!(GetIter, a!(insn), self.get_iter(reg!(b!(insn)))),
                         Op::ForIter => {
-                            let iter = reg!(b!(insn));
-                            match iter.tag() {
-                                RANGE_ITERATOR => {
-                                    let range: Gc<'_, RangeIterator> = Gc::from_header(iter.header());
-                                    let left = range.left.get();
-                                    if left == 0 {
-                                        jump!(ForIter, word!(ip, 1));
-                                    }
-                                    let next = range.next.get();
-                                    range.left.set(left - 1);
-                                    range.next.set(next.wrapping_add(range.step));
-                                    set!(a!(insn), Raw::int(next));
-                                    go!(ForIter)
-                                }
-                                SEQUENCE_ITERATOR => {
-                                    let sequence: Gc<'_, SequenceIterator> = Gc::from_header(iter.header());
-                                    let source = sequence.sequence.get().raw();
-                                    let at = sequence.next.get();
-                                    if !sequence.backward && source.tag() == LIST {
-                                        let list: Gc<'_, List> = Gc::from_header(source.header());
-                                        if let Some(item) = list.item(at) {
-                                            sequence.next.set(at + 1);
-                                            set!(a!(insn), item.raw());
-                                            go!(ForIter);
-                                        }
-                                        sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
-                                        jump!(ForIter, word!(ip, 1));
-                                    }
-                                    if !sequence.backward && source.tag() == TUPLE {
-                                        let tuple: Gc<'_, Tuple> = Gc::from_header(source.header());
-                                        if at < tuple.len() {
-                                            sequence.next.set(at + 1);
-                                            set!(a!(insn), tuple.item(at).raw());
-                                            go!(ForIter);
-                                        }
-                                        sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
-                                        jump!(ForIter, word!(ip, 1));
-                                    }
-                                }
-                                GENERATOR => {
-                                    let generator = any_generator(Value::adopt(iter)).expect("the tag says so").held();
-                                    let state = generator.get().state.get();
-                                    if matches!(state, GeneratorState::Suspended | GeneratorState::Created)
-                                        && generator.get().innermost.is_none()
-                                        && generator.get().awaiting.is_none()
-                                        && self.depth() < self.recursion_limit
-                                    {
-                                        sync!(ForIter, Deliver::Next, a!(insn));
-                                        (*fp).target = ip.offset(word!(ip, 1) as i32 as isize);
-                                        self.push_in_place(generator, generator);
-                                        generator.get().state.set(GeneratorState::Running);
-                                        if state == GeneratorState::Suspended {
-                                            let input = usize::from(generator.get().input.get());
-                                            generator.set_tail(&self.heap, input, Value::NONE);
-                                        }
-                                        continue 'reload;
-                                    }
-                                }
-                                _ => {}
-                            }
-                            sync!(ForIter, Deliver::Next, a!(insn));
-                            (*fp).target = ip.offset(word!(ip, 1) as i32 as isize);
-                            if iter.tag() != GENERATOR {
-                                // Two targets get their items without a tuple.
-                                let behind = word!(ip, const { length(Op::ForIter) });
-                                let pair = behind & 0xFF == Op::UnpackSequence as u32
-                                    && b!(behind) == a!(insn)
-                                    && c!(behind) == 2;
-                                let mut items = [Raw::UNBOUND; 2];
-                                match self.advance_into(iter, pair, &mut items) {
-                                    Ok(Stepped::Item) => {
-                                        set!(a!(insn), items[0].copied());
-                                        go!(ForIter)
-                                    }
-                                    Ok(Stepped::Pair) => {
-                                        set!(a!(behind), items[0].copied());
-                                        set!(a!(behind) + 1, items[1].copied());
-                                        pc = ip.add(const { length(Op::ForIter) + length(Op::UnpackSequence) });
-                                        continue 'run;
-                                    }
-                                    Ok(Stepped::End) => jump!(ForIter, word!(ip, 1)),
-                                    Ok(Stepped::Ask) => {}
+                            let target = ip.offset(word!(ip, 1) as i32 as isize);
+                            next_item!(ForIter, ip.add(const { length(Op::ForIter) }), target)
+                        }
+                        Op::ForLoop => {
+                            let body = ip.offset(word!(ip, 1) as i32 as isize);
+                            // The safepoint of the loop's backward jump comes before the item is taken.
+                            if (*interrupt).load(Ordering::Relaxed) != 0 {
+                                sync!(ForLoop, Deliver::Discard, 0);
+                                match self.safepoint() {
+                                    Ok(()) => fp = self.fiber.records.last_mut().expect("this frame"),
                                     Err(_) => break 'run Leave::Raise,
                                 }
                             }
-                            out!(self.next_item(iter), |raw| {
-                                if raw.is_unbound() {
-                                    jump!(ForIter, word!(ip, 1));
-                                }
-                                set!(a!(insn), raw);
-                                go!(ForIter)
-                            })
+                            next_item!(ForLoop, body, ip.add(const { length(Op::ForLoop) }))
                         }
                         Op::UnpackSequence => {
                             let (base, src, count) = (a!(insn), reg!(b!(insn)), c!(insn));
@@ -1229,15 +1353,28 @@ impl Vm {
                                         let pointer = pointer_of(word!(ip, 5), word!(ip, 6));
                                         let getter: Held<Function> = Gc::from_header(pointer);
                                         store!(GetAttr, a!(insn), self.call_getter(getter, object))
+                                    } else if kind & 0xFF == cached::CLASS {
+                                        let pointer = pointer_of(word!(ip, 5), word!(ip, 6));
+                                        let dict: Gc<'_, Dict> = Gc::from_header(pointer);
+                                        set!(a!(insn), dict.value_at((kind >> 8) as usize).raw());
+                                        go!(GetAttr);
                                     }
                                 }
-                            } else if object.tag() == MODULE && word!(ip, 4) == cached::MODULE {
-                                let module: Gc<'_, Module> = Gc::from_header(object.header());
-                                let dict = module.dict();
-                                if dict.version() == word!(ip, 2) {
+                            } else if word!(ip, 4) == cached::MODULE {
+                                if let Some(dict) = namespace_of(object)
+                                    && dict.version() == word!(ip, 2)
+                                    && word!(ip, 3) == self.epoch
+                                {
                                     set!(a!(insn), dict.value_at(word!(ip, 5) as usize).raw());
                                     go!(GetAttr);
                                 }
+                            } else if word!(ip, 4) == cached::NATIVE
+                                && shape_key(object) == word!(ip, 2)
+                                && word!(ip, 3) == self.epoch
+                            {
+                                let getter: Held<NativeFunction> =
+                                    Gc::from_header(pointer_of(word!(ip, 5), word!(ip, 6)));
+                                store!(GetAttr, a!(insn), self.call_native_getter(getter, object))
                             }
                             let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             store!(GetAttr, a!(insn), self.get_attr_op(object, name!(ip, 1), cache))
@@ -1326,6 +1463,15 @@ impl Vm {
                             if callee.tag() == FUNCTION {
                                 let function: Held<Function> = Gc::from_header(callee.header());
                                 enter!(Call, a!(insn), function, base + 1, argc);
+                            } else if callee.tag() == CLASS {
+                                let class: Held<Class> = Gc::from_header(callee.header());
+                                if class.get().constructor_epoch.get() == self.epoch
+                                    && let Some(init) = class.get().constructor.get()
+                                {
+                                    let instance = Instance::new(&self.heap, class).value().raw();
+                                    set!(base, instance);
+                                    enter!(Call, a!(insn), init.held(), base, argc + 1, instance);
+                                }
                             } else if callee.tag() == NATIVE {
                                 // Methods called through their class have their receiver checked, out of line.
                                 let native: Held<NativeFunction> = Gc::from_header(callee.header());
@@ -1366,6 +1512,20 @@ impl Vm {
                                     _ => {}
                                 }
                             }
+                            if word!(ip, 5) == cached::MODULE
+                                && let Some(dict) = namespace_of(object)
+                                && dict.version() == word!(ip, 3)
+                                && word!(ip, 4) == self.epoch
+                            {
+                                let callee = dict.value_at(word!(ip, 6) as usize).raw();
+                                set!(base, Raw::NONE);
+                                set!(base + 1, callee);
+                                if callee.tag() == FUNCTION {
+                                    let function: Held<Function> = Gc::from_header(callee.header());
+                                    enter!(CallMethod, a!(insn), function, base + 2, argc);
+                                }
+                                call!(CallMethod, a!(insn), callee, base + 2, argc, None)
+                            }
                             let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
                             sync!(CallMethod, Deliver::Store, a!(insn));
                             match self.find_method(object, name!(ip, 2), cache) {
@@ -1399,6 +1559,15 @@ impl Vm {
                                     go!(LoadMethod);
                                 }
                             }
+                            if word!(ip, 4) == cached::MODULE
+                                && let Some(dict) = namespace_of(object)
+                                && dict.version() == word!(ip, 2)
+                                && word!(ip, 3) == self.epoch
+                            {
+                                set!(base + 1, Raw::UNBOUND);
+                                set!(base, dict.value_at(word!(ip, 5) as usize).raw());
+                                go!(LoadMethod);
+                            }
                             let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             sync!(LoadMethod, Deliver::Store, base);
                             match self.find_method(object, name!(ip, 1), cache) {
@@ -1411,6 +1580,17 @@ impl Vm {
                                 }
                                 Err(_) => break 'run Leave::Raise,
                             }
+                        }
+                        Op::SuperMethod => {
+                            let base = a!(insn);
+                            let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
+                            if let Some(function) = self.super_function(parts, name!(ip, 1)) {
+                                set!(base, function);
+                                set!(base + 1, parts[2]);
+                                go!(SuperMethod);
+                            }
+                            set!(base + 1, Raw::UNBOUND);
+                            store!(SuperMethod, base, self.super_attribute(parts, b!(insn) as u8, name!(ip, 1)))
                         }
                         Op::CallLoaded => {
                             let (base, argc) = (b!(insn), c!(insn));
@@ -1474,41 +1654,8 @@ impl Vm {
                             go!(MakeFunction)
                         }
                         Op::LoadBuildClass => direct!(LoadBuildClass, a!(insn), self.load_build_class()),
-                        Op::Return => {
-                            let value = reg!(a!(insn));
-                            let record = &mut *fp;
-                            record.ip = ip;
-                            if record.flags == 0 {
-                                let parent = &*fp.sub(1);
-                                if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Store {
-                                    let dst = self.fiber.registers.pointer(parent.base + u32::from(parent.dst));
-                                    dst.write(value);
-                                    self.fiber.records.pop();
-                                    continue 'reload;
-                                }
-                            }
-                            match self.return_slow(value) {
-                                Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
-                                Err(_) => break 'run Leave::Raise,
-                            }
-                        }
-                        Op::ReturnNone => {
-                            let record = &mut *fp;
-                            record.ip = ip;
-                            if record.flags == 0 {
-                                let parent = &*fp.sub(1);
-                                if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Store {
-                                    let dst = self.fiber.registers.pointer(parent.base + u32::from(parent.dst));
-                                    dst.write(Raw::NONE);
-                                    self.fiber.records.pop();
-                                    continue 'reload;
-                                }
-                            }
-                            match self.return_slow(Raw::NONE) {
-                                Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
-                                Err(_) => break 'run Leave::Raise,
-                            }
-                        }
+                        Op::Return => leave!(reg!(a!(insn))),
+                        Op::ReturnNone => leave!(Raw::NONE),
 
                         // ---- exceptions ----
                         Op::Raise => raise!(Raise, self.raise_statement(reg!(a!(insn)), Raw::UNBOUND)),
@@ -1644,10 +1791,20 @@ impl Vm {
                             sync!(Yield, Deliver::Store, a!(insn));
                             let value = self.suspend(value);
                             let parent = self.fiber.records.last_mut().expect("whoever resumed it");
-                            if matches!(parent.kind, RecordKind::Plain) && parent.deliver == Deliver::Next {
-                                let dst = parent.base + u32::from(parent.dst);
-                                self.fiber.registers.set(dst, value);
-                                continue 'reload;
+                            if matches!(parent.deliver, Deliver::Next | Deliver::Sent) {
+                                let home: Option<(*mut Raw, bool)> = match parent.kind {
+                                    RecordKind::Plain => Some((self.fiber.registers.pointer(parent.base), false)),
+                                    RecordKind::InPlace { generator, .. } => {
+                                        Some((generator.tail().as_ptr().cast_mut().cast(), true))
+                                    }
+                                    RecordKind::Native { .. } | RecordKind::Exit { .. } => None,
+                                };
+                                if let Some((home, in_place)) = home {
+                                    fp = parent;
+                                    home.add(usize::from((*fp).dst)).write(value);
+                                    let caller = (*fp).function.expect("a frame of the language");
+                                    go_on!(caller, home, in_place || caller.code().get().detached, (*fp).next)
+                                }
                             }
                             break 'run Leave::Deliver(Delivery::Yielded(value));
                         }
@@ -1723,9 +1880,10 @@ impl Vm {
                             sync!(NextAsync, Deliver::Store, dst);
                             let behind = behind_delegate(ip.add(const { length(Op::NextAsync) }));
                             (*fp).next = behind;
+                            let kind = (*fp).kind;
                             match self.next_async_in_place(aiter) {
                                 Ok(true) => {
-                                    stand_at_delegate!(base, dst);
+                                    stand_at_delegate!(base, dst, kind);
                                     continue 'reload;
                                 }
                                 Ok(false) => {}
@@ -1876,6 +2034,23 @@ impl Vm {
     }
 }
 
+/// The namespace of a module or a class.
+#[inline(always)]
+fn namespace_of(raw: Raw) -> Option<Gc<'static, Dict>> {
+    let value: Value<'static> = Value::adopt(raw);
+    match raw.tag() {
+        MODULE => value.exact::<Module>().map(|m| m.dict()),
+        CLASS => value.exact::<Class>().map(|c| c.namespace()),
+        _ => None,
+    }
+}
+
+/// Where the constants of loaded code are.
+#[inline(always)]
+fn constants_of(code: Held<CodeObject>) -> *const Raw {
+    code.get().constants.get().expect("loaded code has them").tail().as_ptr().cast()
+}
+
 /// Keeps the compiler from warning about the unused label when every handler leaves by name.
 #[inline(always)]
 fn break_run(f: impl FnOnce()) {
@@ -1945,7 +2120,7 @@ fn shift_left(x: i64, by: i64) -> Option<i64> {
 
 /// The pointer in two cache words.
 #[inline(always)]
-fn pointer_of(low: u32, high: u32) -> *mut crate::heap::Header {
+pub(super) fn pointer_of(low: u32, high: u32) -> *mut crate::heap::Header {
     std::ptr::with_exposed_provenance_mut((u64::from(low) | u64::from(high) << 32) as usize)
 }
 

@@ -9,9 +9,10 @@ use crate::object::{
     Access, Class, ClassFlags, Exc, Exception, GetSet, Instance, Module, NativeObject, Property, Slots, Str,
 };
 
-use super::attribute::{Few, Loaded, cut, fill, nothing, text};
+use super::attribute::{Few, Loaded, cut, nothing, text};
 use super::call::Invoked;
 use super::frame::Held;
+use super::lookup::UseOf;
 use super::native::{NativeResult, Outcome, Raised, Root, Then};
 use super::run::cached;
 use super::{Name, Vm};
@@ -221,6 +222,16 @@ impl Vm {
         value: Raw,
         cache: [&StdCell<u32>; 5],
     ) -> Result<Invoked, Raised> {
+        if let Some(instance) = Value::<'static>::adopt(object).exact::<Instance>()
+            && let Some([kind, slot, next]) = self.recall(UseOf::Set, cache, instance.shape(), text(name))
+            && (slot as usize) < instance.inline()
+        {
+            instance.set_tail(&self.heap, slot as usize, Value::adopt(value));
+            if kind == cached::ADD {
+                instance.set_shape(next);
+            }
+            return Ok(Invoked::Value(Raw::NONE));
+        }
         let class = self.class_of(Value::adopt(object)).held();
         if class.has(ClassFlags::SETATTR) {
             let hook = self.name(Name::SetAttr).held();
@@ -297,7 +308,7 @@ impl Vm {
         if let Some(slot) = slot {
             instance.set_slot(self.heap.forever(), slot, value);
             if slot < instance.inline() {
-                fill(cache, [shape, self.epoch, cached::INLINE, slot as u32, 0]);
+                self.remember(UseOf::Set, cache, shape, name, [cached::INLINE, slot as u32, 0]);
             }
             return true;
         }
@@ -308,7 +319,7 @@ impl Vm {
         self.add_slot(instance, class, next, value);
         let slot = self.shapes.len(next) - 1;
         if slot < instance.inline() {
-            fill(cache, [shape, self.epoch, cached::ADD, slot as u32, next]);
+            self.remember(UseOf::Set, cache, shape, name, [cached::ADD, slot as u32, next]);
         }
         true
     }

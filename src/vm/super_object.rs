@@ -75,6 +75,31 @@ impl Vm {
         }
     }
 
+    /// What a call of `super(...).name(...)` calls with the receiver as its first argument, where that is a function found without further
+    /// ado.
+    pub(super) fn super_function(&self, parts: [Raw; 3], name: Raw) -> Option<Raw> {
+        let [_, class, receiver] = parts;
+        if !self.is_builtin_super(parts[0]) {
+            return None;
+        }
+        let class = Value::<'static>::adopt(class).exact::<Class>()?;
+        let value: Value<'static> = Value::adopt(receiver);
+        if value.is_unbound() || value.exact::<Class>().is_some() {
+            return None;
+        }
+        let own = self.class_of(value);
+        let (order, class) = (own.get().mro.get()?, class.value().raw());
+        let order = order.tail();
+        let after = order.iter().position(|c| c.get().raw().same(class))? + 1;
+        let next = order.get(after)?.get().exact::<Class>()?;
+        // What is left of the order is mostly the order of the next class itself, and that look-up is remembered.
+        if next.mro().len() != order.len() - after {
+            return None;
+        }
+        let found = self.lookup_class(next, text(name))?;
+        (found.kind() == Kind::Function).then_some(found.raw())
+    }
+
     /// The instruction `dst = super(...).name`: the super object is not made.
     pub(super) fn super_attribute(&mut self, parts: [Raw; 3], flags: u8, name: Raw) -> Result<Invoked, Raised> {
         let bare = flags & 1 != 0;

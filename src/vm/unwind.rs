@@ -89,7 +89,14 @@ impl Vm {
                                 self.fiber.records[top].next = record.target;
                             }
                         }
-                        (Deliver::Next, Delivery::Yielded(raw)) => self.set_register(&record, raw),
+                        (Deliver::Sent, Delivery::Returned(raw)) => {
+                            let mark = self.mark();
+                            let value = self.push_raw(raw);
+                            let raised = self.stop_iteration(value);
+                            self.release(mark);
+                            return Err(raised);
+                        }
+                        (Deliver::Next | Deliver::Sent, Delivery::Yielded(raw)) => self.set_register(&record, raw),
                         (Deliver::Next, Delivery::Returned(raw)) => {
                             if raw.is_unbound() {
                                 self.fiber.records[top].next = record.target;
@@ -147,9 +154,9 @@ impl Vm {
         self.fiber.handled = record.handled;
         // One that stops where a handler would see it closed has to be closed when it dies.
         let code = record.code();
-        if !code.code.handlers.is_empty()
+        if code.get().handles
             && !self.heap.is_finalisable(generator.value())
-            && code.code.handler(generator.get().word.get()).is_some()
+            && code.get().handled_within(generator.get().word.get())
         {
             self.heap.finalisable(generator.value());
             if generator.value().kind() == Kind::Generator {
