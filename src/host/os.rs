@@ -454,6 +454,11 @@ impl Host for OsHost {
         self.network.close(fd)
     }
 
+    fn open_pipe(&mut self) -> io::Result<(i32, i32)> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        Ok((std::os::fd::IntoRawFd::into_raw_fd(read), std::os::fd::IntoRawFd::into_raw_fd(write)))
+    }
+
     fn sync_fd(&mut self, fd: i32) -> io::Result<()> {
         Ok(rustix::fs::fsync(borrow(fd)?)?)
     }

@@ -442,6 +442,41 @@ natives!(
         }
     }
 
+    /// Make a pipe: a descriptor to read from, and one to write to.
+    fn pipe(cx: &mut Cx) -> NativeResult {
+        match cx.host_mut().open_pipe() {
+            Ok((read, write)) => {
+                let pair = [read, write].map(|fd| crate::heap::Value::int(i64::from(fd)));
+                Ok(cx.tuple(&pair).into())
+            }
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
+    /// Return a second descriptor for the same file.
+    fn dup(cx: &mut Cx, fd: i64) -> NativeResult {
+        match cx.host_mut().network().duplicate(fd as i32) {
+            Ok(new) => Ok(i64::from(new).into()),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
+    /// Set whether reading and writing wait.
+    fn set_blocking(cx: &mut Cx, fd: i64, blocking: bool) -> NativeResult {
+        match cx.host_mut().network().set_nonblocking(fd as i32, !blocking) {
+            Ok(()) => Ok(Outcome::NONE),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
+    /// Whether reading and writing wait.
+    fn get_blocking(cx: &mut Cx, fd: i64) -> NativeResult {
+        match cx.host_mut().network().is_nonblocking(fd as i32) {
+            Ok(on) => Ok((!on).into()),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
     /// Read at most so many bytes from a descriptor.
     fn read(cx: &mut Cx, fd: i64, length: i64) -> NativeResult {
         let mut bytes = vec![0; length.clamp(0, 1 << 30) as usize];

@@ -332,6 +332,10 @@ pub trait Host: Debug {
     fn truncate_fd(&mut self, fd: i32, size: u64) -> io::Result<()>;
     /// Closes a file.
     fn close_fd(&mut self, fd: i32) -> io::Result<()>;
+    /// Makes a pipe: the end to read from, and the end to write to. They are not inherited by children.
+    fn open_pipe(&mut self) -> io::Result<(i32, i32)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Waits until what was written is on the disk.
     fn sync_fd(&mut self, fd: i32) -> io::Result<()>;
     /// Whether it is a terminal.

@@ -690,8 +690,8 @@ natives!(
                 let number = cx.index_as_i64(value)?;
                 match i32::try_from(number) {
                     Ok(number) => number.to_ne_bytes().to_vec(),
-                    Err(_) if number > 0 => return Err(cx.overflow_error("signed integer is greater than maximum")),
-                    Err(_) => return Err(cx.overflow_error("signed integer is less than minimum")),
+                    // What does not fit is taken for something else than a number.
+                    Err(_) => return Err(cx.type_error("a bytes-like object is required, not 'int'".into())),
                 }
             }
             Some(bytes) => bytes.to_vec(),
