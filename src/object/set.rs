@@ -509,11 +509,9 @@ fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, ke
     let mut index = hash as usize & mask;
     loop {
         let probes = if index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
-        for place in index..=index + probes {
-            if entries[place].key().is_unbound() {
-                table.set_key(heap, place, hash, key);
-                return;
-            }
+        if let Some(free) = entries[index..=index + probes].iter().position(|entry| entry.key().is_unbound()) {
+            table.set_key(heap, index + free, hash, key);
+            return;
         }
         perturb >>= PERTURB_SHIFT;
         index = (index.wrapping_mul(5).wrapping_add(1).wrapping_add(perturb)) & mask;

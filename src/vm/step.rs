@@ -52,8 +52,8 @@ impl Vm {
     /// Lets a new native iterator be advanced without its step if its sources, the slots from `first` on, all can be.
     pub fn advance_directly(&self, iterator: Gc<'_, NativeIterator>, form: Form, first: usize, count: usize) {
         let sources = &iterator.tail()[first..first + count];
-        let levels = sources.iter().map(|s| self.levels_below(s.get()));
-        let deepest = levels.fold(Some(0), |most, level| Some(most?.max(level?)));
+        let mut levels = sources.iter().map(|s| self.levels_below(s.get()));
+        let deepest = levels.try_fold(0, |most, level| Some(most.max(level?)));
         if let Some(level) = deepest
             && level < DEEPEST
         {
