@@ -121,12 +121,20 @@ fn operands_out_of_range_are_refused() {
                     OperandKind::Name => code.names.len() as u32,
                     OperandKind::Code => code.children.len() as u32,
                     OperandKind::Jump => 0x7fff_ffff,
-                    _ => continue,
+                    // Any number will do.
+                    OperandKind::Reg
+                    | OperandKind::U8
+                    | OperandKind::I8
+                    | OperandKind::I16
+                    | OperandKind::U16
+                    | OperandKind::U32 => continue,
                 };
-                let mask = match kind {
-                    OperandKind::Reg => 0xff << place.shift,
-                    OperandKind::Far => 0xffff << place.shift,
-                    _ => u32::MAX,
+                let mask = if *kind == OperandKind::Reg {
+                    0xff << place.shift
+                } else if *kind == OperandKind::Far {
+                    0xffff << place.shift
+                } else {
+                    u32::MAX
                 };
                 let mut spoilt = copy(&code);
                 let word = &mut spoilt.words[at + usize::from(place.word)];

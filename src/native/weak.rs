@@ -151,7 +151,8 @@ natives!(
         let class = cx.class_of(Value::adopt(target)).held();
         let module = cx.class_module(class);
         let qualname = cx.class_qualname(class);
-        let prefix = if matches!(module.as_str(), "builtins" | "__main__") { String::new() } else { format!("{module}.") };
+        let prefix =
+            if matches!(module.as_str(), "builtins" | "__main__") { String::new() } else { format!("{module}.") };
         let at = cx.heap.id(Value::adopt(target));
         let target = cx.push_raw(target);
         let mut name = String::new();

@@ -288,6 +288,14 @@ impl Resolved {
         Ok(Resolved { flags, width, precision, kind: conversion.kind as u8 })
     }
 
+    /// Bytes that filling up to the width and the precision may take, once as it is written and once as a text; a fill character may
+    /// take four bytes.
+    pub fn room(&self) -> usize {
+        let cuts = matches!(self.kind, b's' | b'r' | b'a' | b'b' | b'c');
+        let digits = if cuts { 0 } else { self.precision.unwrap_or(0) };
+        self.width.saturating_add(digits).saturating_mul(5)
+    }
+
     /// `%d %i %u %o %x %X`.
     pub fn format_int(&self, out: &mut Vec<u8>, number: IntRef<'_>, max_digits: usize) -> Result<(), Fault> {
         let mut digits = String::new();

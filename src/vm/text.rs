@@ -433,6 +433,11 @@ impl Vm {
             Ok(parsed) => parsed,
             Err(fault) => return Err(self.fault(fault)),
         };
+        // Once as it is written, once as a text; a fill character may take four bytes.
+        let fixed = if value.kind() == Kind::Str { 0 } else { parsed.precision.unwrap_or(0) };
+        if self.heap.check(parsed.width.saturating_add(fixed).saturating_mul(5)).is_err() {
+            return Err(self.memory_error());
+        }
         let mut out: Vec<u8> = Vec::with_capacity(parsed.width + 24);
         let done = if let Some(text) = value.exact::<Str>() {
             format_spec::format_text(&mut out, text.as_bytes(), &parsed, type_name)

@@ -457,6 +457,9 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
         let how = check(cx, how)?;
+        if cx.heap.check(how.room()).is_err() {
+            return Err(cx.memory_error());
+        }
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
         let value = match keyed {
             Some(value) => value,
