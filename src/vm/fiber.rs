@@ -2,8 +2,8 @@
 //! stop at any depth, inside a native that called a script too, and go on later. All fibers of a machine share one thread of the system;
 //! one runs, the others are parked or wait for their turn.
 //!
-//! The main fiber keeps the stack of the thread. The others are run from there, by [`Vm::hub`]: whatever stops switches to the hub, which
-//! chooses who is next, in the order in which they became ready. [`Vm::fiber`] holds the registers and records of the one that runs; the
+//! The main fiber keeps the stack of the thread. The others are run from there, by `Vm::hub`: whatever stops switches to the hub, which
+//! chooses who is next, in the order in which they became ready. `Vm::fiber` holds the registers and records of the one that runs; the
 //! rest of the machine never looks which one that is.
 //!
 //! A fiber stops where it asks to (`park`, `pass`) and, when its time slice is over, at a safepoint of the run loop.
