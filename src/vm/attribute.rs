@@ -21,7 +21,7 @@ use super::call::Invoked;
 use super::frame::Held;
 use super::lookup::UseOf;
 use super::native::{Args, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
-use super::run::{cached, shape_key};
+use super::run::{cached, cell_of, shape_key};
 use super::{Name, Vm};
 
 /// Arguments of a call that gives an attribute.
@@ -710,13 +710,6 @@ pub(super) fn payload_of(value: Value<'static>) -> Value<'static> {
 pub(super) fn pointer_words(raw: Raw) -> (u32, u32) {
     let pointer = raw.header().expose_provenance() as u64;
     (pointer as u32, (pointer >> 32) as u32)
-}
-
-/// The cell whose pointer is in two words of a cache.
-#[allow(unsafe_code, reason = "caches are guarded by shape and epoch, which keep what they point to")]
-fn cell_of<T: crate::heap::Cell>(low: u32, high: u32) -> Held<T> {
-    // SAFETY: as the reason says; the kind of the cache says the type.
-    unsafe { Gc::from_header(super::run::pointer_of(low, high)) }
 }
 
 /// Writes the words of a cache.

@@ -2118,6 +2118,13 @@ fn shift_left(x: i64, by: i64) -> Option<i64> {
     (r >> by == x).then_some(r)
 }
 
+/// The cell whose pointer is in two words of a cache that holds: its shape and epoch, which were compared, keep the class and so what
+/// it points to. `T` is what the kind of the cache says.
+pub(super) fn cell_of<T: crate::heap::Cell>(low: u32, high: u32) -> Held<T> {
+    // SAFETY: whoever filled the cache wrote a pointer to such a cell.
+    unsafe { Gc::from_header(pointer_of(low, high)) }
+}
+
 /// The pointer in two cache words.
 #[inline(always)]
 pub(super) fn pointer_of(low: u32, high: u32) -> *mut crate::heap::Header {
