@@ -121,7 +121,10 @@ def soak(aio, script, seconds):
 
 def start(aio, code, limit_seconds, limit_bytes):
     runs = [Run([*aio, "-c", code]) for _ in range(20)]
-    best, peak = min(r.wall for r in runs), min(r.peak for r in runs)
+    best = min(r.wall for r in runs)
+    # What the system counts for a child begins with the size of this process, which it was before it became aio: the script asks.
+    peaks = [Run([*aio, "-c", f"{code}\nprint(open('/proc/self/status').read())"]).printed for _ in range(3)]
+    peak = min(int(text.partition("VmHWM:")[2].split()[0]) * 1024 for text in peaks)
     return best <= limit_seconds and peak <= limit_bytes, f"{best * 1000:.1f} ms, {peak / 2**20:.1f} MiB"
 
 
@@ -133,7 +136,7 @@ def main():
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    aio = [options.aio]
+    aio = [str(pathlib.Path(options.aio).resolve())]
     awaits = "import asyncio\nasync def main(): await asyncio.sleep(0)\nasyncio.run(main())"
     checks = {
         "start-hello": lambda: start(aio, "print('hello')", 0.004, 10 * 2**20),
