@@ -70,6 +70,10 @@ fn default_or_log(cx: &mut Cx, context: Root, message: &str) -> Result<(), Raise
 
 /// `loop.default_exception_handler(context)`: the message, what else there is in order of keys, and the traceback.
 pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> {
+    if cx.dict_of(context.get(cx)).is_none() {
+        let got = cx.type_name_for_error(context.get(cx));
+        return Err(cx.raise_text(Exc::AttributeError, &format!("'{got}' object has no attribute 'get'")));
+    }
     let mark = cx.mark();
     let list = cx.list_from(context)?;
     let keys: Vec<Raw> =
