@@ -22,36 +22,11 @@ impl Vm {
             if metaclass.value().raw().same(self.types.type_) {
                 return self.is_instance_plainly(object, target);
             }
-        } else if let Some(tuple) = value.exact::<Tuple>() {
-            let items: Vec<Raw> = tuple.items().map(|v| v.raw()).collect();
-            for item in items {
-                let mark = self.mark();
-                let item = self.push_raw(item);
-                let found = self.is_instance(object, item)?;
-                self.release(mark);
-                if found {
-                    return Ok(true);
-                }
-            }
-            return Ok(false);
-        } else if let Some(union) = value.exact::<crate::object::Union>() {
-            let args = union.args.get().raw();
-            let mark = self.mark();
-            let args = self.push_raw(args);
-            let found = self.is_instance(object, args)?;
-            self.release(mark);
+        } else if let Some(found) = self.check_any(object, class, Vm::is_instance)? {
             return Ok(found);
         }
-        let metaclass = self.class_of(class.get(self)).held();
-        let name = self.name(Name::InstanceCheck).held();
-        if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
-            let (receiver, object) = (class.get(self).raw(), object.get(self).raw());
-            let raw = self.run_nested(|cx| {
-                let start = cx.fiber.top;
-                let outcome = cx.call_unbound(method, receiver, &[object], Then::Continue(as_truth))?;
-                cx.carry_out(outcome, start)
-            })?;
-            return Ok(raw.same(Raw::TRUE));
+        if let Some(found) = self.check_by_method(Name::InstanceCheck, object, class)? {
+            return Ok(found);
         }
         let text = "isinstance() arg 2 must be a type, a tuple of types, or a union";
         Err(self.type_error(text.into()))
@@ -90,42 +65,58 @@ impl Vm {
             if self.class_of(value).value().raw().same(self.types.type_) {
                 return Ok(s.is_subclass(target));
             }
-        } else if let Some(tuple) = value.exact::<Tuple>() {
-            let items: Vec<Raw> = tuple.items().map(|v| v.raw()).collect();
-            for item in items {
-                let mark = self.mark();
-                let item = self.push_raw(item);
-                let found = self.is_subclass(sub, item)?;
-                self.release(mark);
-                if found {
-                    return Ok(true);
-                }
-            }
-            return Ok(false);
-        } else if let Some(union) = value.exact::<crate::object::Union>() {
-            let args = union.args.get().raw();
-            let mark = self.mark();
-            let args = self.push_raw(args);
-            let found = self.is_subclass(sub, args)?;
-            self.release(mark);
+        } else if let Some(found) = self.check_any(sub, class, Vm::is_subclass)? {
             return Ok(found);
         }
-        let metaclass = self.class_of(class.get(self)).held();
-        let name = self.name(Name::SubclassCheck).held();
-        if let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) {
-            let (receiver, sub) = (class.get(self).raw(), sub.get(self).raw());
-            let raw = self.run_nested(|cx| {
-                let start = cx.fiber.top;
-                let outcome = cx.call_unbound(method, receiver, &[sub], Then::Continue(as_truth))?;
-                cx.carry_out(outcome, start)
-            })?;
-            return Ok(raw.same(Raw::TRUE));
+        if let Some(found) = self.check_by_method(Name::SubclassCheck, sub, class)? {
+            return Ok(found);
         }
         if sub.get(self).exact::<Class>().is_none() {
             return Err(self.type_error("issubclass() arg 1 must be a class".into()));
         }
         let text = "issubclass() arg 2 must be a class, a tuple of classes, or a union";
         Err(self.type_error(text.into()))
+    }
+
+    /// Whether a test holds for any class of a tuple or union; None if `classes` is neither.
+    fn check_any(
+        &mut self,
+        subject: Root,
+        classes: Root,
+        test: fn(&mut Vm, Root, Root) -> Result<bool, Raised>,
+    ) -> Result<Option<bool>, Raised> {
+        let value = classes.get(self);
+        let items: Vec<Raw> = if let Some(tuple) = value.exact::<Tuple>() {
+            tuple.items().map(|v| v.raw()).collect()
+        } else if let Some(union) = value.exact::<crate::object::Union>() {
+            vec![union.args.get().raw()]
+        } else {
+            return Ok(None);
+        };
+        for item in items {
+            let mark = self.mark();
+            let item = self.push_raw(item);
+            let found = test(self, subject, item)?;
+            self.release(mark);
+            if found {
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+
+    /// What the class's `__instancecheck__` or `__subclasscheck__` says; None if it has none.
+    fn check_by_method(&mut self, name: Name, subject: Root, class: Root) -> Result<Option<bool>, Raised> {
+        let metaclass = self.class_of(class.get(self)).held();
+        let name = self.name(name).held();
+        let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) else { return Ok(None) };
+        let (receiver, subject) = (class.get(self).raw(), subject.get(self).raw());
+        let raw = self.run_nested(|cx| {
+            let start = cx.fiber.top;
+            let outcome = cx.call_unbound(method, receiver, &[subject], Then::Continue(as_truth))?;
+            cx.carry_out(outcome, start)
+        })?;
+        Ok(Some(raw.same(Raw::TRUE)))
     }
 }
 
