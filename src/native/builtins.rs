@@ -117,22 +117,12 @@ natives!(
 
     /// Return whether any item of the iterable is true.
     fn any(cx: &mut Cx, iterable: Root) -> NativeResult {
-        let mut found = false;
-        cx.visit_while(iterable, &mut |cx, item| {
-            found = cx.truth(item)?;
-            Ok(!found)
-        })?;
-        Ok(found.into())
+        Ok(cx.find_truth(iterable, true)?.into())
     }
 
     /// Return whether all items of the iterable are true.
     fn all(cx: &mut Cx, iterable: Root) -> NativeResult {
-        let mut holds = true;
-        cx.visit_while(iterable, &mut |cx, item| {
-            holds = cx.truth(item)?;
-            Ok(holds)
-        })?;
-        Ok(holds.into())
+        Ok((!cx.find_truth(iterable, false)?).into())
     }
 
     /// Return a new list with the iterable's items in ascending order.
@@ -676,54 +666,113 @@ impl Compensated {
     }
 }
 
-/// What is being summed: it only ever moves down this list.
+/// What is being summed: it only ever moves down this list. Ints and floats are in two registers, where `take_number` finds them: the sum, and
+/// what rounding lost of it, UNBOUND for ints; None for what it leaves alone.
+#[derive(Clone, Copy)]
 enum Summing {
-    Ints(i64),
-    Floats(Compensated),
+    Ints,
+    Floats,
     Complexes(Compensated, Compensated),
     Objects,
 }
 
-fn sum_into(cx: &mut Cx, iterable: Root, total: Root) -> Result<(), Raised> {
-    let begin = |value: Value<'_>| match value.kind() {
-        _ if value.is_subclassed() => Summing::Objects,
-        Kind::Int => Summing::Ints(value.as_int().unwrap_or(0)),
-        Kind::Float => Summing::Floats(Compensated { high: value.as_float().unwrap_or(0.0), low: 0.0 }),
-        Kind::Complex => {
-            let part = |high| Compensated { high, low: 0.0 };
-            value
-                .exact::<crate::object::Complex>()
-                .map_or(Summing::Objects, |c| Summing::Complexes(part(c.real), part(c.imaginary)))
-        }
-        _ => Summing::Objects,
-    };
-    let mut state = begin(total.get(cx));
-    cx.for_each(iterable, &mut |cx, item| {
-        let value = item.get(cx);
-        match &mut state {
-            Summing::Ints(sum) => {
-                let add = value.as_int().or_else(|| value.as_bool().map(i64::from));
-                if let Some(next) = add.and_then(|add| sum.checked_add(add)) {
-                    *sum = next;
-                    return Ok(());
-                }
-                total.set(cx, Value::int(*sum));
+impl Summing {
+    /// How to go on from what is in the first of the two registers.
+    fn begin(cx: &Cx, total: Root) -> Summing {
+        let value = total.get(cx);
+        let (summing, low) = match value.kind() {
+            _ if value.is_subclassed() => (Summing::Objects, Value::NONE),
+            Kind::Int => (Summing::Ints, Value::UNBOUND),
+            Kind::Float => (Summing::Floats, Value::float(0.0)),
+            Kind::Complex => {
+                let part = |high| Compensated { high, low: 0.0 };
+                let parts = value.exact::<crate::object::Complex>().map(|c| (part(c.real), part(c.imaginary)));
+                (parts.map_or(Summing::Objects, |(real, imaginary)| Summing::Complexes(real, imaginary)), Value::NONE)
             }
-            Summing::Floats(sum) => {
-                if let Some(float) = value.as_float() {
-                    sum.add(float);
+            _ => (Summing::Objects, Value::NONE),
+        };
+        total.offset(1).set(cx, low);
+        summing
+    }
+
+    /// Puts the sum in its register as a value like any other.
+    fn end(self, cx: &Cx, total: Root) {
+        match self {
+            Summing::Ints | Summing::Objects => {}
+            Summing::Floats => {
+                if let Some(sum) = floats(cx, total) {
+                    total.set(cx, Value::float(sum.value()));
+                }
+            }
+            Summing::Complexes(real, imaginary) => {
+                let c = complex_value(&cx.heap, real.value(), imaginary.value()).value().raw();
+                total.set(cx, Value::adopt(c));
+            }
+        }
+    }
+}
+
+/// The sum of floats in two registers.
+fn floats(cx: &Cx, total: Root) -> Option<Compensated> {
+    let (high, low) = (total.get(cx).as_float()?, total.offset(1).get(cx).as_float()?);
+    Some(Compensated { high, low })
+}
+
+fn add_float(cx: &Cx, total: Root, x: f64) {
+    if let Some(mut sum) = floats(cx, total) {
+        sum.add(x);
+        total.set(cx, Value::float(sum.high));
+        total.offset(1).set(cx, Value::float(sum.low));
+    }
+}
+
+/// Adds an int to ints, a float to floats.
+fn take_number(cx: &mut Cx, total: Root, item: Raw) -> bool {
+    let item = Value::adopt(item);
+    if let Some(x) = item.as_int() {
+        if total.offset(1).get(cx).is_unbound()
+            && let Some(sum) = total.get(cx).as_int().and_then(|sum| sum.checked_add(x))
+        {
+            total.set(cx, Value::int(sum));
+            return true;
+        }
+    } else if let Some(x) = item.as_float()
+        && floats(cx, total).is_some()
+    {
+        add_float(cx, total, x);
+        return true;
+    }
+    false
+}
+
+fn sum_into(cx: &mut Cx, iterable: Root, start: Root) -> Result<(), Raised> {
+    let total = cx.push_raw(start.get(cx).raw());
+    cx.push_raw(Raw::NONE);
+    let mut summing = Summing::begin(cx, total);
+    cx.for_each_taking(iterable, take_number, total, &mut |cx, item| {
+        let value = item.get(cx);
+        match &mut summing {
+            Summing::Ints => {
+                let add = value.as_int().or_else(|| value.as_bool().map(i64::from));
+                let sum = total.get(cx).as_int();
+                if let Some(next) = add.and_then(|add| sum?.checked_add(add)) {
+                    total.set(cx, Value::int(next));
                     return Ok(());
                 }
-                if let Some(int) = int_ref(cx, value) {
-                    return match int.to_float() {
-                        Ok(float) => {
-                            sum.add(float);
-                            Ok(())
-                        }
-                        Err(fault) => Err(cx.fault(fault)),
-                    };
+            }
+            Summing::Floats => {
+                let float = match value.as_float() {
+                    Some(float) => Some(Ok(float)),
+                    None => int_ref(cx, value).map(|int| int.to_float()),
+                };
+                match float {
+                    Some(Ok(float)) => {
+                        add_float(cx, total, float);
+                        return Ok(());
+                    }
+                    Some(Err(fault)) => return Err(cx.fault(fault)),
+                    None => {}
                 }
-                total.set(cx, Value::float(sum.value()));
             }
             Summing::Complexes(real, imaginary) => {
                 if let Some(c) = value.exact::<crate::object::Complex>() {
@@ -744,31 +793,26 @@ fn sum_into(cx: &mut Cx, iterable: Root, total: Root) -> Result<(), Raised> {
                         Err(fault) => Err(cx.fault(fault)),
                     };
                 }
-                let c = complex_value(&cx.heap, real.value(), imaginary.value()).value().raw();
-                total.set(cx, Value::adopt(c));
             }
             Summing::Objects => {}
         }
-        let was = std::mem::replace(&mut state, Summing::Objects);
+        summing.end(cx, total);
+        let was = std::mem::replace(&mut summing, Summing::Objects);
         let next = cx.binary_root(BinaryKind::Add, total, item)?;
         total.set(cx, next.get(cx));
         // Ints may go on as floats, floats as complex numbers; nothing goes back.
-        state = match (was, begin(next.get(cx))) {
-            (Summing::Ints(_), new @ (Summing::Floats(_) | Summing::Complexes(..))) => new,
-            (Summing::Floats(_), new @ Summing::Complexes(..)) => new,
-            _ => Summing::Objects,
+        summing = match (was, Summing::begin(cx, total)) {
+            (Summing::Ints, new @ (Summing::Floats | Summing::Complexes(..))) => new,
+            (Summing::Floats, new @ Summing::Complexes(..)) => new,
+            _ => {
+                total.offset(1).set(cx, Value::NONE);
+                Summing::Objects
+            }
         };
         Ok(())
     })?;
-    match state {
-        Summing::Ints(sum) => total.set(cx, Value::int(sum)),
-        Summing::Floats(sum) => total.set(cx, Value::float(sum.value())),
-        Summing::Complexes(real, imaginary) => {
-            let c = complex_value(&cx.heap, real.value(), imaginary.value()).value().raw();
-            total.set(cx, Value::adopt(c));
-        }
-        Summing::Objects => {}
-    }
+    summing.end(cx, total);
+    start.set(cx, total.get(cx));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::object::{
     any_generator,
 };
 
+use super::drain::Taker;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{
     Args, Continuation, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Resumed, Root,
@@ -1206,9 +1207,14 @@ impl Vm {
     }
 
     pub(super) fn push_exit(&mut self, base: u32) {
+        self.push_exit_taking(base, None);
+    }
+
+    /// As `push_exit`, of a native that has items of a generator taken as they come.
+    pub(super) fn push_exit_taking(&mut self, base: u32, taker: Option<Taker>) {
         let window = self.fiber.window;
         self.fiber.records.push(Record {
-            kind: RecordKind::Exit { window },
+            kind: RecordKind::Exit { window, taker },
             deliver: Deliver::Store,
             dst: 0,
             flags: 0,

@@ -9,6 +9,7 @@ use std::cell::Cell as StdCell;
 use crate::heap::{Gc, Raw, RegisterStack, Tracer};
 use crate::object::{CodeObject, Function, Generator};
 
+use super::drain::Taker;
 use super::native::Continuation;
 
 /// A cell that a record keeps alive: the collector visits it, so it is valid while the record is on the stack.
@@ -23,8 +24,9 @@ pub(super) enum RecordKind {
     InPlace { generator: Held<Generator>, root: Held<Generator> },
     /// A native that waits. It has its window at `base`, `count` registers.
     Native { then: Continuation, catches: bool, count: u32 },
-    /// The run loop was entered here, by a native whose window begins at `window`: it returns when this record is on top.
-    Exit { window: u32 },
+    /// The run loop was entered here, by a native whose window begins at `window`: it returns when this record is on top. What a generator
+    /// yields to it is offered to `taker` first.
+    Exit { window: u32, taker: Option<Taker> },
 }
 
 /// What a frame does with the result of what it called.
@@ -191,7 +193,7 @@ impl Fiber {
                     tracer.raw(root.value().raw());
                 }
                 RecordKind::Native { count, .. } => self.trace_range(tracer, record.base, record.base + count),
-                RecordKind::Exit { window } => self.trace_range(tracer, window, record.base),
+                RecordKind::Exit { window, .. } => self.trace_range(tracer, window, record.base),
             }
         }
         self.trace_range(tracer, self.window, self.top);

@@ -4,7 +4,6 @@
 //! Inside the machine the item UNBOUND means that there is none: StopIteration is raised only where a script asked by `next`.
 
 use std::cell::Cell as StdCell;
-use std::sync::atomic::Ordering;
 
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::number::int::{self as integer, IntRef};
@@ -106,9 +105,6 @@ pub(super) struct IteratorShapes {
     shown: [StdCell<u32>; SHOWN.len()],
     named: std::cell::RefCell<Vec<(&'static str, u32)>>,
 }
-
-/// Polls of the interrupt word are this many items apart.
-const POLL: u32 = 1024;
 
 impl Vm {
     // ---- iter ----
@@ -420,51 +416,8 @@ impl Vm {
     }
 
     fn next_of_generator(&mut self, generator: Root) -> Result<Raw, Raised> {
-        use crate::object::GeneratorState;
-        let ended = any_generator(generator.get(self)).is_some_and(|g| g.state.get() == GeneratorState::Finished);
-        if ended {
-            return Ok(Raw::UNBOUND);
-        }
-        let mark = self.mark();
-        let none = self.push_raw(Raw::NONE);
-        let resumed = self.step(generator, none, false)?;
-        let item = match resumed {
-            Resumed::Yielded(item) => item.get(self).raw(),
-            _ => Raw::UNBOUND,
-        };
-        self.release(mark);
-        Ok(item)
-    }
-
-    /// Does something for every item of an iterable, nested. Roots pushed meanwhile are released after each item.
-    pub fn for_each(
-        &mut self,
-        iterable: Root,
-        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
-    ) -> Result<(), Raised> {
-        let outer = self.mark();
-        let iterator = self.iter(iterable)?;
-        let mark = self.mark();
-        let mut polls = 0u32;
-        loop {
-            let raw = iterator.get(self).raw();
-            let item = match self.next_direct(raw)? {
-                Some(item) if item.is_unbound() => break,
-                Some(item) => self.push_raw(item),
-                None => match self.next(iterator)? {
-                    Some(item) => item,
-                    None => break,
-                },
-            };
-            work(self, item)?;
-            self.release(mark);
-            polls += 1;
-            if polls.is_multiple_of(POLL) && self.interrupt().load(Ordering::Relaxed) != 0 {
-                self.safepoint()?;
-            }
-        }
-        self.release(outer);
-        Ok(())
+        self.check_stack()?;
+        self.next_yielded(generator, None)
     }
 
     // ---- for natives that take items by their outcome ----

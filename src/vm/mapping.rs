@@ -12,6 +12,7 @@ use crate::object::{
 
 use super::Vm;
 use super::compare::CompareKind;
+use super::drain::{take_to_list, take_to_set};
 use super::native::{Raised, Root};
 
 impl Vm {
@@ -701,7 +702,7 @@ impl Vm {
             }
             return Ok(());
         }
-        self.for_each(iterable, &mut |cx, item| cx.set_add(set, item).map(|_| ()))
+        self.for_each_taking(iterable, take_to_set, set, &mut |cx, item| cx.set_add(set, item).map(|_| ()))
     }
 
     /// Comparisons of sets: inclusion.
@@ -785,7 +786,9 @@ impl Vm {
             let mark = self.mark();
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
             self.reserve_for(list, iterable)?;
-            if let Some(iterator) = self.iter_direct(iterable.get(self).raw()) {
+            if let Some(iterator) = self.iter_direct(iterable.get(self).raw())
+                && Value::adopt(iterator).kind() != Kind::Generator
+            {
                 // Built in: items that no script is asked for come one after the other.
                 let iterator = self.push_raw(iterator);
                 if let Some(left) = self.items_left(iterator.get(self))
@@ -819,7 +822,7 @@ impl Vm {
                 self.release(mark);
                 return Ok(());
             }
-            self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))?;
+            self.for_each_taking(iterable, take_to_list, list, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
         };

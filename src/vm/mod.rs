@@ -16,6 +16,7 @@ mod class_make;
 mod compare;
 pub mod coroutine;
 mod direct;
+pub mod drain;
 mod error;
 pub mod fiber;
 mod finalise;

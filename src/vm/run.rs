@@ -500,19 +500,39 @@ impl Vm {
                             }
                         }};
                     }
-                    // Resumes a generator that awaits nothing, for its next item.
+                    // Resumes a generator that awaits nothing, for its next item. What `push_in_place` does, with the frame's position known.
                     macro_rules! resume {
                         ($generator:expr, $state:expr) => {{
                             let generator: Held<Generator> = $generator;
-                            self.push_in_place(generator, generator);
-                            generator.get().state.set(GeneratorState::Running);
+                            let cell = generator.get();
+                            self.heap.barrier_of(generator.value());
+                            cell.state.set(GeneratorState::Running);
                             let home: *mut Raw = generator.tail().as_ptr().cast_mut().cast();
                             if $state == GeneratorState::Suspended {
-                                home.add(usize::from(generator.get().input.get())).write(Raw::NONE);
+                                home.add(usize::from(cell.input.get())).write(Raw::NONE);
                             }
-                            fp = self.fiber.records.last_mut().expect("just pushed");
-                            let callee = (*fp).function.expect("a generator has a function");
-                            go_on!(callee, home, true, (*fp).next)
+                            let callee = cell.function.get().expect("a generator has a function").held();
+                            let words = callee.code().get().words.as_ptr();
+                            let next = words.add(cell.next.get() as usize);
+                            let depth = self.fiber.records.len();
+                            fp = fp.add(1);
+                            fp.write(Record {
+                                kind: RecordKind::InPlace { generator, root: generator },
+                                deliver: Deliver::Store,
+                                dst: 0,
+                                flags: 0,
+                                base: self.fiber.top,
+                                ip: next,
+                                next,
+                                target: words,
+                                function: Some(callee),
+                                handled: self.fiber.handled,
+                            });
+                            self.fiber.records.set_len(depth + 1);
+                            let handled = cell.handled.value();
+                            self.fiber.handled = if handled.is_none() { Raw::UNBOUND } else { handled.raw() };
+                            self.fiber.extra_depth += cell.depth.get();
+                            go_on!(callee, home, true, next)
                         }};
                     }
                     // A call of anything with callee and arguments in registers `base..`.
@@ -656,6 +676,7 @@ impl Vm {
                                     if matches!(state, GeneratorState::Suspended | GeneratorState::Created)
                                         && generator.get().innermost.is_none()
                                         && generator.get().awaiting.is_none()
+                                        && self.fiber.records.len() < self.fiber.records.capacity()
                                         && self.depth() < self.recursion_limit
                                     {
                                         sync!($op, Deliver::Next, a!(insn));
@@ -1788,23 +1809,57 @@ impl Vm {
                         }
                         Op::Yield => {
                             let value = reg!(b!(insn));
-                            sync!(Yield, Deliver::Store, a!(insn));
-                            let value = self.suspend(value);
-                            let parent = self.fiber.records.last_mut().expect("whoever resumed it");
-                            if matches!(parent.deliver, Deliver::Next | Deliver::Sent) {
-                                let home: Option<(*mut Raw, bool)> = match parent.kind {
-                                    RecordKind::Plain => Some((self.fiber.registers.pointer(parent.base), false)),
-                                    RecordKind::InPlace { generator, .. } => {
-                                        Some((generator.tail().as_ptr().cast_mut().cast(), true))
-                                    }
-                                    RecordKind::Native { .. } | RecordKind::Exit { .. } => None,
-                                };
-                                if let Some((home, in_place)) = home {
-                                    fp = parent;
-                                    home.add(usize::from((*fp).dst)).write(value);
-                                    let caller = (*fp).function.expect("a frame of the language");
-                                    go_on!(caller, home, in_place || caller.code().get().detached, (*fp).next)
+                            let parent = fp.sub(1);
+                            if let RecordKind::Exit { taker: Some((take, state)), .. } = (*parent).kind {
+                                // The native that asked for items takes it, and the generator runs on.
+                                if take(self, state, value) {
+                                    set!(a!(insn), Raw::NONE);
+                                    go!(Yield);
                                 }
+                            }
+                            if let RecordKind::InPlace { generator, root } = (*fp).kind
+                                && generator == root
+                                && !code.get().handles
+                                && generator.get().innermost.is_none()
+                            {
+                                // What `suspend` does, where that is little.
+                                let cell = generator.get();
+                                let word = ip.offset_from_unsigned(code.get().words.as_ptr()) as u32;
+                                cell.word.set(word);
+                                cell.next.set(word + const { length(Op::Yield) as u32 });
+                                cell.input.set(a!(insn) as u8);
+                                cell.state.set(GeneratorState::Suspended);
+                                if !self.fiber.handled.is_unbound() || !cell.handled.is_none() {
+                                    let handled = Value::adopt(self.fiber.handled);
+                                    generator.set_any(&self.heap, |g| &g.handled, handled);
+                                }
+                                self.fiber.handled = (*fp).handled;
+                                self.fiber.extra_depth -= cell.depth.get();
+                                let depth = self.fiber.records.len();
+                                self.fiber.records.set_len(depth - 1);
+                            } else {
+                                sync!(Yield, Deliver::Store, a!(insn));
+                                self.suspend(value);
+                            }
+                            fp = parent;
+                            let home: Option<(*mut Raw, bool)> = match (*fp).kind {
+                                RecordKind::Plain => Some((self.fiber.registers.pointer((*fp).base), false)),
+                                RecordKind::InPlace { generator, .. } => {
+                                    Some((generator.tail().as_ptr().cast_mut().cast(), true))
+                                }
+                                RecordKind::Exit { .. } => {
+                                    self.fiber.records.pop();
+                                    self.coroutines.yielded = true;
+                                    return Ok(value);
+                                }
+                                RecordKind::Native { .. } => None,
+                            };
+                            if let Some((home, in_place)) = home
+                                && matches!((*fp).deliver, Deliver::Next | Deliver::Sent)
+                            {
+                                home.add(usize::from((*fp).dst)).write(value);
+                                let caller = (*fp).function.expect("a frame of the language");
+                                go_on!(caller, home, in_place || caller.code().get().detached, (*fp).next)
                             }
                             break 'run Leave::Deliver(Delivery::Yielded(value));
                         }

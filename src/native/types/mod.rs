@@ -212,35 +212,6 @@ impl Cx {
         }
     }
 
-    /// Goes over an iterable until `visit` says to stop (false). Roots made for an item are dropped after it.
-    pub fn visit_while(
-        &mut self,
-        iterable: Root,
-        visit: &mut dyn FnMut(&mut Cx, Root) -> Result<bool, Raised>,
-    ) -> Result<(), Raised> {
-        let mark = self.mark();
-        let iterator = self.iter(iterable)?;
-        loop {
-            let inner = self.mark();
-            let raw = iterator.get(self).raw();
-            let item = match self.next_at_once(raw)? {
-                Some(item) if item.is_unbound() => break,
-                Some(item) => self.push_raw(item),
-                None => match self.next(iterator)? {
-                    Some(item) => item,
-                    None => break,
-                },
-            };
-            let go_on = visit(self, item)?;
-            self.release(inner);
-            if !go_on {
-                break;
-            }
-        }
-        self.release(mark);
-        Ok(())
-    }
-
     /// `None` where there was not enough memory becomes MemoryError.
     #[inline]
     pub fn fits<T>(&mut self, result: Result<T, crate::heap::OutOfMemory>) -> Result<T, Raised> {

@@ -1,0 +1,156 @@
+//! Natives that take the items of an iterable, one after the other.
+//!
+//! Most items are asked for without any script: those of builtin iterators at once (`step.rs`), and those of generators by a [`Taker`]: the run
+//! loop offers it what a generator yields, and if it takes that, the generator runs on without having been suspended.
+
+use std::sync::atomic::Ordering;
+
+use crate::heap::{Kind, Raw, Value};
+use crate::object::{GeneratorState, List, any_generator};
+
+use super::Vm;
+use super::call::Invoked;
+use super::native::{Raised, Root};
+
+/// Takes an item for which no script has to be asked. False, with nothing done, for one that is to be handed to the native itself.
+/// The generator it comes from is still running.
+pub type Take = fn(cx: &mut Vm, state: Root, item: Raw) -> bool;
+
+/// What takes items, and the register with its state.
+pub(super) type Taker = (Take, Root);
+
+/// Polls of the interrupt word are this many items apart.
+const POLL: u32 = 1024;
+
+impl Vm {
+    /// Does something for every item of an iterable, nested. Roots pushed meanwhile are released after each item.
+    pub fn for_each(
+        &mut self,
+        iterable: Root,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        self.visit(iterable, None, &mut |cx, item| work(cx, item).map(|()| true))
+    }
+
+    /// As `for_each`; items of generators go to `take` first.
+    pub fn for_each_taking(
+        &mut self,
+        iterable: Root,
+        take: Take,
+        state: Root,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        self.visit(iterable, Some((take, state)), &mut |cx, item| work(cx, item).map(|()| true))
+    }
+
+    /// Goes over an iterable until `visit` says to stop (false). Roots made for an item are dropped after it.
+    pub fn visit_while(
+        &mut self,
+        iterable: Root,
+        visit: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
+        self.visit(iterable, None, visit)
+    }
+
+    /// Goes over an iterable until an item's truth is the given one: whether there is such an item.
+    pub fn find_truth(&mut self, iterable: Root, wanted: bool) -> Result<bool, Raised> {
+        let mut found = false;
+        let take = if wanted { take_false } else { take_true };
+        self.visit(iterable, Some((take, iterable)), &mut |cx, item| {
+            found = cx.truth(item)? == wanted;
+            Ok(!found)
+        })?;
+        Ok(found)
+    }
+
+    fn visit(
+        &mut self,
+        iterable: Root,
+        taker: Option<Taker>,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
+        let outer = self.mark();
+        let iterator = self.iter(iterable)?;
+        let mark = self.mark();
+        let generator = iterator.get(self).kind() == Kind::Generator && !iterator.get(self).is_subclassed();
+        if generator {
+            self.check_stack()?;
+        }
+        let mut polls = 0u32;
+        loop {
+            let raw = iterator.get(self).raw();
+            let item = if generator {
+                let item = self.next_yielded(iterator, taker)?;
+                if item.is_unbound() {
+                    break;
+                }
+                self.push_raw(item)
+            } else {
+                match self.next_at_once(raw)? {
+                    Some(item) if item.is_unbound() => break,
+                    Some(item) => self.push_raw(item),
+                    None => match self.next(iterator)? {
+                        Some(item) => item,
+                        None => break,
+                    },
+                }
+            };
+            let go_on = work(self, item)?;
+            self.release(mark);
+            if !go_on {
+                break;
+            }
+            polls = polls.wrapping_add(1);
+            if polls.is_multiple_of(POLL) && self.interrupt().load(Ordering::Relaxed) != 0 {
+                self.safepoint()?;
+            }
+        }
+        self.release(outer);
+        Ok(())
+    }
+
+    /// The next item that a generator yields and `taker` does not take; UNBOUND if there is none. The caller saw to the machine's stack.
+    pub(super) fn next_yielded(&mut self, generator: Root, taker: Option<Taker>) -> Result<Raw, Raised> {
+        let Some(frame) = any_generator(generator.get(self)).map(|g| g.held()) else { return Ok(Raw::UNBOUND) };
+        if frame.get().state.get() == GeneratorState::Finished {
+            return Ok(Raw::UNBOUND);
+        }
+        let (window, top) = (self.fiber.window, self.fiber.top);
+        let none = self.push_raw(Raw::NONE);
+        self.push_exit_taking(top + 1, taker);
+        let result = match self.resume(generator, none, false) {
+            Ok(Invoked::Yielded(raw)) => {
+                self.fiber.records.pop();
+                Ok(raw)
+            }
+            other => {
+                self.coroutines.yielded = false;
+                let result = self.finish_nested(other);
+                result.map(|raw| if self.coroutines.yielded { raw } else { Raw::UNBOUND })
+            }
+        };
+        (self.fiber.window, self.fiber.top) = (window, top);
+        result
+    }
+}
+
+/// For a list that is exact: appends the item.
+pub(super) fn take_to_list(cx: &mut Vm, state: Root, item: Raw) -> bool {
+    let list = state.get(cx).exact::<List>();
+    list.is_some_and(|list| list.push(&cx.heap, Value::adopt(item)).is_ok())
+}
+
+/// For a set that is exact: adds the item, if no script is asked whether it is in it.
+pub(super) fn take_to_set(cx: &mut Vm, state: Root, item: Raw) -> bool {
+    let set = state.get(cx).raw();
+    // Without memory for it there is an error on its way, which the native will raise again.
+    matches!(cx.set_add_at_once(set, item), Some(Ok(_)))
+}
+
+fn take_false(cx: &mut Vm, _: Root, item: Raw) -> bool {
+    cx.builtin_truth(Value::adopt(item)) == Some(false)
+}
+
+fn take_true(cx: &mut Vm, _: Root, item: Raw) -> bool {
+    cx.builtin_truth(Value::adopt(item)) == Some(true)
+}
