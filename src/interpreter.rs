@@ -524,7 +524,10 @@ fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> 
     let Some(found) = find_source(cx, name, paths)? else {
         let mut text = format!("No module named '{name}'");
         let top = name.split('.').next().unwrap_or(name);
-        if crate::native::KNOWN_MISSING.binary_search(&top).is_ok() {
+        // A module within a package that is there is most likely no module of Python's either.
+        let within = top != name && (crate::stdlib::find(top).is_some() || crate::native::module(top).is_some());
+        if within {
+        } else if crate::native::KNOWN_MISSING.binary_search(&top).is_ok() {
             text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
         } else if crate::native::KNOWN_PACKAGES.binary_search(&top).is_ok() {
             text.push_str(" (aio does not have this package yet)");

@@ -366,6 +366,7 @@ pub(crate) fn new_loop(cx: &mut Cx) -> Raw {
     let raw = object.value().raw();
     let debug = cx.host().variable("PYTHONASYNCIODEBUG").is_some_and(|v| !v.is_empty());
     loops(cx).loops.push(LoopState::new(raw, debug));
+    report::announce(cx, raw);
     raw
 }
 

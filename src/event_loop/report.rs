@@ -159,6 +159,19 @@ pub(crate) fn log(cx: &mut Cx, text: &str, level: &str, exception: Option<Root>)
     Ok(())
 }
 
+/// A loop was made: asyncio's log says on what it waits.
+pub(crate) fn announce(cx: &mut Cx, made: Raw) {
+    if cx.find_module("logging").is_none() {
+        return;
+    }
+    let mark = cx.mark();
+    cx.push_raw(made);
+    if let Err(raised) = log(cx, "Using selector: EpollSelector", "debug", None) {
+        cx.take_raised(raised);
+    }
+    cx.release(mark);
+}
+
 /// A callback raised.
 pub(crate) fn callback_failed(cx: &mut Cx, handle: Root, exception: Root) -> Result<(), Raised> {
     let mark = cx.mark();
