@@ -2,7 +2,7 @@
 
 use crate::heap::{AnyRef, Kind, Raw, Slot, Value, WeakRef};
 use crate::object::{
-    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION,
+    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION, Instance,
     Handle, MUST_CANCEL, NativeObject, PLACED, RAISED, UNRETRIEVED,
 };
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
@@ -93,6 +93,10 @@ fn schedule_callback(cx: &mut Cx, event_loop: Raw, future: AnyFuture<'static>, k
         }
         Callback::Watch => {
             Ready::Watch(target.exact::<NativeObject>().expect("an object watches").held(), FutureRef::new(future))
+        }
+        Callback::Tell => {
+            let object = target.exact::<Instance>().expect("an object of the library is told").held();
+            Ready::Tell(object, Some(FutureRef::new(future)))
         }
     };
     schedule(cx, event_loop, entry);

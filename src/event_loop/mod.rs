@@ -31,13 +31,14 @@ mod socket;
 mod sync;
 mod table;
 mod task;
+mod tell;
 mod timeout;
 mod timers;
 
 use std::collections::HashMap;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
-use crate::object::{AnyFuture, Exception, Future, Handle, NativeObject, Payload, Task};
+use crate::object::{AnyFuture, Exception, Future, Handle, Instance, NativeObject, Payload, Task};
 use crate::vm::native::{Cx, Raised};
 use crate::vm::{Extension, ExtensionSlot};
 use ready::ReadyQueue;
@@ -62,6 +63,8 @@ pub(crate) enum Ready {
     Done(Gc<'static, Handle>, FutureRef),
     /// A native watcher is told that a future is done.
     Watch(Gc<'static, NativeObject>, FutureRef),
+    /// A method of an object of the library is called: `_served` with the future that is done, or `_readable`.
+    Tell(Gc<'static, Instance>, Option<FutureRef>),
     /// The time of a sleep is over: its future gets None unless it was cancelled.
     Settle(Gc<'static, Future>),
     /// The time of a `Timeout` is over, if the ticket is its last.
@@ -177,6 +180,12 @@ impl LoopState {
                 Ready::Watch(watcher, future) => {
                     tracer.raw(watcher.value().raw());
                     tracer.raw(future.raw());
+                }
+                Ready::Tell(object, future) => {
+                    tracer.raw(object.value().raw());
+                    if let Some(future) = future {
+                        tracer.raw(future.raw());
+                    }
                 }
                 Ready::Settle(future) => tracer.raw(future.value().raw()),
                 Ready::Expire(timeout, _) => tracer.raw(timeout.value().raw()),

@@ -13,7 +13,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::heap::{Gc, Tracer};
 use crate::native::types::exception::io_error;
-use crate::object::{AnyFuture, Future, Handle};
+use crate::object::{AnyFuture, Future, Handle, Instance};
 use crate::vm::host::Choice;
 use crate::vm::native::{Cx, Raised};
 
@@ -29,6 +29,8 @@ const WAKE: u64 = u64::MAX - 1;
 pub(crate) enum Watcher {
     /// A callback is called each time.
     Call(Gc<'static, Handle>),
+    /// The method `_readable` of an object of the library is called each time.
+    Tell(Gc<'static, Instance>),
     /// A future gets None, once.
     Settle(Gc<'static, Future>),
 }
@@ -37,6 +39,7 @@ impl Watcher {
     fn trace(self, tracer: &mut Tracer<'_>) {
         tracer.raw(match self {
             Watcher::Call(handle) => handle.value().raw(),
+            Watcher::Tell(object) => object.value().raw(),
             Watcher::Settle(future) => future.value().raw(),
         });
     }
@@ -254,6 +257,7 @@ pub(crate) fn look(cx: &mut Cx, seconds: Option<f64>) -> Result<bool, Raised> {
             told = true;
             state.ready.push_back(match watcher {
                 Watcher::Call(handle) => Ready::Run(handle),
+                Watcher::Tell(object) => Ready::Tell(object, None),
                 Watcher::Settle(future) => {
                     state.reactor.put(key as i32, interest, None);
                     if interest == Interest::Write {

@@ -175,6 +175,10 @@ fn one_callback(cx: &mut Cx, kind: Callback, target: Raw) -> Result<String, Rais
             cx.release(mark);
             Ok(text)
         }
+        Callback::Tell => {
+            let class = cx.class_of(Value::adopt(target)).name().to_str_lossy().into_owned();
+            Ok(format!("{class}.connection_made.<locals>.callback()"))
+        }
         Callback::Watch => {
             let class = cx.class_of(Value::adopt(target)).name().to_str_lossy().into_owned();
             Ok(match &*class {

@@ -1,12 +1,14 @@
 //! The engine: the native that runs a loop, and the phases of `asyncio.run`.
 
-use crate::heap::{Collection, Gc, Raw, Value};
-use crate::object::{AnyFuture, Exc, FutureState, Handle, NativeObject, Task};
+use crate::heap::{Collection, Gc, Kind, Raw, Value};
+use crate::object::{AnyFuture, Exc, FutureState, Handle, Instance, NativeObject, Task};
 use crate::vm::native::{
     Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
 
-use super::{Ready, clock, combine, context, future, loops, new_loop, reactor, report, running, task, timeout};
+use super::{
+    FutureRef, Ready, clock, combine, context, future, loop_type, loops, new_loop, reactor, report, running, task, timeout,
+};
 
 /// What the engine runs the loop for: the third value of its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +169,7 @@ fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
             }
             Ready::Run(handle) => call(cx, handle, None)?,
             Ready::Done(handle, future) => call(cx, handle, Some(future.get()))?,
+            Ready::Tell(object, future) => Some(tell(cx, object, future.map(FutureRef::get))?),
             Ready::Watch(watcher, future) => {
                 combine::notify(cx, watcher, future.get())?;
                 None
@@ -276,6 +279,21 @@ fn call(
     Ok(Some(Outcome::Call { callee, argc, keywords: None, then: Then::Catch(called) }))
 }
 
+/// Asks for a method of an object of the library to be called. It runs in an empty context: in any other a handle is called.
+fn tell(cx: &mut Cx, object: Gc<'static, Instance>, future: Option<AnyFuture<'static>>) -> NativeResult {
+    cx.push_raw(object.value().raw());
+    context::enter(cx, Raw::NONE);
+    let name = cx.intern(if future.is_some() { "_served" } else { "_readable" }).held();
+    cx.push_raw(name.value().raw());
+    let class = cx.class_of(object.value()).held();
+    let method = cx.lookup_class(class, name).expect("the library's class has the method").raw();
+    let then = Then::Catch(called);
+    match future {
+        Some(future) => cx.call_unbound(method, object.value().raw(), &[future.raw()], then),
+        None => cx.call_unbound(method, object.value().raw(), &[], then),
+    }
+}
+
 /// A callback returned or raised. The window's first value after the engine's is the handle.
 fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     context::leave(cx);
@@ -286,7 +304,14 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             let raised = cx.rethrow(exception);
             return leave(cx, window, raised);
         }
-        let handle = window.root(BASE);
+        let mut handle = window.root(BASE);
+        if handle.get(cx).kind() != Kind::Handle {
+            // The name of the method is behind the object.
+            let method = cx.get_attribute(handle, window.root(BASE + 1))?;
+            let event_loop = window.root(LOOP);
+            let made = loop_type::new_handle(cx, event_loop, method, Args::of(method, 0), None, None)?;
+            handle = cx.push(made.value());
+        }
         let raw = exception.get(cx).raw();
         let before = cx.set_handled(raw);
         let reported = report::callback_failed(cx, handle, exception);

@@ -58,6 +58,8 @@ bitflags! {
         const OPEN = 1 << 19;
         /// Adds to the layout of its bases: of two such classes one must derive from the other to be bases of a third.
         const LAYOUT = 1 << 20;
+        /// Instances have room inline for what the class was told, whatever they get later: most of them never do.
+        const LEAN = 1 << 21;
     }
 }
 

@@ -31,11 +31,15 @@ pub enum Callback {
     Call,
     /// A native watcher (gather, wait, a task group, ...): an object that the event loop knows.
     Watch,
+    /// An object of the library, whose method `_served` is called with the future.
+    Tell,
 }
 
 impl Callback {
     fn from_byte(byte: u8) -> Callback {
-        [Callback::None, Callback::Wake, Callback::Call, Callback::Watch][usize::from(byte & 3)]
+        const ALL: [Callback; 5] =
+            [Callback::None, Callback::Wake, Callback::Call, Callback::Watch, Callback::Tell];
+        ALL[usize::from(byte) % ALL.len()]
     }
 }
 

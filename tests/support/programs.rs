@@ -511,6 +511,70 @@ pub(crate) fn program(random: &mut Random) -> String {
     writer.text
 }
 
+/// Modules written in Rust; those written in aio are found by themselves.
+const NATIVE_MODULES: &[&str] = &[
+    "builtins",
+    "sys",
+    "asyncio",
+    "_random",
+    "_thread",
+    "_traceback",
+    "_weakref",
+    "errno",
+    "gc",
+    "io",
+    "math",
+    "posix",
+    "time",
+    "_socket",
+];
+
+/// A program that takes public names of a module or two, of the library or native, and calls what they stand for with odd arguments, and
+/// methods of what comes back.
+pub(crate) fn library_program(random: &mut Random) -> String {
+    let library: Vec<&str> = aio::stdlib::names().chain(NATIVE_MODULES.iter().copied()).collect();
+    let mut writer = Writer { random, text: START.to_owned(), functions: 0, coroutines: 0, budget: 60 };
+    writer.text.push_str(LIBRARY);
+    for base in ["", "int", "str", "list", "dict", "tuple", "set", "bytes", "float"] {
+        writer.class(base);
+    }
+    writer.line(0, "v = 0");
+    for _ in 0..1 + writer.random.below(2) {
+        let module = library[writer.random.below(library.len())];
+        writer.line(0, &format!("m = attempt(__import__, '{module}', None, None, ['x'])"));
+        for _ in 0..2 + writer.random.below(5) {
+            let (number, arguments) = (writer.random.below(500), writer.arguments());
+            let comma = if arguments.is_empty() { "" } else { ", " };
+            writer.line(0, &format!("v = public(m, {number}{comma}{arguments})"));
+            match writer.random.below(6) {
+                0 => {
+                    let count = writer.random.below(6);
+                    writer.line(0, &format!("print(steps(v, {count}))"));
+                }
+                1 => writer.line(0, "print(attempt(repr, v))"),
+                2 => writer.line(0, "asyncio.iscoroutine(v) and print(attempt(asyncio.run, v))"),
+                _ => {
+                    let (number, arguments) = (writer.random.below(90), writer.arguments());
+                    let comma = if arguments.is_empty() { "" } else { ", " };
+                    writer.line(0, &format!("v = call(v, {number}{comma}{arguments})"));
+                }
+            }
+        }
+    }
+    writer.text
+}
+
+const LIBRARY: &str = "\
+def public(m, n, *a, **k):
+    try:
+        names = [name for name in dir(m) if name[:1] != '_']
+        f = getattr(m, names[n % len(names)])
+        if isinstance(f, type) and n % 3 == 0:
+            f = getattr(f, [*vars(f), '__init__', '__new__'][n % (len(vars(f)) + 2)])
+        return f(*a, **k)
+    except Exception as e: return e
+";
+
 impl Writer<'_> {
     fn line(&mut self, depth: usize, text: &str) {
         self.text.push_str(&"    ".repeat(depth));

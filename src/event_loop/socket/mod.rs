@@ -14,7 +14,7 @@ use crate::native::types::exception::io_error;
 use crate::object::{ByteArray, Bytes, ClassFlags, Exc, MemoryView, NativeObject, Payload};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
-use crate::vm::network::{Network, Orphans, SocketKind, Waited};
+use crate::vm::network::{NetAddress, Network, Orphans, SocketKind, Waited};
 
 use super::loops;
 use address::{AF_INET, shown};
@@ -41,6 +41,25 @@ pub(crate) struct Sock {
     closed: bool,
     /// Where it leaves its descriptor if nobody closes it.
     orphans: Option<Orphans>,
+    /// The other end, where it was known at once.
+    peer: Peer,
+}
+
+/// The address of the other end, which may be gone by the time somebody asks.
+#[derive(Clone, Debug)]
+enum Peer {
+    Unknown,
+    V4(std::net::SocketAddrV4),
+    Other(Box<NetAddress>),
+}
+
+impl From<NetAddress> for Peer {
+    fn from(address: NetAddress) -> Peer {
+        match address {
+            NetAddress::V4(v4) => Peer::V4(v4),
+            other => Peer::Other(Box::new(other)),
+        }
+    }
 }
 
 impl Payload for Sock {}
@@ -213,7 +232,7 @@ fn size_into(cx: &mut Cx, target: Root, count: i64, function: &str) -> Result<us
 /// A new socket object of the class `socket` for a descriptor.
 pub(crate) fn adopt(cx: &mut Cx, class: Root, fd: i32, kind: SocketKind, timeout: Option<f64>) -> Result<Root, Raised> {
     let orphans = Some(network(cx).orphans());
-    let sock = Sock { fd, kind, timeout, files: 0, closed: false, orphans };
+    let sock = Sock { fd, kind, timeout, files: 0, closed: false, orphans, peer: Peer::Unknown };
     let Outcome::Value(raw) = super::functions::new_object(cx, class, Box::new(sock))? else {
         return Err(cx.runtime_error("a socket is a value"));
     };
@@ -226,6 +245,7 @@ fn take_over(cx: &mut Cx, this: Root, fd: i32, kind: SocketKind, timeout: Option
     let before = with(cx, this, |s| {
         let before = std::mem::replace(&mut s.fd, fd);
         (s.kind, s.timeout, s.files, s.closed, s.orphans) = (kind, timeout, 0, false, orphans);
+        s.peer = Peer::Unknown;
         before
     })?;
     if before >= 0 {
@@ -334,7 +354,7 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let kind = SocketKind { family: AF_INET, kind: 1, protocol: 0 };
-        let empty = Sock { fd: -1, kind, timeout: None, files: 0, closed: false, orphans: None };
+        let empty = Sock { fd: -1, kind, timeout: None, files: 0, closed: false, orphans: None, peer: Peer::Unknown };
         super::functions::new_object(cx, class, Box::new(empty))
     }
 
@@ -472,7 +492,7 @@ natives!(
         Ok(pair(cx, Raw::int(i64::from(number)), from))
     }
 
-    /// Take a connection that waits, for a loop: its socket, whose calls don't wait, and the other end's address.
+    /// Take a connection that waits, for a loop: its socket, whose calls don't wait and which knows the other end's address.
     fn _accept_ready(cx: &mut Cx, this: Root) -> NativeResult {
         let (fd, kind) = with(cx, this, |s| (s.fd, s.kind))?;
         let accepted = network(cx).accept(fd, true);
@@ -480,9 +500,30 @@ natives!(
         let class = cx.class_of(this.get(cx)).value().raw();
         let class = cx.push_raw(class);
         let new = adopt(cx, class, number, kind, Some(0.0))?;
-        let from = shown(cx, &from);
-        let new = new.get(cx).raw();
-        Ok(pair(cx, new, from))
+        with(cx, new, |s| s.peer = from.into())?;
+        Ok(new.get(cx).into())
+    }
+
+    /// Find out the other end's address, and keep it.
+    fn _keep_peer(cx: &mut Cx, this: Root) -> NativeResult {
+        if with(cx, this, |s| matches!(s.peer, Peer::Unknown))? {
+            let fd = fd_of(cx, this)?;
+            if let Ok(peer) = network(cx).peer_address(fd) {
+                with(cx, this, |s| s.peer = peer.into())?;
+            }
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// The other end's address, if it was kept.
+    #[getter]
+    fn _peer(cx: &mut Cx, this: Root) -> NativeResult {
+        let peer = match with(cx, this, |s| s.peer.clone())? {
+            Peer::Unknown => return Ok(Outcome::NONE),
+            Peer::V4(v4) => NetAddress::V4(v4),
+            Peer::Other(other) => *other,
+        };
+        Ok(Value::adopt(shown(cx, &peer)).into())
     }
 
     /// Connect to an address.
@@ -794,6 +835,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(EXCEPTION_ROWS);
     let module = cx.new_module("_socket").held();
     cx.functions_of(module, &names::FUNCTIONS);
+    cx.functions_of(module, &super::tell::TELL);
     let module = cx.push(module.value());
     for row in ROWS.iter().chain(EXCEPTION_ROWS) {
         let class = cx.named_class(row.name).value().raw();
