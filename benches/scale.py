@@ -98,7 +98,7 @@ def idle(aio, n):
         child.kill()
         child.wait()
     cost = (idle_size - before) / n
-    return heard == 2 * n and cost <= 2500, f"{n:,}: {cost:,.0f} bytes each, {heard // 2:,} answered"
+    return heard == 2 * n and cost <= 1500, f"{n:,}: {cost:,.0f} bytes each, {heard // 2:,} answered"
 
 
 def deep(aio, script, n):

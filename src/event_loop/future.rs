@@ -2,8 +2,8 @@
 
 use crate::heap::{AnyRef, Kind, Raw, Slot, Value, WeakRef};
 use crate::object::{
-    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION, Instance,
-    Handle, MUST_CANCEL, NativeObject, PLACED, RAISED, UNRETRIEVED,
+    AnyFuture, BLOCKING, Callback, Class, Exc, Exception, Future, FutureBase, FutureState, GATHERING, HAS_EXCEPTION,
+    Handle, Instance, MUST_CANCEL, NativeObject, PLACED, RAISED, UNRETRIEVED,
 };
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 

@@ -7,7 +7,8 @@ use crate::vm::native::{
 };
 
 use super::{
-    FutureRef, Ready, clock, combine, context, future, loop_type, loops, new_loop, reactor, report, running, task, timeout,
+    FutureRef, Ready, clock, combine, context, future, loop_type, loops, new_loop, reactor, report, running, task,
+    timeout,
 };
 
 /// What the engine runs the loop for: the third value of its window.
