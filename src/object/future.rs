@@ -37,8 +37,7 @@ pub enum Callback {
 
 impl Callback {
     fn from_byte(byte: u8) -> Callback {
-        const ALL: [Callback; 5] =
-            [Callback::None, Callback::Wake, Callback::Call, Callback::Watch, Callback::Tell];
+        const ALL: [Callback; 5] = [Callback::None, Callback::Wake, Callback::Call, Callback::Watch, Callback::Tell];
         ALL[usize::from(byte) % ALL.len()]
     }
 }

@@ -1,6 +1,6 @@
 //! set and frozenset: CPython's algorithm, since the order of a set is seen when it is printed. A table of a power of two,
-//! nine linear probes, then perturbation by the hash's higher bits; removed entries leave a dummy; growth at three
-//! fifths. (CPython: Objects/setobject.c.)
+//! nine linear probes, then perturbation by the hash's higher bits; removed entries leave a dummy, and a new key takes the last
+//! dummy on its way; growth at three fifths. (CPython: Objects/setobject.c.)
 
 use std::cell::Cell as StdCell;
 
@@ -55,7 +55,8 @@ pub struct SetProbe {
     perturb: usize,
     index: usize,
     linear: usize,
-    free: Option<usize>,
+    /// The last dummy on the way: a new key goes there.
+    dummy: Option<usize>,
 }
 
 /// What a search came to.
@@ -63,10 +64,259 @@ pub struct SetProbe {
 pub enum SetFound {
     /// The place of the key.
     Place(usize),
-    /// The key is not there.
-    Missing,
+    /// The key is not there; this is where it would be added.
+    Missing(usize),
     /// Only a script can say whether the key at this place is it; if not, the search goes on from the probe.
     Ask(usize, SetProbe),
+}
+
+/// The keys of a set or frozenset, taken out of the cell to be worked on.
+#[derive(Clone, Copy, Debug)]
+struct Keys<'h> {
+    table: Option<Gc<'h, SetTable>>,
+    len: usize,
+    fill: usize,
+    mask: usize,
+}
+
+#[inline(always)]
+fn is_key(entry: &KeyEntry) -> bool {
+    !entry.key().is_unbound() && entry.hash.get() != DUMMY_HASH
+}
+
+impl<'h> Keys<'h> {
+    const NONE: Keys<'static> = Keys { table: None, len: 0, fill: 0, mask: MIN_SIZE - 1 };
+
+    #[inline(always)]
+    fn entries(self) -> &'h [KeyEntry] {
+        match self.table {
+            Some(table) => table.tail(),
+            None => &[],
+        }
+    }
+
+    /// The keys with their hashes, in the order they print in.
+    #[inline(always)]
+    fn iter(self) -> impl Iterator<Item = (i64, Value<'h>)> {
+        self.entries().iter().filter(|entry| is_key(entry)).map(|entry| (entry.hash.get(), entry.key()))
+    }
+
+    /// Searches for a key. Mostly the first place decides.
+    #[inline(always)]
+    fn find(self, hash: i64, key: Value<'_>) -> SetFound {
+        let entries = self.entries();
+        let place = hash as usize & self.mask;
+        let Some(entry) = entries.get(place) else { return SetFound::Missing(place) };
+        let known = entry.key();
+        if known.is_unbound() {
+            return SetFound::Missing(place);
+        }
+        if known.is(key) && entry.hash.get() == hash {
+            return SetFound::Place(place);
+        }
+        search(entries, hash, key, SetProbe { perturb: hash as usize, index: place, linear: 0, dummy: None })
+    }
+
+    /// Adds a key that is not in the set, at the place where the search for it ended.
+    #[inline(always)]
+    fn insert_at(&mut self, heap: &'h Heap, place: usize, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+        let table = match self.table {
+            Some(table) => table,
+            None => *self.table.insert(heap.alloc_zeroed(SetTable { len: self.mask + 1 })?),
+        };
+        let fresh = table.tail()[place].key().is_unbound();
+        table.set_key(heap, place, hash, key);
+        self.len += 1;
+        if !fresh {
+            return Ok(());
+        }
+        self.fill += 1;
+        if self.fill * 5 >= self.mask * 3 {
+            return self.resize(heap, self.grown());
+        }
+        Ok(())
+    }
+
+    /// How many keys a table that is made anew has room for.
+    fn grown(self) -> usize {
+        if self.len > 50_000 { self.len * 2 } else { self.len * 4 }
+    }
+
+    /// Makes the table the smallest that is larger than `min_used`, without dummies.
+    #[inline(never)]
+    fn resize(&mut self, heap: &'h Heap, min_used: usize) -> Result<(), OutOfMemory> {
+        let mut len = MIN_SIZE;
+        while len <= min_used {
+            len = len.checked_mul(2).ok_or(OutOfMemory)?;
+        }
+        let table = heap.alloc_zeroed(SetTable { len })?;
+        for (hash, key) in self.iter() {
+            insert_clean(heap, table, len - 1, hash, key);
+        }
+        *self = Keys { table: Some(table), len: self.len, fill: self.len, mask: len - 1 };
+        Ok(())
+    }
+
+    /// Removes the key at a place, which must have one.
+    #[inline(always)]
+    fn remove_at(&mut self, heap: &Heap, place: usize) {
+        let table = self.table.expect("a place with a key");
+        table.set_key(heap, place, DUMMY_HASH, Value::ELLIPSIS);
+        self.len -= 1;
+    }
+
+    /// Makes room for `extra` more keys at once, as CPython does before it merges two sets.
+    fn reserve(&mut self, heap: &'h Heap, extra: usize) -> Result<(), OutOfMemory> {
+        if (self.fill + extra) * 5 < self.mask * 3 {
+            return Ok(());
+        }
+        self.resize(heap, (self.len + extra) * 2)
+    }
+
+    /// Makes the table anew if over a quarter of it is left behind by removed keys.
+    fn tidy(&mut self, heap: &'h Heap) -> Result<(), OutOfMemory> {
+        if self.fill - self.len <= self.mask / 4 {
+            return Ok(());
+        }
+        self.resize(heap, self.grown())
+    }
+
+    /// Takes the keys of another set if this one was never added to since it was cleared (so that none has to be compared); false
+    /// otherwise. Room is made first either way.
+    fn merge_clean(&mut self, heap: &'h Heap, other: Keys<'h>) -> Result<bool, OutOfMemory> {
+        // A table of nothing is not made only to be made again.
+        if self.fill == 0 && self.table.is_none() && other.len * 5 >= self.mask * 3 {
+            while self.mask < other.len * 2 {
+                self.mask = self.mask * 2 + 1;
+            }
+        } else {
+            self.reserve(heap, other.len)?;
+        }
+        if self.fill != 0 {
+            return Ok(false);
+        }
+        let table = heap.alloc_zeroed(SetTable { len: self.mask + 1 })?;
+        // Equal sizes: the keys stay where they are, which is not always where adding them again would put them.
+        if self.mask == other.mask && other.fill == other.len {
+            for (place, entry) in other.entries().iter().enumerate() {
+                if is_key(entry) {
+                    table.set_key(heap, place, entry.hash.get(), entry.key());
+                }
+            }
+        } else {
+            for (hash, key) in other.iter() {
+                insert_clean(heap, table, self.mask, hash, key);
+            }
+        }
+        (self.table, self.len, self.fill) = (Some(table), other.len, other.len);
+        Ok(true)
+    }
+
+    /// Adds the keys of another set; None if only a script knows whether some are equal.
+    fn merge(&mut self, heap: &'h Heap, other: Keys<'h>) -> Result<Option<()>, OutOfMemory> {
+        if other.len == 0 || self.merge_clean(heap, other)? {
+            return Ok(Some(()));
+        }
+        for (hash, key) in other.iter() {
+            match self.find(hash, key) {
+                SetFound::Place(_) => {}
+                SetFound::Missing(place) => self.insert_at(heap, place, hash, key)?,
+                SetFound::Ask(..) => return Ok(None),
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Takes away the keys of another set; None if only a script knows whether some are equal.
+    fn remove_all(&mut self, heap: &'h Heap, other: Keys<'h>) -> Option<()> {
+        for (hash, key) in other.iter() {
+            match self.find(hash, key) {
+                SetFound::Place(place) => self.remove_at(heap, place),
+                SetFound::Missing(_) => {}
+                SetFound::Ask(..) => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// The keys that are (or, if `inside` is false, are not) in another set as well; None if only a script knows whether some are equal.
+    fn filtered(self, heap: &'h Heap, other: Keys<'_>, inside: bool) -> Result<Option<Keys<'h>>, OutOfMemory> {
+        let mut made = Keys::NONE;
+        for (hash, key) in self.iter() {
+            let found = match other.find(hash, key) {
+                SetFound::Place(_) => true,
+                SetFound::Missing(_) => false,
+                SetFound::Ask(..) => return Ok(None),
+            };
+            if found == inside {
+                // Keys of one set are different: there is nothing to compare.
+                made.insert_clean(heap, hash, key)?;
+            }
+        }
+        Ok(Some(made))
+    }
+
+    /// Adds a key known to be equal to none of these.
+    #[inline(always)]
+    fn insert_clean(&mut self, heap: &'h Heap, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+        let place = free_place(self.entries(), self.mask, hash);
+        self.insert_at(heap, place, hash, key)
+    }
+}
+
+/// Searches for a key from `probe` on.
+fn search(entries: &[KeyEntry], hash: i64, key: Value<'_>, mut probe: SetProbe) -> SetFound {
+    let Some(mask) = entries.len().checked_sub(1) else { return SetFound::Missing(probe.index) };
+    loop {
+        let probes = if probe.index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
+        while probe.linear <= probes {
+            let place = probe.index + probe.linear;
+            probe.linear += 1;
+            let entry = &entries[place];
+            if entry.key().is_unbound() {
+                return SetFound::Missing(probe.dummy.unwrap_or(place));
+            }
+            if entry.hash.get() == DUMMY_HASH {
+                probe.dummy = Some(place);
+            } else if entry.hash.get() == hash {
+                match same_key(entry.key(), key) {
+                    SameKey::Yes => return SetFound::Place(place),
+                    SameKey::No => {}
+                    SameKey::Ask => return SetFound::Ask(place, probe),
+                }
+            }
+        }
+        probe.perturb >>= PERTURB_SHIFT;
+        probe.index = (probe.index.wrapping_mul(5).wrapping_add(1).wrapping_add(probe.perturb)) & mask;
+        probe.linear = 0;
+    }
+}
+
+/// The first place never used on the way of a hash, as CPython's `set_insert_clean` and the end of `set_add_entry` look for it.
+#[inline(always)]
+fn free_place(entries: &[KeyEntry], mask: usize, hash: i64) -> usize {
+    let mut perturb = hash as usize;
+    let mut index = hash as usize & mask;
+    loop {
+        match entries.get(index) {
+            Some(entry) if !entry.key().is_unbound() => {}
+            _ => return index,
+        }
+        if index + LINEAR_PROBES <= mask {
+            let further = &entries[index + 1..=index + LINEAR_PROBES];
+            if let Some(free) = further.iter().position(|entry| entry.key().is_unbound()) {
+                return index + 1 + free;
+            }
+        }
+        perturb >>= PERTURB_SHIFT;
+        index = (index.wrapping_mul(5).wrapping_add(1).wrapping_add(perturb)) & mask;
+    }
+}
+
+/// Adds a key that is not in a table.
+#[inline(always)]
+fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, key: Value<'_>) {
+    table.set_key(heap, free_place(table.tail(), mask, hash), hash, key);
 }
 
 macro_rules! set_methods {
@@ -74,11 +324,15 @@ macro_rules! set_methods {
         impl $name {
             /// An empty one.
             pub fn new(heap: &Heap) -> Gc<'_, $name> {
+                $name::of(heap, Keys::NONE)
+            }
+
+            fn of<'h>(heap: &'h Heap, keys: Keys<'h>) -> Gc<'h, $name> {
                 heap.alloc($name {
-                    len: StdCell::new(0),
-                    fill: StdCell::new(0),
-                    mask: StdCell::new(MIN_SIZE - 1),
-                    table: Ref::none(),
+                    len: StdCell::new(keys.len),
+                    fill: StdCell::new(keys.fill),
+                    mask: StdCell::new(keys.mask),
+                    table: Ref::from_option(keys.table),
                     hash: StdCell::new(-1),
                 })
             }
@@ -95,147 +349,71 @@ macro_rules! set_methods {
             }
 
             /// Number of places in the table: what an iteration goes over.
+            #[inline]
             pub fn places(&self) -> usize {
                 if self.table.get().is_some() { self.mask.get() + 1 } else { 0 }
             }
         }
 
         impl<'h> Gc<'h, $name> {
-            fn entries(self) -> &'h [KeyEntry] {
-                match self.get().table.get() {
-                    Some(table) => table.tail(),
-                    None => &[],
+            #[inline(always)]
+            fn keys(self) -> Keys<'h> {
+                let set = self.get();
+                Keys { table: set.table.get(), len: set.len.get(), fill: set.fill.get(), mask: set.mask.get() }
+            }
+
+            #[inline(always)]
+            fn store(self, heap: &Heap, keys: Keys<'_>) {
+                let set = self.get();
+                if set.table.get() != keys.table {
+                    self.set_ref(heap, |s| &s.table, keys.table);
                 }
+                set.len.set(keys.len);
+                set.fill.set(keys.fill);
+                set.mask.set(keys.mask);
+            }
+
+            /// Changes the keys.
+            #[inline(always)]
+            fn change<R>(self, heap: &Heap, work: impl FnOnce(&mut Keys<'h>) -> R) -> R {
+                let mut keys = self.keys();
+                let result = work(&mut keys);
+                self.store(heap, keys);
+                result
             }
 
             /// The key at a place, with its hash.
             #[inline]
             pub fn at(self, place: usize) -> Option<(i64, Value<'h>)> {
-                let entry = self.entries().get(place)?;
-                let (hash, key) = (entry.hash.get(), entry.key());
-                if key.is_unbound() || hash == DUMMY_HASH { None } else { Some((hash, key)) }
+                let entry = self.keys().entries().get(place)?;
+                is_key(entry).then(|| (entry.hash.get(), entry.key()))
             }
 
             /// The keys with their hashes, in the order they print in.
             pub fn iter(self) -> impl Iterator<Item = (i64, Value<'h>)> {
-                (0..self.places()).filter_map(move |place| self.at(place))
+                self.keys().iter()
             }
 
-            /// Starts a search.
-            pub fn probe(self, hash: i64) -> SetProbe {
-                SetProbe { perturb: hash as usize, index: hash as usize & self.get().mask.get(), linear: 0, free: None }
+            /// Searches for a key.
+            #[inline(always)]
+            pub fn find(self, hash: i64, key: Value<'_>) -> SetFound {
+                self.keys().find(hash, key)
             }
 
-            /// Searches for a key from `probe` on.
-            pub fn find_from(self, hash: i64, key: Value<'_>, mut probe: SetProbe) -> SetFound {
-                let entries = self.entries();
-                if entries.is_empty() {
-                    return SetFound::Missing;
-                }
-                let mask = self.get().mask.get();
-                loop {
-                    let probes = if probe.index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
-                    while probe.linear <= probes {
-                        let place = probe.index + probe.linear;
-                        probe.linear += 1;
-                        let entry = &entries[place];
-                        if entry.key().is_unbound() {
-                            return SetFound::Missing;
-                        }
-                        if entry.hash.get() == hash && hash != DUMMY_HASH {
-                            match same_key(entry.key(), key) {
-                                SameKey::Yes => return SetFound::Place(place),
-                                SameKey::No => {}
-                                SameKey::Ask => return SetFound::Ask(place, probe),
-                            }
-                        }
-                    }
-                    probe.perturb >>= PERTURB_SHIFT;
-                    probe.index = (probe.index.wrapping_mul(5).wrapping_add(1).wrapping_add(probe.perturb)) & mask;
-                    probe.linear = 0;
-                }
-            }
-
-            /// Adds a key that is not in the set.
-            pub fn insert(self, heap: &'h Heap, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
-                let set = self.get();
-                let table = match set.table.get() {
-                    Some(table) => table,
-                    None => {
-                        let table = heap.alloc_zeroed(SetTable { len: MIN_SIZE })?;
-                        self.set_ref(heap, |s| &s.table, Some(table));
-                        table
-                    }
-                };
-                insert_clean(heap, table, set.mask.get(), hash, key);
-                set.len.set(set.len.get() + 1);
-                set.fill.set(set.fill.get() + 1);
-                if set.fill.get() * 5 >= set.mask.get() * 3 {
-                    let used = set.len.get();
-                    self.resize(heap, if used > 50_000 { used * 2 } else { used * 4 })?;
-                }
-                Ok(())
-            }
-
-            /// Makes the table the smallest that is larger than `min_used`, without dummies.
-            pub fn resize(self, heap: &'h Heap, min_used: usize) -> Result<(), OutOfMemory> {
-                let mut len = MIN_SIZE;
-                while len <= min_used {
-                    len = len.checked_mul(2).ok_or(OutOfMemory)?;
-                }
-                let table = heap.alloc_zeroed(SetTable { len })?;
-                for (hash, key) in self.iter() {
-                    insert_clean(heap, table, len - 1, hash, key);
-                }
-                let set = self.get();
-                set.mask.set(len - 1);
-                set.fill.set(set.len.get());
-                self.set_ref(heap, |s| &s.table, Some(table));
-                Ok(())
+            /// Adds a key that is not in the set, at the place where the search for it ended.
+            #[inline(always)]
+            pub fn insert_at(self, heap: &'h Heap, place: usize, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+                self.change(heap, |keys| keys.insert_at(heap, place, hash, key))
             }
 
             /// Removes the key at a place, which must have one.
             pub fn remove_at(self, heap: &Heap, place: usize) {
-                let table = self.get().table.get().expect("a place with a key");
-                table.set_key(heap, place, DUMMY_HASH, Value::ELLIPSIS);
-                self.get().len.set(self.get().len.get() - 1);
+                self.change(heap, |keys| keys.remove_at(heap, place));
             }
 
             /// Removes every key.
             pub fn clear(self, heap: &Heap) {
-                self.set_ref(heap, |s| &s.table, None);
-                let set = self.get();
-                set.len.set(0);
-                set.fill.set(0);
-                set.mask.set(MIN_SIZE - 1);
-            }
-
-            /// Makes this, which is empty, a copy of a set with the same keys in the same table.
-            pub fn copy_from_keys(
-                self,
-                heap: &'h Heap,
-                len: usize,
-                mut keys: impl Iterator<Item = (i64, Value<'h>)>,
-            ) -> Result<(), OutOfMemory> {
-                // As set_merge_lock_held: room first, then a clean insertion in the other's order.
-                if len * 5 >= self.get().mask.get() * 3 {
-                    self.resize(heap, len * 2)?;
-                }
-                keys.try_for_each(|(hash, key)| {
-                    let set = self.get();
-                    let table = match set.table.get() {
-                        Some(table) => table,
-                        None => {
-                            let table = heap.alloc_zeroed(SetTable { len: set.mask.get() + 1 })?;
-                            self.set_ref(heap, |s| &s.table, Some(table));
-                            table
-                        }
-                    };
-                    insert_clean(heap, table, set.mask.get(), hash, key);
-                    set.len.set(set.len.get() + 1);
-                    set.fill.set(set.fill.get() + 1);
-                    Ok(())
-                })
+                self.store(heap, Keys::NONE);
             }
         }
     };
@@ -278,13 +456,19 @@ macro_rules! either {
 
 impl<'h> AnySet<'h> {
     /// The set a value exactly is.
+    #[inline]
     pub fn of(value: Value<'h>) -> Option<AnySet<'h>> {
         value.exact::<Set>().map(AnySet::Set).or_else(|| value.exact::<FrozenSet>().map(AnySet::Frozen))
     }
 
+    #[inline(always)]
+    fn keys(self) -> Keys<'h> {
+        either!(self, set => set.keys())
+    }
+
     /// Number of keys.
     pub fn len(self) -> usize {
-        either!(self, set => set.len())
+        self.keys().len
     }
 
     /// Whether there are no keys.
@@ -292,14 +476,9 @@ impl<'h> AnySet<'h> {
         self.len() == 0
     }
 
-    /// Number of keys and of what removed ones left behind.
-    pub fn fill(self) -> usize {
-        either!(self, set => set.get().fill.get())
-    }
-
     /// Places of the table minus one.
     pub fn mask(self) -> usize {
-        either!(self, set => set.get().mask.get())
+        self.keys().mask
     }
 
     /// Number of places to iterate over.
@@ -308,8 +487,39 @@ impl<'h> AnySet<'h> {
     }
 
     /// The key at a place, with its hash.
+    #[inline]
     pub fn at(self, place: usize) -> Option<(i64, Value<'h>)> {
         either!(self, set => set.at(place))
+    }
+
+    /// The first key at a place or behind it, and the place after that.
+    #[inline]
+    pub fn next_from(self, place: usize) -> Option<(usize, Value<'h>)> {
+        let rest = self.keys().entries().get(place..)?;
+        let skipped = rest.iter().position(is_key)?;
+        Some((place + skipped + 1, rest[skipped].key()))
+    }
+
+    /// The keys with their hashes, in the order they print in.
+    pub fn iter(self) -> impl Iterator<Item = (i64, Value<'h>)> {
+        self.keys().iter()
+    }
+
+    /// Searches for a key.
+    #[inline]
+    pub fn find(self, hash: i64, key: Value<'_>) -> SetFound {
+        self.keys().find(hash, key)
+    }
+
+    /// Goes on with a search that stopped to ask a script.
+    pub fn find_from(self, hash: i64, key: Value<'_>, probe: SetProbe) -> SetFound {
+        search(self.keys().entries(), hash, key, probe)
+    }
+
+    /// Adds a key that is not in the set, at the place where the search for it ended.
+    #[inline]
+    pub fn insert_at(self, heap: &'h Heap, place: usize, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+        either!(self, set => set.insert_at(heap, place, hash, key))
     }
 
     /// Removes the key at a place, which must have one.
@@ -324,48 +534,18 @@ impl<'h> AnySet<'h> {
 
     /// Makes room for `extra` more keys at once, as CPython does before it merges two sets.
     pub fn reserve(self, heap: &'h Heap, extra: usize) -> Result<(), OutOfMemory> {
-        if (self.fill() + extra) * 5 < self.mask() * 3 {
-            return Ok(());
-        }
-        let room = (self.len() + extra) * 2;
-        either!(self, set => set.resize(heap, room))
+        either!(self, set => set.change(heap, |keys| keys.reserve(heap, extra)))
     }
 
     /// Makes the table anew if over a quarter of it is left behind by removed keys.
     pub fn tidy(self, heap: &'h Heap) -> Result<(), OutOfMemory> {
-        if self.fill() - self.len() <= self.mask() / 4 {
-            return Ok(());
-        }
-        let room = if self.len() > 50_000 { self.len() * 2 } else { self.len() * 4 };
-        either!(self, set => set.resize(heap, room))
+        either!(self, set => set.change(heap, |keys| keys.tidy(heap)))
     }
 
     /// Takes the keys of another set if this one was never added to since it was cleared (so that none has to be compared); false
     /// otherwise. Room is made first either way.
     pub fn merge_clean(self, heap: &'h Heap, other: AnySet<'h>) -> Result<bool, OutOfMemory> {
-        self.reserve(heap, other.len())?;
-        if self.fill() != 0 {
-            return Ok(false);
-        }
-        let (mask, len) = (self.mask(), other.len());
-        let table = heap.alloc_zeroed(SetTable { len: mask + 1 })?;
-        // Equal sizes: the keys stay where they are, which is not always where adding them again would put them.
-        let in_place = mask == other.mask() && other.fill() == len;
-        for place in 0..other.places() {
-            if let Some((hash, key)) = other.at(place) {
-                if in_place {
-                    table.set_key(heap, place, hash, key);
-                } else {
-                    insert_clean(heap, table, mask, hash, key);
-                }
-            }
-        }
-        either!(self, set => {
-            set.set_ref(heap, |s| &s.table, Some(table));
-            set.get().len.set(len);
-            set.get().fill.set(len);
-        });
-        Ok(true)
+        either!(self, set => set.change(heap, |keys| keys.merge_clean(heap, other.keys())))
     }
 
     /// The set as a value.
@@ -373,46 +553,20 @@ impl<'h> AnySet<'h> {
         either!(self, set => set.value())
     }
 
-    /// An empty set of the same kind.
-    fn empty_like(self, heap: &'h Heap) -> AnySet<'h> {
-        match self {
-            AnySet::Set(_) => AnySet::Set(Set::new(heap)),
-            AnySet::Frozen(_) => AnySet::Frozen(FrozenSet::new(heap)),
+    /// Whether another set has all keys of this one; None if only a script knows whether some are equal.
+    pub fn subset_of(self, other: AnySet<'_>) -> Option<bool> {
+        let other = other.keys();
+        if self.len() > other.len {
+            return Some(false);
         }
-    }
-
-    /// The place of a key; None outside if only a script knows.
-    #[inline]
-    fn place_of(self, hash: i64, key: Value<'_>) -> Option<Option<usize>> {
-        match either!(self, set => set.find_from(hash, key, set.probe(hash))) {
-            SetFound::Place(place) => Some(Some(place)),
-            SetFound::Missing => Some(None),
-            SetFound::Ask(..) => None,
-        }
-    }
-
-    fn insert(self, heap: &'h Heap, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
-        either!(self, set => set.insert(heap, hash, key))
-    }
-
-    /// The keys with their hashes, in the order they print in.
-    fn keys(self) -> impl Iterator<Item = (i64, Value<'h>)> {
-        (0..self.places()).filter_map(move |place| self.at(place))
-    }
-
-    /// Adds the keys of another set; None if only a script knows whether some are equal.
-    fn merge(self, heap: &'h Heap, other: AnySet<'h>) -> Result<Option<()>, OutOfMemory> {
-        if other.is_empty() || self.merge_clean(heap, other)? {
-            return Ok(Some(()));
-        }
-        for (hash, key) in other.keys() {
-            match self.place_of(hash, key) {
-                Some(Some(_)) => {}
-                Some(None) => self.insert(heap, hash, key)?,
-                None => return Ok(None),
+        for (hash, key) in self.iter() {
+            match other.find(hash, key) {
+                SetFound::Place(_) => {}
+                SetFound::Missing(_) => return Some(false),
+                SetFound::Ask(..) => return None,
             }
         }
-        Ok(Some(()))
+        Some(true)
     }
 
     /// A new set of the kind of this one, made of the keys of both in the order CPython makes it in; None if only a script knows
@@ -423,97 +577,65 @@ impl<'h> AnySet<'h> {
         combination: Combination,
         other: AnySet<'h>,
     ) -> Result<Option<AnySet<'h>>, OutOfMemory> {
-        let made = self.empty_like(heap);
         let same = self.value().is(other.value());
-        match combination {
-            Combination::Union => {
-                if made.merge(heap, self)?.is_none() || !same && made.merge(heap, other)?.is_none() {
-                    return Ok(None);
-                }
-            }
-            Combination::Intersection if same => {
-                if made.merge(heap, self)?.is_none() {
-                    return Ok(None);
-                }
-            }
-            Combination::Intersection => {
-                // Of two sets the larger one is asked.
-                let (asked, keys) = if other.len() > self.len() { (other, self) } else { (self, other) };
-                for (hash, key) in keys.keys() {
-                    match asked.place_of(hash, key) {
-                        Some(Some(_)) => made.insert(heap, hash, key)?,
-                        Some(None) => {}
-                        None => return Ok(None),
-                    }
-                }
-            }
-            Combination::Difference => {
-                // If there is little to take away, a copy it is taken from is cheaper.
-                if self.len() >> 2 > other.len() {
-                    if made.merge(heap, self)?.is_none() {
-                        return Ok(None);
-                    }
-                    for (hash, key) in other.keys() {
-                        match made.place_of(hash, key) {
-                            Some(Some(place)) => made.remove_at(heap, place),
-                            Some(None) => {}
-                            None => return Ok(None),
-                        }
-                    }
-                    made.tidy(heap)?;
-                } else {
-                    for (hash, key) in self.keys() {
-                        match other.place_of(hash, key) {
-                            Some(Some(_)) => {}
-                            Some(None) => made.insert(heap, hash, key)?,
-                            None => return Ok(None),
-                        }
-                    }
-                }
-            }
-            Combination::Symmetric if same => {}
-            Combination::Symmetric => {
-                if made.merge(heap, other)?.is_none() {
-                    return Ok(None);
-                }
-                for (hash, key) in self.keys() {
-                    match made.place_of(hash, key) {
-                        Some(Some(place)) => made.remove_at(heap, place),
-                        Some(None) => made.insert(heap, hash, key)?,
-                        None => return Ok(None),
-                    }
-                }
-            }
-        }
-        Ok(Some(made))
+        let Some(made) = combined(heap, combination, self.keys(), other.keys(), same)? else { return Ok(None) };
+        Ok(Some(match self {
+            AnySet::Set(_) => AnySet::Set(Set::of(heap, made)),
+            AnySet::Frozen(_) => AnySet::Frozen(FrozenSet::of(heap, made)),
+        }))
     }
 
     /// Takes the table of another set, which is empty afterwards.
     pub fn take_from(self, heap: &'h Heap, other: AnySet<'h>) {
-        let (len, fill, mask) = (other.len(), other.fill(), other.mask());
-        let table = either!(other, set => set.get().table.get());
-        either!(self, set => {
-            set.set_ref(heap, |s| &s.table, table);
-            set.get().len.set(len);
-            set.get().fill.set(fill);
-            set.get().mask.set(mask);
-        });
+        let keys = other.keys();
+        either!(self, set => set.store(heap, keys));
         other.clear(heap);
     }
 }
 
-/// Puts a key into the first place never used, as CPython's `set_insert_clean` and the end of `set_add_entry` do.
-fn insert_clean(heap: &Heap, table: Gc<'_, SetTable>, mask: usize, hash: i64, key: Value<'_>) {
-    let entries = table.tail();
-    let mut perturb = hash as usize;
-    let mut index = hash as usize & mask;
-    loop {
-        let probes = if index + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
-        if let Some(free) = entries[index..=index + probes].iter().position(|entry| entry.key().is_unbound()) {
-            table.set_key(heap, index + free, hash, key);
-            return;
+fn combined<'h>(
+    heap: &'h Heap,
+    combination: Combination,
+    a: Keys<'h>,
+    b: Keys<'h>,
+    same: bool,
+) -> Result<Option<Keys<'h>>, OutOfMemory> {
+    let mut made = Keys::NONE;
+    let done = match combination {
+        Combination::Union => match made.merge(heap, a)? {
+            Some(()) if !same => made.merge(heap, b)?,
+            done => done,
+        },
+        Combination::Intersection if same => made.merge(heap, a)?,
+        // Of two sets the larger one is asked.
+        Combination::Intersection if b.len > a.len => return a.filtered(heap, b, true),
+        Combination::Intersection => return b.filtered(heap, a, true),
+        // If there is little to take away, a copy it is taken from is cheaper.
+        Combination::Difference if a.len >> 2 > b.len => {
+            let done = match made.merge(heap, a)? {
+                Some(()) => made.remove_all(heap, b),
+                None => None,
+            };
+            if done.is_some() {
+                made.tidy(heap)?;
+            }
+            done
         }
-        perturb >>= PERTURB_SHIFT;
-        index = (index.wrapping_mul(5).wrapping_add(1).wrapping_add(perturb)) & mask;
-    }
+        Combination::Difference => return a.filtered(heap, b, false),
+        Combination::Symmetric if same => Some(()),
+        Combination::Symmetric => {
+            if made.merge(heap, b)?.is_none() {
+                return Ok(None);
+            }
+            for (hash, key) in a.iter() {
+                match made.find(hash, key) {
+                    SetFound::Place(place) => made.remove_at(heap, place),
+                    SetFound::Missing(place) => made.insert_at(heap, place, hash, key)?,
+                    SetFound::Ask(..) => return Ok(None),
+                }
+            }
+            Some(())
+        }
+    };
+    Ok(done.map(|()| made))
 }

@@ -63,11 +63,21 @@ impl Kind {
     }
 }
 
+/// In shorter texts it takes longer to prepare a search than to make one.
+const SHORT: usize = 64;
+
 /// The first place of `needle`; an empty one is found at the start.
+#[inline]
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     match needle {
         [] => Some(0),
+        &[byte] if haystack.len() <= SHORT / 4 => haystack.iter().position(|b| *b == byte),
         &[byte] => memchr(byte, haystack),
+        [first, rest @ ..] if haystack.len() <= SHORT => {
+            let last = haystack.len().checked_sub(needle.len())?;
+            let starts = &haystack[..=last];
+            (0..starts.len()).find(|at| starts[*at] == *first && haystack[at + 1..].starts_with(rest))
+        }
         _ => memmem::find(haystack, needle),
     }
 }
@@ -77,6 +87,11 @@ pub fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     match needle {
         [] => Some(haystack.len()),
         &[byte] => memrchr(byte, haystack),
+        [first, rest @ ..] if haystack.len() <= SHORT => {
+            let last = haystack.len().checked_sub(needle.len())?;
+            let starts = &haystack[..=last];
+            (0..starts.len()).rfind(|at| starts[*at] == *first && haystack[at + 1..].starts_with(rest))
+        }
         _ => memmem::rfind(haystack, needle),
     }
 }
@@ -111,10 +126,10 @@ pub fn replace(
         out[first..].iter_mut().filter(|byte| **byte == old[0]).for_each(|byte| *byte = new[0]);
         return Ok(Some(out));
     }
-    let finder = memmem::Finder::new(old);
+    let finder = Finder::new(haystack, old);
     let Some(first) = finder.find(haystack) else { return Ok(None) };
     if new.len() > old.len() && haystack.len().saturating_mul(new.len()) / old.len() > MAX_LENGTH {
-        let found = finder.find_iter(haystack).take(most).count();
+        let found = memmem::find_iter(haystack, old).take(most).count();
         check_length(haystack.len().saturating_add(found.saturating_mul(new.len() - old.len())))?;
     }
     let mut out = Vec::with_capacity(haystack.len() + new.len().saturating_sub(old.len()) * 4);
@@ -128,6 +143,30 @@ pub fn replace(
     }
     out.extend_from_slice(&haystack[at..]);
     Ok(Some(out))
+}
+
+/// What looks for the same thing again and again.
+enum Finder<'n> {
+    Short(&'n [u8]),
+    Prepared(memmem::Finder<'n>),
+}
+
+impl<'n> Finder<'n> {
+    fn new(haystack: &[u8], needle: &'n [u8]) -> Finder<'n> {
+        if haystack.len() <= SHORT || needle.len() == 1 {
+            Finder::Short(needle)
+        } else {
+            Finder::Prepared(memmem::Finder::new(needle))
+        }
+    }
+
+    #[inline]
+    fn find(&self, haystack: &[u8]) -> Option<usize> {
+        match self {
+            Finder::Short(needle) => find(haystack, needle),
+            Finder::Prepared(finder) => finder.find(haystack),
+        }
+    }
 }
 
 fn interleave(kind: Kind, haystack: &[u8], new: &[u8], most: usize) -> Result<Vec<u8>, Fault> {
@@ -156,16 +195,12 @@ pub fn check_length(length: usize) -> Result<(), Fault> {
 
 /// The parts of `haystack.split(separator, most)`; the separator must not be empty.
 pub fn split<'a>(haystack: &'a [u8], separator: &'a [u8], most: Option<usize>) -> impl Iterator<Item = &'a [u8]> + 'a {
-    let finder = (separator.len() > 1).then(|| memmem::Finder::new(separator));
+    let finder = Finder::new(haystack, separator);
     let mut rest = Some(haystack);
     let mut left = most.unwrap_or(usize::MAX);
     std::iter::from_fn(move || {
         let text = rest?;
-        let found = match &finder {
-            _ if left == 0 => None,
-            Some(finder) => finder.find(text),
-            None => memchr(separator[0], text),
-        };
+        let found = if left == 0 { None } else { finder.find(text) };
         left = left.saturating_sub(1);
         rest = found.map(|at| &text[at + separator.len()..]);
         Some(&text[..found.unwrap_or(text.len())])
@@ -174,10 +209,14 @@ pub fn split<'a>(haystack: &'a [u8], separator: &'a [u8], most: Option<usize>) -
 
 /// The parts of `haystack.rsplit(separator, most)`, in order.
 pub fn rsplit<'a>(haystack: &'a [u8], separator: &[u8], most: Option<usize>) -> Vec<&'a [u8]> {
-    let finder = memmem::FinderRev::new(separator);
     let (mut parts, mut rest, mut left) = (Vec::new(), haystack, most.unwrap_or(usize::MAX));
+    let prepared = (haystack.len() > SHORT && separator.len() > 1).then(|| memmem::FinderRev::new(separator));
+    let last_of = |rest: &[u8]| match &prepared {
+        Some(finder) => finder.rfind(rest),
+        None => rfind(rest, separator),
+    };
     while left > 0
-        && let Some(at) = finder.rfind(rest)
+        && let Some(at) = last_of(rest)
     {
         parts.push(&rest[at + separator.len()..]);
         rest = &rest[..at];

@@ -334,6 +334,7 @@ impl Vm {
             def,
             positional: positional as u8,
             simple,
+            least: def.least(),
             receiver: Slot::new(Value::adopt(receiver)),
             class: Ref::from_option(class),
             module: AnyRef::new(Value::adopt(module)),

@@ -559,13 +559,18 @@ impl Vm {
         self.fiber.window = window;
         match outcome {
             Ok(Outcome::Value(ref raw)) => Ok(Invoked::Value(raw.copied())),
-            Ok(other) => {
-                // What it asks for may be a native that asks for the next: iterators of iterators.
-                self.check_stack()?;
-                self.carry_out(other, args.start)
-            }
+            Ok(other) => self.carry_out_checked(other, args.start),
             Err(raised) => Err(raised),
         }
+    }
+
+    /// As `carry_out`, if there is machine stack left: what a native asks for may be a native that asks for the next, such as iterators of
+    /// iterators.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn carry_out_checked(&mut self, outcome: Outcome, start: u32) -> Result<Invoked, Raised> {
+        self.check_stack()?;
+        self.carry_out(outcome, start)
     }
 
     /// Carries out what a native with its window at `start` asks for.

@@ -3,7 +3,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
-use crate::object::{Dict, Found, FrozenSet, List, Probe, Set, SetFound, Slice, Str, Tuple};
+use crate::object::{AnySet, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple};
 
 use super::Vm;
 use super::native::Raised;
@@ -89,10 +89,10 @@ impl Vm {
         let set = Value::adopt(set).exact::<Set>()?;
         let key = Value::adopt(key);
         let hash = hash_without_script(heap, key)?;
-        match set.find_from(hash, key, set.probe(hash)) {
+        match set.find(hash, key) {
             SetFound::Place(_) => Some(Ok(false)),
-            SetFound::Missing if set.insert(heap, hash, key).is_ok() => Some(Ok(true)),
-            SetFound::Missing => Some(Err(self.memory_error())),
+            SetFound::Missing(place) if set.insert_at(heap, place, hash, key).is_ok() => Some(Ok(true)),
+            SetFound::Missing(_) => Some(Err(self.memory_error())),
             SetFound::Ask(..) => None,
         }
     }
@@ -106,16 +106,9 @@ impl Vm {
             Kind::Dict => Some(self.dict_find_at_once(value.exact::<Dict>()?, item)?.is_some()),
             Kind::Set | Kind::FrozenSet => {
                 let hash = hash_without_script(&self.heap, item)?;
-                let found = match value.exact::<Set>() {
-                    Some(set) => set.find_from(hash, item, set.probe(hash)),
-                    None => {
-                        let set = value.exact::<FrozenSet>()?;
-                        set.find_from(hash, item, set.probe(hash))
-                    }
-                };
-                match found {
+                match AnySet::of(value)?.find(hash, item) {
                     SetFound::Place(_) => Some(true),
-                    SetFound::Missing => Some(false),
+                    SetFound::Missing(_) => Some(false),
                     SetFound::Ask(..) => None,
                 }
             }

@@ -507,6 +507,7 @@ impl Vm {
                 def: &ADVANCE,
                 positional: 1,
                 simple: true,
+                least: 1,
                 receiver: Slot::new(Value::NONE),
                 class: Ref::none(),
                 module: crate::heap::AnyRef::none(),

@@ -593,7 +593,10 @@ impl Vm {
         instance.set_shape(next);
         // Instances made from now on have it inline.
         let inline = &class.get().inline_slots;
-        if slot >= usize::from(inline.get()) && !class.has(ClassFlags::LEAN) && slot < MOST_INLINE + usize::from(class.get().fixed_slots.get()) {
+        if slot >= usize::from(inline.get())
+            && !class.has(ClassFlags::LEAN)
+            && slot < MOST_INLINE + usize::from(class.get().fixed_slots.get())
+        {
             inline.set(slot as u8 + 1);
         }
     }

@@ -344,53 +344,44 @@ impl Vm {
 
     // ---- sets ----
 
-    /// The place of a key in a set or frozenset (exact or derived).
-    pub fn set_find(&mut self, set: Root, key: Root, hash: i64) -> Result<Option<usize>, Raised> {
-        let mut probe = None;
+    /// The set or frozenset of a root that holds one (exact or derived).
+    fn any_set(&self, set: Root) -> AnySet<'static> {
+        let raw = self.payload(set.get(self)).raw();
+        AnySet::of(Value::adopt(raw)).expect("callers pass sets")
+    }
+
+    /// Searches for a key in a set or frozenset (exact or derived): its place, or else where it would be added.
+    fn set_search(&mut self, set: Root, key: Root, hash: i64) -> Result<Result<usize, usize>, Raised> {
+        let mut found = self.any_set(set).find(hash, key.get(self));
         loop {
-            let value = self.payload(set.get(self)).raw();
-            let value = Value::adopt(value);
-            let known_len = self.set_state(value);
-            let key_value = key.get(self);
-            let found = match (value.exact::<Set>(), value.exact::<FrozenSet>()) {
-                (Some(s), _) => s.find_from(hash, key_value, probe.unwrap_or_else(|| s.probe(hash))),
-                (_, Some(s)) => s.find_from(hash, key_value, probe.unwrap_or_else(|| s.probe(hash))),
-                _ => SetFound::Missing,
-            };
             match found {
-                SetFound::Place(place) => return Ok(Some(place)),
-                SetFound::Missing => return Ok(None),
+                SetFound::Place(place) => return Ok(Ok(place)),
+                SetFound::Missing(place) => return Ok(Err(place)),
                 SetFound::Ask(place, next) => {
-                    let known = match (value.exact::<Set>(), value.exact::<FrozenSet>()) {
-                        (Some(s), _) => s.at(place),
-                        (_, Some(s)) => s.at(place),
-                        _ => None,
-                    };
-                    let known = known.expect("found there").1.raw();
+                    let any = self.any_set(set);
+                    let before = (any.len(), any.places());
+                    let known = any.at(place).expect("found there").1.raw();
                     let mark = self.mark();
                     let known = self.push_raw(known);
                     let equal = self.equals(known, key)?;
                     self.release(mark);
-                    let value = self.payload(set.get(self)).raw();
-                    if self.set_state(Value::adopt(value)) != known_len {
-                        probe = None;
+                    let any = self.any_set(set);
+                    if (any.len(), any.places()) != before {
+                        found = any.find(hash, key.get(self));
                         continue;
                     }
                     if equal {
-                        return Ok(Some(place));
+                        return Ok(Ok(place));
                     }
-                    probe = Some(next);
+                    found = any.find_from(hash, key.get(self), next);
                 }
             }
         }
     }
 
-    pub(super) fn set_state(&self, value: Value<'_>) -> (usize, usize) {
-        match (value.exact::<Set>(), value.exact::<FrozenSet>()) {
-            (Some(s), _) => (s.len(), s.places()),
-            (_, Some(s)) => (s.len(), s.places()),
-            _ => (0, 0),
-        }
+    /// The place of a key in a set or frozenset (exact or derived).
+    pub fn set_find(&mut self, set: Root, key: Root, hash: i64) -> Result<Option<usize>, Raised> {
+        Ok(self.set_search(set, key, hash)?.ok())
     }
 
     /// Adds a key to a set; whether it was new.
@@ -405,19 +396,9 @@ impl Vm {
 
     /// As `set_add`, with the hash known.
     pub fn set_add_hash(&mut self, set: Root, key: Root, hash: i64) -> Result<bool, Raised> {
-        if self.set_find(set, key, hash)?.is_some() {
-            return Ok(false);
-        }
-        let heap = self.heap.forever();
-        let value = self.payload(set.get(self)).raw();
-        let value = Value::adopt(value);
+        let Err(place) = self.set_search(set, key, hash)? else { return Ok(false) };
         let key = Value::adopt(key.get(self).raw());
-        let done = match (value.exact::<Set>(), value.exact::<FrozenSet>()) {
-            (Some(s), _) => s.insert(heap, hash, key),
-            (_, Some(s)) => s.insert(heap, hash, key),
-            _ => Ok(()),
-        };
-        match done {
+        match self.any_set(set).insert_at(self.heap.forever(), place, hash, key) {
             Ok(()) => Ok(true),
             Err(_) => Err(self.memory_error()),
         }
@@ -486,11 +467,7 @@ impl Vm {
         let hash = self.set_key_hash(key)?;
         match self.set_find(set, key, hash)? {
             Some(place) => {
-                let value = self.payload(set.get(self)).raw();
-                let value = Value::adopt(value);
-                if let Some(s) = value.exact::<Set>() {
-                    s.remove_at(&self.heap, place);
-                }
+                self.any_set(set).remove_at(&self.heap, place);
                 Ok(true)
             }
             None => Ok(false),
@@ -499,12 +476,7 @@ impl Vm {
 
     /// The keys of a set or frozenset with their hashes, in order.
     pub fn set_items(&self, value: Value<'_>) -> Vec<(i64, Raw)> {
-        let value = self.payload(value);
-        match (value.exact::<Set>(), value.exact::<FrozenSet>()) {
-            (Some(s), _) => s.iter().map(|(h, v)| (h, v.raw())).collect(),
-            (_, Some(s)) => s.iter().map(|(h, v)| (h, v.raw())).collect(),
-            _ => vec![],
-        }
+        AnySet::of(self.payload(value)).map_or(vec![], |set| set.iter().map(|(h, v)| (h, v.raw())).collect())
     }
 
     /// The hash of a set's items, as of the frozenset with them.
@@ -707,7 +679,7 @@ impl Vm {
 
     /// Comparisons of sets: inclusion.
     pub(super) fn compare_sets(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<bool, Raised> {
-        let (n, m) = (self.set_items(Value::adopt(a)).len(), self.set_items(Value::adopt(b)).len());
+        let [n, m] = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))).map_or(0, AnySet::len));
         let (a, b) = match kind {
             CompareKind::Gt | CompareKind::Ge => (b, a),
             _ => (a, b),
@@ -719,6 +691,12 @@ impl Vm {
             CompareKind::Gt => n > m,
             CompareKind::Ge => n >= m,
         };
+        let sets = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))));
+        if let [Some(first), Some(second)] = sets
+            && let Some(inside) = if sizes { first.subset_of(second) } else { Some(false) }
+        {
+            return Ok(inside == (kind != CompareKind::Ne));
+        }
         let mut inside = sizes;
         if inside {
             let mark = self.mark();

@@ -310,6 +310,18 @@ impl NativeDef {
             self.params.iter().take_while(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either)).count();
         (count, count == self.params.len())
     }
+
+    /// The fewest arguments that a call needs if they are given by position and bound as they are; more than there are parameters if
+    /// calls take more than that.
+    pub fn least(&self) -> u8 {
+        let (positional, simple) = self.positional();
+        // What `__new__` makes depends on its class, which is looked at first.
+        if !simple || self.suspends || self.name == "__new__" {
+            return u8::MAX;
+        }
+        let optional = self.params.iter().rev().take_while(|p| !p.default.is_empty()).count();
+        u8::try_from(positional - optional).unwrap_or(u8::MAX)
+    }
 }
 
 /// A function written in Rust, as a value.
@@ -321,12 +333,23 @@ pub struct NativeFunction {
     pub positional: u8,
     /// Whether a call with exactly that many arguments needs no binding.
     pub simple: bool,
+    /// The fewest arguments of a call that the run loop makes by itself: the others are optional. More than there are parameters if it
+    /// makes none.
+    pub least: u8,
     /// `__self__` of a module's function: the module or None.
     pub receiver: Slot,
     /// The class it is a method of, or none.
     pub class: Ref<Class>,
     /// `__module__`: a str, or None.
     pub module: AnyRef,
+}
+
+impl NativeFunction {
+    /// Whether the run loop calls it by itself with this many arguments.
+    #[inline(always)]
+    pub(super) fn takes(&self, argc: usize) -> bool {
+        argc >= usize::from(self.least) && argc <= usize::from(self.positional)
+    }
 }
 
 crate::cell! { NativeFunction: Native { slots: [receiver], refs: [class, module] } }
@@ -361,7 +384,8 @@ impl Place {
     /// The parameter's register.
     #[inline(always)]
     pub fn root(self) -> Root {
-        self.args.root(self.index)
+        debug_assert!(self.index < self.args.len(), "a parameter of the window");
+        Root(self.args.start + self.index as u32)
     }
 }
 

@@ -7,6 +7,8 @@ use crate::number::int::Int;
 use crate::object::key::{as_int_ref, equal_without_script};
 use crate::object::{ByteArray, Bytes, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str, Tuple};
 
+use crate::text::search;
+
 use super::call::Invoked;
 use super::native::{Args, NativeResult, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
@@ -321,7 +323,7 @@ impl Vm {
                 Kind::Str => {
                     let text = value.exact::<Str>().expect("a str");
                     match self.as_str(Value::adopt(item)) {
-                        Some(part) => Some(memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()),
+                        Some(part) => Some(search::find(text.as_bytes(), part.as_bytes()).is_some()),
                         None => {
                             let got = self.type_name_for_error(Value::adopt(item));
                             return Err(

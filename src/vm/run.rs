@@ -21,7 +21,7 @@ use super::Vm;
 use super::call::Invoked;
 use super::compare::CompareKind;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::{Args, NativeFunction, NativeKind, Raised};
+use super::native::{Args, NativeFunction, NativeKind, Outcome, Raised};
 use super::step::Stepped;
 use super::unwind::Delivery;
 
@@ -607,15 +607,44 @@ impl Vm {
                     macro_rules! call_native {
                         ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
                             let native: Held<NativeFunction> = $native;
-                            let argc: usize = $argc;
-                            if native.get().simple && argc == usize::from(native.get().positional) {
+                            let (first, argc): (usize, usize) = ($first, $argc);
+                            if native.get().takes(argc) {
                                 let dst: usize = $dst;
-                                sync!($op, Deliver::Store, dst);
-                                let start = self.window(regs, $first, argc, detached);
-                                out!(self.run_native(native.get().def, Args { start, count: argc as u32 }), |raw| {
-                                    set!(dst, raw);
-                                    go!($op)
-                                })
+                                let start = if detached {
+                                    sync!($op, Deliver::Store, dst);
+                                    self.window(regs, first, argc, detached)
+                                } else {
+                                    // The native's window is the top of the stack as long as it runs.
+                                    let record = &mut *fp;
+                                    record.ip = ip;
+                                    record.next = ip.add(const { length(Op::$op) });
+                                    record.deliver = Deliver::Store;
+                                    record.dst = dst as u8;
+                                    record.base + first as u32
+                                };
+                                let count = u32::from(native.get().positional);
+                                for missing in start + argc as u32..start + count {
+                                    self.fiber.registers.set(missing, Raw::UNBOUND);
+                                }
+                                self.fiber.window = start;
+                                self.fiber.top = start + count;
+                                match (native.get().def.run)(self, Args { start, count }) {
+                                    Ok(Outcome::Value(ref raw)) => {
+                                        let raw = raw.copied();
+                                        fp = self.fiber.records.last_mut().expect("this frame");
+                                        let _ = fp;
+                                        set!(dst, raw);
+                                        go!($op)
+                                    }
+                                    Ok(other) => {
+                                        self.fiber.window = self.fiber.records.last().expect("this frame").end();
+                                        out!(self.carry_out_checked(other, start), |raw| {
+                                            set!(dst, raw);
+                                            go!($op)
+                                        })
+                                    }
+                                    Err(_) => break 'run Leave::Raise,
+                                }
                             }
                         }};
                     }

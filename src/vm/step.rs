@@ -3,8 +3,8 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    ByteArray, Bytes, Dict, DictIterator, DictPart, FrozenSet, List, RangeIterator, SequenceIterator, Set, SetIterator,
-    Str, Tuple,
+    AnySet, ByteArray, Bytes, Dict, DictIterator, DictPart, List, RangeIterator, SequenceIterator, SetIterator, Str,
+    Tuple,
 };
 
 use super::Vm;
@@ -400,35 +400,13 @@ impl Vm {
     }
 
     fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
-        macro_rules! advance {
-            ($set:expr) => {{
-                let set = $set;
-                if set.len() != iterator.len {
-                    return Err(self.runtime_error("Set changed size during iteration"));
-                }
-                let places = set.places();
-                let mut at = iterator.next.get();
-                let mut found = false;
-                while at < places && !found {
-                    if let Some((_, key)) = set.at(at) {
-                        *to = key.raw();
-                        found = true;
-                    }
-                    at += 1;
-                }
-                iterator.get().next.set(at);
-                found
-            }};
+        let Some(set) = AnySet::of(iterator.set.get()) else { return Ok(Stepped::End) };
+        if set.len() != iterator.len {
+            return Err(self.runtime_error("Set changed size during iteration"));
         }
-        let set = iterator.set.get();
-        let found = if let Some(set) = set.exact::<Set>() {
-            advance!(set)
-        } else if let Some(set) = set.exact::<FrozenSet>() {
-            advance!(set)
-        } else {
-            return Ok(Stepped::End);
-        };
-        if found {
+        if let Some((next, key)) = set.next_from(iterator.next.get()) {
+            *to = key.raw();
+            iterator.get().next.set(next);
             let left = &iterator.get().left;
             left.set(left.get().saturating_sub(1));
             return Ok(Stepped::Item);

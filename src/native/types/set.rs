@@ -777,8 +777,8 @@ fn subset(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
         let common = self::intersection(cx, this, other)?;
         return Ok(any(cx, common).len() == any(cx, this).len());
     }
-    if any(cx, this).len() > any(cx, other).len() {
-        return Ok(false);
+    if let Some(inside) = any(cx, this).subset_of(any(cx, other)) {
+        return Ok(inside);
     }
     let mut all = true;
     each(cx, this, &mut |cx, key, hash| {
