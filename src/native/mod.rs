@@ -32,6 +32,7 @@ pub mod builtins;
 pub mod gc;
 pub mod math;
 pub mod random;
+pub mod re;
 pub mod thread;
 pub mod time;
 pub mod traceback;
@@ -194,6 +195,7 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_random", random::install),
+    ("_sre", re::install),
     ("_thread", thread::install),
     ("_traceback", traceback::install),
     ("_weakref", weak::install),

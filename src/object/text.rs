@@ -174,32 +174,53 @@ impl<'h> Gc<'h, Str> {
             return index;
         }
         let bytes = self.as_bytes();
-        let offsets = match self.get().offsets.get() {
-            Some(table) => table,
-            None => {
-                if self.chars() <= STRIDE {
-                    return skip(bytes, 0, index);
-                }
-                let table = heap
-                    .alloc_zeroed(Offsets { len: self.chars() / STRIDE + 1 })
-                    .expect("a table is smaller than its text");
-                let mut chars = 0;
-                for (at, byte) in bytes.iter().enumerate() {
-                    if *byte & 0xC0 != 0x80 {
-                        if chars % STRIDE == 0 {
-                            table.tail()[chars / STRIDE].set(at as u32);
-                        }
-                        chars += 1;
-                    }
-                }
-                if chars % STRIDE == 0 {
-                    table.tail()[chars / STRIDE].set(bytes.len() as u32);
-                }
-                self.set_ref(heap, |s| &s.offsets, Some(table));
-                table
-            }
-        };
+        if self.chars() <= STRIDE {
+            return skip(bytes, 0, index);
+        }
+        let offsets = self.offsets(heap);
         skip(bytes, offsets.tail()[index / STRIDE].get() as usize, index % STRIDE)
+    }
+
+    /// The table of offsets, which is made when it is first needed.
+    fn offsets(self, heap: &'h Heap) -> Gc<'h, Offsets> {
+        if let Some(table) = self.get().offsets.get() {
+            return table;
+        }
+        let bytes = self.as_bytes();
+        let table =
+            heap.alloc_zeroed(Offsets { len: self.chars() / STRIDE + 1 }).expect("a table is smaller than its text");
+        let mut chars = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if *byte & 0xC0 != 0x80 {
+                if chars % STRIDE == 0 {
+                    table.tail()[chars / STRIDE].set(at as u32);
+                }
+                chars += 1;
+            }
+        }
+        if chars % STRIDE == 0 {
+            table.tail()[chars / STRIDE].set(bytes.len() as u32);
+        }
+        self.set_ref(heap, |s| &s.offsets, Some(table));
+        table
+    }
+
+    /// Number of the character that begins at a byte offset: the inverse of `offset`, in as little time.
+    pub fn index_at(self, heap: &'h Heap, offset: usize) -> usize {
+        if self.is_ascii() {
+            return offset;
+        }
+        let bytes = self.as_bytes();
+        if offset >= bytes.len() {
+            return self.chars();
+        }
+        if self.chars() <= STRIDE {
+            return self.char_index(offset);
+        }
+        let table = self.offsets(heap).tail();
+        let before = table.partition_point(|at| at.get() as usize <= offset) - 1;
+        let from = table[before].get() as usize;
+        before * STRIDE + bytes[from..offset].iter().filter(|b| **b & 0xC0 != 0x80).count()
     }
 
     /// Number of the character that begins at a byte offset.

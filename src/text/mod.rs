@@ -8,6 +8,7 @@ mod unicode_tables;
 pub mod names;
 pub mod escape;
 pub mod search;
+pub mod regex;
 pub mod charmap;
 pub mod codec;
 pub mod number;
