@@ -68,7 +68,7 @@ fn set_current(cx: &mut Cx, map: Option<Gc<'static, ContextMap>>) {
     }
 }
 
-/// What `ContextVar.set` returns: slots var, old value (UNBOUND if there was none), used.
+/// What `ContextVar.set` returns: slots var, old value (UNBOUND if there was none), context.
 #[derive(Debug)]
 struct Token {
     used: bool,
@@ -137,14 +137,17 @@ natives!(
     /// Set the value in the current context; the result can be given to `reset`.
     fn set(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let variable = variable(cx, this);
+        // The token keeps the context, so there has to be one.
+        let context = object(cx, loops_ref(cx).context);
+        loops(cx).context = context;
         let heap = cx.heap.forever();
         let map = current_map(cx);
         let old = map.and_then(|m| m.get_value(variable.value())).map_or(Raw::UNBOUND, Value::raw);
         let new = ContextMap::with(heap, map, variable.value(), Some(Value::adopt(value.get(cx).raw())));
         set_current(cx, new);
-        let values = [variable.value().raw(), old];
+        let values = [variable.value().raw(), old, context];
         let token =
-            heap.alloc_slots(NativeObject::new(Box::new(Token { used: false }), 2), |i| Value::adopt(values[i]));
+            heap.alloc_slots(NativeObject::new(Box::new(Token { used: false }), 3), |i| Value::adopt(values[i]));
         token.set_shape(cx.named_class("Token").get().root_shape.get());
         Ok(token.into())
     }
@@ -154,7 +157,7 @@ natives!(
         let variable = variable(cx, this);
         let object = token.get(cx).exact::<NativeObject>().filter(|o| o.with(|_: &mut Token| ()).is_some());
         let Some(object) = object.map(Gc::held) else {
-            let got = cx.type_name_for_error(token.get(cx));
+            let got = cx.repr_text(token)?;
             return Err(cx.type_error(format!("expected an instance of Token, got {got}")));
         };
         if object.with(|t: &mut Token| t.used) == Some(true) {
@@ -164,6 +167,10 @@ natives!(
         if !object.tail()[0].get().is(variable.value()) {
             let text = cx.repr_text(token)?;
             return Err(cx.value_error(format!("{text} was created by a different ContextVar")));
+        }
+        if !object.tail()[2].get().is(Value::adopt(loops_ref(cx).context)) {
+            let text = cx.repr_text(token)?;
+            return Err(cx.value_error(format!("{text} was created in a different Context")));
         }
         object.with(|t: &mut Token| t.used = true);
         let heap = cx.heap.forever();

@@ -26,7 +26,8 @@ enum Order {
 pub(crate) struct Queue {
     order: Order,
     items: VecDeque<Raw>,
-    most: i64,
+    /// The limit as it was given: what is no number is found out where it is compared.
+    most: Raw,
     unfinished: i64,
     /// A derived class has a `get_nowait` or `put_nowait` of its own: `get` and `put` call them.
     overrides: [bool; 2],
@@ -40,6 +41,7 @@ pub(crate) struct Queue {
 impl Payload for Queue {
     fn trace(&self, tracer: &mut Tracer<'_>) {
         self.items.iter().for_each(|raw| tracer.raw(*raw));
+        tracer.raw(self.most);
         tracer.raw(self.event_loop);
         for queue in [&self.getters, &self.putters, &self.joiners] {
             queue.trace(tracer);
@@ -70,7 +72,20 @@ fn length(cx: &mut Cx, object: Root) -> Result<i64, Raised> {
 
 fn is_full(cx: &mut Cx, object: Root) -> Result<bool, Raised> {
     let most = with(this(cx, object), |q| q.most);
-    Ok(most > 0 && length(cx, object)? >= most)
+    if let Some(most) = Value::adopt(most).as_int() {
+        return Ok(most > 0 && length(cx, object)? >= most);
+    }
+    let mark = cx.mark();
+    let (most, none) = (cx.push_raw(most), cx.push_raw(Raw::int(0)));
+    if cx.compare_roots(CompareKind::Le, most, none)? {
+        cx.release(mark);
+        return Ok(false);
+    }
+    let length = length(cx, object)?;
+    let length = cx.push_raw(Raw::int(length));
+    let full = cx.compare_roots(CompareKind::Ge, length, most)?;
+    cx.release(mark);
+    Ok(full)
 }
 
 /// Wakes the next of some waiters that is not done.
@@ -328,7 +343,8 @@ fn described(cx: &mut Cx, object: Root) -> Result<String, Raised> {
     let own = this(cx, object);
     let (order, most, unfinished, shut, getters, putters) =
         with(own, |q| (q.order, q.most, q.unfinished, q.shut, q.getters.len(), q.putters.len()));
-    let mut text = format!("maxsize={most}");
+    let most = cx.push_raw(most);
+    let mut text = format!("maxsize={}", cx.repr_text(most)?);
     let items = if order == Order::Derived {
         match cx.find_attribute(object, "_queue")? {
             Some(items) => Some(cx.list_from(items)?),
@@ -375,7 +391,7 @@ natives!(
         let payload = Queue {
             order: Order::First,
             items: VecDeque::new(),
-            most: 0,
+            most: Raw::int(0),
             unfinished: 0,
             overrides: [false; 2],
             shut: false,
@@ -389,14 +405,9 @@ natives!(
 
     /// Set the limit.
     fn __init__(cx: &mut Cx, this: Root, #[either] maxsize: Given<Root>) -> NativeResult {
-        let most = match maxsize.0 {
-            None => 0,
-            Some(most) => match most.get(cx).as_float() {
-                Some(float) => float.ceil() as i64,
-                None => cx.index_as_i64(most)?,
-            },
-        };
+        let most = maxsize.0.map_or(Raw::int(0), |most| most.get(cx).raw());
         let object = self::this(cx, this);
+        cx.heap.barrier_of(object.value());
         let class = cx.class_of(this.get(cx)).held();
         let mut own = |name: &str| {
             let name = cx.intern(name).held();
@@ -423,7 +434,7 @@ natives!(
             q.overrides = overrides;
         });
         if order == Order::Derived {
-            let most = cx.push_raw(Raw::int(most));
+            let most = cx.push_raw(most);
             cx.call_method(this, "_init", &[most])?;
         }
         Ok(Outcome::NONE)
@@ -446,7 +457,7 @@ natives!(
                 Ok(container.get(cx).into())
             }
             "_unfinished_tasks" => Ok(with(object, |q| q.unfinished).into()),
-            "_maxsize" => Ok(with(object, |q| q.most).into()),
+            "_maxsize" => Ok(Outcome::Value(with(object, |q| q.most))),
             "_is_shutdown" => Ok(with(object, |q| q.shut).into()),
             _ => {
                 let got = super::class_name(cx, this.get(cx));
@@ -516,7 +527,7 @@ natives!(
     /// The limit.
     #[getter]
     fn maxsize(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(with(self::this(cx, this), |q| q.most).into())
+        Ok(Outcome::Value(with(self::this(cx, this), |q| q.most)))
     }
 
     /// Whether there are no items.

@@ -33,6 +33,7 @@ pub mod gc;
 pub mod math;
 pub mod random;
 pub mod re;
+mod site;
 pub mod thread;
 pub mod time;
 pub mod traceback;
@@ -509,7 +510,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
         vm.set_builtin(name, raw);
     }
     vm.functions_of(module, &io::OPEN);
-    vm.functions_of(module, &sys::SITE);
+    site::install(vm, module);
     if let Err(raised) = sys::install(vm) {
         vm.take_raised(raised);
     }

@@ -5,7 +5,7 @@ use crate::native::natives;
 use crate::object::{Dict, Exc, Exception, Str};
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::{set, structseq};
 
@@ -123,6 +123,11 @@ natives!(
         let module = cx.push_raw(module);
         set(cx, module, "_", object)?;
         Ok(Outcome::NONE)
+    }
+
+    /// What breakpoint() calls, unless PYTHONBREAKPOINT names a function; aio has no debugger, so this says what to do instead.
+    fn breakpointhook(cx: &mut Cx, args: Rest, kws: KeywordRest) -> NativeResult {
+        super::site::breakpoint_hook(cx, args, kws)
     }
 
     /// Return the name of the encoding of str.encode().
@@ -283,27 +288,6 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
     }
 }
 
-natives!(
-    /// What `site` adds to the builtins.
-    pub static SITE: Functions;
-
-    /// End the program, as sys.exit() does.
-    #[name("exit")]
-    fn exit_builtin(cx: &mut Cx, #[either] code: Option<Root>) -> NativeResult {
-        leave(cx, code)
-    }
-
-    /// End the program, as sys.exit() does.
-    fn quit(cx: &mut Cx, #[either] code: Option<Root>) -> NativeResult {
-        leave(cx, code)
-    }
-);
-
-fn leave(cx: &mut Cx, code: Option<Root>) -> NativeResult {
-    let none = cx.push_raw(Raw::NONE);
-    Err(cx.raise_new(Exc::SystemExit, &[code.unwrap_or(none)]))
-}
-
 // ---- the module ----
 
 /// The names of CPython's standard library, which programs look for in `sys.stdlib_module_names`.
@@ -349,7 +333,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
         set(cx, sys, stream.0, object)?;
         set(cx, sys, &format!("__{}__", stream.0), object)?;
     }
-    for hook in ["displayhook", "excepthook", "unraisablehook"] {
+    for hook in ["breakpointhook", "displayhook", "excepthook", "unraisablehook"] {
         let function = cx.attribute(sys, hook)?;
         set(cx, sys, &format!("__{hook}__"), function)?;
     }

@@ -293,6 +293,9 @@ impl Vm {
                 match (found, extra) {
                     (Some(index), _) if bound[index].is_unbound() => bound[index] = *value,
                     (Some(_), _) => {
+                        if let Some(raised) = self.native_complaint(function, given, Some(names)) {
+                            return Err(raised);
+                        }
                         let name = text.to_str_lossy().into_owned();
                         let function = self.function_label(function);
                         return Err(self.type_error(format!("{function}() got multiple values for argument '{name}'")));
@@ -303,12 +306,16 @@ impl Vm {
                             return Err(self.memory_error());
                         }
                     }
-                    (None, None) => return Err(self.unexpected_keyword(function, text.held(), names)),
+                    (None, None) => {
+                        let raised = self.native_complaint(function, given, Some(names));
+                        return Err(raised.unwrap_or_else(|| self.unexpected_keyword(function, text.held(), names)));
+                    }
                 }
             }
         }
         if given > positional && !varargs {
-            return Err(self.too_many_positional(function, given, &bound));
+            let raised = self.native_complaint(function, given, names);
+            return Err(raised.unwrap_or_else(|| self.too_many_positional(function, given, &bound)));
         }
         // Defaults, then what is missing.
         let mut missing: SmallVec<[usize; 4]> = SmallVec::new();
@@ -323,7 +330,8 @@ impl Vm {
             }
         }
         if !missing.is_empty() {
-            return Err(self.missing_arguments(function, &missing, false));
+            let raised = self.native_complaint(function, given, names);
+            return Err(raised.unwrap_or_else(|| self.missing_arguments(function, &missing, false)));
         }
         let kwdefaults = function.get().kwdefaults.get();
         for (index, slot) in bound.iter_mut().enumerate().take(named).skip(positional) {

@@ -32,6 +32,7 @@ mod mapping;
 mod names;
 mod locals;
 pub mod native;
+mod native_words;
 pub mod network;
 mod numeric;
 mod ops;

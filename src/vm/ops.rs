@@ -466,9 +466,8 @@ impl Vm {
             };
             // Sequences are joined and repeated once no number has anything to say.
             let native = own.is_some_and(|m| Value::adopt(m).kind() == Kind::Native);
-            let sequence =
-                matches!(Value::adopt(a).kind(), Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray);
-            let first = first || native && sequence && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
+            let first =
+                first || native && is_sequence(Value::adopt(a)) && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {
@@ -478,6 +477,16 @@ impl Vm {
                 tries.extend(own);
                 tries.extend(reflected);
             }
+        }
+        if kind == BinaryKind::Mul {
+            // A sequence's own method would complain of what is no number in its own words.
+            let index = self.name(Name::Index).held();
+            tries.retain(|(method, receiver, count)| {
+                let class = self.class_of(Value::adopt(*count)).held();
+                Value::adopt(*method).kind() != Kind::Native
+                    || !is_sequence(Value::adopt(*receiver))
+                    || self.lookup_class(class, index).is_some()
+            });
         }
         for (method, receiver, argument) in tries.into_iter().rev() {
             self.push_raw(method);
@@ -505,8 +514,6 @@ impl Vm {
             }
         }
         if kind == BinaryKind::Mul {
-            let is_sequence =
-                |v: Value<'_>| matches!(v.kind(), Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray);
             if is_sequence(x) {
                 return self.type_error(format!("can't multiply sequence by non-int of type '{other}'"));
             }
@@ -688,6 +695,11 @@ pub(super) fn is_number(value: Value<'_>) -> bool {
 /// Keeps a borrow of the heap as long as a held cell's: nothing is collected in between.
 pub(super) fn unsafe_lifetime(heap: &crate::heap::Heap) -> &'static crate::heap::Heap {
     heap.forever()
+}
+
+/// Whether a value is of a type that `+` joins and `*` repeats.
+fn is_sequence(value: Value<'_>) -> bool {
+    matches!(value.kind(), Kind::Str | Kind::List | Kind::Tuple | Kind::Bytes | Kind::ByteArray)
 }
 
 /// Tries the next method; `previous` is what the last one returned.

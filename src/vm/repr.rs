@@ -387,7 +387,7 @@ impl Vm {
             Kind::Class => format!("<class '{}'>", self.class_path(value.exact::<Class>().expect("a class"))),
             Kind::Function => {
                 let function = value.exact::<Function>().expect("a function");
-                format!("<function {} at {id:#x}>", self.function_label(function))
+                self.function_repr(function.held())
             }
             Kind::Native => self.native_repr(value.exact::<NativeFunction>().expect("a native")),
             Kind::BoundMethod => return self.write_method(out, value.exact::<BoundMethod>().expect("a method")),

@@ -1,12 +1,15 @@
 //! Streams in memory: `StringIO` and `BytesIO`.
 
+use crate::heap::{Gc, Kind, Raw};
 use crate::native::natives;
-use crate::object::{Bytes, Exc, Payload};
+use crate::object::{ByteArray, Bytes, Exc, Payload};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::text::{Newline, Seen};
-use super::{bytes_of, bytes_result, copy_into, has, is_own, new_empty, room_of, size_of, text_result, with};
+use super::{
+    bytes_of, bytes_result, copy_into, has, inner, is_own, new_empty, room_of, set_inner, size_of, text_result, with,
+};
 
 /// Text in memory. Positions of scripts count characters, here they are offsets.
 #[derive(Debug)]
@@ -301,7 +304,30 @@ fn bytes<R>(cx: &mut Cx, this: Root, work: impl FnOnce(&mut BytesIo) -> R) -> Re
     if with::<BytesIo, _>(cx, this, |_, b| b.closed)? {
         return Err(super::closed_error(cx));
     }
+    if let Some(array) = shared(cx, this) {
+        with::<BytesIo, _>(cx, this, |_, b| b.bytes = array.to_vec())?;
+    }
     with::<BytesIo, _>(cx, this, |_, b| work(b))
+}
+
+/// The bytearray that has the bytes since views of them were asked for: what is written through a view is read back from it.
+fn shared(cx: &mut Cx, this: Root) -> Option<Gc<'static, ByteArray>> {
+    let mark = cx.mark();
+    let array = inner(cx, this).get(cx).exact::<ByteArray>().map(Gc::held);
+    cx.release(mark);
+    array
+}
+
+/// Before bytes are written or removed: complains while there are views of them.
+fn check_views(cx: &mut Cx, this: Root) -> Result<(), Raised> {
+    let Some(array) = shared(cx, this) else { return Ok(()) };
+    if cx.count_views(array) > 0 {
+        return Err(cx.raise_text(Exc::BufferError, "Existing exports of data: object cannot be re-sized"));
+    }
+    bytes(cx, this, |_| ())?;
+    let none = cx.push_raw(Raw::NONE);
+    set_inner(cx, this, none);
+    Ok(())
 }
 
 impl BytesIo {
@@ -355,6 +381,7 @@ natives!(
             None => vec![],
             Some(root) => bytes_of(cx, root)?,
         };
+        check_views(cx, this)?;
         set_payload(cx, this, Box::new(BytesIo { bytes: initial, at: 0, closed: false }));
         Ok(Outcome::NONE)
     }
@@ -365,10 +392,20 @@ natives!(
         Ok(bytes_result(cx, &all))
     }
 
-    /// Return a view of a copy of the bytes.
+    /// Return a view of the bytes, through which they can be changed.
     fn getbuffer(cx: &mut Cx, this: Root) -> NativeResult {
-        bytes(cx, this, |_| ())?;
-        Err(cx.missing("BytesIO.getbuffer()"))
+        let all = bytes(cx, this, |b| b.bytes.clone())?;
+        if shared(cx, this).is_none() {
+            let Ok(array) = ByteArray::new(&cx.heap, &all).map(|array| array.value().raw()) else {
+                return Err(cx.memory_error());
+            };
+            let array = cx.push_raw(array);
+            set_inner(cx, this, array);
+        }
+        let class = cx.push_raw(cx.kind_class(Kind::MemoryView).value().raw());
+        let array = inner(cx, this);
+        let view = cx.call(class, &[array])?;
+        Ok(view.get(cx).into())
     }
 
     /// Read so many bytes, or all that are left.
@@ -416,6 +453,7 @@ natives!(
     fn write(cx: &mut Cx, this: Root, b: Root) -> NativeResult {
         bytes(cx, this, |_| ())?;
         let new = bytes_of(cx, b)?;
+        check_views(cx, this)?;
         bytes(cx, this, |b| b.write(&new))?;
         Ok((new.len() as i64).into())
     }
@@ -446,12 +484,16 @@ natives!(
             Some(size) => size as usize,
             None => bytes(cx, this, |b| b.at)?,
         };
+        check_views(cx, this)?;
         bytes(cx, this, |b| b.bytes.truncate(size))?;
         Ok((size as i64).into())
     }
 
     /// Let go of the bytes.
     fn close(cx: &mut Cx, this: Root) -> NativeResult {
+        if !with::<BytesIo, _>(cx, this, |_, b| b.closed)? {
+            check_views(cx, this)?;
+        }
         with::<BytesIo, _>(cx, this, |_, b| {
             b.closed = true;
             b.bytes = vec![];

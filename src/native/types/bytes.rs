@@ -19,7 +19,7 @@ use super::bounds::{search_range, slice_range};
 use super::text::{derived, index_too_large, is_derived, wrong_receiver};
 use super::text_codec::{codec_name, decode_bytes, encode_text};
 use super::text_format::{PercentArgs, percent_number};
-use super::text_ops::repetitions;
+use super::text_ops::{repeat_count, repetitions};
 
 /// What the algorithms are told of bytes.
 const BYTES: search::Kind = search::Kind::Bytes;
@@ -390,15 +390,18 @@ fn compare(
     })
 }
 
-fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Option<Vec<u8>>, Raised> {
-    // The operator complains of what is no number, once the other operand had its say.
-    let Some(count) = repetitions(cx, count)? else { return Ok(None) };
-    let count = usize::try_from(count).unwrap_or(0);
+fn no_concat(cx: &mut Cx, this: Root, value: Root) -> Raised {
+    let (got, own) = (cx.type_name_for_error(value.get(cx)), cx.type_name_for_error(this.get(cx)));
+    cx.type_error(format!("can't concat {got} to {own}"))
+}
+
+fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>, Raised> {
+    let count = usize::try_from(repeat_count(cx, count)?).unwrap_or(0);
     let length = bytes.len().checked_mul(count).filter(|n| *n <= MAX_LENGTH);
     if length.is_none_or(|n| cx.heap.check(2 * n).is_err()) {
         return Err(cx.memory_error());
     }
-    Ok(Some(bytes.repeat(count)))
+    Ok(bytes.repeat(count))
 }
 
 fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
@@ -1134,8 +1137,7 @@ macro_rules! bytes_table {
             /// Both, one after the other.
             fn __add__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__add__", $of)?;
-                // The operator complains, once the other operand had its say.
-                let Some(other) = buffer_of(cx, value) else { return done(Raw::NOT_IMPLEMENTED) };
+                let Some(other) = buffer_of(cx, value) else { return Err(no_concat(cx, this, value)) };
                 if bytes.len() + other.len() > MAX_LENGTH || cx.heap.check(bytes.len() + other.len()).is_err() {
                     return Err(cx.memory_error());
                 }
@@ -1148,19 +1150,15 @@ macro_rules! bytes_table {
             /// The bytes so many times.
             fn __mul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__mul__", $of)?;
-                match repeated(cx, &bytes, value)? {
-                    Some(repeated) => done($of.make(cx, &repeated)?),
-                    None => done(Raw::NOT_IMPLEMENTED),
-                }
+                let repeated = repeated(cx, &bytes, value)?;
+                done($of.make(cx, &repeated)?)
             }
 
             /// The bytes so many times.
             fn __rmul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
                 let bytes = receiver(cx, this, "__rmul__", $of)?;
-                match repeated(cx, &bytes, value)? {
-                    Some(repeated) => done($of.make(cx, &repeated)?),
-                    None => done(Raw::NOT_IMPLEMENTED),
-                }
+                let repeated = repeated(cx, &bytes, value)?;
+                done($of.make(cx, &repeated)?)
             }
 
             /// With values in place of the conversions.
@@ -1452,10 +1450,7 @@ bytes_table! {
     /// Adds bytes at the end.
     fn __iadd__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let array = array(cx, this, "__iadd__")?;
-        let Some(other) = buffer_of(cx, value) else {
-            let (got, own) = (cx.type_name_for_error(value.get(cx)), cx.type_name_for_error(this.get(cx)));
-            return Err(cx.type_error(format!("can't concat {got} to {own}")));
-        };
+        let Some(other) = buffer_of(cx, value) else { return Err(no_concat(cx, this, value)) };
         splice(cx, array, array.len(), array.len(), &other)?;
         Ok(this.get(cx).into())
     }
@@ -1463,7 +1458,7 @@ bytes_table! {
     /// Repeats the bytes so many times.
     fn __imul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let array = array(cx, this, "__imul__")?;
-        let Some(repeated) = repeated(cx, &array.to_vec(), value)? else { return done(Raw::NOT_IMPLEMENTED) };
+        let repeated = repeated(cx, &array.to_vec(), value)?;
         splice(cx, array, 0, array.len(), &repeated)?;
         Ok(this.get(cx).into())
     }

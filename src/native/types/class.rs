@@ -160,12 +160,13 @@ natives!(
     fn __module__(cx: &mut Cx, this: Root) -> NativeResult {
         let class = class_arg(cx, this, "__module__")?;
         match class.namespace().get_str(&cx.heap, cx.name(Name::Module)) {
-            Some(module) => Ok(module.into()),
-            None if class.has(ClassFlags::HEAP) => {
+            // Functions have a `__module__` of their own: what is in the namespace of a builtin class is that attribute.
+            Some(module) if class.has(ClassFlags::HEAP) || module.kind() == Kind::Str => Ok(module.into()),
+            _ if class.has(ClassFlags::HEAP) => {
                 let (object, name) = (this.get(cx).raw(), cx.name(Name::Module).value().raw());
                 Err(cx.no_attribute(object, name))
             }
-            None => Ok(cx.name(Name::BuiltinsModule).into()),
+            _ => Ok(cx.name(Name::BuiltinsModule).into()),
         }
     }
 

@@ -93,8 +93,7 @@ natives!(
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let function = function_arg(cx, this, "__repr__")?;
-        let name = qualname_text(cx, function);
-        let text = format!("<function {name} at {:#x}>", cx.heap.id(this.get(cx)));
+        let text = cx.function_repr(function);
         Ok(cx.str(&text).into())
     }
 
@@ -887,13 +886,6 @@ pub(crate) fn docstring(code: Gc<'static, CodeObject>) -> Raw {
     }
     let constants = code.get().constants.get().expect("loaded code has constants");
     if constants.is_empty() { Raw::NONE } else { constants.item(0).raw() }
-}
-
-fn qualname_text(cx: &Cx, function: Gc<'static, Function>) -> String {
-    match cx.function_own(function, Name::Qualname).and_then(|q| Value::<'static>::adopt(q).exact::<Str>()) {
-        Some(text) => text.to_str_lossy().into_owned(),
-        None => function.code().code.qualname.to_string(),
-    }
 }
 
 fn set_text(cx: &mut Cx, this: Root, name: Name, value: Root) -> NativeResult {

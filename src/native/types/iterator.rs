@@ -10,6 +10,8 @@ use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Rest, Resumed, R
 use crate::vm::step::Form;
 use crate::vm::{Name, TypeRow};
 
+use super::iterator_copy::{COPIED, COPIED_CALLS, COPIED_PAIR, COPIED_RANGE, COPIED_TOGETHER, PLACED_ITERATOR};
+
 natives!(
     /// The builtin functions of iteration.
     pub static BUILTIN_ITERATION: Functions;
@@ -208,29 +210,33 @@ natives!(
 
 /// The types of iterators.
 pub static TYPES: &[TypeRow] = &[
-    shown("enumerate", &[&ENUMERATE, &ITERATOR]),
-    shown("zip", &[&ZIP, &ITERATOR]),
-    shown("map", &[&MAP, &ITERATOR]),
-    shown("filter", &[&FILTER, &ITERATOR]),
-    TypeRow { layout: Kind::SequenceIterator, ..shown("reversed", &[&REVERSED, &ITERATOR, &COUNTED]) },
-    made(Kind::NativeIterator, "callable_iterator", &[&ITERATOR]),
-    made(Kind::NativeIterator, "longrange_iterator", &[&ITERATOR]),
-    made(Kind::SequenceIterator, "iterator", &[&ITERATOR, &COUNTED]).of_kind(Kind::SequenceIterator),
-    made(Kind::SequenceIterator, "list_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "list_reverseiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "tuple_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "str_ascii_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "str_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "bytes_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SequenceIterator, "bytearray_iterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::RangeIterator, "range_iterator", &[&ITERATOR, &COUNTED]).of_kind(Kind::RangeIterator),
-    made(Kind::DictIterator, "dict_keyiterator", &[&ITERATOR, &COUNTED]).of_kind(Kind::DictIterator),
-    made(Kind::DictIterator, "dict_valueiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::DictIterator, "dict_itemiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::DictIterator, "dict_reversekeyiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::DictIterator, "dict_reversevalueiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::DictIterator, "dict_reverseitemiterator", &[&ITERATOR, &COUNTED]),
-    made(Kind::SetIterator, "set_iterator", &[&ITERATOR, &COUNTED]).of_kind(Kind::SetIterator),
+    shown("enumerate", &[&ENUMERATE, &ITERATOR, &COPIED_PAIR]),
+    shown("zip", &[&ZIP, &ITERATOR, &COPIED_TOGETHER]),
+    shown("map", &[&MAP, &ITERATOR, &COPIED_TOGETHER]),
+    shown("filter", &[&FILTER, &ITERATOR, &COPIED_PAIR]),
+    TypeRow {
+        layout: Kind::SequenceIterator,
+        ..shown("reversed", &[&REVERSED, &ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR])
+    },
+    made(Kind::NativeIterator, "callable_iterator", &[&ITERATOR, &COPIED_CALLS]),
+    made(Kind::NativeIterator, "longrange_iterator", &[&ITERATOR, &COPIED_RANGE]),
+    made(Kind::SequenceIterator, "iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR])
+        .of_kind(Kind::SequenceIterator),
+    made(Kind::SequenceIterator, "list_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "list_reverseiterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "tuple_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "str_ascii_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "str_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "bytes_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::SequenceIterator, "bytearray_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
+    made(Kind::RangeIterator, "range_iterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::RangeIterator),
+    made(Kind::DictIterator, "dict_keyiterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::DictIterator),
+    made(Kind::DictIterator, "dict_valueiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::DictIterator, "dict_itemiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::DictIterator, "dict_reversekeyiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::DictIterator, "dict_reversevalueiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::DictIterator, "dict_reverseitemiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::SetIterator, "set_iterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::SetIterator),
 ];
 
 /// A type that scripts call.

@@ -128,7 +128,7 @@ with_operators! {
 
     /// Implement self*=value.
     fn __imul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let Some(count) = repeat_count(cx, value)? else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
+        let count = repeat_count(cx, value)?;
         let list = own(cx, this);
         let len = list.len();
         let fits = len.checked_mul(count).and_then(|n| n.checked_mul(16)).is_some_and(|n| cx.heap.check(n).is_ok());
@@ -353,17 +353,12 @@ fn find(cx: &mut Cx, this: Root, value: Root, start: usize, stop: usize) -> Resu
     }
 }
 
-/// How often `*` repeats; None where the value is no integer.
-fn repeat_count(cx: &mut Cx, value: Root) -> Result<Option<usize>, Raised> {
-    if crate::native::types::int_ref(cx, value.get(cx)).is_none()
-        && cx.special_method(value, crate::vm::Name::Index)?.is_none()
-    {
-        return Ok(None);
-    }
+/// How often `*` repeats; complains of what is no integer.
+fn repeat_count(cx: &mut Cx, value: Root) -> Result<usize, Raised> {
     let index = cx.index(value)?;
     match index.get(cx).as_int() {
-        Some(count) => Ok(Some(count.max(0) as usize)),
-        None if crate::object::key::as_int_ref(index.get(cx)).is_some_and(|i| i.signum() < 0) => Ok(Some(0)),
+        Some(count) => Ok(count.max(0) as usize),
+        None if crate::object::key::as_int_ref(index.get(cx)).is_some_and(|i| i.signum() < 0) => Ok(0),
         None => {
             let got = cx.type_name_for_error(value.get(cx));
             Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer")))
@@ -373,8 +368,7 @@ fn repeat_count(cx: &mut Cx, value: Root) -> Result<Option<usize>, Raised> {
 
 /// `sequence * value`, also for a value with `__index__`.
 pub(crate) fn repeat(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-    // The operator complains of what is no number, once the other operand had its say.
-    let Some(count) = repeat_count(cx, value)? else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
+    let count = repeat_count(cx, value)?;
     let count = cx.push_raw(Raw::int(i64::try_from(count).unwrap_or(i64::MAX)));
     crate::native::types::binary(cx, BinaryKind::Mul, this, count, this)
 }

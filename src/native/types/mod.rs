@@ -17,6 +17,7 @@ pub mod generator;
 pub mod generic;
 pub mod int;
 pub mod iterator;
+mod iterator_copy;
 pub mod list;
 pub(crate) mod make;
 pub mod memoryview;

@@ -625,8 +625,10 @@ natives!(
     /// Two texts one after the other.
     fn __add__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let text = receiver(cx, this, "__add__")?;
-        // The operator complains, once the other operand had its say.
-        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else { return done(Raw::NOT_IMPLEMENTED) };
+        let Some(other) = cx.as_str(value.get(cx)).map(Gc::held) else {
+            let got = cx.type_name_for_error(value.get(cx));
+            return Err(cx.type_error(format!("can only concatenate str (not \"{got}\") to str")));
+        };
         if text.len() + other.len() > MAX_LENGTH || cx.heap.check(text.len() + other.len()).is_err() {
             return Err(cx.memory_error());
         }

@@ -273,7 +273,7 @@ pub(crate) fn repeat_text(cx: &mut Cx, text: Held, count: i64) -> Result<Raw, Ra
     Ok(Str::known(&cx.heap, &[&bytes], text.chars() * count, flags).value().raw())
 }
 
-/// The count of a repetition: what is no integer cannot multiply a sequence.
+/// The value as an integer; None where it is none.
 pub(super) fn repetitions(cx: &mut Cx, count: Root) -> Result<Option<i64>, Raised> {
     let value = count.get(cx);
     if let Some(int) = value.as_int() {
@@ -283,22 +283,22 @@ pub(super) fn repetitions(cx: &mut Cx, count: Root) -> Result<Option<i64>, Raise
     if !is_int && cx.own_method(count, Name::Index)?.is_none() {
         return Ok(None);
     }
+    repeat_count(cx, count).map(Some)
+}
+
+/// How often to repeat; complains of what is no integer.
+pub(super) fn repeat_count(cx: &mut Cx, count: Root) -> Result<i64, Raised> {
     let mark = cx.mark();
     let index = cx.index(count)?;
     let number = as_int_ref(cx.payload(index.get(cx))).and_then(|n| n.to_i64());
     cx.release(mark);
-    match number {
-        Some(number) => Ok(Some(number)),
-        None => Err(cx.overflow_error("cannot fit 'int' into an index-sized integer")),
-    }
+    number.ok_or_else(|| cx.overflow_error("cannot fit 'int' into an index-sized integer"))
 }
 
 pub(super) fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str) -> NativeResult {
     let text = receiver(cx, this, method)?;
-    match repetitions(cx, count)? {
-        Some(count) => done(repeat_text(cx, text, count)?),
-        None => done(Raw::NOT_IMPLEMENTED),
-    }
+    let count = repeat_count(cx, count)?;
+    done(repeat_text(cx, text, count)?)
 }
 
 /// `sep.join(items)`, the items being in a list or tuple.

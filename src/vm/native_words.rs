@@ -1,0 +1,187 @@
+//! Errors of calls of functions that stand for what CPython has written in C: worded as for natives. A module of aio's own library says
+//! in its global `__native__` which of its functions and classes those are: `"_operator"` (all that it has; they call themselves
+//! functions of `_operator`) or `"_functools: reduce partial"` (these only).
+
+use std::sync::Arc;
+
+use crate::bytecode::code::{Code, CodeFlags};
+use crate::heap::Value;
+use crate::object::{Function, Str, Tuple};
+
+use super::Vm;
+use super::frame::Held;
+use super::inspect::is_library_file;
+use super::native::Raised;
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// What an error says of a function, its receiver left out.
+struct Signature {
+    /// What the module's functions call themselves.
+    module: String,
+    /// The class, of a method.
+    class: Option<String>,
+    name: String,
+    code: Arc<Code>,
+    receiver: usize,
+    defaults: usize,
+}
+
+impl Signature {
+    /// Whether a call of it is a call of its class, or of an object.
+    fn is_call_of_class(&self) -> bool {
+        self.class.is_some() && matches!(&*self.name, "__init__" | "__new__" | "__call__")
+    }
+
+    fn short(&self) -> &str {
+        match &self.class {
+            Some(class) if self.is_call_of_class() => class,
+            _ => &self.name,
+        }
+    }
+
+    fn full(&self) -> String {
+        match &self.class {
+            Some(class) if self.is_call_of_class() => class.clone(),
+            Some(class) => format!("{class}.{}", self.name),
+            None => format!("{}.{}", self.module, self.name),
+        }
+    }
+
+    fn has(&self, flag: CodeFlags) -> bool {
+        self.code.flags.contains(flag)
+    }
+
+    /// The parameters that may be given by position.
+    fn positional(&self) -> usize {
+        usize::from(self.code.positional) - self.receiver
+    }
+
+    fn positional_only(&self) -> usize {
+        usize::from(self.code.positional_only).saturating_sub(self.receiver)
+    }
+
+    fn required(&self) -> usize {
+        self.positional() - self.defaults
+    }
+
+    fn takes_keywords(&self) -> bool {
+        self.positional_only() < self.positional() || self.code.keyword_only > 0
+    }
+
+    fn parameter(&self, at: usize) -> &str {
+        &self.code.locals[at + self.receiver]
+    }
+
+    /// What is wrong with a call that gave so many arguments by position and these by name.
+    fn complaint(&self, given: usize, names: &[String]) -> String {
+        let (least, most) = (self.required(), self.positional());
+        let short = self.short();
+        if !self.takes_keywords() {
+            return match (least, most) {
+                _ if !names.is_empty() && !self.has(CodeFlags::VARKEYWORDS) => {
+                    format!("{}() takes no keyword arguments", self.full())
+                }
+                (_, 0) => format!("{}() takes no arguments ({given} given)", self.full()),
+                (1, 1) if !self.is_call_of_class() && !self.has(CodeFlags::VARARGS) => {
+                    format!("{}() takes exactly one argument ({given} given)", self.full())
+                }
+                _ => {
+                    let (how, bound) = match given < least {
+                        true if least < most || self.has(CodeFlags::VARARGS) && !self.is_call_of_class() => {
+                            ("at least ", least)
+                        }
+                        false if least < most => ("at most ", most),
+                        _ => ("", most),
+                    };
+                    format!("{short} expected {how}{bound} argument{}, got {given}", plural(bound))
+                }
+            };
+        }
+        let all = most + usize::from(self.code.keyword_only);
+        let count = given + names.len();
+        let open = self.has(CodeFlags::VARARGS) || self.has(CodeFlags::VARKEYWORDS);
+        if count > all && !open {
+            let keyword = if given == 0 { "keyword " } else { "" };
+            return format!("{short}() takes at most {all} {keyword}argument{} ({count} given)", plural(all));
+        }
+        let only = self.positional_only().min(least);
+        if given > most && !self.has(CodeFlags::VARARGS) || given < only {
+            let (how, bound) = match given < only {
+                true if only < most => ("at least", only),
+                false if least < most => ("at most", most),
+                _ => ("exactly", most),
+            };
+            return format!("{short}() takes {how} {bound} positional argument{} ({given} given)", plural(bound));
+        }
+        let is_named = |at: usize| names.iter().any(|name| name == self.parameter(at));
+        if let Some(at) = (given..least).find(|at| !is_named(*at)) {
+            return format!("{short}() missing required argument '{}' (pos {})", self.parameter(at), at + 1);
+        }
+        if let Some(at) = (self.positional_only()..given.min(most)).find(|at| is_named(*at)) {
+            let name = self.parameter(at);
+            return format!("argument for {short}() given by name ('{name}') and position ({})", at + 1);
+        }
+        let known: Vec<&str> = (self.positional_only()..all).map(|at| self.parameter(at)).collect();
+        let unknown = names.iter().find(|name| !known.contains(&name.as_str())).map_or("", |name| name);
+        let hint = match super::error::closest(unknown, known.into_iter()) {
+            Some(near) => format!(". Did you mean '{near}'?"),
+            None => String::new(),
+        };
+        format!("{short}() got an unexpected keyword argument '{unknown}'{hint}")
+    }
+}
+
+impl Vm {
+    /// `repr` of a function.
+    pub fn function_repr(&self, function: Held<Function>) -> String {
+        let label = self.function_label(function);
+        if !label.contains('.') && self.native_home(function).is_some() {
+            return format!("<built-in function {label}>");
+        }
+        format!("<function {label} at {:#x}>", self.heap.id(function.value()))
+    }
+
+    /// The name of the module of CPython that has a function of aio's library written in C.
+    fn native_home(&self, function: Held<Function>) -> Option<String> {
+        let code = function.code().code.clone();
+        if !is_library_file(&code.filename) {
+            return None;
+        }
+        let globals = function.get().globals.get()?;
+        let marker = globals.get_str(&self.heap, Str::new(&self.heap, "__native__"))?;
+        let marker = self.as_str(marker)?.to_str_lossy().into_owned();
+        let outermost = code.qualname.split('.').next().unwrap_or_default();
+        match marker.split_once(": ") {
+            Some((home, names)) => names.split(' ').any(|name| name == outermost).then(|| home.to_owned()),
+            None => Some(marker),
+        }
+    }
+
+    /// What is wrong with a call of a function that stands for one written in C; None for others.
+    pub(super) fn native_complaint(
+        &mut self,
+        function: Held<Function>,
+        given: usize,
+        names: Option<Held<Tuple>>,
+    ) -> Option<Raised> {
+        let module = self.native_home(function)?;
+        let code = function.code().code.clone();
+        let qualname: Vec<String> = code.qualname.split('.').map(str::to_owned).collect();
+        let (class, name) = match qualname.as_slice() {
+            [name] => (None, name.clone()),
+            [.., class, name] => (Some(class.clone()), name.clone()),
+            [] => return None,
+        };
+        let receiver = usize::from(class.is_some() && code.positional > 0);
+        let given = given.checked_sub(receiver)?;
+        let defaults = function.get().defaults.get().map_or(0, |d| d.len());
+        let names: Vec<String> = names.map_or(vec![], |names| {
+            names.items().filter_map(|n: Value<'_>| n.exact::<Str>().map(|n| n.to_str_lossy().into_owned())).collect()
+        });
+        let signature = Signature { module, class, name, code, receiver, defaults };
+        Some(self.type_error(signature.complaint(given, &names)))
+    }
+}
