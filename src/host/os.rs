@@ -415,7 +415,7 @@ impl Host for OsHost {
         flags.set(OFlags::CREATE, mode.create);
         flags.set(OFlags::TRUNC, mode.truncate);
         flags.set(OFlags::EXCL, mode.exclusive);
-        let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?;
+        let file = rustix::fs::open(path, flags, Mode::from_raw_mode(mode.permissions.unwrap_or(0o666)))?;
         if !mode.write && file_status(&rustix::fs::fstat(&file)?).is_folder() {
             return Err(rustix::io::Errno::ISDIR.into());
         }

@@ -3,7 +3,7 @@
 use crate::heap::{Raw, Value};
 use crate::native::io::{path_of, path_text};
 use crate::native::natives;
-use crate::native::types::exception::io_error;
+use crate::native::types::exception::{io_error, plain_path};
 use crate::object::Dict;
 use crate::vm::host::{Choice, FileStatus, OpenMode};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
@@ -29,6 +29,7 @@ fn done_twice(cx: &mut Cx, result: std::io::Result<()>, from: Root, to: Root) ->
     let raised = io_error(cx, &error, Some(from));
     let exception = cx.take_raised(raised);
     let exception = cx.push_raw(exception);
+    let to = plain_path(cx, to);
     cx.set_exception_field(exception, crate::object::Exc::OSError, "filename2", to);
     Err(cx.raise(exception))
 }
@@ -426,6 +427,7 @@ natives!(
             create: flags & 0o100 != 0,
             truncate: flags & 0o1000 != 0,
             exclusive: flags & 0o200 != 0,
+            permissions: Some(mode as u32 & 0o7777),
         };
         match cx.host_mut().open_file(&bytes, open) {
             Ok(fd) => Ok(i64::from(fd).into()),

@@ -48,6 +48,8 @@ pub struct OpenMode {
     pub truncate: bool,
     /// Must not be there.
     pub exclusive: bool,
+    /// The permission bits of a file that is made; what files have by default if not given.
+    pub permissions: Option<u32>,
 }
 
 /// What is known of a file without reading it: the fields of `os.stat_result`.

@@ -747,6 +747,7 @@ pub fn os_error(cx: &mut Cx, errno: i32, text: &str, filename: Option<Root>) -> 
 /// Raises what an I/O error of the host is.
 pub fn io_error(cx: &mut Cx, error: &std::io::Error, filename: Option<Root>) -> Raised {
     let shown = error.to_string();
+    let filename = filename.map(|path| plain_path(cx, path));
     match error.raw_os_error() {
         Some(errno) => {
             let text = shown.strip_suffix(&format!(" (os error {errno})")).unwrap_or(&shown);
@@ -754,6 +755,22 @@ pub fn io_error(cx: &mut Cx, error: &std::io::Error, filename: Option<Root>) -> 
         }
         None => cx.raise_text(Exc::OSError, &shown),
     }
+}
+
+/// What errors say for a path: the text or bytes that it stands for.
+pub fn plain_path(cx: &mut Cx, path: Root) -> Root {
+    if matches!(path.get(cx).kind(), Kind::Str | Kind::Bytes | Kind::Int) {
+        return path;
+    }
+    let text = match cx.find_attribute(path, "__fspath__") {
+        Ok(Some(method)) => cx.call(method, &[]),
+        Ok(None) => return path,
+        Err(raised) => Err(raised),
+    };
+    text.unwrap_or_else(|raised| {
+        cx.take_raised(raised);
+        path
+    })
 }
 
 // ---- Unicode ----
