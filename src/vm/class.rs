@@ -52,10 +52,12 @@ impl Vm {
     pub(crate) fn tp_name(&self, class: Gc<'_, Class>) -> String {
         let name = class.name().to_str_lossy().into_owned();
         let plain = ClassFlags::HEAP.union(ClassFlags::EXCEPTION).union(ClassFlags::OPEN);
+        let module = self.class_module(class);
         if class.get().flags.get().intersects(plain) {
-            return name;
+            // Written in the language here.
+            return if matches!(module.as_str(), "datetime" | "decimal") { format!("{module}.{name}") } else { name };
         }
-        match self.class_module(class).as_str() {
+        match module.as_str() {
             "builtins" | "types" => name,
             module => format!("{module}.{name}"),
         }
