@@ -726,6 +726,12 @@ pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
 /// What is done at a program's end: what it asked for (`atexit`), then what has a finaliser. What goes wrong there has been reported.
 pub fn shut_down(cx: &mut Cx) {
     let mark = cx.mark();
+    if let Some(threading) = cx.find_module("threading").map(|m| m.raw()) {
+        let threading = push(cx, threading);
+        if let Err(raised) = cx.call_method(threading, "_shutdown", &[]) {
+            cx.unraisable_as(raised, "Exception ignored on threading shutdown", threading);
+        }
+    }
     if let Some(atexit) = cx.find_module("atexit").map(|m| m.raw()) {
         let atexit = push(cx, atexit);
         if let Err(raised) = cx.call_method(atexit, "_run_exitfuncs", &[]) {

@@ -2,7 +2,8 @@
 
 use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, Exc, NativeObject, Payload, Task};
+use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, NativeObject, Payload, Task};
+use crate::vm::fiber::FiberId;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::loop_type::new_handle;
@@ -56,7 +57,16 @@ pub(crate) fn event_loop(cx: &mut Cx) -> Result<Raw, Raised> {
     }
     let current = all.current;
     if current.same(Raw::NONE) {
-        return Err(cx.runtime_error("There is no current event loop in thread 'MainThread'."));
+        let name = match cx.find_module("threading").map(|m| m.raw()) {
+            Some(module) if cx.current_fiber() != FiberId::MAIN => {
+                let module = cx.push_raw(module);
+                let thread = cx.call_method(module, "current_thread", &[])?;
+                let name = cx.attribute(thread, "name")?;
+                cx.repr_text(name)?
+            }
+            _ => "'MainThread'".to_owned(),
+        };
+        return Err(cx.runtime_error(format!("There is no current event loop in thread {name}.")));
     }
     Ok(current)
 }
@@ -147,7 +157,7 @@ pub(super) fn make_task(
         None => None,
         Some(given) => Some(check_context(cx, given)?),
     };
-    if eager && loops(cx).is_running(event_loop) {
+    if eager && loops(cx).is_running_here(event_loop) {
         return task::new_eager(cx, event_loop, coroutine, name, given);
     }
     task::new_task(cx, event_loop, coroutine, name, |cx| given.unwrap_or_else(|| context::snapshot_raw(cx)))
@@ -389,15 +399,6 @@ natives!(
         Ok(cx.find_attribute(func, "_is_coroutine_mark")?.is_some().into())
     }
 
-    /// A future for a `concurrent.futures.Future`; one of asyncio's as it is.
-    fn wrap_future(cx: &mut Cx, #[either] future: Root, #[key] r#loop: Option<Root>) -> NativeResult {
-        if combine::is_future(future.get(cx)) {
-            return Ok(future.get(cx).into());
-        }
-        let text = cx.repr_text(future)?;
-        Err(cx.raise_text(Exc::AssertionError, &format!("concurrent.futures.Future is expected, got {text}")))
-    }
-
     /// Whether a function written in Rust makes a coroutine.
     fn _suspends(cx: &mut Cx, func: Root) -> NativeResult {
         let native = func.get(cx).exact::<crate::vm::native::NativeFunction>();
@@ -461,11 +462,9 @@ static LACKING: &[&str] = &[
     "future_discard_from_awaited_by",
     "get_event_loop_policy",
     "print_call_graph",
-    "run_coroutine_threadsafe",
     "set_event_loop_policy",
     "staggered",
     "subprocess",
-    "to_thread",
 ];
 
 /// What is written in the language, and loaded when it is asked for.
@@ -494,6 +493,9 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("Transport", "asyncio.transports"),
     ("DatagramTransport", "asyncio.transports"),
     ("Server", "asyncio._sockets"),
+    ("to_thread", "asyncio.threads"),
+    ("run_coroutine_threadsafe", "asyncio.threads"),
+    ("wrap_future", "asyncio.threads"),
 ];
 
 /// The descriptor a script names by its number or by an object with `fileno`.
@@ -544,7 +546,11 @@ pub(super) fn watch_descriptor(
 
 /// Calls what is written in the language for a method of the loop: a function of the same name, with the loop first.
 pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
-    let module = cx.import(if name.starts_with("sock_") { "asyncio._sock" } else { "asyncio._sockets" })?;
+    let module = cx.import(match name {
+        "run_in_executor" | "set_default_executor" => "asyncio.threads",
+        _ if name.starts_with("sock_") => "asyncio._sock",
+        _ => "asyncio._sockets",
+    })?;
     let callee = cx.attribute(module, name)?;
     let pairs = keywords_of(cx, kwargs);
     let given: Vec<Raw> = args.roots().map(|r| r.get(cx).raw()).collect();

@@ -266,7 +266,7 @@ natives!(
         let context = optional_context(cx, context)?;
         let task = task_of(cx, this);
         task::initialise(cx, task, event_loop, coro, name, context)?;
-        if eager_start && loops(cx).is_running(event_loop) {
+        if eager_start && loops(cx).is_running_here(event_loop) {
             task::start_eagerly(cx, event_loop, task)?;
         } else {
             task::start(cx, event_loop, task)?;

@@ -103,8 +103,14 @@ pub(super) fn new_handle(
 
 /// Checks a callback, in debug mode.
 pub(super) fn check_callback(cx: &mut Cx, event_loop: Raw, callback: Root, method: &str) -> Result<(), Raised> {
-    if !open_loop(cx, event_loop)?.debug {
+    let me = cx.current_fiber();
+    let state = open_loop(cx, event_loop)?;
+    if !state.debug {
         return Ok(());
+    }
+    if method != "call_soon_threadsafe" && state.runner.is_some_and(|fiber| fiber != me) {
+        let text = "Non-thread-safe operation invoked on an event loop other than the current one";
+        return Err(cx.runtime_error(text));
     }
     let raw = callback.get(cx).raw();
     let value = Value::adopt(raw);
@@ -238,6 +244,16 @@ natives!(
         delegate(cx, "create_datagram_endpoint", this, args.0, kwargs.0)
     }
 
+    /// Run a function in a thread of a pool: the default one if `executor` is None.
+    fn run_in_executor(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "run_in_executor", this, args.0, kwargs.0)
+    }
+
+    /// Set the pool for functions that `run_in_executor` is given without one.
+    fn set_default_executor(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "set_default_executor", this, args.0, kwargs.0)
+    }
+
     /// Run until `stop` is called.
     fn run_forever(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
@@ -272,6 +288,12 @@ natives!(
         let object = this.get(cx).raw();
         if loops(cx).is_running(object) {
             return Err(cx.runtime_error("Cannot close a running event loop"));
+        }
+        if loops(cx).find(object).is_some()
+            && let Some(threads) = cx.find_module("asyncio.threads").map(|m| m.raw())
+        {
+            let threads = cx.push_raw(threads);
+            cx.call_method(threads, "close", &[this])?;
         }
         run::close(cx, object);
         Ok(Outcome::NONE)
@@ -322,6 +344,7 @@ natives!(
         check_callback(cx, object, callback, "call_soon_threadsafe")?;
         let handle = new_handle(cx, this, callback, args.0, context, None)?;
         open_loop(cx, object)?.ready.push_back(Ready::Run(handle));
+        super::wake(cx, object);
         Ok(handle.value().into())
     }
 
@@ -509,7 +532,21 @@ natives!(
     /// Wait for the threads of the default executor.
     #[suspends]
     fn shutdown_default_executor(cx: &mut Cx, this: Root, #[either] timeout: Option<Root>) -> NativeResult {
-        Ok(Outcome::NONE)
+        let Some(threads) = cx.find_module("asyncio.threads").map(|m| m.raw()) else { return Ok(Outcome::NONE) };
+        let threads = cx.push_raw(threads);
+        let timeout = match timeout {
+            Some(timeout) => timeout,
+            None => cx.push_raw(Raw::NONE),
+        };
+        let future = cx.call_method(threads, "shutdown_default_executor", &[this, timeout])?;
+        let future = future.get(cx).raw();
+        if future.same(Raw::NONE) {
+            return Ok(Outcome::NONE);
+        }
+        cx.release(this.number() + 1);
+        let value = cx.push_raw(future);
+        any(cx, value).base().put(BLOCKING, true);
+        Ok(Outcome::Suspend { value, then: Then::Nothing })
     }
 
     /// Return repr(self).

@@ -39,6 +39,7 @@ use std::collections::HashMap;
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::object::{AnyFuture, Exception, Future, Handle, Instance, NativeObject, Payload, Task};
+use crate::vm::fiber::FiberId;
 use crate::vm::native::{Cx, Raised};
 use crate::vm::{Extension, ExtensionSlot};
 use ready::ReadyQueue;
@@ -128,6 +129,8 @@ pub(crate) struct LoopState {
     pub(crate) hooks: [Raw; 2],
     /// How many calls were noted for each coroutine before the loop ran.
     pub(crate) origin_depth: usize,
+    /// The fiber that runs it.
+    pub(crate) runner: Option<FiberId>,
 }
 
 impl LoopState {
@@ -154,6 +157,7 @@ impl LoopState {
             generators_closed: false,
             hooks: [Raw::NONE; 2],
             origin_depth: 0,
+            runner: None,
         }
     }
 
@@ -198,12 +202,25 @@ impl LoopState {
     }
 }
 
+/// What each fiber has of its own, while it does not run.
+#[derive(Clone, Copy, Debug)]
+struct OfFiber {
+    /// The object of the loop that it runs.
+    running: Raw,
+    current: Raw,
+    context: Raw,
+    handled: Raw,
+}
+
 /// Every loop of a machine, and what they share.
 #[derive(Debug)]
 pub(crate) struct EventLoops {
     loops: Vec<LoopState>,
-    /// The one that runs.
+    /// The one that the running fiber runs.
     running: Option<usize>,
+    /// What the other fibers have of their own, by their numbers.
+    others: HashMap<u32, OfFiber>,
+    fiber: FiberId,
     /// What `set_event_loop` set.
     pub(crate) current: Raw,
     /// The number of the last task without a name.
@@ -238,6 +255,8 @@ impl EventLoops {
         EventLoops {
             loops: vec![],
             running: None,
+            others: HashMap::new(),
+            fiber: FiberId::MAIN,
             current: Raw::NONE,
             last_name: 0,
             context: Raw::NONE,
@@ -279,12 +298,24 @@ impl EventLoops {
         Some(&mut self.loops[at])
     }
 
-    pub(crate) fn is_running(&self, object: Raw) -> bool {
+    /// Whether the running fiber runs this loop.
+    pub(crate) fn is_running_here(&self, object: Raw) -> bool {
         self.running.is_some_and(|at| self.loops[at].object.same(object))
     }
 
+    /// Whether any fiber runs this loop.
+    pub(crate) fn is_running(&self, object: Raw) -> bool {
+        self.loops.iter().any(|l| l.runner.is_some() && l.object.same(object))
+    }
+
     fn set_running(&mut self, object: Option<Raw>) {
+        if let Some(at) = self.running {
+            self.loops[at].runner = None;
+        }
         self.running = object.and_then(|o| self.loops.iter().position(|l| l.object.same(o)));
+        if let Some(at) = self.running {
+            self.loops[at].runner = Some(self.fiber);
+        }
     }
 
     fn close(&mut self, object: Raw) {
@@ -309,6 +340,30 @@ impl Extension for EventLoops {
             tracer.raw(*raw);
         }
         self.loops.iter().for_each(|l| l.trace(tracer));
+        for other in self.others.values() {
+            [other.running, other.current, other.context, other.handled].iter().for_each(|raw| tracer.raw(*raw));
+        }
+    }
+
+    fn switch(&mut self, from: u32, to: u32, ended: bool) {
+        let nothing = OfFiber { running: Raw::NONE, current: Raw::NONE, context: Raw::NONE, handled: Raw::NONE };
+        let new = self.others.remove(&to).unwrap_or(nothing);
+        let running = self.running.map_or(Raw::NONE, |at| self.loops[at].object);
+        let old = OfFiber {
+            running,
+            current: std::mem::replace(&mut self.current, new.current),
+            context: std::mem::replace(&mut self.context, new.context),
+            handled: std::mem::replace(&mut self.handled, new.handled),
+        };
+        let empty = [old.running, old.current, old.context, old.handled].iter().all(|raw| raw.same(Raw::NONE));
+        if !ended && !empty {
+            self.others.insert(from, old);
+        }
+        self.fiber = FiberId(to);
+        self.running = None;
+        if !new.running.same(Raw::NONE) {
+            self.running = self.loops.iter().position(|l| l.object.same(new.running));
+        }
     }
 }
 
@@ -350,6 +405,15 @@ pub(crate) fn open_loop(cx: &mut Cx, object: Raw) -> Result<&mut LoopState, Rais
         return Err(cx.runtime_error("Event loop is closed"));
     }
     Ok(loops(cx).find(object).expect("just found"))
+}
+
+/// A loop that waits in another fiber goes on: something was put into its queue.
+pub(crate) fn wake(cx: &mut Cx, object: Raw) {
+    if let Some(fiber) = loops(cx).find(object).and_then(|state| state.runner)
+        && fiber != cx.current_fiber()
+    {
+        cx.wake_fiber(fiber);
+    }
 }
 
 /// Puts something into a loop's ready queue. If the loop is closed nothing happens: nobody will run it.

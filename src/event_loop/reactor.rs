@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "descriptors that scripts name by number")]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use polling::{Event, PollMode, Poller};
 use rustix::event::{Timespec, epoll};
@@ -14,6 +14,7 @@ use rustix::event::{Timespec, epoll};
 use crate::heap::{Gc, Tracer};
 use crate::native::types::exception::io_error;
 use crate::object::{AnyFuture, Future, Handle, Instance};
+use crate::vm::fiber::{FiberId, Source};
 use crate::vm::host::Choice;
 use crate::vm::native::{Cx, Raised};
 
@@ -335,6 +336,9 @@ fn order<T>(cx: &mut Cx, events: &mut [T]) {
 
 /// Waits until something outside happens or `timeout` seconds are over (none: for ever).
 pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
+    if cx.has_threads() {
+        return park(cx, timeout);
+    }
     let state = running(cx);
     if state.reactor.is_used() || !state.questions.is_empty() {
         return wait(cx, timeout);
@@ -361,6 +365,30 @@ pub(crate) fn poll(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
             }
         }
     }
+}
+
+/// As `poll`, where other fibers run meanwhile. It may come back for no reason.
+fn park(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
+    if take_answers(cx) {
+        return Ok(());
+    }
+    if cx.current_fiber() == FiberId::MAIN && cx.signals_wait() {
+        return Ok(());
+    }
+    let state = running(cx);
+    let source = match &state.reactor.poller {
+        Some(poller) if state.reactor.used > 0 => Some(Source::Descriptor(poller.as_raw_fd(), false)),
+        _ if !state.questions.is_empty() => Some(Source::Answer),
+        _ => None,
+    };
+    let least = if cx.host().is_virtual() { cx.host().clock_resolution() } else { 0.0 };
+    let deadline = timeout.map(|seconds| clock::now(cx) + seconds.max(least));
+    cx.park_for(source, deadline)?;
+    take_answers(cx);
+    if running(cx).reactor.is_used() {
+        look(cx, Some(0.0))?;
+    }
+    Ok(())
 }
 
 /// Waits for descriptors and answers. What is outside keeps real time, so a virtual clock goes along with it.

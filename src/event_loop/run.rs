@@ -2,6 +2,7 @@
 
 use crate::heap::{Collection, Gc, Kind, Raw, Value};
 use crate::object::{AnyFuture, Exc, FutureState, Handle, Instance, NativeObject, Task};
+use crate::vm::fiber::FiberId;
 use crate::vm::native::{
     Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
@@ -85,8 +86,10 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
     }
     let task = task::new_task(cx, raw, main, None, context::snapshot)?;
     let until = task.get(cx).raw();
-    loops(cx).main = until;
-    cx.defer_interrupt = true;
+    if cx.current_fiber() == FiberId::MAIN {
+        loops(cx).main = until;
+        cx.defer_interrupt = true;
+    }
     engine(cx, raw, until, Phase::Main)
 }
 
@@ -236,7 +239,7 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
 
 /// Ctrl-C: the first cancels the main task of `run`, the next is raised where the code is.
 fn signals(cx: &mut Cx) -> Result<(), Raised> {
-    if !cx.signals_wait() {
+    if cx.current_fiber() != FiberId::MAIN || !cx.signals_wait() {
         return Ok(());
     }
     const SIGINT: i32 = 2;
@@ -342,7 +345,7 @@ pub(crate) fn is_fatal(cx: &Cx, exception: Root) -> bool {
 fn stop_running(cx: &mut Cx, window: Args) {
     let object = window.get(cx, LOOP).raw();
     let all = loops(cx);
-    if all.is_running(object) {
+    if all.is_running_here(object) {
         let state = all.running().expect("it runs");
         let outer = std::mem::replace(&mut state.outer, Raw::NONE);
         state.current = None;
@@ -388,7 +391,7 @@ fn finish(cx: &mut Cx, window: Args) -> NativeResult {
 /// An exception leaves the loop.
 fn leave(cx: &mut Cx, window: Args, raised: Raised) -> NativeResult {
     let object = window.get(cx, LOOP).raw();
-    let ran = loops(cx).is_running(object);
+    let ran = loops(cx).is_running_here(object);
     if !ran {
         return Err(raised);
     }
@@ -449,16 +452,19 @@ fn again(cx: &mut Cx, window: Args, until: Raw, phase: Phase) -> NativeResult {
 
 /// Cancels all tasks that are left, and waits for them.
 fn leftovers(cx: &mut Cx, window: Args) -> NativeResult {
+    let is_main = cx.current_fiber() == FiberId::MAIN;
     // A Ctrl-C that ended the main task is what `run` raises.
-    if loops(cx).main.is_unbound() && window.get(cx, FAILED).as_bool() == Some(true) {
+    if is_main && loops(cx).main.is_unbound() && window.get(cx, FAILED).as_bool() == Some(true) {
         let cancelled = cx.is_exception(window.get(cx, OUTCOME), Exc::CancelledError);
         if cancelled {
             let exception = cx.new_exception(Exc::KeyboardInterrupt, &[]).value().raw();
             window.root(OUTCOME).set(cx, Value::adopt(exception));
         }
     }
-    loops(cx).main = Raw::NONE;
-    cx.defer_interrupt = false;
+    if is_main {
+        loops(cx).main = Raw::NONE;
+        cx.defer_interrupt = false;
+    }
     if window.get(cx, FAILED).as_bool() == Some(true) {
         // What is raised while the rest is cleared away has it as its context.
         let outcome = window.get(cx, OUTCOME).raw();

@@ -361,6 +361,10 @@ impl Network for NoNetwork {
         self.orphans.clone()
     }
 
+    fn wait_any(&mut self, _: &[(i32, bool)], _: &mut [bool], _: Option<f64>) -> io::Result<Waited> {
+        refused()
+    }
+
     fn wait(&mut self, _fd: Option<(i32, bool)>, _seconds: Option<f64>) -> io::Result<Waited> {
         Ok(Waited::TimedOut)
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{Class, Exc, NativeObject, Payload, Tuple};
+use crate::object::{Class, ClassFlags, Exc, NativeObject, Payload, Tuple};
 use crate::vm::TypeRow;
 use crate::vm::fiber::FiberId;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
@@ -21,7 +21,20 @@ struct Lock {
 
 impl Payload for Lock {}
 
-static ROWS: &[TypeRow] = &[TypeRow::native("_thread", "lock", &[&LOCK])];
+/// A lock that whoever holds it can take again.
+#[derive(Debug, Default)]
+struct Reentrant {
+    owner: Option<FiberId>,
+    count: u64,
+    waiters: VecDeque<FiberId>,
+}
+
+impl Payload for Reentrant {}
+
+static ROWS: &[TypeRow] = &[
+    TypeRow::native("_thread", "lock", &[&LOCK]),
+    TypeRow::native("_thread", "RLock", &[&REENTRANT]).with(ClassFlags::OPEN),
+];
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -29,8 +42,11 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     let module = cx.new_module("_thread").held();
     cx.functions_of(module, &THREAD);
     let lock = cx.named_class("lock").value().raw();
+    let reentrant = cx.named_class("RLock").value().raw();
     let error = cx.exception_class(Exc::RuntimeError).value().raw();
-    for (name, raw) in [("lock", lock), ("LockType", lock), ("error", error), ("TIMEOUT_MAX", Raw::float(TIMEOUT_MAX))]
+    let most = Raw::float(TIMEOUT_MAX);
+    for (name, raw) in
+        [("lock", lock), ("LockType", lock), ("RLock", reentrant), ("error", error), ("TIMEOUT_MAX", most)]
     {
         let key = cx.intern(name).held();
         let done = module.dict().set_str(&cx.heap, key, Value::adopt(raw));
@@ -66,6 +82,79 @@ fn take(cx: &mut Cx, this: Root, deadline: Option<f64>) -> Result<bool, Raised> 
         with(cx, this, |lock| lock.waiters.retain(|waiter| *waiter != me));
         parked?;
     }
+}
+
+/// Until when `acquire` waits: none: for ever.
+fn deadline_of(cx: &mut Cx, blocking: bool, timeout: f64) -> Result<Option<f64>, Raised> {
+    if !blocking && timeout != -1.0 {
+        return Err(cx.value_error("can't specify a timeout for a non-blocking call"));
+    }
+    if timeout < 0.0 && timeout != -1.0 {
+        return Err(cx.value_error("timeout value must be a non-negative number"));
+    }
+    if timeout > TIMEOUT_MAX {
+        return Err(cx.overflow_error(if timeout >= 2f64.powi(63) {
+            "timestamp out of range for platform time_t"
+        } else {
+            "timestamp too large to convert to C PyTime_t"
+        }));
+    }
+    Ok(match timeout {
+        _ if !blocking => Some(f64::NEG_INFINITY),
+        -1.0 => None,
+        seconds => Some(cx.host().monotonic() + seconds),
+    })
+}
+
+fn with_reentrant<R>(cx: &Cx, this: Root, work: impl FnOnce(&mut Reentrant) -> R) -> R {
+    let object = this.get(cx).cell_of_kind::<NativeObject>().expect("a method's receiver");
+    object.with(work).expect("a reentrant lock")
+}
+
+fn take_reentrant(cx: &mut Cx, this: Root, count: u64, deadline: Option<f64>) -> Result<bool, Raised> {
+    let me = cx.current_fiber();
+    loop {
+        let taken = with_reentrant(cx, this, |lock| {
+            let free = lock.owner.is_none_or(|owner| owner == me);
+            if free {
+                lock.owner = Some(me);
+                lock.count += count;
+            }
+            free
+        });
+        if taken {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|at| cx.host().monotonic() >= at) {
+            return Ok(false);
+        }
+        with_reentrant(cx, this, |lock| lock.waiters.push_back(me));
+        let parked = cx.park(deadline);
+        with_reentrant(cx, this, |lock| lock.waiters.retain(|waiter| *waiter != me));
+        parked?;
+    }
+}
+
+/// Gives a reentrant lock back `count` times (none: as often as it was taken), and tells how often that was.
+fn give_reentrant(cx: &mut Cx, this: Root, count: Option<u64>) -> Result<u64, Raised> {
+    let me = cx.current_fiber();
+    let given = with_reentrant(cx, this, |lock| {
+        if lock.owner != Some(me) {
+            return None;
+        }
+        let before = lock.count;
+        lock.count -= count.unwrap_or(before);
+        if lock.count > 0 {
+            return Some((before, None));
+        }
+        lock.owner = None;
+        Some((before, lock.waiters.pop_front()))
+    });
+    let Some((before, next)) = given else { return Err(cx.runtime_error("cannot release un-acquired lock")) };
+    if let Some(next) = next {
+        cx.wake_fiber(next);
+    }
+    Ok(before)
 }
 
 natives!(
@@ -104,7 +193,15 @@ natives!(
         let run = cx.attribute(run, "_run")?;
         let fiber = cx.spawn_fiber(run, &roots, names)?;
         cx.detach_fiber(fiber);
-        Ok(i64::from(fiber.0).into())
+        Ok(i64::from(fiber.0 + 1).into())
+    }
+
+    /// Start a thread that calls a function without arguments, and let it run until it waits for something.
+    fn _begin(cx: &mut Cx, function: Root) -> NativeResult {
+        let fiber = cx.spawn_fiber(function, &[], None)?;
+        cx.detach_fiber(fiber);
+        cx.pass_to_new(fiber)?;
+        Ok(i64::from(fiber.0 + 1).into())
     }
 
     /// Call a function, and report what it raises: what a thread begins with.
@@ -146,6 +243,29 @@ natives!(
         Ok(i64::from(cx.current_fiber().0 + 1).into())
     }
 
+    /// Return a number for the thread that no thread of any process has.
+    fn get_native_id(cx: &mut Cx) -> NativeResult {
+        let number = i64::from(cx.host().process_id()) + i64::from(cx.current_fiber().0);
+        Ok(number.into())
+    }
+
+    /// Return the size of the stacks of threads made from now on: it is always the same.
+    fn stack_size(cx: &mut Cx, #[default(0)] size: i64) -> NativeResult {
+        if size < 0 {
+            return Err(cx.value_error("size must be 0 or a positive value"));
+        }
+        if size > 0 && size < 32768 {
+            return Err(cx.value_error(&format!("size not valid: {size} bytes")));
+        }
+        Ok(0i64.into())
+    }
+
+    /// Let the threads that are ready run first.
+    fn _pass(cx: &mut Cx) -> NativeResult {
+        cx.pass()?;
+        Ok(Outcome::NONE)
+    }
+
     /// Return the number of threads besides the main one.
     fn _count(cx: &mut Cx) -> NativeResult {
         Ok((cx.fiber_count() as i64 - 1).into())
@@ -181,24 +301,7 @@ natives!(
         #[default(-1.0)]
         timeout: f64,
     ) -> NativeResult {
-        if !blocking && timeout != -1.0 {
-            return Err(cx.value_error("can't specify a timeout for a non-blocking call"));
-        }
-        if timeout < 0.0 && timeout != -1.0 {
-            return Err(cx.value_error("timeout value must be a non-negative number"));
-        }
-        if timeout > TIMEOUT_MAX {
-            return Err(cx.overflow_error(if timeout >= 2f64.powi(63) {
-                "timestamp out of range for platform time_t"
-            } else {
-                "timestamp too large to convert to C PyTime_t"
-            }));
-        }
-        let deadline = match timeout {
-            _ if !blocking => Some(f64::NEG_INFINITY),
-            -1.0 => None,
-            seconds => Some(cx.host().monotonic() + seconds),
-        };
+        let deadline = deadline_of(cx, blocking, timeout)?;
         Ok(take(cx, this, deadline)?.into())
     }
 
@@ -236,5 +339,94 @@ natives!(
         let id = cx.heap.id(this.get(cx));
         debug_assert_eq!(this.get(cx).kind(), Kind::NativeObject);
         Ok(cx.str(&format!("<{state} _thread.lock object at {id:#x}>")).into())
+    }
+);
+
+natives!(
+    /// A lock that the thread which holds it can take again.
+    pub static REENTRANT: Methods;
+
+    /// Make a lock.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+        let base = cx.named_class("RLock").held();
+        cx.check_new(class, base)?;
+        let class = class.get(cx).exact::<Class>().expect("checked").held();
+        let shape = class.get().root_shape.get();
+        let object: Gc<'_, NativeObject> =
+            cx.heap.alloc_slots(NativeObject::new(Box::new(Reentrant::default()), 0), |_| Value::NONE);
+        object.set_shape(shape);
+        Ok(object.value().into())
+    }
+
+    /// Take the lock, waiting until no other thread holds it or the timeout is over. Returns whether it was taken.
+    fn acquire(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(true)]
+        blocking: bool,
+        #[either]
+        #[default(-1.0)]
+        timeout: f64,
+    ) -> NativeResult {
+        let deadline = deadline_of(cx, blocking, timeout)?;
+        Ok(take_reentrant(cx, this, 1, deadline)?.into())
+    }
+
+    /// Give the lock back, once.
+    fn release(cx: &mut Cx, this: Root) -> NativeResult {
+        give_reentrant(cx, this, Some(1))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Return whether any thread holds the lock.
+    fn locked(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(with_reentrant(cx, this, |lock| lock.owner.is_some()).into())
+    }
+
+    /// Return whether the calling thread holds the lock.
+    fn _is_owned(cx: &mut Cx, this: Root) -> NativeResult {
+        let me = cx.current_fiber();
+        Ok(with_reentrant(cx, this, |lock| lock.owner == Some(me)).into())
+    }
+
+    /// Return how often the calling thread holds the lock.
+    fn _recursion_count(cx: &mut Cx, this: Root) -> NativeResult {
+        let me = cx.current_fiber();
+        let count = with_reentrant(cx, this, |lock| if lock.owner == Some(me) { lock.count } else { 0 });
+        Ok((count as i64).into())
+    }
+
+    /// Give the lock back entirely, and return what `_acquire_restore` needs.
+    fn _release_save(cx: &mut Cx, this: Root) -> NativeResult {
+        let count = give_reentrant(cx, this, None)?;
+        Ok((count as i64).into())
+    }
+
+    /// Take the lock as often as it was held before.
+    fn _acquire_restore(cx: &mut Cx, this: Root, state: i64) -> NativeResult {
+        take_reentrant(cx, this, state.max(1) as u64, None)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Take the lock.
+    fn __enter__(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(take_reentrant(cx, this, 1, None)?.into())
+    }
+
+    /// Give the lock back.
+    fn __exit__(cx: &mut Cx, this: Root, exc: Rest) -> NativeResult {
+        let _ = exc;
+        give_reentrant(cx, this, Some(1))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let (owner, count) = with_reentrant(cx, this, |lock| (lock.owner.map_or(0, |o| o.0 + 1), lock.count));
+        let state = if count > 0 { "locked" } else { "unlocked" };
+        let id = cx.heap.id(this.get(cx));
+        Ok(cx.str(&format!("<{state} _thread.RLock object owner={owner} count={count} at {id:#x}>")).into())
     }
 );

@@ -10,7 +10,8 @@
 
 #![allow(unsafe_code, reason = "machine stacks")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -27,6 +28,7 @@ use super::Vm;
 use super::frame::{Fiber, RecordKind};
 use super::host::Choice;
 use super::native::{Raised, Root};
+use super::network::Waited;
 
 /// Bytes of a fiber's machine stack: address space, of which what is used is committed.
 const STACK: usize = if cfg!(debug_assertions) { 32 << 20 } else { 4 << 20 };
@@ -41,7 +43,11 @@ const LOOK: f64 = 0.05;
 /// What a time slice takes by a virtual clock.
 const SLICE_SECONDS: f64 = 0.005;
 /// Safepoints of a time slice, where slices are not measured by a clock.
-const SLICE: u32 = 200;
+const SLICE: u32 = 10_000;
+/// Fibers that waited for something go before those whose time slice was over, but no more than so many in a row.
+const STREAK: u32 = 8;
+/// Turns after which descriptors are looked at though somebody is ready.
+const LOOK_TURNS: u32 = 64;
 
 /// A fiber, by a number that no other fiber of the machine has or had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,10 +70,41 @@ enum State {
     Running,
     /// It waits for its turn.
     Ready,
-    /// It waits to be woken, or for this time of the monotonic clock.
-    Parked { deadline: Option<f64> },
+    /// It waits to be woken, for this time of the monotonic clock, for a descriptor to become ready. `ticket` tells this wait from others.
+    Parked { deadline: Option<f64>, source: Option<Source>, ticket: u64 },
     /// It has returned or raised; its result has not been taken.
     Ended,
+}
+
+/// What a parked fiber waits for besides being woken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// The descriptor becomes readable, or writable.
+    Descriptor(i32, bool),
+    /// An answer of the host comes in.
+    Answer,
+}
+
+/// A deadline in the order of time; the ticket says which wait it is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Deadline {
+    at: f64,
+    ticket: u64,
+    fiber: FiberId,
+}
+
+impl Eq for Deadline {}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Deadline) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Deadline) -> std::cmp::Ordering {
+        self.at.total_cmp(&other.at).then(self.ticket.cmp(&other.ticket))
+    }
 }
 
 struct Entry {
@@ -106,7 +143,22 @@ pub(super) struct Fibers {
     entries: BTreeMap<FiberId, Entry>,
     running: FiberId,
     next: u32,
+    /// Those that wait for their turn: first the ones that waited for something else before.
     ready: VecDeque<FiberId>,
+    /// How many of `ready` these are.
+    urgent: usize,
+    /// How many of these ran in a row while others waited.
+    streak: u32,
+    /// Turns until descriptors are looked at.
+    patience: u32,
+    /// Fibers that have not ended.
+    alive: usize,
+    /// When parked fibers want to go on; those that were woken before are still in here.
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// The number of the last wait.
+    ticket: u64,
+    /// Parked fibers that wait for something outside.
+    sources: Vec<(Source, FiberId)>,
     inbox: Arc<Inbox>,
     /// Fibers that wait for another thread of the system.
     outside: u32,
@@ -128,6 +180,13 @@ impl Default for Fibers {
             running: FiberId::MAIN,
             next: 1,
             ready: VecDeque::new(),
+            urgent: 0,
+            streak: 0,
+            patience: LOOK_TURNS,
+            alive: 1,
+            deadlines: BinaryHeap::new(),
+            ticket: 0,
+            sources: vec![],
             inbox: Arc::default(),
             outside: 0,
             pool: vec![],
@@ -169,6 +228,21 @@ impl Fibers {
     /// The fibers that exist, the running one among them.
     fn ids(&self) -> impl Iterator<Item = FiberId> + '_ {
         self.entries.iter().filter(|(_, entry)| entry.state != State::Ended).map(|(id, _)| *id)
+    }
+
+    /// Whether the fiber still waits for this.
+    fn is_current(&self, deadline: &Deadline) -> bool {
+        let entry = self.entries.get(&deadline.fiber);
+        entry.is_some_and(|e| matches!(e.state, State::Parked { ticket, .. } if ticket == deadline.ticket))
+    }
+
+    /// Drops the deadlines of waits that are over, when there are many.
+    fn forget_deadlines(&mut self) {
+        if self.deadlines.len() > 64 && self.deadlines.len() > 2 * self.entries.len() {
+            let mut all = std::mem::take(&mut self.deadlines).into_vec();
+            all.retain(|Reverse(deadline)| self.is_current(deadline));
+            self.deadlines = all.into();
+        }
     }
 
     fn entry(&mut self, id: FiberId) -> &mut Entry {
@@ -216,7 +290,9 @@ impl Vm {
             result: None,
         };
         self.fibers.entries.insert(id, entry);
-        self.make_ready(id);
+        self.fibers.alive += 1;
+        self.fibers.ready.push_back(id);
+        self.tick();
         Ok(id)
     }
 
@@ -226,6 +302,7 @@ impl Vm {
         let called = if self.fiber.stopping { Ok(super::Raw::NONE) } else { self.call_window(0, argc, keywords) };
         let result = called.map_err(|raised| self.take_raised(raised));
         let id = self.fibers.running;
+        self.fibers.alive -= 1;
         let entry = self.fibers.entry(id);
         entry.result = Some(result);
         entry.state = State::Ended;
@@ -238,7 +315,13 @@ impl Vm {
 
     /// Number of fibers that have not ended, the main one among them.
     pub fn fiber_count(&self) -> usize {
-        self.fibers.ids().count()
+        self.fibers.alive
+    }
+
+    /// Whether there are threads besides the main one.
+    #[inline]
+    pub fn has_threads(&self) -> bool {
+        self.fibers.alive > 1
     }
 
     /// Whether a fiber has returned or raised.
@@ -273,16 +356,44 @@ impl Vm {
     /// Stops the running fiber until another wakes it, or until this time of the monotonic clock. It may also go on for no reason: who
     /// waits for something looks again. The main fiber raises what signals ask for, and an error where nothing could ever wake anybody.
     pub fn park(&mut self, deadline: Option<f64>) -> Result<(), Raised> {
+        self.park_for(None, deadline)
+    }
+
+    /// As `park`, until something outside happens too.
+    pub fn park_for(&mut self, source: Option<Source>, deadline: Option<f64>) -> Result<(), Raised> {
         if self.fiber.stopping {
             return Err(self.stop_raised());
         }
         let id = self.fibers.running;
-        let entry = self.fibers.entry(id);
+        let fibers = &mut self.fibers;
+        let ticket = fibers.ticket + 1;
+        let entry = fibers.entry(id);
         if std::mem::take(&mut entry.permit) {
             return Ok(());
         }
-        entry.state = State::Parked { deadline };
+        entry.state = State::Parked { deadline, source, ticket };
+        fibers.ticket = ticket;
+        if let Some(at) = deadline {
+            fibers.deadlines.push(Reverse(Deadline { at, ticket, fiber: id }));
+            fibers.forget_deadlines();
+        }
+        if let Some(source) = source {
+            fibers.sources.push((source, id));
+        }
         self.stop_running()
+    }
+
+    /// Waits until a descriptor is ready, in which other fibers run: false if a time of the monotonic clock came first.
+    pub fn wait_descriptor(&mut self, fd: i32, write: bool, deadline: Option<f64>) -> Result<bool, Raised> {
+        loop {
+            self.park_for(Some(Source::Descriptor(fd, write)), deadline)?;
+            match self.host_mut().network().wait(Some((fd, write)), Some(0.0)) {
+                // An error is told by what is done with the descriptor next.
+                Ok(Waited::Ready) | Err(_) => return Ok(true),
+                Ok(Waited::TimedOut) if deadline.is_some_and(|at| self.host().monotonic() >= at) => return Ok(false),
+                Ok(Waited::TimedOut | Waited::Woken) => {}
+            }
+        }
     }
 
     /// Parks until another thread of the system wakes the fiber through a [`Waker`].
@@ -300,7 +411,7 @@ impl Vm {
         }
         self.drain_inbox();
         self.expire_deadlines();
-        if self.fibers.ready.is_empty() {
+        if self.fibers.ready.is_empty() && self.fibers.sources.is_empty() {
             return Ok(());
         }
         let id = self.fibers.running;
@@ -309,11 +420,30 @@ impl Vm {
         self.stop_running()
     }
 
+    /// Lets a fiber that was just made run first, and goes on as soon as it stops for whatever reason.
+    pub fn pass_to_new(&mut self, id: FiberId) -> Result<(), Raised> {
+        let me = self.fibers.running;
+        let fibers = &mut self.fibers;
+        if fibers.ready.back() != Some(&id) {
+            return Ok(());
+        }
+        fibers.ready.pop_back();
+        fibers.entry(me).state = State::Ready;
+        fibers.ready.push_front(me);
+        fibers.ready.push_front(id);
+        fibers.urgent += 2;
+        fibers.streak = 0;
+        self.stop_running()
+    }
+
     /// Lets a parked fiber go on when its turn comes.
     pub fn wake_fiber(&mut self, id: FiberId) {
         let Some(entry) = self.fibers.entries.get_mut(&id) else { return };
         match entry.state {
-            State::Parked { .. } => self.make_ready(id),
+            State::Parked { .. } => {
+                self.make_ready(id);
+                self.tick();
+            }
             State::Running | State::Ready => entry.permit = true,
             State::Ended => {}
         }
@@ -329,7 +459,7 @@ impl Vm {
         let end = self.host().monotonic() + seconds;
         // A signal wakes the host, and is dealt with before it sleeps on.
         let mut left = seconds;
-        while self.fibers.entries.len() == 1 {
+        while !self.has_threads() {
             self.host_mut().sleep(left);
             left = end - self.host().monotonic();
             self.check_signals()?;
@@ -345,20 +475,6 @@ impl Vm {
         }
     }
 
-    /// Seconds until a fiber other than the running one has something to do: 0 if one is ready, None if none waits for a time.
-    pub fn fibers_due(&mut self) -> Option<f64> {
-        if self.fibers.entries.len() == 1 {
-            return None;
-        }
-        self.drain_inbox();
-        self.expire_deadlines();
-        if !self.fibers.ready.is_empty() {
-            return Some(0.0);
-        }
-        let now = self.host().monotonic();
-        self.earliest_deadline().map(|at| (at - now).max(0.0))
-    }
-
     /// Gives a fiber up: where it stands it is unwound, without any of its handlers being run.
     pub fn abandon_fiber(&mut self, id: FiberId) {
         if id == FiberId::MAIN || id == self.fibers.running {
@@ -369,6 +485,7 @@ impl Vm {
         entry.saved.as_mut().expect("it does not run").stopping = true;
         if let State::Parked { .. } = entry.state {
             self.make_ready(id);
+            self.tick();
         }
     }
 
@@ -381,6 +498,7 @@ impl Vm {
         for id in others {
             self.abandon_fiber(id);
         }
+        self.fibers.urgent = 0;
         while let Some(id) = self.fibers.ready.pop_front() {
             self.run_fiber(id);
         }
@@ -406,6 +524,7 @@ impl Vm {
                 self.host_mut().advance(SLICE_SECONDS);
             }
         }
+        self.fibers.patience = 0;
         self.pass()?;
         self.tick();
         Ok(())
@@ -428,15 +547,25 @@ impl Vm {
 
     // ---- switching ----
 
+    /// A parked fiber is ready.
     fn make_ready(&mut self, id: FiberId) {
-        self.fibers.entry(id).state = State::Ready;
-        self.fibers.ready.push_back(id);
-        self.tick();
+        let fibers = &mut self.fibers;
+        let before = std::mem::replace(&mut fibers.entry(id).state, State::Ready);
+        if let State::Parked { source: Some(_), .. } = before {
+            fibers.sources.retain(|(_, fiber)| *fiber != id);
+        }
+        fibers.ready.insert(fibers.urgent, id);
+        fibers.urgent += 1;
     }
 
     /// Time slices end only while somebody waits for a turn, for a time or for another thread of the system.
     fn tick(&mut self) {
-        let on = !self.fibers.ready.is_empty() || self.fibers.outside > 0 || self.earliest_deadline().is_some();
+        let fibers = &self.fibers;
+        let on = fibers.alive > 1
+            && (!fibers.ready.is_empty()
+                || fibers.outside > 0
+                || !fibers.deadlines.is_empty()
+                || !fibers.sources.is_empty());
         if self.host().is_virtual() || self.fibers.slice.is_some() {
             if on {
                 self.fibers.slice.get_or_insert(SLICE);
@@ -460,7 +589,9 @@ impl Vm {
     /// The running fiber, whose state was set before, stops here until it is run again.
     fn stop_running(&mut self) -> Result<(), Raised> {
         if self.fibers.running == FiberId::MAIN {
-            return self.hub();
+            self.hub()?;
+            // Handlers of signals run here, where the main fiber is the running one again.
+            return self.check_signals();
         }
         let door: *const Door = self.fiber.door.cast();
         // SAFETY: the door is on this fiber's stack, below this call. The machine is handed to the hub, which gives it back when it runs
@@ -480,8 +611,13 @@ impl Vm {
                 }
                 Ok(id) => self.run_fiber(id),
                 Err(raised) => {
-                    self.fibers.ready.retain(|id| *id != FiberId::MAIN);
-                    self.fibers.entry(FiberId::MAIN).state = State::Running;
+                    let fibers = &mut self.fibers;
+                    if let Some(at) = fibers.ready.iter().position(|id| *id == FiberId::MAIN) {
+                        fibers.ready.remove(at);
+                        fibers.urgent -= usize::from(at < fibers.urgent);
+                    }
+                    fibers.sources.retain(|(_, fiber)| *fiber != FiberId::MAIN);
+                    fibers.entry(FiberId::MAIN).state = State::Running;
                     return Err(raised);
                 }
             }
@@ -504,7 +640,9 @@ impl Vm {
         self.exchange(&mut saved);
         self.fibers.entry(FiberId::MAIN).saved = Some(saved);
         self.fibers.running = id;
+        self.switch_extensions(FiberId::MAIN, id);
         let stopped = machine.resume(ptr::from_mut(self));
+        self.switch_extensions(id, FiberId::MAIN);
         self.fibers.running = FiberId::MAIN;
         let mut saved = self.fibers.entry(FiberId::MAIN).saved.take().expect("put there above");
         self.exchange(&mut saved);
@@ -525,11 +663,24 @@ impl Vm {
         }
     }
 
+    /// What layers above keep for each fiber goes with it.
+    fn switch_extensions(&mut self, from: FiberId, to: FiberId) {
+        let ended = self.fibers.entries.get(&from).is_none_or(|entry| entry.state == State::Ended);
+        for extension in self.extensions.iter_mut().flatten() {
+            extension.switch(from.0, to.0, ended);
+        }
+    }
+
     /// Puts the registers and records of another fiber in the place of the running one's.
     fn exchange(&mut self, saved: &mut Fiber) {
         self.fiber.raised = std::mem::replace(&mut self.raised, super::Raw::UNBOUND);
         std::mem::swap(&mut self.fiber, saved);
         self.raised = std::mem::replace(&mut self.fiber.raised, super::Raw::UNBOUND);
+        let hooks = &mut self.coroutines;
+        saved.hooks = [hooks.first_iteration, hooks.finalizer];
+        saved.origin_depth = hooks.origin_depth;
+        [hooks.first_iteration, hooks.finalizer] = self.fiber.hooks;
+        hooks.origin_depth = self.fiber.origin_depth;
         self.go_on_writing();
     }
 
@@ -549,23 +700,48 @@ impl Vm {
     fn next_fiber(&mut self) -> Result<FiberId, Raised> {
         loop {
             if self.interrupt().load(Ordering::Relaxed) & interrupt::SIGNAL != 0 {
-                self.take_interrupt(interrupt::SIGNAL);
-                self.handle_signals()?;
-                if self.defer_interrupt {
-                    // The event loop, which the main fiber runs, wants to know.
-                    self.wake_fiber(FiberId::MAIN);
+                // The main fiber, or the event loop that it runs, deals with them.
+                if let State::Parked { .. } = self.fibers.entry(FiberId::MAIN).state {
+                    self.make_ready(FiberId::MAIN);
+                }
+                if let Some(at) = self.fibers.ready.iter().position(|id| *id == FiberId::MAIN) {
+                    return Ok(self.take_ready(at));
                 }
             }
             self.drain_inbox();
             self.expire_deadlines();
+            self.fibers.patience = self.fibers.patience.saturating_sub(1);
             let count = self.fibers.ready.len();
+            if count > 0 && self.fibers.patience == 0 {
+                self.fibers.patience = LOOK_TURNS;
+                if !self.fibers.sources.is_empty() {
+                    self.look_outside(Some(0.0))?;
+                    continue;
+                }
+            }
             if count > 0 {
-                let at = self.host_mut().decide(Choice::Fiber, 0) as usize % count;
-                let id = self.fibers.ready.remove(at).expect("one of those that are ready");
-                self.tick();
-                return Ok(id);
+                let fibers = &mut self.fibers;
+                let waiting = fibers.urgent < count;
+                fibers.streak = if waiting && fibers.urgent > 0 { fibers.streak + 1 } else { 0 };
+                let first = if fibers.streak > STREAK { fibers.urgent } else { 0 };
+                if first > 0 {
+                    fibers.streak = 0;
+                }
+                let at = (self.host_mut().decide(Choice::Fiber, 0) as usize + first) % count;
+                return Ok(self.take_ready(at));
             }
             let left = self.earliest_deadline().map(|at| (at - self.host().monotonic()).max(0.0));
+            if !self.fibers.sources.is_empty() {
+                let started = self.host().real_time();
+                let came = self.look_outside(left)?;
+                if self.host().is_virtual() {
+                    // What is outside keeps real time, and the virtual clock goes along.
+                    let passed = self.host().real_time() - started;
+                    let passed = left.map_or(passed, |left| if came { left.min(passed) } else { left.max(passed) });
+                    self.host_mut().advance(passed);
+                }
+                continue;
+            }
             if self.fibers.outside > 0 {
                 let wait = Duration::from_secs_f64(left.unwrap_or(LOOK).min(LOOK));
                 let woken = self.fibers.inbox.woken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -575,11 +751,53 @@ impl Vm {
                 continue;
             }
             match left {
-                Some(left) if self.host().is_virtual() => self.host_mut().sleep(left),
-                Some(left) => self.host_mut().sleep(left.min(LOOK)),
+                Some(left) => self.host_mut().sleep(left),
+                None if self.signals_expected() => self.host_mut().sleep(3600.0),
                 None => return Err(self.runtime_error("deadlock: every thread waits for another")),
             }
         }
+    }
+
+    /// Takes one of those that are ready.
+    fn take_ready(&mut self, at: usize) -> FiberId {
+        let fibers = &mut self.fibers;
+        let id = fibers.ready.remove(at).expect("one of those that are ready");
+        fibers.urgent -= usize::from(at < fibers.urgent);
+        self.tick();
+        id
+    }
+
+    /// Waits until something outside happens that a parked fiber waits for, at most so many seconds. Whether any is ready now.
+    fn look_outside(&mut self, seconds: Option<f64>) -> Result<bool, Raised> {
+        let mut numbers = vec![];
+        let mut who = vec![];
+        for (source, fiber) in &self.fibers.sources {
+            if let Source::Descriptor(fd, write) = source {
+                numbers.push((*fd, *write));
+                who.push(*fiber);
+            }
+        }
+        let mut ready = vec![false; numbers.len()];
+        let waited = self.host_mut().network().wait_any(&numbers, &mut ready, seconds);
+        let mut any = false;
+        match waited {
+            Ok(Waited::TimedOut) => {}
+            Ok(Waited::Ready) => any = true,
+            Ok(Waited::Woken) => {
+                any = true;
+                let waiting: Vec<FiberId> = self.fibers.sources.iter().map(|(_, fiber)| *fiber).collect();
+                who = waiting;
+                ready = vec![true; who.len()];
+            }
+            // Each of them finds out by itself.
+            Err(_) => ready.fill(true),
+        }
+        for (fiber, ready) in who.into_iter().zip(ready) {
+            if ready && let State::Parked { .. } = self.fibers.entry(fiber).state {
+                self.make_ready(fiber);
+            }
+        }
+        Ok(any)
     }
 
     fn drain_inbox(&mut self) {
@@ -589,32 +807,29 @@ impl Vm {
         }
     }
 
-    fn earliest_deadline(&self) -> Option<f64> {
-        let deadlines = self.fibers.entries.values().filter_map(|entry| match entry.state {
-            State::Parked { deadline } => deadline,
-            State::Running | State::Ready | State::Ended => None,
-        });
-        deadlines.min_by(f64::total_cmp)
+    fn earliest_deadline(&mut self) -> Option<f64> {
+        let fibers = &mut self.fibers;
+        while let Some(Reverse(first)) = fibers.deadlines.peek() {
+            if fibers.is_current(first) {
+                return Some(first.at);
+            }
+            fibers.deadlines.pop();
+        }
+        None
     }
 
+    /// Those whose time has come are ready, in the order of their deadlines; equal ones as they began to wait.
     fn expire_deadlines(&mut self) {
-        let Some(earliest) = self.earliest_deadline() else { return };
-        let now = self.host().monotonic();
-        if earliest > now {
+        if self.earliest_deadline().is_none() {
             return;
         }
-        // In the order of their deadlines; equal ones as the fibers were made.
-        let mut due: Vec<(f64, FiberId)> = vec![];
-        for (id, entry) in &self.fibers.entries {
-            if let State::Parked { deadline: Some(at) } = entry.state
-                && at <= now
-            {
-                due.push((at, *id));
+        let now = self.host().monotonic();
+        while let Some(at) = self.earliest_deadline()
+            && at <= now
+        {
+            if let Some(Reverse(due)) = self.fibers.deadlines.pop() {
+                self.make_ready(due.fiber);
             }
-        }
-        due.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (_, id) in due {
-            self.make_ready(id);
         }
     }
 

@@ -438,6 +438,11 @@ impl Vm {
         !self.pending_signals.is_empty()
     }
 
+    /// Whether a signal could still make a program go on in which every fiber waits for another.
+    pub(super) fn signals_expected(&self) -> bool {
+        false
+    }
+
     /// Raises what signals that came in ask for.
     pub(super) fn handle_signals(&mut self) -> Result<(), Raised> {
         const SIGINT: i32 = 2;

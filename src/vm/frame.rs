@@ -140,6 +140,10 @@ pub(crate) struct Fiber {
     pub(super) still: bool,
     /// What it stops through: see `fiber.rs`.
     pub(super) door: *const (),
+    /// What is called with asynchronous generators, and how many calls are noted for each coroutine, while it does not run.
+    pub(super) hooks: [Raw; 2],
+    /// See `hooks`.
+    pub(super) origin_depth: usize,
 }
 
 impl Fiber {
@@ -166,6 +170,8 @@ impl Fiber {
             stopping: false,
             still: false,
             door: std::ptr::null(),
+            hooks: [Raw::NONE; 2],
+            origin_depth: 0,
         }
     }
 
@@ -173,6 +179,7 @@ impl Fiber {
     pub(super) fn trace(&self, tracer: &mut Tracer<'_>) {
         tracer.raw(self.handled);
         tracer.raw(self.raised);
+        self.hooks.iter().for_each(|raw| tracer.raw(*raw));
         self.observed.iter().for_each(|(_, raw)| tracer.raw(*raw));
         for record in &self.records {
             if let Some(function) = record.function {

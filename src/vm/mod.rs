@@ -86,6 +86,10 @@ const KNOWN: usize = 1024;
 pub trait Extension: Any + fmt::Debug {
     /// Visits the values it holds.
     fn trace(&self, tracer: &mut Tracer<'_>);
+    /// The fiber `to` runs from now on, and `from` not any more, or never again if it has `ended`.
+    fn switch(&mut self, from: u32, to: u32, ended: bool) {
+        let _ = (from, to, ended);
+    }
 }
 
 /// The places for extensions.

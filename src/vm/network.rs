@@ -155,6 +155,8 @@ pub trait Network: Debug {
 
     /// Waits until a descriptor (none: nothing but signals and answers) is ready, for so many seconds at most (none: for ever).
     fn wait(&mut self, fd: Option<(i32, bool)>, seconds: Option<f64>) -> io::Result<Waited>;
+    /// As `wait`, for several descriptors: `ready` has a place for each that is set if it is ready.
+    fn wait_any(&mut self, fds: &[(i32, bool)], ready: &mut [bool], seconds: Option<f64>) -> io::Result<Waited>;
     /// A descriptor that is readable when a signal came in or an answer is there; for who waits for many.
     fn wake_descriptor(&mut self) -> io::Result<i32>;
     /// Takes note that one was woken.

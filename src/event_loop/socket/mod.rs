@@ -111,6 +111,17 @@ pub(crate) fn check<R>(cx: &mut Cx, result: std::io::Result<R>) -> Result<R, Rai
 
 /// Waits until a descriptor is ready, until a time of the host's clock; signals are dealt with meanwhile.
 fn wait(cx: &mut Cx, fd: i32, write: bool, until: Option<f64>) -> Result<(), Raised> {
+    while cx.has_threads() {
+        // The others run meanwhile. Deadlines of fibers are the clock's that scripts see, which may be virtual.
+        let left = until.map(|u| (u - now(cx)).max(0.0));
+        let deadline = left.map(|left| cx.host().monotonic() + left);
+        if cx.wait_descriptor(fd, write, deadline)? {
+            return Ok(());
+        }
+        if until.is_some_and(|u| now(cx) >= u) || cx.host().is_virtual() {
+            return Err(cx.raise_text(Exc::TimeoutError, "timed out"));
+        }
+    }
     loop {
         let left = until.map(|u| (u - now(cx)).max(0.0));
         match network(cx).wait(Some((fd, write)), left) {
