@@ -13,7 +13,7 @@ use crate::compile::{self, Options};
 use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, Reported};
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{CodeObject, Dict, Exc, List, Module, Str};
+use crate::object::{CodeObject, Dict, Exc, List, Module, Str, Tuple, Variable};
 use crate::source::SourceFile;
 use crate::stdlib;
 use crate::syntax::parser::{Mode, parse_with_warnings};
@@ -267,7 +267,7 @@ natives!(
         #[either] locals: Option<Root>,
         #[key] closure: Option<Root>,
     ) -> NativeResult {
-        evaluate(cx, source, globals, locals, Mode::Module)
+        evaluate(cx, source, globals, locals, closure, Mode::Module)
     }
 
     /// Evaluate an expression with these namespaces, and return its value.
@@ -277,7 +277,7 @@ natives!(
         #[either] globals: Option<Root>,
         #[either] locals: Option<Root>,
     ) -> NativeResult {
-        evaluate(cx, source, globals, locals, Mode::Expression)
+        evaluate(cx, source, globals, locals, None, Mode::Expression)
     }
 
     /// Compile a text to a code object.
@@ -408,7 +408,7 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
     let from: Vec<String> = {
         let value = window_root(start, FROM).get(cx);
         let mut names = vec![];
-        if let Some(tuple) = value.exact::<crate::object::Tuple>() {
+        if let Some(tuple) = value.exact::<Tuple>() {
             names.extend(tuple.items().filter_map(|v| v.exact::<Str>().map(|s| s.to_str_lossy().into_owned())));
         } else if let Some(list) = value.exact::<List>() {
             names.extend(list.items().filter_map(|v| v.exact::<Str>().map(|s| s.to_str_lossy().into_owned())));
@@ -459,7 +459,17 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
                     if !cx.raised_is(Exc::ModuleNotFoundError) {
                         return Err(raised);
                     }
-                    cx.take_raised(raised);
+                    let mark = cx.mark();
+                    let exception = cx.take_exception(raised);
+                    let missing = cx.find_attribute(exception, "name")?;
+                    let other = match missing {
+                        Some(missing) => cx.as_str(missing.get(cx)).is_none_or(|s| s.to_str_lossy() != child),
+                        None => true,
+                    };
+                    if other {
+                        return Err(cx.raise(exception));
+                    }
+                    cx.release(mark);
                 }
             }
         }
@@ -597,7 +607,14 @@ fn module_done(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 /// Number of parameters of `__import__`: its state follows them.
 const STATE_AT: u32 = 5;
 
-fn evaluate(cx: &mut Cx, source: Root, globals: Option<Root>, locals: Option<Root>, mode: Mode) -> NativeResult {
+fn evaluate(
+    cx: &mut Cx,
+    source: Root,
+    globals: Option<Root>,
+    locals: Option<Root>,
+    closure: Option<Root>,
+    mode: Mode,
+) -> NativeResult {
     let (globals, locals) = match (globals, locals) {
         (Some(globals), locals) => (globals, locals.unwrap_or(globals)),
         (None, locals) => {
@@ -621,7 +638,11 @@ fn evaluate(cx: &mut Cx, source: Root, globals: Option<Root>, locals: Option<Roo
     let namespace = !locals.get(cx).is(globals.get(cx));
     if let Some(code) = source.get(cx).exact::<CodeObject>() {
         let code = code.code.clone();
-        return run_with(cx, &code, globals, locals);
+        let cells = closure_for(cx, &code, closure, mode)?;
+        return run_with(cx, &code, globals, locals, cells);
+    }
+    if closure.is_some() {
+        return Err(cx.type_error("closure can only be used when source is a code object".into()));
     }
     let text = source_text(cx, source, if mode == Mode::Module { "exec" } else { "eval" })?;
     let text = if mode == Mode::Expression { text.trim_start_matches([' ', '\t']).to_owned() } else { text };
@@ -632,18 +653,50 @@ fn evaluate(cx: &mut Cx, source: Root, globals: Option<Root>, locals: Option<Roo
             for warning in warnings {
                 syntax_warning(cx, &file, &warning)?;
             }
-            run_with(cx, &code, globals, locals)
+            run_with(cx, &code, globals, locals, None)
         }
         Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
     }
 }
 
 /// Asks for code to be run with both namespaces.
-fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root) -> NativeResult {
+/// The tuple of cells that the free variables of a code object are bound to: what `exec` got as `closure`, checked.
+fn closure_for(cx: &mut Cx, code: &Arc<Code>, closure: Option<Root>, mode: Mode) -> Result<Option<Root>, Raised> {
+    let wanted = code.free.len();
+    let Some(closure) = closure else {
+        return match (wanted, mode) {
+            (0, _) => Ok(None),
+            (_, Mode::Module) => Err(wrong_closure(cx, wanted)),
+            _ => Err(cx.type_error("code object passed to eval() may not contain free variables".into())),
+        };
+    };
+    if wanted == 0 {
+        return Err(cx.type_error("cannot use a closure with this code object".into()));
+    }
+    let fits = closure
+        .get(cx)
+        .exact::<Tuple>()
+        .is_some_and(|cells| cells.len() == wanted && cells.items().all(|cell| cell.exact::<Variable>().is_some()));
+    if !fits {
+        return Err(wrong_closure(cx, wanted));
+    }
+    Ok(Some(closure))
+}
+
+fn wrong_closure(cx: &mut Cx, wanted: usize) -> Raised {
+    cx.type_error(format!("code object requires a closure of exactly length {wanted}"))
+}
+
+fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root, closure: Option<Root>) -> NativeResult {
     use crate::bytecode::code::CodeFlags;
     let loaded = cx.load(code).held();
     let dict = cx.dict_of(globals.get(cx)).expect("checked").held();
-    let function = cx.function(loaded, dict).value().raw();
+    let function = cx.function(loaded, dict);
+    if let Some(closure) = closure {
+        let cells = closure.get(cx).exact::<Tuple>().expect("checked").held();
+        function.set_ref(&cx.heap, |f| &f.closure, Some(cells));
+    }
+    let function = function.value().raw();
     let callee = push(cx, function);
     let argc = if code.flags.contains(CodeFlags::NAMESPACE) {
         let names = locals.get(cx).raw();

@@ -2,7 +2,7 @@
 
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{BoundMethod, Dict, Exc, Exception, List, Str, Tuple};
+use crate::object::{BoundMethod, Dict, Exc, Exception, List, Module, Str, Tuple};
 
 use super::call::Invoked;
 use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
@@ -115,13 +115,14 @@ impl Vm {
         level: u8,
         globals: Gc<'static, Dict>,
     ) -> Result<Invoked, Raised> {
-        // A module that is loaded, without dots: no call.
+        // A module that is loaded, without dots: no call. What is taken from a package may be a submodule still to be loaded.
         if level == 0
             && let Some(key) = Value::adopt(name).exact::<Str>()
             && !key.as_bytes().contains(&b'.')
             && let Some(module) = self.modules().get_str(&self.heap, key)
-            && module.kind() == Kind::Module
+            && let Some(loaded) = module.exact::<Module>()
             && !self.import_replaced
+            && (from.same(Raw::NONE) || loaded.dict().get_str(&self.heap, self.name(Name::Path)).is_none())
         {
             return Ok(Invoked::Value(module.raw()));
         }
