@@ -762,7 +762,14 @@ pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
             let globals = dict.get(cx).exact::<Dict>().expect("a dict").held();
             let function = cx.function(loaded, globals).value().raw();
             let function = push(cx, function);
-            cx.call(function, &[]).map(|_| ())
+            cx.call(function, &[]).and_then(|result| {
+                // Code with an `await` outside functions: it runs as `asyncio.run` would run it.
+                if result.get(cx).kind() == Kind::Coroutine {
+                    let asyncio = cx.import("asyncio")?;
+                    cx.call_method(asyncio, "run", &[result])?;
+                }
+                Ok(())
+            })
         }
         Err(raised) => Err(raised),
     };

@@ -28,6 +28,7 @@ pub(crate) mod structseq;
 pub mod sys;
 pub mod types;
 
+pub mod abc;
 pub mod builtins;
 pub mod gc;
 pub mod math;
@@ -195,6 +196,7 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
+    ("_abc", abc::install),
     ("_random", random::install),
     ("_sre", re::install),
     ("_thread", thread::install),

@@ -111,6 +111,20 @@ impl<'h> Gc<'h, Class> {
         self.get().flags.get().contains(flag)
     }
 
+    /// What instances are to patterns: `SEQUENCE`, `MAPPING`, or nothing. The first class of the resolution order that is either says.
+    pub fn pattern_kind(self) -> ClassFlags {
+        let either = ClassFlags::SEQUENCE | ClassFlags::MAPPING;
+        let kind = self.get().flags.get() & either;
+        if kind.is_empty() {
+            return self
+                .mro()
+                .map(|class| class.get().flags.get() & either)
+                .find(|kind| !kind.is_empty())
+                .unwrap_or(kind);
+        }
+        kind
+    }
+
     /// Sets a flag.
     pub fn set_flag(self, flag: ClassFlags) {
         self.get().flags.set(self.get().flags.get() | flag);

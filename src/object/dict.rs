@@ -187,13 +187,30 @@ impl<'h> Gc<'h, Dict> {
     /// Searches for a text.
     #[inline]
     pub fn find_str(self, heap: &Heap, key: Gc<'_, Str>) -> Option<usize> {
+        self.find_str_noting(heap, key, || {})
+    }
+
+    /// Searches for a text, as scripts see it; None if only a script can say whether a key that is no text equals it.
+    #[inline]
+    pub fn find_text(self, heap: &Heap, key: Gc<'_, Str>) -> Option<Option<usize>> {
+        let odd = StdCell::new(false);
+        let found = self.find_str_noting(heap, key, || odd.set(true));
+        if odd.get() { None } else { Some(found) }
+    }
+
+    /// As `find_str`; `odd` is called for each key met with the same hash that is no text.
+    #[inline(always)]
+    fn find_str_noting(self, heap: &Heap, key: Gc<'_, Str>, odd: impl Fn()) -> Option<usize> {
         let hash = key.hash(heap);
         let entries = self.storage();
         let same = |entry: &Entry| {
             entry.hash.get() == hash
                 && match entry.key().exact::<Str>() {
                     Some(text) => text == key || text.equals(key),
-                    None => false,
+                    None => {
+                        odd();
+                        false
+                    }
                 }
         };
         match self.get().index.get() {

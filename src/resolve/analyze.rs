@@ -74,7 +74,9 @@ impl Analyzer<'_> {
                         Binding::Namespace
                     }
                     Meaning::Of(owner) if owner == id && is_module => {
-                        if self.namespace {
+                        if self.namespace && self.scopes.declared_global.contains(&name) {
+                            Binding::Global
+                        } else if self.namespace {
                             Binding::Namespace
                         } else {
                             Binding::Implicit

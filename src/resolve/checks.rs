@@ -241,6 +241,7 @@ fn key_text(ast: &Ast, id: ExprId) -> Option<String> {
             format!("{negative}{f:?}\0n{same}")
         }
         Constant::Float(f) => format!("{negative}{f:?}\0n{negative}{f:?}"),
+        Constant::Complex(0.0) => format!("{negative}0j\0n0"),
         Constant::Complex(f) => format!("{negative}{f}j\0c{negative}{f:?}"),
         Constant::Str(text) => {
             let shown = String::from_utf8_lossy(&text.bytes);

@@ -142,6 +142,7 @@ impl Collector<'_> {
             locals: Vec::new(),
             free: Vec::new(),
             private: outer.and_then(|outer| outer.private),
+            mangled_only: outer.and_then(|outer| outer.mangled_only.clone()),
             depth: outer.filter(|_| inlined).map_or(0, |outer| outer.depth + 1),
             described: "",
         };
@@ -282,8 +283,9 @@ impl Collector<'_> {
                     self.open_type_params(id, &def.type_params);
                     let of_class = [".type_params", ".generic_base"];
                     let names = of_class.map(|name| self.scopes.intern(ast, name));
-                    // The class's private names are mangled in its type parameters too.
+                    // Of the class's private names its type parameters are mangled here already.
                     self.here().private = Some(def.name);
+                    self.here().mangled_only = Some(def.type_params.iter().map(|param| param.name).collect());
                     self.type_params(id, &def.type_params);
                     names.into_iter().for_each(|name| self.note(name, Uses::ASSIGNED | Uses::USED, span));
                 }
@@ -293,6 +295,7 @@ impl Collector<'_> {
                 }
                 self.open(ScopeKind::Class, Owner::Definition(id));
                 self.here().private = Some(def.name);
+                self.here().mangled_only = None;
                 self.inside(|this| {
                     if generic {
                         let names = ["__type_params__", ".type_params"].map(|name| this.scopes.intern(ast, name));
@@ -557,6 +560,9 @@ impl Collector<'_> {
                 self.error(Code::LateDeclaration, span, text);
             }
             self.note_mangled(name, declaration, span);
+            if declaration == Uses::GLOBAL {
+                self.scopes.declared_global.insert(name);
+            }
         }
     }
 
@@ -635,7 +641,14 @@ impl Collector<'_> {
     }
 
     fn type_params(&mut self, id: StmtId, params: &[TypeParam]) {
+        let mut with_default = false;
         for (i, param) in params.iter().enumerate() {
+            if with_default && param.default.is_none() {
+                let text =
+                    format!("non-default type parameter '{}' follows default type parameter", self.text(param.name));
+                self.late(Code::InvalidParameters, param.span, text);
+            }
+            with_default |= param.default.is_some();
             if param.name == self.debug {
                 self.error(Code::DebugName, param.span, "cannot assign to __debug__");
             }

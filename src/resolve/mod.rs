@@ -16,7 +16,8 @@ mod checks;
 mod collect;
 mod dump;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use bitflags::bitflags;
 use indexmap::IndexMap;
@@ -207,6 +208,8 @@ pub struct Scope {
     pub free: Vec<Symbol>,
     /// The class whose private names are mangled here.
     private: Option<Symbol>,
+    /// The only names mangled here, where a class's type parameters are in scope and its body is not.
+    mangled_only: Option<Rc<[Symbol]>>,
     /// How deep it is among comprehensions of its unit.
     depth: u32,
     /// What a bound or default is, in words.
@@ -235,6 +238,8 @@ pub struct Scopes {
     pub future_annotations: bool,
     /// What CPython would warn about.
     pub warnings: Vec<SyntaxWarning>,
+    /// Names that some `global` statement declares: at module level they are globals too, whatever namespace the code runs in.
+    declared_global: HashSet<Symbol>,
 }
 
 /// Finds the scopes of `ast` and what its names mean; or what is wrong, in the order CPython would meet it.
@@ -246,6 +251,7 @@ pub fn resolve(ast: &Ast, context: Context) -> Result<Scopes, Vec<Diagnostic>> {
         base: ast.names.len() as u32,
         future_annotations: context.future_annotations,
         warnings: Vec::new(),
+        declared_global: HashSet::new(),
     };
     let (mut errors, late) = collect::collect(ast, context, &mut scopes);
     if errors.is_empty() {
@@ -303,23 +309,29 @@ impl Scopes {
 
     /// `name` as it is known in `scope`: `__x` in class `C` is `_C__x`.
     pub fn mangle(&self, ast: &Ast, scope: ScopeId, name: Symbol) -> Symbol {
-        match self.scope(scope).private.and_then(|class| mangled(self.name(ast, class), self.name(ast, name))) {
+        match self.private_in(scope, name).and_then(|class| mangled(self.name(ast, class), self.name(ast, name))) {
             Some(text) => self.find(ast, &text).unwrap_or(name),
             None => name,
         }
     }
 
     fn mangle_new(&mut self, ast: &Ast, scope: ScopeId, name: Symbol) -> Symbol {
-        match self.scope(scope).private.and_then(|class| mangled(self.name(ast, class), self.name(ast, name))) {
+        match self.private_in(scope, name).and_then(|class| mangled(self.name(ast, class), self.name(ast, name))) {
             Some(text) => self.intern(ast, &text),
             None => name,
         }
     }
 
+    /// The class that a private name belongs to in `scope`.
+    fn private_in(&self, scope: ScopeId, name: Symbol) -> Option<Symbol> {
+        let scope = self.scope(scope);
+        scope.private.filter(|_| scope.mangled_only.as_ref().is_none_or(|only| only.contains(&name)))
+    }
+
     /// `name` as an attribute or keyword is known in `scope`.
     pub fn mangled_text(&self, ast: &Ast, scope: ScopeId, name: Symbol) -> String {
         let text = self.name(ast, name);
-        let class = self.scope(scope).private;
+        let class = self.private_in(scope, name);
         class.and_then(|class| mangled(self.name(ast, class), text)).unwrap_or_else(|| text.to_owned())
     }
 }

@@ -1380,6 +1380,19 @@ impl<'s> Builder<'s> {
         self.pattern(start, PatternKind::MatchSequence { patterns: patterns.into() }, end)
     }
 
+    /// `case (a, b):`
+    pub(crate) fn tuple_pattern(&mut self, start: u32, patterns: Vec<PatternId>, end: u32) -> PatternId {
+        if let [only] = patterns[..] {
+            let rest = self.text(Span::new(self.ast.pattern(only).span.end, end));
+            // A comma may stand behind comments.
+            let comma = rest.lines().any(|line| line.split('#').next().is_some_and(|code| code.contains(',')));
+            if !comma {
+                self.report(Code::InvalidPattern, Span::new(end - 1, end), "invalid syntax");
+            }
+        }
+        self.sequence_pattern(start, patterns, end)
+    }
+
     /// `case a, b:`
     pub(crate) fn open_sequence(&mut self, start: u32, patterns: Vec<PatternId>, end: u32) -> PatternId {
         if let [only] = patterns[..]
@@ -1394,6 +1407,12 @@ impl<'s> Builder<'s> {
     pub(crate) fn mapping_pattern(&mut self, start: u32, items: Vec<MappingItem>, end: u32) -> PatternId {
         let (mut keys, mut patterns, mut rest) = (Vec::new(), Vec::new(), None);
         for item in items {
+            if let MappingItem::Pair(key, _) = &item
+                && matches!(self.ast.expr(*key).kind, ExprKind::JoinedStr { .. } | ExprKind::TemplateStr { .. })
+            {
+                let text = "mapping pattern keys may only match literals and attribute lookups";
+                self.report(Code::InvalidPattern, Span::new(start, end), text);
+            }
             if rest.is_some() {
                 let start = match &item {
                     MappingItem::Pair(key, _) => self.span(*key).start,

@@ -41,7 +41,9 @@ pub fn decode_source(bytes: &[u8], name: &str) -> Result<String, SourceError> {
             }
             Ok(bytes.iter().map(|&byte| byte as char).collect())
         }
-        Some("latin1" | "l1" | "iso8859-1" | "8859" | "cp819") => Ok(bytes.iter().map(|&byte| byte as char).collect()),
+        Some("latin1" | "latin" | "l1" | "iso8859-1" | "8859" | "cp819") => {
+            Ok(bytes.iter().map(|&byte| byte as char).collect())
+        }
         Some(encoding) if is(encoding, "utf-8") || matches!(encoding, "utf8" | "u8" | "utf8-sig") => utf8(bytes, name),
         Some("ascii" | "us-ascii" | "646") => {
             if let Some(at) = bytes.iter().position(|byte| !byte.is_ascii()) {

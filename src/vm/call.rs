@@ -756,16 +756,19 @@ impl Vm {
         if let Some(at) = keyword_rest {
             bound[at] = Dict::new(&self.heap).value().raw();
         }
+        let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
+        let ignored = names.is_some() && keyword_rest.is_none() && !params.iter().any(accepts);
         if let Some(names) = names {
-            let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
             if keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts) {
                 if is_operator(native) {
                     return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
                 }
-                let label = self.native_label(native);
-                return Err(self.type_error(format!("{label}() takes no keyword arguments")));
+                if !self.keywords_are_of_subclass(native, bound[0]) {
+                    let label = self.native_label(native);
+                    return Err(self.type_error(format!("{label}() takes no keyword arguments")));
+                }
             }
-            for (name, value) in names.items().zip(&args[given..]) {
+            for (name, value) in names.items().zip(&args[given..]).filter(|_| !ignored) {
                 let Some(text) = name.exact::<Str>() else {
                     return Err(self.type_error("keywords must be strings".into()));
                 };
@@ -854,6 +857,23 @@ impl Vm {
     }
 
     /// Complains of more arguments than a native that takes keywords has parameters.
+    /// Whether keywords that `__new__` or `__init__` of a builtin class doesn't take are meant for the other one, which a subclass
+    /// has of its own.
+    fn keywords_are_of_subclass(&self, native: Held<NativeFunction>, receiver: Raw) -> bool {
+        let receiver = Value::adopt(receiver);
+        let (class, other) = match native.get().def.name {
+            "__new__" => (receiver.exact::<Class>(), Name::Init),
+            "__init__" => (Some(self.class_of(receiver)), Name::New),
+            _ => return false,
+        };
+        let Some(class) = class.map(Gc::held) else { return false };
+        class.has(ClassFlags::HEAP)
+            && !class.has(ClassFlags::EXCEPTION)
+            && self
+                .lookup_class(class, self.name(other))
+                .is_some_and(|found| matches!(found.kind(), Kind::Function | Kind::StaticMethod))
+    }
+
     fn check_total(&mut self, native: Held<NativeFunction>, given: usize, by_name: usize) -> Result<(), Raised> {
         let def = native.get().def;
         let receiver = usize::from(has_receiver(def));

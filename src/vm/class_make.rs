@@ -206,11 +206,7 @@ impl Vm {
         }
         self.wrap_special(dict);
         // Layout: slots of the best base, and those of `__slots__` behind them.
-        let inherited = ClassFlags::EXCEPTION
-            | ClassFlags::METACLASS
-            | ClassFlags::SEQUENCE
-            | ClassFlags::MAPPING
-            | ClassFlags::MATCH_SELF;
+        let inherited = ClassFlags::EXCEPTION | ClassFlags::METACLASS | ClassFlags::MATCH_SELF;
         let mut flags = ClassFlags::HEAP;
         for base in base_list {
             flags |= base.get().flags.get() & inherited;

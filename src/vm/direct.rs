@@ -13,7 +13,7 @@ impl Vm {
     #[inline]
     pub(super) fn dict_find_at_once(&self, dict: Gc<'_, Dict>, key: Value<'_>) -> Option<Option<usize>> {
         if let Some(text) = key.exact::<Str>() {
-            return Some(dict.find_str(&self.heap, text));
+            return dict.find_text(&self.heap, text);
         }
         let hash = hash_without_script(&self.heap, key)?;
         match dict.find_from(&self.heap, hash, key, Probe::START) {

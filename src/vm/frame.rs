@@ -84,6 +84,8 @@ impl Record {
     pub(super) const RERAISED: u8 = 4;
     /// Something with a finaliser was made here: whether it has died is looked into when the frame ends.
     pub(super) const MADE: u8 = 8;
+    /// This chain was resumed by throwing an exception into its innermost frame.
+    pub(super) const THROWN: u8 = 16;
 
     /// The code, for a plain frame or a frame in place.
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! `isinstance` and `issubclass`, with abstract bases and unions.
 
-use crate::heap::{Gc, Raw};
-use crate::object::{Class, ClassFlags, Tuple};
+use crate::heap::{Gc, Raw, Value};
+use crate::object::{Class, ClassFlags, Exc, Tuple};
 
 use super::native::{Args, NativeResult, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
@@ -28,8 +28,14 @@ impl Vm {
         if let Some(found) = self.check_by_method(Name::InstanceCheck, object, class)? {
             return Ok(found);
         }
-        let text = "isinstance() arg 2 must be a type, a tuple of types, or a union";
-        Err(self.type_error(text.into()))
+        if self.abstract_bases(class)?.is_none() {
+            let text = "isinstance() arg 2 must be a type, a tuple of types, or a union";
+            return Err(self.type_error(text.into()));
+        }
+        match self.find_attribute(object, "__class__")? {
+            Some(claimed) => self.is_abstract_subclass(claimed, class),
+            None => Ok(false),
+        }
     }
 
     /// `type.__instancecheck__`: by the type, or what `__class__` says.
@@ -71,11 +77,64 @@ impl Vm {
         if let Some(found) = self.check_by_method(Name::SubclassCheck, sub, class)? {
             return Ok(found);
         }
-        if sub.get(self).exact::<Class>().is_none() {
+        self.is_subclass_plainly(sub, class)
+    }
+
+    /// `type.__subclasscheck__`: by the classes' resolution orders, or by `__bases__` of what only looks like classes.
+    pub fn is_subclass_plainly(&mut self, sub: Root, class: Root) -> Result<bool, Raised> {
+        if let (Some(s), Some(target)) = (sub.get(self).exact::<Class>(), class.get(self).exact::<Class>()) {
+            return Ok(s.is_subclass(target));
+        }
+        if self.abstract_bases(sub)?.is_none() {
             return Err(self.type_error("issubclass() arg 1 must be a class".into()));
         }
-        let text = "issubclass() arg 2 must be a class, a tuple of classes, or a union";
-        Err(self.type_error(text.into()))
+        if self.abstract_bases(class)?.is_none() {
+            let text = "issubclass() arg 2 must be a class, a tuple of classes, or a union";
+            return Err(self.type_error(text.into()));
+        }
+        self.is_abstract_subclass(sub, class)
+    }
+
+    /// `__bases__` of an object that stands for a class, if it is a tuple.
+    fn abstract_bases(&mut self, class: Root) -> Result<Option<Root>, Raised> {
+        let bases = self.find_attribute(class, "__bases__")?;
+        Ok(bases.filter(|bases| bases.get(self).exact::<Tuple>().is_some()))
+    }
+
+    /// Whether `class` is found from `sub` along `__bases__`.
+    fn is_abstract_subclass(&mut self, sub: Root, class: Root) -> Result<bool, Raised> {
+        self.check_stack()?;
+        let mark = self.mark();
+        let sub = self.push_raw(sub.get(self).raw());
+        // Single bases are followed without nesting; a chain of them that never ends is cut like any other recursion.
+        for _ in 0..self.recursion_limit {
+            if sub.get(self).is(class.get(self)) {
+                self.release(mark);
+                return Ok(true);
+            }
+            let inner = self.mark();
+            let bases = match self.abstract_bases(sub)? {
+                Some(bases) => {
+                    bases.get(self).exact::<Tuple>().map_or(vec![], |b| b.items().map(|v| v.raw()).collect())
+                }
+                None => vec![],
+            };
+            if let [only] = bases.as_slice() {
+                sub.set(self, Value::adopt(*only));
+                self.release(inner);
+                continue;
+            }
+            let roots: Vec<Root> = bases.iter().map(|raw| self.push_raw(*raw)).collect();
+            for root in roots {
+                if self.is_abstract_subclass(root, class)? {
+                    self.release(mark);
+                    return Ok(true);
+                }
+            }
+            self.release(mark);
+            return Ok(false);
+        }
+        Err(self.raise_text(Exc::RecursionError, "maximum recursion depth exceeded in __subclasscheck__"))
     }
 
     /// Whether a test holds for any class of a tuple or union; None if `classes` is neither.

@@ -589,7 +589,12 @@ impl Vm {
                 }
                 _ => self.builtin_length_in_steps(source),
             };
-            return Some(if iterator.backward { at.min(len) } else { len.saturating_sub(at) });
+            // Walking backwards, the place is gone if the sequence has become shorter than that.
+            return Some(match iterator.backward {
+                true if at > len => 0,
+                true => at,
+                false => len.saturating_sub(at),
+            });
         }
         if let Some(range) = iterator.exact::<RangeIterator>() {
             return Some(range.left.get() as usize);
@@ -599,7 +604,8 @@ impl Vm {
             return Some(if same { iterator.left.get() } else { 0 });
         }
         let iterator = iterator.exact::<SetIterator>()?;
-        Some(if iterator.set.get().is_none() { 0 } else { iterator.left.get() })
+        let same = iterator.set.get().exact::<Set>().is_some_and(|set| set.len() == iterator.len);
+        Some(if same { iterator.left.get() } else { 0 })
     }
 
     /// The exception is raised again as it is.

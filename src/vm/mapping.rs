@@ -752,7 +752,7 @@ impl Vm {
     }
 
     /// `list.extend(iterable)`.
-    pub(super) fn list_extend_raw(&mut self, list: Raw, iterable: Raw) -> Result<(), Raised> {
+    pub(crate) fn list_extend_raw(&mut self, list: Raw, iterable: Raw) -> Result<(), Raised> {
         let heap = self.heap.forever();
         let target = Value::adopt(list).exact::<List>().expect("a list");
         let source = Value::adopt(iterable);
@@ -800,7 +800,8 @@ impl Vm {
                 self.release(mark);
                 return Ok(());
             }
-            self.for_each_taking(iterable, take_to_list, list, &mut |cx, item| cx.list_push(list, item))?;
+            let source = self.iter_with_hint(iterable)?;
+            self.for_each_taking(source, take_to_list, list, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
         };
@@ -816,6 +817,27 @@ impl Vm {
         let target = list.get(self).exact::<List>().expect("a list");
         let reserved = target.reserve(&self.heap, len).map(|_| ());
         reserved.map_err(|_| self.memory_error())
+    }
+
+    /// An iterator over an iterable that was asked how much there will be, as CPython does where it makes room; else the iterable.
+    pub(crate) fn iter_with_hint(&mut self, iterable: Root) -> Result<Root, Raised> {
+        if !self.tells_length(iterable) {
+            return Ok(iterable);
+        }
+        let iterator = self.iter(iterable)?;
+        self.length_hint(iterable)?;
+        Ok(iterator)
+    }
+
+    /// A new list of an iterable's items, which is not asked how many there will be.
+    pub fn list_of_items(&mut self, iterable: Root) -> Result<Root, Raised> {
+        if !self.tells_length(iterable) {
+            return self.list_from(iterable);
+        }
+        let list = List::new(&self.heap, &[]).value().raw();
+        let list = self.push_raw(list);
+        self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))?;
+        Ok(list)
     }
 
     /// A new list of an iterable's items.
@@ -837,7 +859,7 @@ impl Vm {
         let raw = match value.exact::<List>() {
             Some(list) => self.tuple_of_list(list),
             None => {
-                let list = self.list_from(iterable)?;
+                let list = self.list_of_items(iterable)?;
                 self.tuple_of_list(list.get(self).exact::<List>().expect("a list"))
             }
         };

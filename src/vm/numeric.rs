@@ -5,7 +5,9 @@ use num_bigint::BigInt as Big;
 use crate::heap::{Kind, Raw, Value};
 use crate::number::int::Int;
 use crate::object::key::{as_int_ref, equal_without_script};
-use crate::object::{ByteArray, Bytes, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str, Tuple};
+use crate::object::{
+    ByteArray, Bytes, ClassFlags, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str, Tuple,
+};
 
 use crate::text::search;
 
@@ -258,6 +260,13 @@ impl Vm {
         Ok(Raw::int(len as i64))
     }
 
+    /// Whether a script's class says how long its objects are, or how many items they will give.
+    pub(crate) fn tells_length(&self, root: Root) -> bool {
+        let class = self.class_of(root.get(self)).held();
+        class.has(ClassFlags::HEAP)
+            && [Name::Len, Name::LengthHint].into_iter().any(|name| self.lookup_class(class, self.name(name)).is_some())
+    }
+
     /// `operator.length_hint(value)`: 0 where nothing is known.
     pub fn length_hint(&mut self, root: Root) -> Result<usize, Raised> {
         if let Some(len) = self.builtin_length(root.get(self)) {
@@ -279,14 +288,20 @@ impl Vm {
             });
             match result {
                 Ok(raw) => {
-                    if let Some(int) = Value::adopt(raw).as_int()
-                        && int >= 0
-                    {
-                        return Ok(int as usize);
-                    }
-                    if needed {
+                    let value = Value::adopt(raw);
+                    if needed && value.is(Value::NOT_IMPLEMENTED) {
                         return Ok(0);
                     }
+                    return match value.as_int() {
+                        Some(int) if int >= 0 => Ok(int as usize),
+                        Some(_) if needed => Err(self.value_error("__length_hint__() should return >= 0")),
+                        Some(_) => Err(self.value_error("__len__() should return >= 0")),
+                        None if needed => {
+                            let got = self.type_name_for_error(value);
+                            Err(self.type_error(format!("__length_hint__ must be an integer, not {got}")))
+                        }
+                        None => Ok(0),
+                    };
                 }
                 Err(raised) => {
                     if !self.raised_is(Exc::TypeError) {

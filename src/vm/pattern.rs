@@ -10,11 +10,11 @@ impl Vm {
     // ---- match ----
 
     pub(super) fn matches_sequence(&self, raw: Raw) -> bool {
-        self.class_of(Value::adopt(raw)).mro().any(|c| c.has(ClassFlags::SEQUENCE))
+        self.class_of(Value::adopt(raw)).pattern_kind() == ClassFlags::SEQUENCE
     }
 
     pub(super) fn matches_mapping(&self, raw: Raw) -> bool {
-        self.class_of(Value::adopt(raw)).mro().any(|c| c.has(ClassFlags::MAPPING))
+        self.class_of(Value::adopt(raw)).pattern_kind() == ClassFlags::MAPPING
     }
 
     /// The values of a mapping for the keys of a pattern, or None.

@@ -250,6 +250,9 @@ impl Vm {
 
     /// Raises an exception that was thrown into the frame on top: only what that frame itself handles becomes its context.
     fn throw_raw(&mut self, exception: Raw) -> Raised {
+        if let Some(record) = self.fiber.records.last_mut() {
+            record.flags |= Record::THROWN;
+        }
         if !self.fiber.handled.is_unbound() {
             return self.raise_raw(exception);
         }
@@ -298,6 +301,9 @@ impl Vm {
     /// The frame on top, just resumed, goes on: what is sent or thrown is for it, or for what it awaits if that is no frame of the
     /// language.
     pub(super) fn go_on(&mut self, generator: Held<Generator>, input: Raw, throw: bool) -> Result<Invoked, Raised> {
+        if throw {
+            self.fiber.records.last_mut().expect("just pushed").flags |= Record::THROWN;
+        }
         let awaiting = generator.get().awaiting.value().raw();
         if Value::adopt(awaiting).kind() == Kind::Native {
             // A native called in place that kept nothing: its result is None.
@@ -518,7 +524,13 @@ impl Vm {
         }
         self.convert_stop_iteration(generator);
         match self.end_in_place(generator, root) {
-            Some(awaiter) => self.switch_to(awaiter, root),
+            Some(awaiter) => {
+                self.switch_to(awaiter, root);
+                if record.flags & Record::THROWN != 0 {
+                    // What comes out of a frame is thrown into the next one of the chain: what that one is handling becomes its context.
+                    let _ = self.throw_raw(self.raised);
+                }
+            }
             None => {
                 self.fiber.handled = record.handled;
                 self.fiber.records.pop();

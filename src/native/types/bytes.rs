@@ -412,7 +412,7 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
         return Err(cx.type_error("can only join an iterable".to_owned()));
     }
     let plain = matches!(iterable.get(cx).kind(), Kind::List | Kind::Tuple) && !iterable.get(cx).is_subclassed();
-    let items = if plain { iterable } else { cx.list_from(iterable)? };
+    let items = if plain { iterable } else { cx.list_of_items(iterable)? };
     let value: Value<'static> = Value::adopt(items.get(cx).raw());
     let values: Vec<Value<'static>> = match (value.exact::<List>(), value.exact::<Tuple>()) {
         (Some(list), _) => list.items().collect(),
@@ -682,6 +682,7 @@ fn bytes_of_items(cx: &mut Cx, of: Of, source: Root) -> Result<Vec<u8>, Raised> 
         return Err(cx.type_error(format!("cannot convert '{got}' object to {}", of.name())));
     }
     let mut out = Vec::new();
+    let source = cx.iter_with_hint(source)?;
     cx.for_each(source, &mut |cx: &mut Cx, item: Root| {
         let value = item.get(cx);
         if let Some(small) = value.as_int()

@@ -89,11 +89,8 @@ natives!(
 
     /// Check if a class is a subclass.
     fn __subclasscheck__(cx: &mut Cx, this: Root, subclass: Root) -> NativeResult {
-        let class = class_arg(cx, this, "__subclasscheck__")?;
-        match subclass.get(cx).exact::<Class>() {
-            Some(derived) => Ok(derived.is_subclass(class).into()),
-            None => Err(cx.type_error("issubclass() arg 1 must be a class".into())),
-        }
+        class_arg(cx, this, "__subclasscheck__")?;
+        Ok(cx.is_subclass_plainly(subclass, this)?.into())
     }
 
     /// The names a class and its bases define.

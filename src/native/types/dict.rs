@@ -4,7 +4,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot};
 use crate::native::natives;
 use crate::native::types::set;
-use crate::object::{AnySet, Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str};
+use crate::object::{Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str};
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
 
@@ -784,7 +784,7 @@ fn view_operator(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResul
 fn view_intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
     let (mut this, mut other) = if is_set_view(cx, a) { (a, b) } else { (b, a) };
     let len = table(cx, this).len();
-    if AnySet::of(other.get(cx)).is_some_and(|s| len <= s.len()) {
+    if other.get(cx).exact::<Set>().is_some_and(|s| len <= s.len()) {
         return cx.call_method(other, "intersection", &[this]);
     }
     if is_set_view(cx, other) && table(cx, other).len() > len {

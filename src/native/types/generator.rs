@@ -142,6 +142,10 @@ macro_rules! inspected {
             #[getter]
             #[name($awaiting)]
             fn awaiting(cx: &mut Cx, this: Root) -> NativeResult {
+                // One that is running has been resumed: nothing is awaited now.
+                if is_running(cx, this) {
+                    return Ok(Outcome::NONE);
+                }
                 Ok(Outcome::Value(cx.awaited(this)))
             }
         );
@@ -287,7 +291,12 @@ fn own_name(cx: &mut Cx, this: Root, name: Name) -> NativeResult {
     }
     let text = match (name, any_generator(this.get(cx))) {
         (Name::Name, Some(generator)) => {
-            generator.get().function.get().map_or(String::new(), |f| f.code().code.name.to_string())
+            let function = generator.get().function.get();
+            let set = function.and_then(|f| f.get().details.get()).and_then(|d| d.get_str(&cx.heap, key));
+            if let Some(set) = set {
+                return Ok(set.into());
+            }
+            function.map_or(String::new(), |f| f.code().code.name.to_string())
         }
         (Name::Name, None) => this.get(cx).exact::<NativeCoroutine>().map_or(String::new(), |n| n.def.name.to_owned()),
         _ => cx.coroutine_name(this.get(cx)),

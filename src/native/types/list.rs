@@ -444,19 +444,7 @@ fn delete_slice(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
 impl Cx {
     /// Adds the items of an iterable to a list, which is exact.
     pub fn list_extend_root(&mut self, list: Root, iterable: Root) -> Result<(), Raised> {
-        let source = iterable.get(self);
-        let items: Option<Vec<Raw>> = if let Some(other) = source.exact::<List>() {
-            Some(other.items().map(|v| v.raw()).collect())
-        } else {
-            source.exact::<crate::object::Tuple>().map(|t| t.items().map(|v| v.raw()).collect())
-        };
-        if let Some(items) = items {
-            let target = own(self, list);
-            let len = target.len();
-            let done = target.splice(&self.heap, len, len, items.len(), |i| Value::adopt(items[i]));
-            return self.fits(done);
-        }
-        self.reserve_for(list, iterable)?;
-        self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))
+        let (list, iterable) = (list.get(self).raw(), iterable.get(self).raw());
+        self.list_extend_raw(list, iterable)
     }
 }

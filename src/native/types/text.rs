@@ -441,7 +441,7 @@ natives!(
         if !iterable_at_all {
             return Err(cx.type_error("can only join an iterable".to_owned()));
         }
-        let items = cx.list_from(iterable)?;
+        let items = cx.list_of_items(iterable)?;
         join_items(cx, separator, items)
     }
 
