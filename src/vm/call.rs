@@ -757,7 +757,7 @@ impl Vm {
             bound[at] = Dict::new(&self.heap).value().raw();
         }
         let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
-        let ignored = names.is_some() && keyword_rest.is_none() && !params.iter().any(accepts);
+        let ignored = keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts);
         if let Some(names) = names {
             if keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts) {
                 if is_operator(native) {
