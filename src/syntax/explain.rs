@@ -182,6 +182,9 @@ impl Refused<'_> {
     fn spelling(&self) -> Option<String> {
         let first = self.statement_start(self.index);
         let names = (first..=self.index.min(self.tokens.len().saturating_sub(1))).rev();
+        if self.index > first && self.token(self.index - 1) == Some(Token::Async) {
+            return Some("`async def` defines an asynchronous function".to_owned());
+        }
         let here = names.clone().filter(|&index| self.token(index) == Some(Token::Name));
         for index in here {
             let word = self.text_of(index);

@@ -270,8 +270,11 @@ impl<'s> Lexer<'s> {
     pub(super) fn bad_token(&mut self, code: Code, span: Span, bad: BadToken) {
         let reported = Span::new(bad.start as u32, bad.end as u32);
         let reported = if bad.point { Reported::Point(reported.start) } else { Reported::Span(reported) };
+        let in_field = bad.message.starts_with("f-string: expecting") || bad.message.starts_with("t-string: expecting");
         let mut diagnostic = Diagnostic::new(code, span, bad.message).reported(reported);
-        if code == Code::UnterminatedString {
+        if code == Code::UnterminatedString && in_field {
+            diagnostic = diagnostic.message("the `{` before it is not closed: `}` is missing here");
+        } else if code == Code::UnterminatedString {
             diagnostic = diagnostic.message("this quote is never closed");
         }
         self.error(diagnostic);

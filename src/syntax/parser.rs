@@ -183,7 +183,13 @@ fn diagnose(
         let line = source.line(diagnostic.span.start);
         let repeated = errors[..lexer_errors].iter().any(|error| source.line(error.span.start) == line);
         let unclosed = diagnostic.code == Code::UnclosedBracket;
-        if !repeated || diagnostic.code == Code::UnexpectedIndent {
+        // What stands in the place of a line that was refused is nothing anybody wrote.
+        let replaced = tokens.get(index).is_some_and(|lexeme| {
+            lexeme.span.is_empty() && !matches!(lexeme.token, Token::Newline | Token::Indent | Token::Dedent)
+        });
+        if replaced {
+            // Said already.
+        } else if !repeated || diagnostic.code == Code::UnexpectedIndent {
             found.push(diagnostic);
         }
         if unclosed || mode != Mode::Module || !replace_line(&mut tokens, index, in_try) {
@@ -263,6 +269,15 @@ fn replace_line(tokens: &mut Vec<Lexeme>, index: usize, in_try: bool) -> bool {
         let line = [Token::Case, Token::None, Token::Colon].map(at);
         let rest = if has_block { &[][..] } else { &[Token::Pass][..] };
         tokens.splice(first..newline, line.into_iter().chain(rest.iter().map(|&token| at(token))));
+        return true;
+    }
+    if refused.token == Token::Pass && refused.span.is_empty() {
+        // It does not fit behind the line before, which is a decorator.
+        if first == 0 {
+            return false;
+        }
+        let before = tokens[..first - 1].iter().rposition(is_break).map_or(0, |before| before + 1);
+        tokens.splice(before..newline, [at(Token::Pass)]);
         return true;
     }
     if !has_block && !matches!(head, Token::Elif | Token::Else | Token::Except | Token::Finally | Token::Try) {

@@ -400,6 +400,20 @@ impl Vm {
 
     // ---- exceptions ----
 
+    /// A frame is left by an exception that it raised again: its entry in the traceback gets the frame object, which it had no need of
+    /// while the frame went on.
+    fn complete_traceback(&mut self, at: usize) {
+        let function = self.fiber.records[at].function;
+        let entry = Value::adopt(self.raised).exact::<Exception>().and_then(|e| e.get().traceback.get()).map(Gc::held);
+        let Some(entry) = entry else { return };
+        let own = entry.get().function.get().map(Gc::held);
+        if own.is_none() || own != function || !entry.get().frame.is_none() {
+            return;
+        }
+        let frame = self.frame_object(at);
+        entry.set_any(&self.heap, |t| &t.frame, Value::adopt(frame));
+    }
+
     /// Adds an entry for a frame to the traceback of the exception on its way.
     pub(super) fn add_traceback(&mut self, function: Option<Held<super::Function>>, word: u32, frame: Value<'_>) {
         let Some(exception) = Value::adopt(self.raised).exact::<Exception>() else { return };
@@ -466,6 +480,8 @@ impl Vm {
                         let known = handler.is_some() && record.flags & Record::OBSERVED == 0;
                         let frame = if known { Raw::NONE } else { self.frame_object(top) };
                         self.add_traceback(record.function, word, Value::adopt(frame));
+                    } else if handler.is_none() {
+                        self.complete_traceback(top);
                     }
                     if let Some(handler) = handler {
                         if let RecordKind::InPlace { generator, .. } = record.kind
