@@ -125,8 +125,36 @@ fn ctrl_c_cancels_the_main_task_first() {
     let output = child.wait_with_output().expect("the process ends");
     assert_eq!(rest, "cleanup\n");
     assert!(stderr(&output).ends_with("KeyboardInterrupt\n"), "{}", stderr(&output));
+    // Where the task was when it was cancelled.
+    assert!(stderr(&output).contains("line 5, in main"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("CancelledError\n\nDuring handling of the above exception"), "{}", stderr(&output));
     // A shell shows 130 either way.
     assert!(output.status.code() == Some(130) || output.status.signal() == Some(2), "{:?}", output.status);
+}
+
+/// Who starts a process with Ctrl-C ignored wants it to go on.
+#[test]
+#[cfg(unix)]
+fn an_ignored_ctrl_c_stays_ignored() {
+    let script = format!(
+        "trap '' INT; '{}' -c 'import time; time.sleep(0.5); print(1)' & sleep 0.2; kill -INT $!; wait $!",
+        env!("CARGO_BIN_EXE_aio")
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().expect("there is a shell");
+    assert_eq!(stdout(&output), "1\n", "{}", stderr(&output));
+}
+
+#[test]
+fn await_at_the_top_runs_on_a_loop() {
+    let code = "print(1)\nimport asyncio\nawait asyncio.sleep(0)\nprint(2, asyncio.current_task().get_name())";
+    let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_aio")).args(args).output().expect("the binary starts");
+    assert_eq!(stdout(&run(&["-c", code])), "1\n2 Task-1\n");
+    let path = file("top-level-await", code.as_bytes());
+    let name = path.as_str();
+    assert_eq!(stdout(&run(&["--top-level-await", name])), "1\n2 Task-1\n");
+    let refused = run(&[name]);
+    assert_eq!(stdout(&refused), "");
+    assert!(!refused.status.success());
 }
 
 /// What the program does not determine is decided in one place, so a run can be recorded and repeated.

@@ -1,6 +1,6 @@
 //! The functions of `asyncio` that are native (`sleep`, `create_task`, `ensure_future`, ...) and what they share.
 
-use crate::heap::{Gc, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, NativeObject, Payload, Task};
 use crate::vm::fiber::FiberId;
@@ -430,13 +430,17 @@ natives!(
     /// What the library has that was not asked for yet.
     fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
         let text = cx.str_text(name)?;
+        if text == "__all__" {
+            return all_names(cx, name);
+        }
         let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
             let message = if LACKING.contains(&&*text) {
                 format!("aio does not have asyncio.{text} yet")
             } else {
                 format!("module 'asyncio' has no attribute '{text}'")
             };
-            return Err(cx.attribute_error(&message, name, name));
+            let asyncio = cx.import("asyncio")?;
+            return Err(cx.attribute_error(&message, asyncio, name));
         };
         let module = cx.import(home)?;
         let value = cx.attribute(module, &text)?;
@@ -444,7 +448,53 @@ natives!(
         cx.set_attribute(asyncio, name, value)?;
         Ok(value.get(cx).into())
     }
+
+    /// The names of the library, those included that nobody has asked for yet.
+    fn __dir__(cx: &mut Cx) -> NativeResult {
+        let asyncio = cx.import("asyncio")?;
+        let mut names: Vec<String> = {
+            let dict = asyncio.get(cx).exact::<crate::object::Module>().expect("a module").dict();
+            dict.iter().filter_map(|(key, _)| Some(cx.as_str(key)?.to_str_lossy().into_owned())).collect()
+        };
+        names.extend(COLD.iter().map(|(name, _)| (*name).to_owned()));
+        names.push("__all__".to_owned());
+        names.sort();
+        names.dedup();
+        let list = cx.list(&[]).value().raw();
+        let list = cx.push_raw(list);
+        for name in names {
+            let name = cx.str(&name).value().raw();
+            let name = cx.push_raw(name);
+            cx.list_push(list, name)?;
+        }
+        Ok(list.get(cx).into())
+    }
 );
+
+/// `asyncio.__all__`: every public name but those of submodules. It is kept, so that it is made once.
+fn all_names(cx: &mut Cx, key: Root) -> NativeResult {
+    let asyncio = cx.import("asyncio")?;
+    let public: Vec<Raw> = {
+        let dict = asyncio.get(cx).exact::<crate::object::Module>().expect("a module").dict();
+        let loaded = dict.iter().filter_map(|(name, value)| {
+            let text = cx.as_str(name)?.to_str_lossy().into_owned();
+            let listed = !text.starts_with('_') && !matches!(value.kind(), Kind::Module);
+            let cold = COLD.iter().any(|(name, _)| *name == text);
+            (listed && !cold).then(|| name.raw())
+        });
+        loaded.collect()
+    };
+    let mut names: Vec<Root> = public.into_iter().map(|raw| cx.push_raw(raw)).collect();
+    for (name, _) in COLD {
+        let raw = cx.intern(name).value().raw();
+        names.push(cx.push_raw(raw));
+    }
+    let values: Vec<Value<'_>> = names.iter().map(|root| root.get(cx)).collect();
+    let tuple = crate::object::Tuple::new(&cx.heap, &values).value().raw();
+    let tuple = cx.push_raw(tuple);
+    cx.set_attribute(asyncio, key, tuple)?;
+    Ok(tuple.get(cx).into())
+}
 
 /// What CPython has and aio does not have yet.
 static LACKING: &[&str] = &[

@@ -458,6 +458,11 @@ fn leftovers(cx: &mut Cx, window: Args) -> NativeResult {
         let cancelled = cx.is_exception(window.get(cx, OUTCOME), Exc::CancelledError);
         if cancelled {
             let exception = cx.new_exception(Exc::KeyboardInterrupt, &[]).value().raw();
+            // It says where the task was when it was cancelled.
+            let cancelled = window.get(cx, OUTCOME).raw();
+            let before = cx.set_handled(cancelled);
+            cx.take_context(exception);
+            cx.set_handled(before);
             window.root(OUTCOME).set(cx, Value::adopt(exception));
         }
     }

@@ -65,6 +65,9 @@ pub struct Signals {
 impl Signals {
     /// Ctrl-C is from now on told to the machine with this interrupt word, instead of ending the process.
     pub fn watch(&self, word: &Arc<AtomicU32>) {
+        if ignores_interrupts() {
+            return;
+        }
         let (interrupted, word, wake) = (self.interrupted.clone(), word.clone(), self.wake.clone());
         let tell = move || {
             interrupted.store(true, Ordering::Relaxed);
@@ -74,6 +77,15 @@ impl Signals {
         // SAFETY: the handler stores to atomics and writes to a descriptor, which a signal handler may do.
         // Where it cannot be set up, Ctrl-C ends the process as it does without it.
         let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, tell) };
+    }
+}
+
+/// Whether the process was started with Ctrl-C ignored, as shells start what runs in the background.
+fn ignores_interrupts() -> bool {
+    // SAFETY: a struct of integers and pointers that may all be zero; the call only writes to it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 }
 
