@@ -29,8 +29,10 @@ pub mod sys;
 pub mod types;
 
 pub mod abc;
+pub mod binary;
 pub mod builtins;
 pub mod gc;
+pub mod hash;
 pub mod math;
 pub mod random;
 pub mod re;
@@ -197,6 +199,8 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_abc", abc::install),
+    ("_binary", binary::install),
+    ("_hash", hash::install),
     ("_random", random::install),
     ("_sre", re::install),
     ("_thread", thread::install),

@@ -1,0 +1,292 @@
+//! The module `_binary`: what `binascii`, `zlib` and `struct` need of the machine: checksums, base64, deflate, the bytes of floats.
+
+use std::io::{Read, Write};
+
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use flate2::{Compression, Decompress, FlushDecompress, Status};
+
+use crate::heap::Value;
+use crate::native::natives;
+use crate::native::types::bytes::bytes_like;
+use crate::object::Bytes;
+use crate::vm::native::{Cx, NativeResult, Raised, Root};
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    let module = cx.new_module("_binary").held();
+    cx.functions_of(module, &BINARY);
+    Ok(())
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn encode64(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len().div_ceil(3) * 4);
+    for chunk in data.chunks(3) {
+        let word = u32::from(chunk[0]) << 16
+            | chunk.get(1).map_or(0, |b| u32::from(*b) << 8)
+            | chunk.get(2).map_or(0, |b| u32::from(*b));
+        for place in 0..4 {
+            let index = (word >> (18 - 6 * place)) & 63;
+            out.push(if place > chunk.len() { b'=' } else { ALPHABET[index as usize] });
+        }
+    }
+    out
+}
+
+/// What a character of base64 stands for.
+fn value64(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
+/// The bytes of a text in base64, or what is wrong with it, as CPython says.
+fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
+    let mut out = Vec::with_capacity(data.len() / 4 * 3);
+    let mut quad = 0usize;
+    let mut left = 0u32;
+    let mut pads = 0usize;
+    if strict && data.first() == Some(&b'=') {
+        return Err("Leading padding not allowed".into());
+    }
+    for (at, byte) in data.iter().enumerate() {
+        if *byte == b'=' {
+            if quad >= 2 {
+                pads += 1;
+                if quad + pads >= 4 {
+                    if strict && at + 1 < data.len() {
+                        return Err("Excess data after padding".into());
+                    }
+                    return Ok(out);
+                }
+            } else if strict {
+                return Err(if quad == 0 { "Excess padding not allowed" } else { "Discontinuous padding not allowed" }.into());
+            }
+            continue;
+        }
+        let Some(value) = value64(*byte) else {
+            if strict {
+                return Err("Only base64 data is allowed".into());
+            }
+            continue;
+        };
+        if strict && pads > 0 {
+            return Err("Discontinuous padding not allowed".into());
+        }
+        pads = 0;
+        left = left << 6 | u32::from(value);
+        quad += 1;
+        match quad {
+            2 => out.push((left >> 4) as u8),
+            3 => out.push((left >> 2) as u8),
+            4 => {
+                out.push(left as u8);
+                quad = 0;
+                left = 0;
+            }
+            _ => {}
+        }
+    }
+    match quad {
+        0 => Ok(out),
+        1 => Err(format!(
+            "Invalid base64-encoded string: number of data characters ({}) cannot be 1 more than a multiple of 4",
+            out.len() / 3 * 4 + 1
+        )),
+        _ => Err("Incorrect padding".into()),
+    }
+}
+
+fn half_to_f64(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let exponent = i32::from(bits >> 10 & 31);
+    let fraction = f64::from(bits & 1023);
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    }
+}
+
+/// A float in sixteen bits, ties to even; None if it is too large.
+fn half_from_f64(value: f64) -> Option<u16> {
+    let sign = if value.is_sign_negative() { 0x8000u16 } else { 0 };
+    let size = value.abs();
+    if value.is_nan() {
+        return Some(sign | 0x7e00);
+    }
+    if size.is_infinite() {
+        return Some(sign | 0x7c00);
+    }
+    if size == 0.0 {
+        return Some(sign);
+    }
+    let mut exponent = (size.to_bits() >> 52) as i32 - 1023;
+    exponent = exponent.max(-14);
+    let scaled = (size / 2f64.powi(exponent - 10)).round_ties_even() as u32;
+    let (mut exponent, mut scaled) = (exponent, scaled);
+    if scaled >= 2048 {
+        scaled /= 2;
+        exponent += 1;
+    }
+    if exponent > 15 {
+        return None;
+    }
+    let bits = if scaled < 1024 { scaled } else { (exponent + 15) as u32 * 1024 + scaled - 1024 };
+    Some(sign | bits as u16)
+}
+
+natives!(
+    /// Checksums, base64, deflate, the bytes of floats.
+    pub(crate) static BINARY: Functions;
+
+    /// Return the CRC-32 of bytes, going on from a value.
+    fn crc32(cx: &mut Cx, data: Root, value: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let value = cx.index_as_i64(value)?;
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes);
+        if value == 0 {
+            return Ok(i64::from(crc.sum()).into());
+        }
+        let mut sum = !(value as u32);
+        for byte in bytes.iter() {
+            sum ^= u32::from(*byte);
+            for _ in 0..8 {
+                sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+            }
+        }
+        Ok(i64::from(!sum).into())
+    }
+
+    /// Return the Adler-32 of bytes, going on from a value.
+    fn adler32(cx: &mut Cx, data: Root, value: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let value = cx.index_as_i64(value)? as u32;
+        let (mut low, mut high) = (value & 0xffff, value >> 16);
+        for chunk in bytes.chunks(5000) {
+            for byte in chunk {
+                low += u32::from(*byte);
+                high += low;
+            }
+            low %= 65521;
+            high %= 65521;
+        }
+        Ok(i64::from(high << 16 | low).into())
+    }
+
+    /// Return bytes in base64.
+    fn encode_base64(cx: &mut Cx, data: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        Ok(Bytes::new(&cx.heap, &encode64(&bytes)).into())
+    }
+
+    /// Return what base64 stands for; of a wrong text a str that says what is wrong.
+    fn decode_base64(cx: &mut Cx, data: Root, strict: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let strict = cx.truth(strict)?;
+        match decode64(&bytes, strict) {
+            Ok(out) => Ok(Bytes::new(&cx.heap, &out).into()),
+            Err(text) => Ok(cx.str(&text).into()),
+        }
+    }
+
+    /// Return a float's bytes, the lowest first; None if it is too large for so few.
+    fn float_bytes(cx: &mut Cx, value: Root, size: Root) -> NativeResult {
+        let value = cx.to_float(value)?;
+        let bytes: Vec<u8> = match cx.index_as_i64(size)? {
+            2 => match half_from_f64(value) {
+                Some(bits) => bits.to_le_bytes().to_vec(),
+                None => return Ok(Value::NONE.into()),
+            },
+            4 => {
+                let small = value as f32;
+                if small.is_infinite() && value.is_finite() {
+                    return Ok(Value::NONE.into());
+                }
+                small.to_le_bytes().to_vec()
+            }
+            _ => value.to_le_bytes().to_vec(),
+        };
+        Ok(Bytes::new(&cx.heap, &bytes).into())
+    }
+
+    /// Return the float of two, four or eight bytes, the lowest first.
+    fn float_value(cx: &mut Cx, data: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let value = match **&bytes {
+            [a, b] => half_to_f64(u16::from_le_bytes([a, b])),
+            [a, b, c, d] => f64::from(f32::from_le_bytes([a, b, c, d])),
+            [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            _ => return Err(cx.value_error("2, 4 or 8 bytes are needed")),
+        };
+        Ok(Value::float(value).into())
+    }
+
+    /// Return bytes compressed: with the header of zlib, of gzip, or none, as the window bits say.
+    fn compress(cx: &mut Cx, data: Root, level: Root, wbits: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let level = cx.index_as_i64(level)?;
+        let wbits = cx.index_as_i64(wbits)?;
+        let level = Compression::new(if level < 0 { 6 } else { level.min(9) as u32 });
+        let done = if wbits < 0 {
+            let mut encoder = DeflateEncoder::new(vec![], level);
+            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+        } else if wbits > 15 {
+            let mut encoder = GzEncoder::new(vec![], level);
+            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+        } else {
+            let mut encoder = ZlibEncoder::new(vec![], level);
+            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+        };
+        let out = done.expect("writing to memory does not fail");
+        Ok(Bytes::new(&cx.heap, &out).into())
+    }
+
+    /// Return what compressed bytes stand for, how many were used, and whether the end was found; None if they are wrong.
+    fn decompress(cx: &mut Cx, data: Root, wbits: Root) -> NativeResult {
+        let bytes = bytes_like(cx, data)?;
+        let wbits = cx.index_as_i64(wbits)?;
+        if wbits > 15 && (wbits < 32 || bytes.starts_with(&[0x1f, 0x8b])) {
+            let mut left: &[u8] = &bytes;
+            let mut out = vec![];
+            let mut decoder = flate2::bufread::GzDecoder::new(&mut left);
+            let read = decoder.read_to_end(&mut out);
+            let used = bytes.len() - left.len();
+            let finished = match read {
+                Ok(_) => true,
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+                Err(_) => return Ok(Value::NONE.into()),
+            };
+            return triple(cx, &out, used, finished);
+        }
+        let mut machine = Decompress::new(wbits > 0);
+        let mut out: Vec<u8> = Vec::with_capacity(bytes.len() * 3 + 64);
+        loop {
+            let used = machine.total_in() as usize;
+            let made = out.len();
+            out.reserve(made.max(4096));
+            match machine.decompress_vec(&bytes[used..], &mut out, FlushDecompress::None) {
+                Ok(Status::StreamEnd) => return triple(cx, &out, machine.total_in() as usize, true),
+                Ok(_) if machine.total_in() as usize == used && out.len() == made => {
+                    return triple(cx, &out, used, false);
+                }
+                Ok(_) => {}
+                Err(_) => return Ok(Value::NONE.into()),
+            }
+        }
+    }
+);
+
+fn triple(cx: &mut Cx, out: &[u8], used: usize, finished: bool) -> NativeResult {
+    let bytes = Bytes::new(&cx.heap, out).value();
+    let row = [bytes, Value::int(used as i64), if finished { Value::TRUE } else { Value::FALSE }];
+    Ok(cx.tuple(&row).into())
+}
