@@ -297,9 +297,8 @@ natives!(
         if cx.as_str(value).is_some() || matches!(value.kind(), crate::heap::Kind::Bytes) {
             return Ok(path.get(cx).into());
         }
-        match cx.find_attribute(path, "__fspath__")? {
-            Some(method) => {
-                let result = cx.call(method, &[])?;
+        match cx.call_special(path, crate::vm::Name::Fspath, &[])? {
+            Some(result) => {
                 let kind = result.get(cx).kind();
                 if matches!(kind, crate::heap::Kind::Str | crate::heap::Kind::Bytes) {
                     return Ok(result.get(cx).into());

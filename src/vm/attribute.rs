@@ -73,6 +73,7 @@ impl Vm {
         let attr = self.lookup_class(class, name).map(Value::raw);
         if let Some(attr) = attr
             && self.is_data_descriptor(attr)
+            && self.is_readable_descriptor(attr)
         {
             return self.bind_attribute(attr, object, class);
         }
@@ -372,7 +373,10 @@ impl Vm {
         match loaded {
             None => {
                 let get = self.name(Name::GetAttribute).held();
-                let get = self.lookup_class(class, get).expect("object has it").raw();
+                // A metaclass may have left `object` out of the resolution order.
+                let Some(get) = self.lookup_class(class, get).map(Value::raw) else {
+                    return self.resolve_missing(object, name, class, default);
+                };
                 let name = name.get(self).raw();
                 self.ask_method(get, object, class, &[name], then)
             }

@@ -1053,7 +1053,9 @@ impl Vm {
         let new = self.lookup_class_with_owner(class, new_name);
         let init = self.lookup_class_with_owner(class, init_name);
         let (Some((new, new_owner)), Some((init, init_owner))) = (new, init) else {
-            return Err(self.system_error("a class without __new__ or __init__"));
+            // A metaclass may have left `object` out of the resolution order.
+            let name = self.tp_name(class);
+            return Err(self.type_error(format!("cannot create '{name}' instances")));
         };
         let (new, init) = (new.raw(), init.raw());
         let owners = (new_owner.value().raw(), init_owner.value().raw());

@@ -474,6 +474,10 @@ impl Vm {
             self.raised = kept;
             return Err(raised);
         }
+        if class.get().bases.get() != Some(tuple) {
+            // A metaclass's `mro` has set other bases meanwhile: they stand.
+            return Ok(());
+        }
         for base in &old_bases {
             self.remove_subclass(*base, class);
         }
@@ -487,6 +491,7 @@ impl Vm {
     }
 
     pub(super) fn reorder(&mut self, class: Held<Class>) -> Result<(), Raised> {
+        self.check_stack()?;
         let bases = self.bases_of(class);
         self.set_order(class, &bases)?;
         for derived in self.subclasses_of(class) {

@@ -429,7 +429,10 @@ impl Vm {
         let hook = self.name(Name::InitSubclass).held();
         let found =
             class_held.mro().skip(1).find_map(|c| c.namespace().get_str(&self.heap, hook).map(|v| (v.raw(), c)));
-        let (method, owner) = found.expect("object has it");
+        // A metaclass may have left `object` out of the resolution order.
+        let Some((method, owner)) = found else {
+            return Ok(class.get(self).into());
+        };
         let empty = keywords.get(self).exact::<Dict>().is_none_or(|d| d.is_empty());
         if owner == self.object_class() && empty {
             return Ok(class.get(self).into());
@@ -494,7 +497,8 @@ impl Vm {
         }
         let new = self.name(Name::New).held();
         let Some(new) = self.lookup_class(held, new).map(Value::raw) else {
-            return Err(self.system_error("a class without __new__"));
+            let name = self.tp_name(held);
+            return Err(self.type_error(format!("cannot create '{name}' instances")));
         };
         let is_plain = Value::<'static>::adopt(new)
             .exact::<NativeFunction>()

@@ -49,7 +49,7 @@ impl Vm {
             let plain = self
                 .lookup_class_with_owner(own, name)
                 .is_none_or(|(_, owner)| owner.value().raw().same(self.types.object));
-            if !plain {
+            if !plain || own.has(ClassFlags::GETATTRIBUTE) {
                 let mark = self.mark();
                 let claimed = self.find_attribute(object, "__class__")?;
                 let found = match claimed.and_then(|c| c.get(self).exact::<Class>()) {

@@ -200,6 +200,13 @@ impl Vm {
             || self.lookup_class(class, self.name(Name::Delete)).is_some()
     }
 
+    /// Whether a data descriptor is asked when the attribute is read: one that has only `__set__` is not.
+    pub(super) fn is_readable_descriptor(&self, attr: Raw) -> bool {
+        let value = Value::adopt(attr);
+        let builtin = !value.is_subclassed() && matches!(value.kind(), Kind::Property | Kind::GetSet);
+        builtin || self.lookup_class(self.class_of(value), self.name(Name::Get)).is_some()
+    }
+
     /// Binds what was found in a class. `receiver` is the object it was reached through, UNBOUND if that was the class itself.
     pub(super) fn bind_attribute(&mut self, attr: Raw, receiver: Raw, class: Held<Class>) -> Result<Loaded, Raised> {
         let value: Value<'static> = Value::adopt(attr);

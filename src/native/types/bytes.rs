@@ -477,7 +477,7 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
                 let bytes = match buffer_of(cx, value) {
                     Some(bytes) => bytes,
                     None if cx.own_method(value, Name::Bytes)?.is_some() => {
-                        let made = cx.call_method(value, "__bytes__", &[])?;
+                        let made = cx.call_special(value, Name::Bytes, &[])?.expect("just found");
                         bytes_like(cx, made)?
                     }
                     None => {
@@ -640,7 +640,7 @@ fn constructed(
         return Err(cx.type_error(format!("{what} without a string argument")));
     }
     if of == Of::Bytes && !is_exact_buffer(source.get(cx)) && cx.own_method(source, Name::Bytes)?.is_some() {
-        let made = cx.call_method(source, "__bytes__", &[])?;
+        let made = cx.call_special(source, Name::Bytes, &[])?.expect("just found");
         if made.get(cx).kind() != Kind::Bytes {
             let got = cx.type_name_for_error(made.get(cx));
             return Err(cx.type_error(format!("__bytes__ returned non-bytes (type {got})")));

@@ -762,8 +762,8 @@ pub fn plain_path(cx: &mut Cx, path: Root) -> Root {
     if matches!(path.get(cx).kind(), Kind::Str | Kind::Bytes | Kind::Int) {
         return path;
     }
-    let text = match cx.find_attribute(path, "__fspath__") {
-        Ok(Some(method)) => cx.call(method, &[]),
+    let text = match cx.call_special(path, Name::Fspath, &[]) {
+        Ok(Some(text)) => Ok(text),
         Ok(None) => return path,
         Err(raised) => Err(raised),
     };
