@@ -711,7 +711,10 @@ fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root, closure:
 /// The text of source given as str or bytes.
 fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Raised> {
     if let Some(text) = cx.as_str(source.get(cx)) {
-        return Ok(text.to_str_lossy().into_owned());
+        return match text.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(cx.surrogate_error(source)),
+        };
     }
     if let Some(bytes) = cx.bytes_like(source.get(cx)) {
         return match crate::syntax::decode_source(&bytes, "<string>") {

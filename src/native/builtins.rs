@@ -461,12 +461,10 @@ fn separator(cx: &mut Cx, given: Option<Root>, name: &str, default: &[u8]) -> Re
 
 /// Writes WTF-8 to standard output: a lone surrogate is an error, after what comes before it is written.
 pub(crate) fn write_out(cx: &mut Cx, bytes: &[u8]) -> Result<(), Raised> {
-    if let Err(error) = std::str::from_utf8(bytes) {
-        let text = Str::from_parts(&cx.heap, &[bytes]);
-        let at = text.char_index(error.valid_up_to());
-        let raw = text.value().raw();
+    if std::str::from_utf8(bytes).is_err() {
+        let raw = Str::from_parts(&cx.heap, &[bytes]).value().raw();
         let text = cx.push_raw(raw);
-        return Err(cx.unicode_encode_error(text, "utf-8", at, at + 1, "surrogates not allowed"));
+        return Err(cx.surrogate_error(text));
     }
     match cx.host_mut().write(StdStream::Out, bytes) {
         Ok(()) => Ok(()),

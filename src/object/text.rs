@@ -4,6 +4,7 @@
 use std::cell::Cell as StdCell;
 
 use crate::heap::{AppendBuffer, Gc, Heap, Ref, Value};
+use crate::text::wtf8;
 
 /// Every character is ASCII.
 pub const ASCII: u8 = 1;
@@ -129,9 +130,9 @@ impl<'h> Gc<'h, Str> {
         std::str::from_utf8(self.as_bytes()).ok()
     }
 
-    /// The text as UTF-8, lone surrogates replaced.
+    /// The text as UTF-8, with stand-ins for lone surrogates (`wtf8::stand_ins`): messages that are made of it show them again.
     pub fn to_str_lossy(self) -> std::borrow::Cow<'h, str> {
-        String::from_utf8_lossy(self.as_bytes())
+        wtf8::stand_ins(self.as_bytes())
     }
 
     /// Whether every character is ASCII.

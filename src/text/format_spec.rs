@@ -109,7 +109,7 @@ impl Parser<'_> {
         if points.next().is_some() {
             return Err(Fault::value(format!(
                 "Invalid format specifier '{}' for object of type '{type_name}'",
-                String::from_utf8_lossy(self.whole)
+                wtf8::stand_ins(self.whole)
             )));
         }
         let kind = spec.kind.unwrap_or(if text_like { 's' as u32 } else { 'd' as u32 });

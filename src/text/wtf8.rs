@@ -147,6 +147,32 @@ impl DoubleEndedIterator for CodePoints<'_> {
     }
 }
 
+/// The first of the code points that stand for lone surrogates where text has to be UTF-8: the last 2,048 for private use.
+const STAND_IN: u32 = 0x10f800;
+
+/// Text as UTF-8, a private code point in place of each lone surrogate.
+pub fn stand_ins(text: &[u8]) -> std::borrow::Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(text) {
+        return text.into();
+    }
+    let shown = |point| if is_surrogate(point) { STAND_IN + (point - 0xd800) } else { point };
+    let chars = code_points(text).map(|point| char::from_u32(shown(point)).unwrap_or(char::REPLACEMENT_CHARACTER));
+    chars.collect::<String>().into()
+}
+
+/// Undoes `stand_ins`.
+pub fn without_stand_ins(text: &str) -> std::borrow::Cow<'_, [u8]> {
+    let is_stand_in = |char: char| (char as u32) >= STAND_IN;
+    if !text.contains(is_stand_in) {
+        return text.as_bytes().into();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    for char in text.chars() {
+        push(&mut out, if is_stand_in(char) { 0xd800 + (char as u32 - STAND_IN) } else { char as u32 });
+    }
+    out.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -163,7 +163,7 @@ impl Vm {
             return Err(self.value_error("type name must not contain null characters"));
         }
         if text.aux() & crate::object::SURROGATES != 0 {
-            return Err(self.unicode_encode_error(name, "utf-8", 0, 1, "surrogates not allowed"));
+            return Err(self.surrogate_error(name));
         }
         // The class's own namespace: a copy with interned keys.
         let heap = self.heap.forever();

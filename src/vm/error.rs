@@ -4,6 +4,8 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Ref, Value};
 use crate::object::{BoundMethod, Class, Exc, Exception, Slots, Str, Tuple, field_count, field_index};
 
+use crate::text::wtf8;
+
 use super::frame::Record;
 use super::native::{Raised, Root};
 use super::{Name, Vm};
@@ -50,10 +52,24 @@ impl Vm {
         self.raise_raw(raw)
     }
 
+    /// A message as a text; what stands for lone surrogates in it becomes those again.
+    fn message(&self, message: &str) -> Raw {
+        Str::from_parts(&self.heap, &[&wtf8::without_stand_ins(message)]).value().raw()
+    }
+
+    /// UnicodeEncodeError for the first lone surrogate of a text.
+    pub fn surrogate_error(&mut self, text: Root) -> Raised {
+        let offset = self.as_str(text.get(self)).map_or(0, |s| {
+            let valid = std::str::from_utf8(s.as_bytes()).map_or_else(|e| e.valid_up_to(), str::len);
+            s.char_index(valid)
+        });
+        self.unicode_encode_error(text, "utf-8", offset, offset + 1, "surrogates not allowed")
+    }
+
     /// Raises a builtin exception with a message.
     pub fn raise_text(&mut self, class: Exc, message: &str) -> Raised {
         let mark = self.mark();
-        let text = Str::new(&self.heap, message).value().raw();
+        let text = self.message(message);
         let text = self.push_raw(text);
         let raised = self.raise_new(class, &[text]);
         self.release(mark);
@@ -343,7 +359,7 @@ impl Vm {
 
     fn named_error(&mut self, class: Exc, message: &str, name: Raw) -> Raised {
         let mark = self.mark();
-        let text = Str::new(&self.heap, message).value().raw();
+        let text = self.message(message);
         let text = self.push_raw(text);
         let raw = self.new_exception(class, &[text]).value().raw();
         let exception = self.push_raw(raw);
@@ -359,7 +375,7 @@ impl Vm {
     /// AttributeError with `name` and `obj` set.
     pub fn attribute_error(&mut self, message: &str, object: Root, name: Root) -> Raised {
         let mark = self.mark();
-        let text = Str::new(&self.heap, message).value().raw();
+        let text = self.message(message);
         let text = self.push_raw(text);
         let raw = self.new_exception(Exc::AttributeError, &[text]).value().raw();
         let exception = self.push_raw(raw);

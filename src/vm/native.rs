@@ -515,11 +515,7 @@ impl<'a> FromArg<'a> for &'a str {
         if cx.as_str(root.get(cx)).is_some_and(|s| s.as_str().is_some()) {
             return Ok(root);
         }
-        let offset = cx.as_str(root.get(cx)).map_or(0, |s| {
-            let valid = std::str::from_utf8(s.as_bytes()).map_or_else(|e| e.valid_up_to(), str::len);
-            s.char_index(valid)
-        });
-        Err(cx.unicode_encode_error(root, "utf-8", offset, offset + 1, "surrogates not allowed"))
+        Err(cx.surrogate_error(root))
     }
     #[inline(always)]
     fn get(cx: &'a Cx, root: Root) -> &'a str {

@@ -244,7 +244,7 @@ impl Vm {
         self.text_waiting(object, true)
     }
 
-    /// `repr(object)` as Rust text; lone surrogates, which only a script's `__repr__` can put there, are replaced.
+    /// `repr(object)` as Rust text; with stand-ins for lone surrogates, which only a script's `__repr__` can put there.
     pub fn repr_text(&mut self, object: Root) -> Result<String, Raised> {
         let mark = self.mark();
         let text = self.repr(object)?;
@@ -258,7 +258,7 @@ impl Vm {
         self.text_waiting(object, false)
     }
 
-    /// `str(object)` as Rust text, lone surrogates replaced.
+    /// `str(object)` as Rust text, with stand-ins for lone surrogates.
     pub fn str_text(&mut self, object: Root) -> Result<String, Raised> {
         let mark = self.mark();
         let text = self.str_of(object)?;

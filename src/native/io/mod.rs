@@ -241,7 +241,7 @@ pub(crate) fn path_of(cx: &mut Cx, path: Root, function: &str) -> Result<Vec<u8>
             let text = text.as_bytes().to_vec();
             match crate::text::codec::encode(&text, Encoding::Utf8, Handler::SurrogateEscape) {
                 Ok(bytes) => bytes.into_owned(),
-                Err(_) => return Err(cx.unicode_encode_error(at, "utf-8", 0, 1, "surrogates not allowed")),
+                Err(_) => return Err(cx.surrogate_error(at)),
             }
         }
         None => match cx.bytes_like(at.get(cx)) {
