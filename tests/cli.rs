@@ -82,6 +82,14 @@ fn version_and_help() {
 }
 
 #[test]
+fn what_calls_scripts_does_not_nest() {
+    // CPython can't answer this: it does nest.
+    let output = aio(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/nesting.aio")], "");
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()), "these nest");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn an_hour_of_virtual_time_is_short() {
     let path = file("hour.aio", b"import asyncio\nasyncio.run(asyncio.sleep(3600))\nprint('slept')\n");
     assert_eq!(stdout(&aio(&["run", "--virtual-time", &path], "")), "slept\n");
