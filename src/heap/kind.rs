@@ -64,6 +64,8 @@ kinds! {
         Set,
         /// A frozenset.
         FrozenSet,
+        /// A deque.
+        Deque,
         /// A range.
         Range,
         /// A slice.

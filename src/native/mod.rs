@@ -31,6 +31,7 @@ pub mod types;
 pub mod abc;
 pub mod binary;
 pub mod builtins;
+pub mod collections;
 pub mod gc;
 pub mod hash;
 pub mod math;
@@ -201,6 +202,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_abc", abc::install),
     ("_binary", binary::install),
     ("_hash", hash::install),
+    ("_collections", collections::install),
     ("_random", random::install),
     ("_sre", re::install),
     ("_thread", thread::install),

@@ -59,6 +59,7 @@ fn is_referable(cx: &Cx, value: Value<'_>) -> bool {
             | K::Future
             | K::Task
             | K::NativeObject
+            | K::Deque
             | K::MemoryView
             | K::GenericAlias
     );

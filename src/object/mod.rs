@@ -4,6 +4,7 @@
 
 mod bytes;
 mod class;
+mod deque;
 mod descriptor;
 mod dict;
 mod exception;
@@ -21,6 +22,7 @@ mod text;
 
 pub use bytes::{Buffer, ByteArray, Bytes};
 pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
+pub use deque::Deque;
 pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
 pub use dict::{Dict, DictIndex, Entries, Found, Probe};
 pub use exception::{Exc, Exception, field_count, field_index};
@@ -61,6 +63,7 @@ pub fn register(heap: &mut Heap) {
         ContextMap,
         ContextVar,
         CoroutineWrapper,
+        Deque,
         Dict,
         DictIndex,
         DictIterator,

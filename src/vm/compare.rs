@@ -5,7 +5,9 @@ use num_bigint::BigInt as Big;
 use crate::heap::{Kind, Raw, Value};
 use crate::number::int::{self as integer, Int};
 use crate::object::key::{as_int_ref, equal_without_script, hash_without_script};
-use crate::object::{ByteArray, Bytes, Complex, Dict, FrozenSet, List, Range, Set, Slice, Str, Tuple, int_value};
+use crate::object::{
+    ByteArray, Bytes, Complex, Deque, Dict, FrozenSet, List, Range, Set, Slice, Str, Tuple, int_value,
+};
 
 use super::call::Invoked;
 use super::native::{Args, NativeResult, Outcome, Raised, Resumed, Root, Then};
@@ -388,6 +390,7 @@ impl Vm {
             Kind::Dict => value.exact::<Dict>().is_some_and(|s| !s.is_empty()),
             Kind::Set => value.exact::<Set>().is_some_and(|s| !s.is_empty()),
             Kind::FrozenSet => value.exact::<FrozenSet>().is_some_and(|s| !s.is_empty()),
+            Kind::Deque => value.exact::<Deque>().is_some_and(|s| !s.is_empty()),
             Kind::Function
             | Kind::Native
             | Kind::Module

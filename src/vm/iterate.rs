@@ -17,11 +17,14 @@ use super::call::Invoked;
 use super::native::{
     Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
-use super::step::{Form, Mapped};
+use super::step::{Form, Mapped, Stepped};
 use super::{Name, Vm};
 
 /// The next item of a native iterator, which is in the window's first register; UNBOUND if there is none.
 pub type Step = fn(cx: &mut Vm, window: Args) -> NativeResult;
+
+/// As a step, but for what no script has to be asked for: where one has, it says so, and the step does it.
+pub type Direct = fn(cx: &mut Vm, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised>;
 
 /// An iterator whose step is native. Its class is in the shape of its header; its state is in its slots.
 pub struct NativeIterator {
@@ -30,6 +33,8 @@ pub struct NativeIterator {
     pub count: StdCell<i64>,
     /// How it is advanced without its step.
     pub(super) form: StdCell<Form>,
+    /// Its direct step, if it has one.
+    pub(super) direct: StdCell<Option<Direct>>,
     /// How many native iterators deep that goes.
     pub(super) level: StdCell<u8>,
     len: u16,
@@ -287,7 +292,14 @@ impl Vm {
         let shape = self.shape_of(class);
         let len = u16::try_from(state.len()).expect("callers check the number of arguments");
         let iterator = self.heap.alloc_slots(
-            NativeIterator { step, count: StdCell::new(0), form: StdCell::default(), level: StdCell::new(0), len },
+            NativeIterator {
+                step,
+                count: StdCell::new(0),
+                form: StdCell::default(),
+                direct: StdCell::new(None),
+                level: StdCell::new(0),
+                len,
+            },
             |i| Value::adopt(state[i].get(self).raw()),
         );
         iterator.set_shape(shape);

@@ -6,7 +6,7 @@ use crate::heap::{Kind, Raw, Value};
 use crate::number::int::Int;
 use crate::object::key::{as_int_ref, equal_without_script};
 use crate::object::{
-    ByteArray, Bytes, ClassFlags, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str, Tuple,
+    ByteArray, Bytes, ClassFlags, Deque, Dict, DictPart, DictView, Exc, FrozenSet, List, Range, Set, Slice, Str, Tuple,
 };
 
 use crate::text::search;
@@ -215,6 +215,7 @@ impl Vm {
             Kind::Dict => value.exact::<Dict>()?.len(),
             Kind::Set => value.exact::<Set>()?.len(),
             Kind::FrozenSet => value.exact::<FrozenSet>()?.len(),
+            Kind::Deque => value.exact::<Deque>()?.len(),
             Kind::Bytes => value.exact::<Bytes>()?.len(),
             Kind::ByteArray => value.exact::<ByteArray>()?.len(),
             Kind::DictView => {

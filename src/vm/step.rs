@@ -9,8 +9,8 @@ use crate::object::{
 
 use super::Vm;
 use super::call::Invoked;
-use super::iterate::NativeIterator;
-use super::native::Raised;
+use super::iterate::{Direct, NativeIterator};
+use super::native::{Raised, Root};
 
 /// How a native iterator can be advanced without its step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Form {
     Map,
     /// `filter` by truth: the function, the source, the item whose truth a script has to be asked for (else UNBOUND).
     Filter,
+    /// By its direct step, which may say that a script is to be asked.
+    Direct,
+    /// By its direct step, which never asks a script.
+    Sure,
 }
 
 /// Iterators over iterators over iterators: so many deep they are advanced by recursion.
@@ -33,8 +37,8 @@ const DEEPEST: u8 = 8;
 
 /// What a step gave. Items are written to where the caller says, by halves: a result of two values in memory, read as whole vectors just
 /// after it was written by halves, stalls the processor for longer than the step takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stepped {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
     /// The item, in the first place.
     Item,
     /// The two items of what would be a tuple.
@@ -62,6 +66,36 @@ impl Vm {
         }
     }
 
+    /// Gives a new native iterator a direct step that takes items from these sources, unless that would go too deep. It is sure if it
+    /// never asks a script.
+    pub fn step_directly(&self, iterator: Gc<'_, NativeIterator>, direct: Direct, sure: bool, sources: &[Root]) {
+        let levels = sources.iter().map(|source| self.level_of(source.get(self)));
+        let level = levels.max().map_or(0, |level| level.saturating_add(1));
+        iterator.level.set(level);
+        if level < DEEPEST {
+            iterator.direct.set(Some(direct));
+            iterator.form.set(if sure { Form::Sure } else { Form::Direct });
+        }
+    }
+
+    /// How deep the direct steps of an iterator go.
+    fn level_of(&self, iterator: Value<'_>) -> u8 {
+        iterator.exact::<NativeIterator>().map_or(0, |native| native.level.get())
+    }
+
+    /// The direct step of an iterator over iterators that are not known yet: those that go deep are left to its step.
+    pub fn step_over_any(&self, iterator: Gc<'_, NativeIterator>, direct: Direct) {
+        iterator.level.set(DEEPEST / 2);
+        iterator.direct.set(Some(direct));
+        iterator.form.set(Form::Direct);
+    }
+
+    /// As `next_direct`, for an iterator whose direct step is one of `step_over_any`.
+    #[inline]
+    pub fn next_of_any(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
+        if self.level_of(Value::adopt(iterator)) >= DEEPEST / 2 { Ok(None) } else { self.next_direct(iterator) }
+    }
+
     /// How many native iterators are below one that never asks a script; None for one that may.
     fn levels_below(&self, iterator: Value<'_>) -> Option<u8> {
         match iterator.kind() {
@@ -76,7 +110,7 @@ impl Vm {
             Kind::RangeIterator | Kind::DictIterator | Kind::SetIterator if !iterator.is_subclassed() => Some(0),
             Kind::NativeIterator => {
                 let native = iterator.exact::<NativeIterator>()?;
-                matches!(native.form.get(), Form::Enumerate | Form::Zip).then(|| native.level.get())
+                matches!(native.form.get(), Form::Enumerate | Form::Zip | Form::Sure).then(|| native.level.get())
             }
             _ => None,
         }
@@ -131,6 +165,10 @@ impl Vm {
                     }
                     Form::Zip => self.next_together(native, &mut items[0]),
                     Form::Filter => self.next_true(native, &mut items[0]),
+                    Form::Direct | Form::Sure => match native.direct.get() {
+                        Some(direct) => direct(self, native, &mut items[0]),
+                        None => Ok(Stepped::Ask),
+                    },
                     Form::Asked | Form::Map => Ok(Stepped::Ask),
                 }
             }

@@ -1,7 +1,7 @@
 //! `object[key]`: reading, setting and deleting items and slices.
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{ByteArray, Bytes, Class, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple};
+use crate::object::{ByteArray, Bytes, Class, Deque, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple};
 
 use super::call::Invoked;
 use super::native::{Raised, Root, Then};
@@ -27,6 +27,13 @@ impl Vm {
                 let raw = found.get(self).raw();
                 self.release(mark);
                 return Ok(Some(raw));
+            }
+            Kind::Deque => {
+                let deque = value.exact::<Deque>().expect("a deque");
+                let Some(at) = Value::adopt(index).as_int() else { return Ok(None) };
+                let at = if at < 0 { at + deque.len() as i64 } else { at };
+                // What is out of range is for the type's own method to say.
+                return Ok(usize::try_from(at).ok().and_then(|at| deque.item(at)).map(|v| v.raw()));
             }
             Kind::MappingProxy => {
                 let mark = self.mark();

@@ -176,7 +176,7 @@ impl Cx {
         if given.is_some_and(|c| c == base || c.is_subclass(base)) {
             return Ok(());
         }
-        let name = base.name().to_str_lossy().into_owned();
+        let name = self.tp_name(base);
         match given {
             None => {
                 let got = self.type_name_for_error(value);
