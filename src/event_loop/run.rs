@@ -59,6 +59,7 @@ pub(crate) static ENGINE: NativeDef = NativeDef {
     params: &[param("loop"), param("until"), param("phase"), param("outcome"), param("failed"), param("extra")],
     suspends: false,
     scripted: false,
+    quick: crate::vm::native::Quick::No,
     run: start,
 };
 

@@ -188,7 +188,7 @@ pub struct Heap {
     limit: StdCell<usize>,
     collections: StdCell<u64>,
     interrupt: Arc<AtomicU32>,
-    multiplier: StdCell<u64>,
+    secret: StdCell<u64>,
     hash_key: StdCell<HashKey>,
     versions: StdCell<u32>,
     stress: stress::Stress,
@@ -231,7 +231,7 @@ impl Heap {
             limit: StdCell::new(usize::MAX),
             collections: StdCell::new(0),
             interrupt: Arc::default(),
-            multiplier: StdCell::new(0x9E37_79B9_7F4A_7C15),
+            secret: StdCell::new(0),
             hash_key: StdCell::default(),
             versions: StdCell::new(0),
             stress: stress::Stress::default(),
@@ -310,15 +310,15 @@ impl Heap {
         version
     }
 
-    /// What dicts multiply hashes with before they take the high bits as a place: odd, and not known to scripts.
+    /// What dicts mix into hashes before they make places of them: not known to scripts.
     #[inline(always)]
-    pub fn multiplier(&self) -> u64 {
-        self.multiplier.get()
+    pub fn secret(&self) -> u64 {
+        self.secret.get()
     }
 
-    /// Sets the multiplier, before any dict is made.
-    pub fn set_multiplier(&self, multiplier: u64) {
-        self.multiplier.set(multiplier | 1);
+    /// Sets the secret, before any dict is made.
+    pub fn set_secret(&self, secret: u64) {
+        self.secret.set(secret);
     }
 
     /// Asks the run loop to stop at its next safepoint.

@@ -52,12 +52,14 @@ natives!(
     }
 
     /// How many items there are in it.
+    #[quick(One(crate::native::quick::len))]
     fn len(cx: &mut Cx, obj: Root) -> NativeResult {
         let len = cx.length(obj)?;
         Ok((len as i64).into())
     }
 
     /// Return the absolute value of a number.
+    #[quick(One(crate::native::quick::abs))]
     fn abs(cx: &mut Cx, number: Root) -> NativeResult {
         if let Some(int) = number.get(cx).as_int()
             && int != i64::MIN
@@ -77,11 +79,13 @@ natives!(
     }
 
     /// Return the smallest of an iterable's items, or of two or more arguments.
+    #[quick(Two(crate::native::quick::min))]
     fn min(cx: &mut Cx, args: Rest, #[key] key: Option<Root>, #[key] default: Given<Root>) -> NativeResult {
         extreme(cx, args, key, default.0, "min", CompareKind::Lt)
     }
 
     /// Return the largest of an iterable's items, or of two or more arguments.
+    #[quick(Two(crate::native::quick::max))]
     fn max(cx: &mut Cx, args: Rest, #[key] key: Option<Root>, #[key] default: Given<Root>) -> NativeResult {
         extreme(cx, args, key, default.0, "max", CompareKind::Gt)
     }
@@ -158,6 +162,7 @@ natives!(
     }
 
     /// Return the string of one character with this code point.
+    #[quick(One(crate::native::quick::chr))]
     fn chr(cx: &mut Cx, i: Root) -> NativeResult {
         let point = cx.index(i)?.get(cx).as_int().unwrap_or(-1);
         match u32::try_from(point) {
@@ -172,6 +177,7 @@ natives!(
     }
 
     /// Return the code point of a string of one character.
+    #[quick(One(crate::native::quick::ord))]
     fn ord(cx: &mut Cx, c: Root) -> NativeResult {
         let value = cx.payload(c.get(cx));
         let len = match value.kind() {
@@ -296,6 +302,7 @@ natives!(
     }
 
     /// Return whether an object is an instance of a class, or of one of a tuple of classes.
+    #[quick(Two(crate::native::quick::isinstance))]
     fn isinstance(cx: &mut Cx, obj: Root, class_or_tuple: Root) -> NativeResult {
         cx.is_instance(obj, class_or_tuple).map(Outcome::from)
     }
@@ -603,7 +610,11 @@ fn extreme(
         {
             return Ok(Outcome::Value(raw));
         }
-        cx.for_each(iterable, &mut visit)?;
+        match (key, wanted) {
+            (Some(_), _) => cx.for_each(iterable, &mut visit)?,
+            (None, CompareKind::Lt) => cx.for_each_taking(iterable, take_least, best, &mut visit)?,
+            (None, _) => cx.for_each_taking(iterable, take_greatest, best, &mut visit)?,
+        }
     } else {
         for item in args.0.roots() {
             let mark = cx.mark();
@@ -618,6 +629,27 @@ fn extreme(
         };
     }
     Ok(best.get(cx).into())
+}
+
+/// The best so far is in two registers, as itself and as its own key.
+fn take_extreme(cx: &Cx, best: Root, item: Raw, better: fn(Raw, Raw) -> Option<bool>) -> bool {
+    match better(item, best.get(cx).raw()) {
+        Some(true) => {
+            best.set(cx, Value::adopt(item));
+            best.offset(1).set(cx, Value::adopt(item));
+            true
+        }
+        Some(false) => true,
+        None => false,
+    }
+}
+
+fn take_least(cx: &mut Cx, best: Root, item: Raw) -> bool {
+    take_extreme(cx, best, item, |item, best| crate::native::quick::order(item, best).map(|(less, _)| less))
+}
+
+fn take_greatest(cx: &mut Cx, best: Root, item: Raw) -> bool {
+    take_extreme(cx, best, item, |item, best| crate::native::quick::order(item, best).map(|(_, greater)| greater))
 }
 
 /// The extreme of a list or tuple that holds only small ints.

@@ -79,6 +79,7 @@ natives!(
     }
 
     /// Return the smallest integer not below x.
+    #[quick(One(crate::native::quick::ceil))]
     fn ceil(cx: &mut Cx, x: Root) -> NativeResult {
         to_whole(cx, x, Name::Ceil, f64::ceil)
     }
@@ -113,6 +114,7 @@ natives!(
     }
 
     /// Return the cosine of x, in radians.
+    #[quick(One(crate::native::quick::cos))]
     fn cos(cx: &mut Cx, x: f64) -> NativeResult {
         within(cx, x, x.cos(), "expected a finite input, got")
     }
@@ -182,6 +184,7 @@ natives!(
     }
 
     /// Return the largest integer not above x.
+    #[quick(One(crate::native::quick::floor))]
     fn floor(cx: &mut Cx, x: Root) -> NativeResult {
         to_whole(cx, x, Name::Floor, f64::floor)
     }
@@ -501,6 +504,7 @@ natives!(
     }
 
     /// Return the sine of x, in radians.
+    #[quick(One(crate::native::quick::sin))]
     fn sin(cx: &mut Cx, x: f64) -> NativeResult {
         within(cx, x, x.sin(), "expected a finite input, got")
     }
@@ -511,6 +515,7 @@ natives!(
     }
 
     /// Return the square root of x.
+    #[quick(One(crate::native::quick::sqrt))]
     fn sqrt(cx: &mut Cx, x: f64) -> NativeResult {
         within(cx, x, x.sqrt(), "expected a nonnegative input, got")
     }

@@ -16,7 +16,7 @@
 //! Parameters are positional-only; `#[either]` makes one positional or keyword, `#[key]` keyword-only. `#[default(x)]`, `Option` and
 //! `Given` make one optional; `Rest` and `KeywordRest` are `*args` and `**kwargs`. In a table of `Methods` the first parameter is
 //! the instance; `#[class]`, `#[fixed]` (a static method), `#[getter]` and `#[setter]` before a function say otherwise. `#[name("x")]` gives a
-//! name that Rust has no identifier for. `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
+//! name that Rust has no identifier for. `#[quick(One(f))]` names what the run loop tries before (see `Quick`). `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
 //! signatures show it, where that is not the Rust text. A table of `ScriptFunctions` or `ScriptMethods` stands for what CPython has written
 //! in the language: errors of its calls are worded as for such functions.
 
@@ -35,6 +35,7 @@ pub mod collections;
 pub mod gc;
 pub mod hash;
 pub mod math;
+mod quick;
 pub mod random;
 pub mod re;
 mod site;
@@ -89,6 +90,7 @@ macro_rules! natives {
                     }),*],
                     suspends: $crate::native::natives!(@suspends $([$($fattr)*])*),
                     scripted: $crate::native::natives!(@scripted $what),
+                    quick: $crate::native::natives!(@quick $([$($fattr)*])*),
                     run,
                 }
             }),*],
@@ -105,6 +107,10 @@ macro_rules! natives {
     (@suspends) => { false };
     (@suspends [suspends] $($more:tt)*) => { true };
     (@suspends $other:tt $($more:tt)*) => { $crate::native::natives!(@suspends $($more)*) };
+    (@quick) => { $crate::vm::native::Quick::No };
+    (@quick [quick($kind:ident($work:path))] $($more:tt)*) => { $crate::vm::native::Quick::$kind($work) };
+    (@quick [quick($kind:ident)] $($more:tt)*) => { $crate::vm::native::Quick::$kind };
+    (@quick $other:tt $($more:tt)*) => { $crate::native::natives!(@quick $($more)*) };
     (@scripted ScriptFunctions) => { true };
     (@scripted ScriptMethods) => { true };
     (@scripted $what:ident) => { false };

@@ -37,6 +37,7 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
         params: SELF,
         suspends: false,
         scripted: false,
+        quick: crate::vm::native::Quick::No,
         run: item::<0>,
     };
     let mut defs = [NONE; N];
@@ -49,6 +50,7 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
             params: SELF,
             suspends: false,
             scripted: false,
+            quick: crate::vm::native::Quick::No,
             run: GETTERS[at],
         };
         at += 1;

@@ -398,11 +398,12 @@ impl<'h> Gc<'h, Dict> {
     }
 }
 
-/// Where the search for a hash starts in an index of `len` places. The multiplier is private, so scripts cannot choose keys
-/// that collide.
+/// Where the search for a hash starts in an index of `len` places. The secret keeps scripts from choosing keys that collide.
 #[inline(always)]
 fn start(heap: &Heap, hash: i64, len: usize) -> usize {
-    ((hash as u64).wrapping_mul(heap.multiplier()) >> (64 - len.trailing_zeros())) as usize
+    // The golden ratio keeps keys apart that follow one another, as ints often do; just any multiplier would heap them up.
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    ((hash as u64 ^ heap.secret()).wrapping_mul(SPREAD) >> (64 - len.trailing_zeros())) as usize
 }
 
 fn place(heap: &Heap, index: &[StdCell<u32>], hash: i64, number: usize) {

@@ -259,9 +259,7 @@ impl Vm {
                 },
             };
             let found = instance.slot(slot).given()?.raw();
-            if slot < instance.inline() {
-                self.remember(UseOf::Get, cache, shape, name, [cached::INLINE, slot as u32, 0]);
-            }
+            self.remember(UseOf::Get, cache, shape, name, [cached::INLINE, slot as u32, 0]);
             return Some(Ok(Invoked::Value(found)));
         }
         let dict = match value.kind() {
@@ -343,7 +341,7 @@ impl Vm {
         let [kind, low, high] = self.recall(UseOf::Get, cache, instance.shape(), name)?;
         match kind & 0xFF {
             cached::INLINE => {
-                let found = instance.tail().get(low as usize)?.get().given()?;
+                let found = instance.slot(low as usize).given()?;
                 Some(Ok(Invoked::Value(found.raw())))
             }
             cached::CLASS => {

@@ -181,6 +181,7 @@ impl Vm {
             dst: 0,
             flags: DRIVES,
             base,
+            end: base + 1,
             ip: std::ptr::null(),
             next: std::ptr::null(),
             target: std::ptr::null(),
@@ -651,6 +652,7 @@ static NEXT_OR_DEFAULT: NativeDef = NativeDef {
     params: &[],
     suspends: true,
     scripted: false,
+    quick: crate::vm::native::Quick::No,
     run: next_or_default,
 };
 

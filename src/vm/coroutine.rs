@@ -458,7 +458,7 @@ impl Vm {
         let is_async = generator.value().kind() == Kind::AsyncGenerator;
         let made = generator.has(MADE);
         if made {
-            (self.fiber.top, self.fiber.window) = (record.end(), record.end());
+            (self.fiber.top, self.fiber.window) = (record.end, record.end);
         }
         match self.end_in_place(generator, root) {
             Some(awaiter) => {

@@ -11,7 +11,7 @@ use super::native::Raised;
 impl Vm {
     /// The number of the entry with a key; None inside if there is none.
     #[inline]
-    pub(super) fn dict_find_at_once(&self, dict: Gc<'_, Dict>, key: Value<'_>) -> Option<Option<usize>> {
+    pub fn dict_find_at_once(&self, dict: Gc<'_, Dict>, key: Value<'_>) -> Option<Option<usize>> {
         if let Some(text) = key.exact::<Str>() {
             return dict.find_text(&self.heap, text);
         }
@@ -95,6 +95,16 @@ impl Vm {
             SetFound::Missing(_) => Some(Err(self.memory_error())),
             SetFound::Ask(..) => None,
         }
+    }
+
+    /// As `dict_set_at_once`, for natives: false if the whole protocol is to be followed.
+    pub fn dict_set_quickly(&mut self, dict: Raw, key: Raw, value: Raw) -> bool {
+        matches!(self.dict_set_at_once(dict, key, value), Some(Ok(())))
+    }
+
+    /// As `set_add_at_once`, for natives: false if the whole protocol is to be followed.
+    pub fn set_add_quickly(&mut self, set: Raw, key: Raw) -> bool {
+        matches!(self.set_add_at_once(set, key), Some(Ok(_)))
     }
 
     /// `item in container`.

@@ -118,7 +118,20 @@ impl Vm {
         let (window, top) = (self.fiber.window, self.fiber.top);
         let none = self.push_raw(Raw::NONE);
         self.push_exit_taking(top + 1, taker);
-        let result = match self.resume(generator, none, false) {
+        let idle = frame.get().state.get() == GeneratorState::Suspended
+            && frame.get().awaiting.is_none()
+            && frame.get().innermost.is_none()
+            && frame.get().awaiter.is_none()
+            && self.depth() < self.recursion_limit;
+        let resumed = if idle {
+            frame.get().state.set(GeneratorState::Running);
+            self.push_in_place(frame, frame);
+            frame.set_tail(&self.heap, usize::from(frame.get().input.get()), Value::NONE);
+            Ok(Invoked::Pushed)
+        } else {
+            self.resume(generator, none, false)
+        };
+        let result = match resumed {
             Ok(Invoked::Yielded(raw)) => {
                 self.fiber.records.pop();
                 Ok(raw)

@@ -62,6 +62,8 @@ pub(super) struct Record {
     pub(super) flags: u8,
     /// First register of a plain frame or of a native's window; where scratch registers begin for a frame in place and an exit.
     pub(super) base: u32,
+    /// One past the last register of a plain frame or of a native's window; where scratch registers begin for the others.
+    pub(super) end: u32,
     /// The current instruction.
     pub(super) ip: *const StdCell<u32>,
     /// The one to continue at.
@@ -98,16 +100,6 @@ impl Record {
         let code = self.code();
         let start = code.get().words.as_ptr();
         ((self.ip.addr() - start.addr()) / 4) as u32
-    }
-
-    /// One past the last register of a plain frame; where scratch begins for the others.
-    #[inline(always)]
-    pub(super) fn end(&self) -> u32 {
-        match self.kind {
-            RecordKind::Plain => self.base + self.code().get().registers,
-            RecordKind::InPlace { .. } | RecordKind::Exit { .. } => self.base,
-            RecordKind::Native { count, .. } => self.base + count,
-        }
     }
 }
 

@@ -136,8 +136,8 @@ impl OpenFiles {
 pub enum Choice {
     /// A seed: of `random`, of what should differ from run to run.
     Seed,
-    /// What dicts multiply hashes with.
-    Multiplier,
+    /// What dicts mix into hashes.
+    Secret,
     /// Random bytes that a script asked for, eight at a time.
     Bytes,
     /// Which of the sources that became ready together comes next.
@@ -154,7 +154,7 @@ impl Choice {
     /// All of them.
     pub const ALL: [Choice; 7] = [
         Choice::Seed,
-        Choice::Multiplier,
+        Choice::Secret,
         Choice::Bytes,
         Choice::Readiness,
         Choice::Fiber,
@@ -166,7 +166,7 @@ impl Choice {
     pub fn name(self) -> &'static str {
         match self {
             Choice::Seed => "seed",
-            Choice::Multiplier => "multiplier",
+            Choice::Secret => "secret",
             Choice::Bytes => "bytes",
             Choice::Readiness => "readiness",
             Choice::Fiber => "fiber",

@@ -9,6 +9,11 @@ use super::{Name, Vm};
 impl Vm {
     // ---- classes of objects ----
 
+    /// Whether a class's metaclass is `type`: then the class has no say in what its instances are.
+    pub fn is_plain_class(&self, class: Gc<'_, Class>) -> bool {
+        self.class_of(class.value()).value().raw().same(self.types.type_)
+    }
+
     /// `isinstance(object, class)`, nested: a class, a union, or a tuple of them.
     pub fn is_instance(&mut self, object: Root, class: Root) -> Result<bool, Raised> {
         self.check_stack()?;

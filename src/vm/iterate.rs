@@ -256,6 +256,15 @@ impl Vm {
         let range = Value::adopt(range).exact::<Range>().expect("a range").held();
         let ints = [&range.get().start, &range.get().stop, &range.get().step].map(|s| s.get().as_int());
         if let [Some(start), Some(stop), Some(step)] = ints {
+            if step == 1
+                && !backward
+                && let Some(left) = stop.checked_sub(start)
+            {
+                let left = left.max(0) as u64;
+                let next = if left == 0 { 0 } else { start };
+                let iterator = RangeIterator { next: StdCell::new(next), step, left: StdCell::new(left) };
+                return self.heap.alloc(iterator).value().raw();
+            }
             let (start, stop, by) = (i128::from(start), i128::from(stop), i128::from(step));
             let span = if by > 0 { stop - start } else { start - stop };
             let left = if span <= 0 { 0 } else { (span - 1) / by.abs() + 1 };
@@ -643,6 +652,7 @@ static ADVANCE: NativeDef = NativeDef {
     params: &[Param { name: "iterator", kind: ParamKind::Positional, default: "" }],
     suspends: false,
     scripted: false,
+    quick: crate::vm::native::Quick::No,
     run: advance,
 };
 

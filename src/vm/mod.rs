@@ -276,7 +276,7 @@ impl Vm {
         }
         vm.heap.set_hash_key(vm.host.hash_key());
         let seed = vm.host.random_seed();
-        vm.heap.set_multiplier(vm.host.decide(Choice::Multiplier, seed));
+        vm.heap.set_secret(vm.host.decide(Choice::Secret, seed));
         vm.set_stack_room(vm.host.stack_size());
         vm.heap.set_limit(vm.host.memory().unwrap_or(usize::MAX));
         for text in Name::TEXTS {

@@ -269,6 +269,24 @@ pub enum NativeKind {
     Setter,
 }
 
+/// What a native does with arguments of the usual types, where that is so little that a window and an outcome would cost more. It asks no script
+/// and raises nothing; UNBOUND says that the native itself is to be called. The receiver of a method counts as an argument.
+#[derive(Clone, Copy, Debug)]
+pub enum Quick {
+    /// Nothing.
+    No,
+    /// For a call with one argument.
+    One(fn(&mut Cx, Raw) -> Raw),
+    /// For a call with two.
+    Two(fn(&mut Cx, Raw, Raw) -> Raw),
+    /// For a call with one, a generator of the language that nothing is special about: the run loop resumes it.
+    Next,
+    /// As `Next` with a second argument, which is sent.
+    Send,
+    /// For a call with two or three; the third is UNBOUND if it is not given.
+    Three(fn(&mut Cx, Raw, Raw, Raw) -> Raw),
+}
+
 /// A native as it is declared.
 pub struct NativeDef {
     /// Its name.
@@ -283,6 +301,8 @@ pub struct NativeDef {
     pub suspends: bool,
     /// Whether CPython has it written in the language: then the errors of its calls, and how it is shown, are those of such functions.
     pub scripted: bool,
+    /// What the run loop tries first.
+    pub quick: Quick,
     /// Runs it.
     pub run: fn(&mut Cx, Args) -> NativeResult,
 }

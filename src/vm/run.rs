@@ -13,15 +13,15 @@ use std::sync::atomic::Ordering;
 use crate::bytecode::op::{BinaryKind, Op};
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Class, CodeObject, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module, RangeIterator,
-    SequenceIterator, Str, Tuple, Variable, any_generator,
+    BoundMethod, Class, CodeObject, Dict, Entry, Function, Generator, GeneratorState, Instance, List, Module,
+    RangeIterator, SequenceIterator, Str, Tuple, Variable, any_generator,
 };
 
 use super::Vm;
 use super::call::Invoked;
 use super::compare::CompareKind;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::{Args, NativeFunction, NativeKind, Outcome, Raised};
+use super::native::{Args, NativeFunction, NativeKind, Outcome, Quick, Raised};
 use super::step::Stepped;
 use super::unwind::Delivery;
 
@@ -37,6 +37,7 @@ const STR: u64 = Kind::Str as u64 | crate::heap::POINTER;
 const FUNCTION: u64 = Kind::Function as u64 | crate::heap::POINTER;
 const NATIVE: u64 = Kind::Native as u64 | crate::heap::POINTER;
 const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
+const BOUND: u64 = Kind::BoundMethod as u64 | crate::heap::POINTER;
 const CLASS: u64 = Kind::Class as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
@@ -190,9 +191,18 @@ impl Vm {
                             record.next = ip.add(const { length(Op::$op) });
                             record.deliver = $deliver;
                             record.dst = $dst as u8;
-                            let end = record.end();
+                            let end = record.end;
                             self.fiber.top = end;
                             self.fiber.window = end;
+                        }};
+                    }
+                    // The record is on top again, but records may have moved.
+                    macro_rules! reload {
+                        () => {{
+                            let records = &mut self.fiber.records;
+                            debug_assert!(!records.is_empty());
+                            fp = records.as_mut_ptr().add(records.len().wrapping_sub(1));
+                            let _ = fp;
                         }};
                     }
                     macro_rules! raise {
@@ -208,8 +218,7 @@ impl Vm {
                             match $e {
                                 Ok(Invoked::Value(ref raw)) => {
                                     let $raw = raw.copied();
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     $done
                                 }
                                 Ok(Invoked::Pushed) => continue 'reload,
@@ -239,8 +248,7 @@ impl Vm {
                             sync!($op, Deliver::Store, dst);
                             match $e {
                                 Ok(ref raw) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     set!(dst, raw.copied());
                                     go!($op)
                                 }
@@ -253,8 +261,7 @@ impl Vm {
                             sync!($op, Deliver::Discard, 0);
                             match $e {
                                 Ok(_) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     go!($op)
                                 }
                                 Err(_) => break 'run Leave::Raise,
@@ -421,7 +428,7 @@ impl Vm {
                                 && (depth as u32 + self.fiber.extra_depth) < self.recursion_limit
                             {
                                 let record = &mut *fp;
-                                let start = if detached { record.end() + 1 } else { record.base + first as u32 };
+                                let start = if detached { record.end + 1 } else { record.base + first as u32 };
                                 let end = start + callee_code.get().registers;
                                 if end as usize + 512 <= self.fiber.registers.len() {
                                     record.ip = ip;
@@ -446,6 +453,7 @@ impl Vm {
                                         dst: 0,
                                         flags: if instance.is_unbound() { 0 } else { Record::CONSTRUCTOR },
                                         base: start,
+                                        end,
                                         ip: entry,
                                         next: entry,
                                         target: entry,
@@ -502,14 +510,14 @@ impl Vm {
                     }
                     // Resumes a generator that awaits nothing, for its next item. What `push_in_place` does, with the frame's position known.
                     macro_rules! resume {
-                        ($generator:expr, $state:expr) => {{
-                            let generator: Held<Generator> = $generator;
+                        ($generator:expr, $state:expr, $input:expr) => {{
+                            let (generator, input): (Held<Generator>, Raw) = ($generator, $input);
                             let cell = generator.get();
                             self.heap.barrier_of(generator.value());
                             cell.state.set(GeneratorState::Running);
                             let home: *mut Raw = generator.tail().as_ptr().cast_mut().cast();
                             if $state == GeneratorState::Suspended {
-                                home.add(usize::from(cell.input.get())).write(Raw::NONE);
+                                home.add(usize::from(cell.input.get())).write(input);
                             }
                             let callee = cell.function.get().expect("a generator has a function").held();
                             let words = callee.code().get().words.as_ptr();
@@ -522,6 +530,7 @@ impl Vm {
                                 dst: 0,
                                 flags: 0,
                                 base: self.fiber.top,
+                                end: self.fiber.top,
                                 ip: next,
                                 next,
                                 target: words,
@@ -541,7 +550,7 @@ impl Vm {
                             let dst: usize = $dst;
                             let (callee, first, argc): (Raw, usize, usize) = ($callee, $first, $argc);
                             sync!($op, Deliver::Store, dst);
-                            let start = self.window(regs, first, argc, detached);
+                            let start = self.window((*fp).base, regs, first, argc, detached);
                             out!(self.invoke(callee, start, argc as u32, $keywords), |raw| {
                                 set!(dst, raw);
                                 go!($op)
@@ -585,7 +594,7 @@ impl Vm {
                                     let start = $start;
                                     match self.native_arguments(native, start, argc as u32, None) {
                                         Ok(args) => {
-                                            fp = self.fiber.records.last_mut().expect("this frame");
+                                            reload!();
                                             let behind = behind_delegate(ip.add(const { length(Op::$op) }));
                                             (*fp).next = behind;
                                             (*fp).ip = behind.sub(const { length(Op::Delegate) });
@@ -603,16 +612,47 @@ impl Vm {
                             }
                         }};
                     }
+                    // What a native does for arguments of the usual types.
+                    macro_rules! quick {
+                        ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
+                            let native: Held<NativeFunction> = $native;
+                            let (first, argc): (usize, usize) = ($first, $argc);
+                            let quick = match (native.get().def.quick, argc) {
+                                (Quick::One(f), 1) => f(self, reg!(first)),
+                                (Quick::Two(f), 2) => f(self, reg!(first), reg!(first + 1)),
+                                (Quick::Three(f), 2) => f(self, reg!(first), reg!(first + 1), Raw::UNBOUND),
+                                (Quick::Three(f), 3) => f(self, reg!(first), reg!(first + 1), reg!(first + 2)),
+                                _ => Raw::UNBOUND,
+                            };
+                            if let Quick::Next | Quick::Send = native.get().def.quick
+                                && let Some((generator, state)) = idle_generator(reg!(first))
+                                && argc == 1 + usize::from(matches!(native.get().def.quick, Quick::Send))
+                                && self.fiber.records.len() < self.fiber.records.capacity()
+                                && self.depth() < self.recursion_limit
+                            {
+                                let input = if argc == 2 { reg!(first + 1) } else { Raw::NONE };
+                                if state == GeneratorState::Suspended || input.tag() == NONE {
+                                    sync!($op, Deliver::Sent, $dst);
+                                    resume!(generator, state, input)
+                                }
+                            }
+                            if !quick.is_unbound() {
+                                set!($dst, quick);
+                                go!($op);
+                            }
+                        }};
+                    }
                     // A native with just the arguments it wants needs no binding.
                     macro_rules! call_native {
                         ($op:ident, $dst:expr, $native:expr, $first:expr, $argc:expr) => {{
                             let native: Held<NativeFunction> = $native;
                             let (first, argc): (usize, usize) = ($first, $argc);
+                            quick!($op, $dst, native, first, argc);
                             if native.get().takes(argc) {
                                 let dst: usize = $dst;
                                 let start = if detached {
                                     sync!($op, Deliver::Store, dst);
-                                    self.window(regs, first, argc, detached)
+                                    self.window((*fp).base, regs, first, argc, detached)
                                 } else {
                                     // The native's window is the top of the stack as long as it runs.
                                     let record = &mut *fp;
@@ -631,13 +671,13 @@ impl Vm {
                                 match (native.get().def.run)(self, Args { start, count }) {
                                     Ok(Outcome::Value(ref raw)) => {
                                         let raw = raw.copied();
-                                        fp = self.fiber.records.last_mut().expect("this frame");
-                                        let _ = fp;
+                                        reload!();
                                         set!(dst, raw);
                                         go!($op)
                                     }
                                     Ok(other) => {
-                                        self.fiber.window = self.fiber.records.last().expect("this frame").end();
+                                        reload!();
+                                        self.fiber.window = (*fp).end;
                                         out!(self.carry_out_checked(other, start), |raw| {
                                             set!(dst, raw);
                                             go!($op)
@@ -700,18 +740,14 @@ impl Vm {
                                     }
                                 }
                                 GENERATOR => {
-                                    let generator = any_generator(Value::adopt(iter)).expect("the tag says so").held();
-                                    let state = generator.get().state.get();
-                                    if matches!(state, GeneratorState::Suspended | GeneratorState::Created)
-                                        && generator.get().innermost.is_none()
-                                        && generator.get().awaiting.is_none()
+                                    if let Some((generator, state)) = idle_generator(iter)
                                         && self.fiber.records.len() < self.fiber.records.capacity()
                                         && self.depth() < self.recursion_limit
                                     {
                                         sync!($op, Deliver::Next, a!(insn));
                                         (*fp).next = body;
                                         (*fp).target = done;
-                                        resume!(generator, state)
+                                        resume!(generator, state, Raw::NONE)
                                     }
                                 }
                                 _ => {}
@@ -1231,7 +1267,7 @@ impl Vm {
                             if (*interrupt).load(Ordering::Relaxed) != 0 {
                                 sync!(ForLoop, Deliver::Discard, 0);
                                 match self.safepoint() {
-                                    Ok(()) => fp = self.fiber.records.last_mut().expect("this frame"),
+                                    Ok(()) => reload!(),
                                     Err(_) => break 'run Leave::Raise,
                                 }
                             }
@@ -1259,8 +1295,7 @@ impl Vm {
                             sync!(UnpackSequence, Deliver::Discard, 0);
                             match self.unpack_sequence(src, count) {
                                 Ok(items) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     for (i, item) in items.iter().enumerate() {
                                         set!(base + i, *item);
                                     }
@@ -1274,8 +1309,7 @@ impl Vm {
                             sync!(UnpackEx, Deliver::Discard, 0);
                             match self.unpack_extended(src, before, word!(ip, 1) as usize) {
                                 Ok(items) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     for (i, item) in items.iter().enumerate() {
                                         set!(base + i, *item);
                                     }
@@ -1335,10 +1369,20 @@ impl Vm {
                             go!(ListAppend)
                         }
                         Op::ListExtend => effect!(ListExtend, self.list_extend(reg!(a!(insn)), reg!(b!(insn)))),
-                        Op::SetAdd => effect!(SetAdd, self.set_add_raw(reg!(a!(insn)), reg!(b!(insn)))),
+                        Op::SetAdd => {
+                            let (set, key) = (reg!(a!(insn)), reg!(b!(insn)));
+                            if self.set_add_quickly(set, key) {
+                                go!(SetAdd);
+                            }
+                            effect!(SetAdd, self.set_add_raw(set, key))
+                        }
                         Op::SetUpdate => effect!(SetUpdate, self.set_update_raw(reg!(a!(insn)), reg!(b!(insn)))),
                         Op::MapAdd => {
-                            effect!(MapAdd, self.dict_set_raw(reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn))))
+                            let (dict, key, value) = (reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn)));
+                            if matches!(self.dict_set_at_once(dict, key, value), Some(Ok(()))) {
+                                go!(MapAdd);
+                            }
+                            effect!(MapAdd, self.dict_set_raw(dict, key, value))
                         }
                         Op::DictUpdate => effect!(DictUpdate, self.dict_update_raw(reg!(a!(insn)), reg!(b!(insn)))),
                         Op::DictMerge => {
@@ -1390,11 +1434,13 @@ impl Vm {
                                 let instance: Gc<'_, Instance> = Gc::from_header(object.header());
                                 if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
                                     let kind = word!(ip, 4);
-                                    if kind == cached::INLINE
-                                        && let Some(slot) = instance.tail().get(word!(ip, 5) as usize)
-                                    {
+                                    if kind == cached::INLINE {
                                         // A member of `__slots__` may be unset; an instance made early may have fewer inline slots.
-                                        let value = slot.get().raw();
+                                        let slot = word!(ip, 5) as usize;
+                                        let value = match instance.tail().get(slot) {
+                                            Some(slot) => slot.get().raw(),
+                                            None => instance.slot(slot).raw(),
+                                        };
                                         if !value.is_unbound() {
                                             set!(a!(insn), value);
                                             go!(GetAttr);
@@ -1433,18 +1479,20 @@ impl Vm {
                             let (object, value) = (reg!(a!(insn)), reg!(b!(insn)));
                             if object.tag() == INSTANCE {
                                 let instance: Gc<'_, Instance> = Gc::from_header(object.header());
-                                if instance.shape() == word!(ip, 2)
-                                    && word!(ip, 3) == self.epoch
-                                    && (word!(ip, 5) as usize) < instance.inline()
-                                {
+                                if instance.shape() == word!(ip, 2) && word!(ip, 3) == self.epoch {
                                     let kind = word!(ip, 4);
-                                    let inline = (word!(ip, 5) as usize) < instance.inline();
-                                    if kind == cached::INLINE && inline {
-                                        instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
+                                    let slot = word!(ip, 5) as usize;
+                                    let inline = slot < instance.inline();
+                                    if kind == cached::INLINE {
+                                        if inline {
+                                            instance.set_tail(&self.heap, slot, Value::adopt(value));
+                                        } else {
+                                            instance.set_slot(self.heap.forever(), slot, Value::adopt(value));
+                                        }
                                         go!(SetAttr);
                                     }
                                     if kind == cached::ADD && inline {
-                                        instance.set_tail(&self.heap, word!(ip, 5) as usize, Value::adopt(value));
+                                        instance.set_tail(&self.heap, slot, Value::adopt(value));
                                         instance.set_shape(word!(ip, 6));
                                         go!(SetAttr);
                                     }
@@ -1529,6 +1577,23 @@ impl Vm {
                                     call_native!(Call, a!(insn), native, base + 1, argc);
                                 }
                             }
+                            if callee.tag() == BOUND {
+                                // The receiver takes the place of the method.
+                                let method: Gc<'_, BoundMethod> = Gc::from_header(callee.header());
+                                let (function, receiver) = (method.function.get().raw(), method.receiver.get().raw());
+                                if function.tag() == FUNCTION {
+                                    set!(base, receiver);
+                                    let function: Held<Function> = Gc::from_header(function.header());
+                                    enter!(Call, a!(insn), function, base, argc + 1);
+                                    call!(Call, a!(insn), function.value().raw(), base, argc + 1, None)
+                                }
+                                if function.tag() == NATIVE {
+                                    set!(base, receiver);
+                                    let native: Held<NativeFunction> = Gc::from_header(function.header());
+                                    quick!(Call, a!(insn), native, base, argc + 1);
+                                    call!(Call, a!(insn), native.value().raw(), base, argc + 1, None)
+                                }
+                            }
                             call!(Call, a!(insn), callee, base + 1, argc, None)
                         }
                         Op::CallKw => {
@@ -1573,6 +1638,11 @@ impl Vm {
                                 if callee.tag() == FUNCTION {
                                     let function: Held<Function> = Gc::from_header(callee.header());
                                     enter!(CallMethod, a!(insn), function, base + 2, argc);
+                                } else if callee.tag() == NATIVE {
+                                    let native: Held<NativeFunction> = Gc::from_header(callee.header());
+                                    if matches!(native.get().def.kind, NativeKind::Function) {
+                                        call_native!(CallMethod, a!(insn), native, base + 2, argc);
+                                    }
                                 }
                                 call!(CallMethod, a!(insn), callee, base + 2, argc, None)
                             }
@@ -1580,13 +1650,13 @@ impl Vm {
                             sync!(CallMethod, Deliver::Store, a!(insn));
                             match self.find_method(object, name!(ip, 2), cache) {
                                 Ok((callee, true)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    reload!();
                                     set!(base, callee);
                                     set!(base + 1, object);
                                     call!(CallMethod, a!(insn), callee, base + 1, argc + 1, None)
                                 }
                                 Ok((callee, false)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    reload!();
                                     set!(base, Raw::NONE);
                                     set!(base + 1, callee);
                                     call!(CallMethod, a!(insn), callee, base + 2, argc, None)
@@ -1622,8 +1692,7 @@ impl Vm {
                             sync!(LoadMethod, Deliver::Store, base);
                             match self.find_method(object, name!(ip, 1), cache) {
                                 Ok((callee, method)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     set!(base + 1, if method { object } else { Raw::UNBOUND });
                                     set!(base, callee);
                                     go!(LoadMethod)
@@ -1736,12 +1805,11 @@ impl Vm {
                             sync!(JumpUnlessMatch, Deliver::Discard, 0);
                             match self.exception_matches(reg!(a!(insn)), reg!(b!(insn))) {
                                 Ok(true) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     go!(JumpUnlessMatch)
                                 }
                                 Ok(false) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
+                                    reload!();
                                     jump!(JumpUnlessMatch, word!(ip, 1))
                                 }
                                 Err(_) => break 'run Leave::Raise,
@@ -1751,8 +1819,7 @@ impl Vm {
                             sync!(SplitGroup, Deliver::Discard, 0);
                             match self.split_group(reg!(b!(insn)), reg!(c!(insn))) {
                                 Ok((matched, rest)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     set!(b!(insn), rest);
                                     set!(a!(insn), matched);
                                     go!(SplitGroup)
@@ -1773,8 +1840,7 @@ impl Vm {
                             sync!(AsyncWithEnter, Deliver::Store, base + 1);
                             match self.with_methods(manager, true) {
                                 Ok((enter, exit)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     set!(base, exit);
                                     let start = self.fiber.top + 1;
                                     self.fiber.registers.set(start, manager);
@@ -1794,8 +1860,7 @@ impl Vm {
                             sync!(WithEnter, Deliver::Store, base + 1);
                             match self.with_methods(manager, false) {
                                 Ok((enter, exit)) => {
-                                    fp = self.fiber.records.last_mut().expect("this frame");
-                                    let _ = fp;
+                                    reload!();
                                     set!(base, exit);
                                     let start = self.fiber.top + 1;
                                     self.fiber.registers.set(start, manager);
@@ -1817,7 +1882,7 @@ impl Vm {
                         }
                         Op::AsyncWithExit => {
                             let exit = reg!(b!(insn));
-                            let (dst, start) = (a!(insn), (*fp).end() + 1);
+                            let (dst, start) = (a!(insn), (*fp).end + 1);
                             if let Some(function) = self.exit_arguments(exit, start) {
                                 fused_await!(AsyncWithExit, dst, dst + 1, function, 4, || start);
                             }
@@ -1924,7 +1989,7 @@ impl Vm {
                             let (base, argc) = (b!(insn), c!(insn));
                             let callee = reg!(base);
                             fused_await!(CallAwait, base, a!(insn), callee, argc, || {
-                                self.window(regs, base + 1, argc, detached)
+                                self.window((*fp).base, regs, base + 1, argc, detached)
                             });
                             call!(CallAwait, base, callee, base + 1, argc, None)
                         }
@@ -1940,7 +2005,7 @@ impl Vm {
                                 sync!(CallMethodAwait, Deliver::Store, base);
                                 match self.find_method(object, name!(ip, 2), cache) {
                                     Ok(found) => {
-                                        fp = self.fiber.records.last_mut().expect("this frame");
+                                        reload!();
                                         found
                                     }
                                     Err(_) => {
@@ -1954,7 +2019,7 @@ impl Vm {
                             set!(base + 1, if method { object } else { callee });
                             let (first, argc) = (base + 2 - own, argc + own);
                             fused_await!(CallMethodAwait, base, a!(insn), callee, argc, || {
-                                self.window(regs, first, argc, detached)
+                                self.window((*fp).base, regs, first, argc, detached)
                             });
                             call!(CallMethodAwait, base, callee, first, argc, None)
                         }
@@ -2037,13 +2102,11 @@ impl Vm {
         }
     }
 
-    /// Where a callee finds `argc` arguments that are in registers `first..` of the running frame: right there, or, for a frame whose
+    /// Where a callee finds `argc` arguments that are in registers `first..` of the running frame, whose window begins at `base`: right there, or, for a frame whose
     /// registers are not the end of the fiber's stack, in a copy.
     #[inline(always)]
-    unsafe fn window(&mut self, regs: *mut Raw, first: usize, argc: usize, detached: bool) -> u32 {
+    unsafe fn window(&mut self, base: u32, regs: *mut Raw, first: usize, argc: usize, detached: bool) -> u32 {
         if !detached {
-            // SAFETY: the record on top is the running frame.
-            let base = unsafe { self.fiber.records.last().unwrap_unchecked() }.base;
             return base + first as u32;
         }
         let start = self.fiber.top + 1;
@@ -2078,8 +2141,8 @@ impl Vm {
         }
         if record.flags & Record::MADE != 0 {
             // What is on the stack above it is nobody's any more.
-            self.fiber.top = record.end();
-            self.fiber.window = record.end();
+            self.fiber.top = record.end;
+            self.fiber.window = record.end;
             self.leave_plain();
             self.frame_dropped(value);
         } else {
@@ -2127,6 +2190,21 @@ fn namespace_of(raw: Raw) -> Option<Gc<'static, Dict>> {
         CLASS => value.exact::<Class>().map(|c| c.namespace()),
         _ => None,
     }
+}
+
+/// A generator that can be resumed where it stands: it does not run, and waits for nothing; and whether it has begun.
+#[inline(always)]
+fn idle_generator(raw: Raw) -> Option<(Held<Generator>, GeneratorState)> {
+    if raw.tag() != GENERATOR {
+        return None;
+    }
+    let generator = any_generator(Value::adopt(raw))?.held();
+    let state = generator.get().state.get();
+    let idle = matches!(state, GeneratorState::Suspended | GeneratorState::Created)
+        && generator.get().innermost.is_none()
+        && generator.get().awaiting.is_none()
+        && generator.get().awaiter.is_none();
+    idle.then_some((generator, state))
 }
 
 /// Where the constants of loaded code are.

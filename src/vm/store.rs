@@ -224,9 +224,9 @@ impl Vm {
     ) -> Result<Invoked, Raised> {
         if let Some(instance) = Value::<'static>::adopt(object).exact::<Instance>()
             && let Some([kind, slot, next]) = self.recall(UseOf::Set, cache, instance.shape(), text(name))
-            && (slot as usize) < instance.inline()
+            && (kind == cached::INLINE || (slot as usize) < instance.inline())
         {
-            instance.set_tail(&self.heap, slot as usize, Value::adopt(value));
+            instance.set_slot(self.heap.forever(), slot as usize, Value::adopt(value));
             if kind == cached::ADD {
                 instance.set_shape(next);
             }
@@ -307,9 +307,7 @@ impl Vm {
         };
         if let Some(slot) = slot {
             instance.set_slot(self.heap.forever(), slot, value);
-            if slot < instance.inline() {
-                self.remember(UseOf::Set, cache, shape, name, [cached::INLINE, slot as u32, 0]);
-            }
+            self.remember(UseOf::Set, cache, shape, name, [cached::INLINE, slot as u32, 0]);
             return true;
         }
         if class.has(ClassFlags::NO_DICT) {

@@ -362,6 +362,7 @@ impl Vm {
             dst: generator.get().input.get(),
             flags: 0,
             base,
+            end: base,
             ip: words.as_ptr().wrapping_add(generator.get().word.get() as usize),
             next: words.as_ptr().wrapping_add(generator.get().next.get() as usize),
             target: words.as_ptr(),
@@ -377,7 +378,7 @@ impl Vm {
     /// The first register that no record uses.
     pub(super) fn scratch(&self) -> u32 {
         match self.fiber.records.last() {
-            Some(record) => record.end().max(self.fiber.top),
+            Some(record) => record.end.max(self.fiber.top),
             None => self.fiber.top,
         }
     }
@@ -504,7 +505,7 @@ impl Vm {
                         };
                         if made {
                             // What was on its stack, such as the iterator of a loop, is gone.
-                            (self.fiber.top, self.fiber.window) = (record.end(), record.end());
+                            (self.fiber.top, self.fiber.window) = (record.end, record.end);
                             self.frame_dropped(raised);
                         }
                         return Ok(None);

@@ -1,10 +1,11 @@
 //! dict, its views, and mappingproxy.
 
 use crate::bytecode::op::BinaryKind;
+use crate::heap::Value;
 use crate::heap::{Gc, Kind, Raw, Slot};
 use crate::native::natives;
 use crate::native::types::set;
-use crate::object::{Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str};
+use crate::object::{Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str, Tuple};
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
 
@@ -130,6 +131,7 @@ natives!(
     }
 
     /// Return the value of a key, or the default.
+    #[quick(Three(crate::native::quick::get))]
     fn get(cx: &mut Cx, this: Root, key: Root, #[text("None")] default: Given<Root>) -> NativeResult {
         match (cx.dict_find(this, key)?, default.0) {
             (Some(index), _) => Ok(own(cx, this).value_at(index).into()),
@@ -709,11 +711,10 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
     if cx.find_attribute(other, "keys")?.is_some() {
         return cx.dict_update_from(this, other);
     }
-    let mut number = 0usize;
-    let iterator = cx.iter(other)?;
-    loop {
-        let mark = cx.mark();
-        let Some(pair) = cx.next(iterator)? else { return Ok(()) };
+    let state = cx.push_raw(this.get(cx).raw());
+    let number = cx.push_raw(Raw::int(0));
+    cx.for_each_taking(other, take_pair, state, &mut |cx, pair| {
+        let at = number.get(cx).as_int().unwrap_or(0);
         let items = match cx.tuple_from(pair) {
             Ok(items) => items,
             Err(raised) if cx.raised_is(Exc::TypeError) => {
@@ -721,7 +722,7 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
                 let raised = cx.type_error("object is not iterable".into());
                 let exception = cx.take_raised(raised);
                 let exception = cx.push_raw(exception);
-                let note = format!("Cannot convert dictionary update sequence element #{number} to a sequence");
+                let note = format!("Cannot convert dictionary update sequence element #{at} to a sequence");
                 let note = cx.str(&note).value().raw();
                 let note = cx.push_raw(note);
                 cx.call_method(exception, "add_note", &[note])?;
@@ -729,19 +730,33 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
             }
             Err(raised) => return Err(raised),
         };
-        let tuple = items.get(cx).exact::<crate::object::Tuple>().expect("just made");
+        let tuple = items.get(cx).exact::<Tuple>().expect("just made");
         if tuple.len() != 2 {
             let got = tuple.len();
             return Err(
-                cx.value_error(format!("dictionary update sequence element #{number} has length {got}; 2 is required"))
+                cx.value_error(format!("dictionary update sequence element #{at} has length {got}; 2 is required"))
             );
         }
         let (key, value) = (tuple.item(0).raw(), tuple.item(1).raw());
         let (key, value) = (cx.push_raw(key), cx.push_raw(value));
         cx.dict_set(this, key, value)?;
-        cx.release(mark);
-        number += 1;
+        number.set(cx, Value::int(at + 1));
+        Ok(())
+    })
+}
+
+/// For a dict that is exact, in the first of two registers: sets a key by a pair. The second register counts them.
+fn take_pair(cx: &mut Cx, state: Root, item: Raw) -> bool {
+    let value: Value<'_> = Value::adopt(item);
+    let Some(tuple) = value.exact::<Tuple>().filter(|t| t.len() == 2) else { return false };
+    let (key, value) = (tuple.item(0).raw(), tuple.item(1).raw());
+    let dict = state.get(cx).raw();
+    if !cx.dict_set_quickly(dict, key, value) {
+        return false;
     }
+    let number = state.offset(1);
+    number.set(cx, Value::int(number.get(cx).as_int().unwrap_or(0) + 1));
+    true
 }
 
 // ---- views ----

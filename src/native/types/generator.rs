@@ -15,6 +15,7 @@ natives!(
     pub static RESUMABLE: Methods;
 
     /// Resume with a value, which the expression it stopped at gives.
+    #[quick(Send)]
     fn send(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let target = resumed(cx, this);
         Ok(Outcome::Resume { target, input: value, throw: false, then: Then::Return })
@@ -50,6 +51,7 @@ natives!(
     }
 
     /// Return the next item.
+    #[quick(Next)]
     fn __next__(cx: &mut Cx, this: Root) -> NativeResult {
         let target = resumed(cx, this);
         let input = cx.push(Value::NONE);

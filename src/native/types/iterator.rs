@@ -33,6 +33,7 @@ natives!(
     }
 
     /// Return the next item of an iterator; where there is none, the default if it is given.
+    #[quick(Next)]
     fn next(cx: &mut Cx, iterator: Root, default: Given<Root>) -> NativeResult {
         cx.next_outcome(iterator, default.0.is_some())
     }

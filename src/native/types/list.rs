@@ -147,6 +147,7 @@ with_operators! {
     }
 
     /// Add an item at the end.
+    #[quick(Two(crate::native::quick::append))]
     fn append(cx: &mut Cx, this: Root, object: Root) -> NativeResult {
         let done = own(cx, this).push(&cx.heap, object.get(cx));
         cx.fits(done)?;

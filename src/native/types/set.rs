@@ -32,6 +32,7 @@ natives!(
     }
 
     /// Add a key.
+    #[quick(Two(crate::native::quick::add))]
     fn add(cx: &mut Cx, this: Root, object: Root) -> NativeResult {
         cx.set_add(this, object)?;
         Ok(Outcome::NONE)

@@ -1,0 +1,167 @@
+//! What natives that are called often do with arguments of the usual types: see [`Quick`](crate::vm::native::Quick).
+
+use crate::heap::{Kind, Raw, Value};
+use crate::object::{Class, ClassFlags, Dict, List, Set, Str, Tuple};
+use crate::vm::native::Cx;
+
+const ASK: Raw = Raw::UNBOUND;
+
+/// `len`.
+pub(super) fn len(_: &mut Cx, of: Raw) -> Raw {
+    let value: Value<'_> = Value::adopt(of);
+    if let Some(list) = value.exact::<List>() {
+        return Raw::int(list.len() as i64);
+    }
+    if let Some(text) = value.exact::<Str>() {
+        return Raw::int(text.chars() as i64);
+    }
+    if let Some(dict) = value.exact::<Dict>() {
+        return Raw::int(dict.len() as i64);
+    }
+    if let Some(tuple) = value.exact::<Tuple>() {
+        return Raw::int(tuple.len() as i64);
+    }
+    value.exact::<Set>().map_or(ASK, |set| Raw::int(set.len() as i64))
+}
+
+/// `abs`.
+pub(super) fn abs(_: &mut Cx, of: Raw) -> Raw {
+    let value: Value<'_> = Value::adopt(of);
+    if let Some(int) = value.as_int() {
+        return int.checked_abs().map_or(ASK, Raw::int);
+    }
+    value.as_float().map_or(ASK, |float| Raw::float(float.abs()))
+}
+
+/// `ord`.
+pub(super) fn ord(_: &mut Cx, of: Raw) -> Raw {
+    let value: Value<'_> = Value::adopt(of);
+    match value.exact::<Str>().map(|text| text.as_bytes()) {
+        Some([byte @ 0..=0x7F]) => Raw::int(i64::from(*byte)),
+        _ => ASK,
+    }
+}
+
+/// `chr`.
+pub(super) fn chr(cx: &mut Cx, of: Raw) -> Raw {
+    let value: Value<'_> = Value::adopt(of);
+    match value.as_int() {
+        Some(point @ 0..=0xFF) => cx.character(point as u8).value().raw(),
+        _ => ASK,
+    }
+}
+
+/// `isinstance`, of a class that has no say in it.
+pub(super) fn isinstance(cx: &mut Cx, object: Raw, class: Raw) -> Raw {
+    let class: Value<'_> = Value::adopt(class);
+    let Some(target) = class.exact::<Class>() else { return ASK };
+    let own = cx.class_of(Value::adopt(object));
+    if own == target {
+        return Raw::TRUE;
+    }
+    if !cx.is_plain_class(target) {
+        return ASK;
+    }
+    if own.is_subclass(target) {
+        return Raw::TRUE;
+    }
+    // An instance may claim another class.
+    if own.has(ClassFlags::HEAP) { ASK } else { Raw::FALSE }
+}
+
+/// Two numbers of the same type: whether the first is less, and whether it is greater.
+pub(super) fn order(a: Raw, b: Raw) -> Option<(bool, bool)> {
+    let (a, b): (Value<'_>, Value<'_>) = (Value::adopt(a), Value::adopt(b));
+    if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
+        return Some((a < b, a > b));
+    }
+    let (a, b) = (a.as_float()?, b.as_float()?);
+    Some((a < b, a > b))
+}
+
+/// `min` of two.
+pub(super) fn min(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    order(a, b).map_or(ASK, |(_, greater)| if greater { b } else { a })
+}
+
+/// `max` of two.
+pub(super) fn max(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    order(a, b).map_or(ASK, |(less, _)| if less { b } else { a })
+}
+
+/// A function of a float whose result is finite where its argument is; `defined` says for which.
+fn of_float(x: Raw, defined: impl Fn(f64) -> bool, f: impl Fn(f64) -> f64) -> Raw {
+    const EXACT: u64 = 1 << 53;
+    let value: Value<'_> = Value::adopt(x);
+    let float = match (value.kind(), value.as_float(), value.as_int()) {
+        (Kind::Float, Some(x), _) => x,
+        (Kind::Int, _, Some(x)) if x.unsigned_abs() <= EXACT => x as f64,
+        _ => return ASK,
+    };
+    if float.is_finite() && defined(float) { Raw::float(f(float)) } else { ASK }
+}
+
+/// `math.sqrt`.
+pub(super) fn sqrt(_: &mut Cx, x: Raw) -> Raw {
+    of_float(x, |x| x >= 0.0, f64::sqrt)
+}
+
+/// `math.sin`.
+pub(super) fn sin(_: &mut Cx, x: Raw) -> Raw {
+    of_float(x, |_| true, f64::sin)
+}
+
+/// `math.cos`.
+pub(super) fn cos(_: &mut Cx, x: Raw) -> Raw {
+    of_float(x, |_| true, f64::cos)
+}
+
+/// A whole number near a float, where it fits.
+fn whole(x: Raw, round: impl Fn(f64) -> f64) -> Raw {
+    const EXACT: f64 = (1u64 << 53) as f64;
+    let value: Value<'_> = Value::adopt(x);
+    match value.as_float().map(round) {
+        Some(float) if float.abs() <= EXACT => Raw::int(float as i64),
+        Some(_) => ASK,
+        None => value.as_int().map_or(ASK, Raw::int),
+    }
+}
+
+/// `math.floor`.
+pub(super) fn floor(_: &mut Cx, x: Raw) -> Raw {
+    whole(x, f64::floor)
+}
+
+/// `math.ceil`.
+pub(super) fn ceil(_: &mut Cx, x: Raw) -> Raw {
+    whole(x, f64::ceil)
+}
+
+/// `list.append`.
+pub(super) fn append(cx: &mut Cx, list: Raw, item: Raw) -> Raw {
+    let list: Value<'_> = Value::adopt(list);
+    match list.exact::<List>() {
+        Some(list) if list.push(&cx.heap, Value::adopt(item)).is_ok() => Raw::NONE,
+        _ => ASK,
+    }
+}
+
+/// `set.add`.
+pub(super) fn add(cx: &mut Cx, set: Raw, item: Raw) -> Raw {
+    match cx.set_add_quickly(set, item) {
+        true => Raw::NONE,
+        false => ASK,
+    }
+}
+
+/// `dict.get`.
+pub(super) fn get(cx: &mut Cx, dict: Raw, key: Raw, default: Raw) -> Raw {
+    let dict: Value<'_> = Value::adopt(dict);
+    let Some(dict) = dict.exact::<Dict>() else { return ASK };
+    match cx.dict_find_at_once(dict, Value::adopt(key)) {
+        Some(Some(number)) => dict.value_at(number).raw(),
+        Some(None) if default.is_unbound() => Raw::NONE,
+        Some(None) => default,
+        None => ASK,
+    }
+}
