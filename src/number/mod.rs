@@ -10,6 +10,7 @@ pub mod hash;
 pub mod int;
 pub mod int_text;
 pub mod mersenne;
+pub mod special;
 
 use std::borrow::Cow;
 

@@ -1,9 +1,10 @@
 //! `io` and `open`: files in three layers (the descriptor, the buffer, the text), and `StringIO` and `BytesIO`.
 //!
-//! `file.rs` has descriptors and buffers, `text.rs` the text layer, `memory.rs` what is in memory, `base.rs` what all of them share and
+//! `file.rs` has descriptors, `buffer.rs` buffers, `text.rs` the text layer, `memory.rs` what is in memory, `base.rs` what all of them share and
 //! scripts derive from. What is not written yet is kept with the host (`vm::host::OpenFile`), so it is written even if the object is gone.
 
 mod base;
+mod buffer;
 mod file;
 mod memory;
 mod text;
@@ -17,7 +18,7 @@ use crate::vm::TypeRow;
 use crate::vm::host::{OpenMode, StdStream};
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 
-use file::Layer;
+use buffer::Layer;
 
 /// Bytes a buffer holds.
 const BUFFER: usize = 128 * 1024;
@@ -31,16 +32,16 @@ static TYPES: &[TypeRow] = &[
     TypeRow::native("io", "BufferedIOBase", &[&base::BUFFERED_IO_BASE]).derived("IOBase").with(ClassFlags::OPEN),
     TypeRow::native("io", "TextIOBase", &[&base::TEXT_IO_BASE]).derived("IOBase").with(ClassFlags::OPEN),
     TypeRow::native("_io", "FileIO", &[&file::FILE_IO]).derived("RawIOBase").with(ClassFlags::OPEN),
-    TypeRow::native("_io", "BufferedReader", &[&file::BUFFERED, &file::READING, &file::BUFFERED_READER])
+    TypeRow::native("_io", "BufferedReader", &[&buffer::BUFFERED, &buffer::READING, &buffer::BUFFERED_READER])
         .derived("BufferedIOBase")
         .with(ClassFlags::OPEN),
-    TypeRow::native("_io", "BufferedWriter", &[&file::BUFFERED, &file::WRITING, &file::BUFFERED_WRITER])
+    TypeRow::native("_io", "BufferedWriter", &[&buffer::BUFFERED, &buffer::WRITING, &buffer::BUFFERED_WRITER])
         .derived("BufferedIOBase")
         .with(ClassFlags::OPEN),
     TypeRow::native(
         "_io",
         "BufferedRandom",
-        &[&file::BUFFERED, &file::READING, &file::WRITING, &file::BUFFERED_RANDOM],
+        &[&buffer::BUFFERED, &buffer::READING, &buffer::WRITING, &buffer::BUFFERED_RANDOM],
     )
     .derived("BufferedIOBase")
     .with(ClassFlags::OPEN),
@@ -404,7 +405,7 @@ fn open_any(
         (false, true) => Layer::Writer,
         _ => Layer::Reader,
     };
-    let buffer = file::new_buffered(cx, layer, raw, size);
+    let buffer = buffer::new_buffered(cx, layer, raw, size);
     if parsed.binary {
         let raw = buffer.get(cx).raw();
         cx.release(mark);
@@ -421,7 +422,7 @@ fn open_any(
         Err(raised) => {
             let exception = cx.take_raised(raised);
             let exception = cx.push_raw(exception);
-            if let Err(second) = file::close(cx, buffer) {
+            if let Err(second) = buffer::close(cx, buffer) {
                 cx.take_raised(second);
             }
             Err(cx.raise(exception))
@@ -439,8 +440,8 @@ pub(crate) fn standard_stream(cx: &mut Cx, stream: StdStream) -> Result<Root, Ra
     };
     let terminal = cx.host().is_terminal(stream);
     let raw = file::standard_raw(cx, fd, raw_mode, name);
-    let buffer = file::new_buffered(cx, layer, raw, BUFFER);
-    file::set_standard(cx, buffer, stream)?;
+    let buffer = buffer::new_buffered(cx, layer, raw, BUFFER);
+    buffer::set_standard(cx, buffer, stream)?;
     let errors = (stream == StdStream::Err).then(|| cx.str("backslashreplace").value().raw());
     let errors = errors.map(|raw| cx.push_raw(raw));
     let line_buffering = terminal || stream == StdStream::Err;

@@ -8,7 +8,7 @@ use crate::text::wtf8;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::{
-    bytes_of, closed_error, file, inner, is_own, memory, new_empty, new_object, set_inner, size_of, text_result,
+    buffer, bytes_of, closed_error, inner, is_own, memory, new_empty, new_object, set_inner, size_of, text_result,
     unsupported, with,
 };
 
@@ -271,16 +271,16 @@ fn check_open(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
 }
 
 fn closed_below(cx: &mut Cx, buffer: Root) -> Result<bool, Raised> {
-    if file::is_buffer(cx, buffer) {
-        return file::is_closed(cx, buffer);
+    if buffer::is_buffer(cx, buffer) {
+        return buffer::is_closed(cx, buffer);
     }
     let closed = cx.attribute(buffer, "closed")?;
     cx.truth(closed)
 }
 
 fn write_below(cx: &mut Cx, buffer: Root, bytes: &[u8]) -> Result<(), Raised> {
-    if file::is_buffer(cx, buffer) {
-        return file::write(cx, buffer, bytes);
+    if buffer::is_buffer(cx, buffer) {
+        return buffer::write(cx, buffer, bytes);
     }
     let bytes = crate::object::Bytes::new(&cx.heap, bytes).value().raw();
     let bytes = cx.push_raw(bytes);
@@ -288,17 +288,17 @@ fn write_below(cx: &mut Cx, buffer: Root, bytes: &[u8]) -> Result<(), Raised> {
 }
 
 fn flush_below(cx: &mut Cx, buffer: Root) -> Result<(), Raised> {
-    if file::is_buffer(cx, buffer) {
-        return file::flush(cx, buffer);
+    if buffer::is_buffer(cx, buffer) {
+        return buffer::flush(cx, buffer);
     }
     cx.call_method(buffer, "flush", &[]).map(|_| ())
 }
 
 fn read_below(cx: &mut Cx, buffer: Root, count: Option<usize>) -> Result<Vec<u8>, Raised> {
-    if file::is_buffer(cx, buffer) {
+    if buffer::is_buffer(cx, buffer) {
         return match count {
-            Some(count) => file::read1(cx, buffer, count),
-            None => file::read(cx, buffer, None),
+            Some(count) => buffer::read1(cx, buffer, count),
+            None => buffer::read(cx, buffer, None),
         };
     }
     let mark = cx.mark();
@@ -437,7 +437,7 @@ impl Text {
 
 fn start_reading(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
     let buffer = check_open(cx, this)?;
-    if !file::is_buffer(cx, buffer) && !memory::is_bytes_io(cx, buffer)
+    if !buffer::is_buffer(cx, buffer) && !memory::is_bytes_io(cx, buffer)
         || with::<Text, _>(cx, this, |_, t| t.chunk.is_empty())?
     {
         check_readable(cx, buffer)?;
@@ -527,8 +527,8 @@ fn read(cx: &mut Cx, this: Root, count: Option<usize>) -> Result<Vec<u8>, Raised
 /// Writes WTF-8; `object` is the text it is of, for errors.
 fn write(cx: &mut Cx, this: Root, object: Root, text: &[u8]) -> Result<(), Raised> {
     let buffer = check_open(cx, this)?;
-    if file::is_buffer(cx, buffer) {
-        if !file::writes(cx, buffer)? {
+    if buffer::is_buffer(cx, buffer) {
+        if !buffer::writes(cx, buffer)? {
             return Err(unsupported(cx, "not writable"));
         }
     } else if !is_own(cx, buffer) {
@@ -678,8 +678,8 @@ natives!(
         if closed_below(cx, buffer)? {
             return Ok(Outcome::NONE);
         }
-        if file::is_buffer(cx, buffer) && is_own(cx, this) {
-            file::close(cx, buffer)?;
+        if buffer::is_buffer(cx, buffer) && is_own(cx, this) {
+            buffer::close(cx, buffer)?;
         } else {
             let flushed = cx.call_method(this, "flush", &[]);
             let kept = match flushed {
