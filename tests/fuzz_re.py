@@ -74,9 +74,12 @@ class Pattern:
         rng = self.rng
         out = []
         for _ in range(rng.randint(0 if rng.random() < 0.1 else 1, 3)):
+            groups = self.groups
             piece = self.piece(depth, fixed)
             if rng.random() < 0.38 and not (fixed and rng.random() < 0.9):
-                piece += rng.choice(REPEATS)
+                repeat = rng.choice(REPEATS)
+                # CPython forgets to put groups back where an alternative fails within a possessive repetition.
+                piece += "*" if repeat[-2:] in ("*+", "++", "?+", "}+") and self.groups > groups else repeat
             out.append(piece)
         return "".join(out)
 

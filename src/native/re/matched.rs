@@ -5,8 +5,9 @@ use smallvec::SmallVec;
 use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
 use crate::object::key::as_int_ref;
-use crate::object::{NativeObject, Payload, Str, Tuple};
+use crate::object::{Dict, NativeObject, Payload, Str, Tuple};
 use crate::text::regex::NONE;
+use crate::text::wtf8;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::pattern::{data, slot};
@@ -30,10 +31,11 @@ pub(super) fn new(cx: &Cx, run: &Run) -> Raw {
     let mut marks = SmallVec::with_capacity(matcher.marks.len() + 2);
     marks.extend([matcher.start as u32, matcher.end as u32]);
     marks.extend_from_slice(&matcher.marks);
+    let class = data(cx, run.pattern, |d| d.match_class);
     let data = MatchData { marks, bounds: run.bounds, last: matcher.last };
     let slots = [run.pattern.get(cx), run.value.get(cx)];
     let object: Gc<'_, NativeObject> = cx.heap.alloc_slots(NativeObject::new(Box::new(data), 2), |i| slots[i]);
-    object.set_shape(cx.named_class("Match").get().root_shape.get());
+    object.set_shape(class.get().root_shape.get());
     object.value().raw()
 }
 
@@ -181,19 +183,19 @@ natives!(
         let default = default.map_or(Raw::NONE, |d| d.get(cx).raw());
         let pattern = slot(cx, this, 0).raw();
         let pattern = cx.push_raw(pattern);
-        let names = data(cx, pattern, |d| d.names.clone());
-        let dict = crate::object::Dict::new(&cx.heap).value().raw();
-        let dict = cx.push_raw(dict);
-        for (name, group) in names {
-            let mark = cx.mark();
-            let value = text_of(cx, this, group as usize, default.copied())?;
-            let value = cx.push_raw(value);
-            let key = Str::from_parts(&cx.heap, &[&name]).value().raw();
-            let key = cx.push_raw(key);
-            cx.dict_set(dict, key, value)?;
-            cx.release(mark);
+        let subject = subject(cx, this)?;
+        let dict = Dict::new(&cx.heap).held();
+        let names = slot(cx, pattern, 1).exact::<Dict>().expect("the dict of names").held();
+        for (name, group) in names.iter() {
+            let group = group.as_int().unwrap_or(0) as usize;
+            let value = bytes_of(cx, this, group).map_or(default.copied(), |span| part(cx, &subject, span));
+            let name = name.exact::<Str>().expect("names are texts");
+            let done = dict.set_str(&cx.heap, name, Value::adopt(value));
+            if done.is_err() {
+                return Err(cx.memory_error());
+            }
         }
-        Ok(dict.get(cx).into())
+        Ok(dict.into())
     }
 
     /// Return where a group starts; -1 if it took no part.
@@ -313,7 +315,8 @@ natives!(
         let shown = cx.repr(text)?;
         let head = format!("<re.Match object; span=({from}, {to}), match=");
         let shown = cx.as_str(shown.get(cx)).map_or(vec![], |s| s.as_bytes().to_vec());
-        Ok(Str::from_parts(&cx.heap, &[head.as_bytes(), &shown, b">"]).into())
+        let shown = &shown[..wtf8::offset(&shown, 50).unwrap_or(shown.len())];
+        Ok(Str::from_parts(&cx.heap, &[head.as_bytes(), shown, b">"]).into())
     }
 
     /// See PEP 585

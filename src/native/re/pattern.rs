@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::heap::{Gc, Raw, Slot, Value};
 use crate::native::natives;
-use crate::object::{Bytes, Dict, List, MappingProxy, NativeObject, Payload, Str};
+use crate::object::{Bytes, Class, Dict, List, MappingProxy, NativeObject, Payload, Str};
 use crate::text::regex::{self, Fault, Matcher, Mode, Part, Program, flag};
 use crate::text::wtf8;
 use crate::vm::iterate::NativeIterator;
@@ -14,13 +14,15 @@ use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Root};
 use super::subject::{Run, Subject};
 use super::{matched, pattern_error, replace};
 
-/// What a pattern is. Its slots: the source, the names of its groups (a dict).
+/// What a pattern is. Its slots: the source, the names of its groups (a dict), an empty str or bytes.
 #[derive(Debug)]
 pub(super) struct PatternData {
     pub(super) program: Rc<Program>,
     pub(super) flags: u32,
     pub(super) names: Vec<(Vec<u8>, u32)>,
     matcher: Option<Box<Matcher>>,
+    /// The class of matches, which the machine never lets go.
+    pub(super) match_class: Gc<'static, Class>,
     /// The replacement that was used last, as it was written and as it was read.
     pub(super) template: Option<(bool, Vec<u8>, Rc<Vec<Part>>)>,
 }
@@ -78,21 +80,30 @@ pub(super) fn raise_fault(cx: &mut Cx, fault: Fault, source: Root) -> Raised {
 pub(super) fn compile(cx: &mut Cx, source: Root, flags: i64) -> Result<Raw, Raised> {
     let subject = match Subject::of(cx, source) {
         Ok(subject @ (Subject::Text(_) | Subject::Bytes(_))) => subject,
-        Ok(Subject::Copy(_)) => return Err(cx.type_error("first argument must be string or compiled pattern".into())),
-        Err(raised) => {
-            cx.take_raised(raised);
+        other => {
+            if let Err(raised) = other {
+                cx.take_raised(raised);
+            }
+            // It would be part of a key of the cache.
+            if let Err(raised) = cx.hash(source) {
+                cx.take_raised(raised);
+                let got = cx.type_name_for_error(source.get(cx));
+                return Err(cx.type_error(format!("cannot use 'tuple' as a dict key (unhashable type: '{got}')")));
+            }
             return Err(cx.type_error("first argument must be string or compiled pattern".into()));
         }
     };
     let points = points(cx, &subject);
     let room = || cx.stack_is_left();
-    let parsed = match regex::parse(&points, subject.is_text(), flags as u32, &room) {
+    let mut warnings = vec![];
+    let parsed = regex::parse(&points, subject.is_text(), flags as u32, &room, &mut warnings);
+    for message in &warnings {
+        cx.warn(crate::object::Exc::FutureWarning, message)?;
+    }
+    let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(fault) => return Err(raise_fault(cx, fault, source)),
     };
-    for warning in &parsed.warnings {
-        cx.warn(crate::object::Exc::FutureWarning, &warning.message)?;
-    }
     if parsed.flags & flag::DEBUG != 0 {
         return Err(cx.missing("re.DEBUG, which shows how a pattern was compiled,"));
     }
@@ -109,16 +120,18 @@ pub(super) fn compile(cx: &mut Cx, source: Root, flags: i64) -> Result<Raw, Rais
         let value = cx.push_raw(Raw::int(i64::from(*group)));
         cx.dict_set(names, key, value)?;
     }
+    let empty = if subject.is_text() { cx.str("").value().raw() } else { Bytes::new(&cx.heap, &[]).value().raw() };
     let data = PatternData {
         program: Rc::new(program),
         flags: parsed.flags | flags as u32 & !0x1ff,
         names: parsed.names,
         matcher: None,
+        match_class: cx.named_class("Match").held(),
         template: None,
     };
-    let slots = [source.get(cx).raw(), names.get(cx).raw()];
+    let slots = [source.get(cx).raw(), names.get(cx).raw(), empty];
     let object: Gc<'_, NativeObject> =
-        cx.heap.alloc_slots(NativeObject::new(Box::new(data), 2), |i| Value::adopt(slots[i]));
+        cx.heap.alloc_slots(NativeObject::new(Box::new(data), 3), |i| Value::adopt(slots[i]));
     object.set_shape(cx.named_class("Pattern").get().root_shape.get());
     Ok(object.value().raw())
 }
@@ -426,6 +439,9 @@ natives!(
     /// The numbers of the groups that have names.
     #[getter]
     fn groupindex(cx: &mut Cx, this: Root) -> NativeResult {
+        if slot(cx, this, 1).exact::<Dict>().is_some_and(|d| d.is_empty()) {
+            return Ok(Dict::new(&cx.heap).into());
+        }
         Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(slot(cx, this, 1)) }).into())
     }
 

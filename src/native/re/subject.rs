@@ -8,7 +8,7 @@ use crate::object::{Bytes, Str, Tuple};
 use crate::text::regex::{Matcher, Mode, NONE, Program, Step};
 use crate::vm::native::{Cx, Raised, Root};
 
-use super::pattern::{data, give_matcher, take_matcher};
+use super::pattern::{data, give_matcher, slot, take_matcher};
 
 /// A text or bytes, which must stay as they are while they are matched.
 #[derive(Debug)]
@@ -107,11 +107,6 @@ impl Subject {
         }
     }
 
-    /// An empty part.
-    pub(super) fn empty(&self, cx: &Cx) -> Raw {
-        if self.is_text() { cx.str("").value().raw() } else { Bytes::new(&cx.heap, &[]).value().raw() }
-    }
-
     /// A str or bytes, as the subject is, of these bytes.
     pub(super) fn made(&self, cx: &mut Cx, bytes: &[u8]) -> Result<Raw, Raised> {
         if bytes.len() > Str::LIMIT || cx.heap.check(bytes.len()).is_err() {
@@ -171,7 +166,11 @@ impl Run {
     /// Looks for the next match.
     pub(super) fn next(&mut self, cx: &mut Cx, mode: Mode) -> Result<bool, Raised> {
         if self.next > self.end {
-            return Ok(false);
+            // Past the end nothing is looked at, but nothing is there.
+            (self.matcher.start, self.matcher.end) = (self.next, self.next);
+            let nothing = mode == Mode::Match && self.next != usize::MAX && self.program.is_empty();
+            self.next = usize::MAX;
+            return Ok(nothing);
         }
         self.matcher.begin(&self.program, mode, self.next, self.advance);
         loop {
@@ -236,8 +235,9 @@ impl Run {
     /// A group of the last match as a value; if it took no part, an empty one.
     pub(super) fn group_or_empty(&self, cx: &Cx, group: usize) -> Raw {
         match self.group(group) {
+            Some((from, to)) if from == to => slot(cx, self.pattern, 2).raw(),
             Some((from, to)) => self.subject.part(cx, from, to),
-            None => self.subject.empty(cx),
+            None => slot(cx, self.pattern, 2).raw(),
         }
     }
 

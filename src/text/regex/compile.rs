@@ -288,9 +288,11 @@ impl Compiler<'_> {
                 if let Some(byte) = narrow.filter(|_| !case.is_cased(*c)) {
                     return if negate { Unit::NotByte(byte) } else { Unit::Byte(byte) };
                 }
-                (negate, vec![Item::Literal(*c)])
+                let case = if case == Case::Locale { Case::Ascii } else { case };
+                let members = members(negate, &[Item::Literal(*c)], case, flags & flag::UNICODE != 0);
+                return Unit::Set(self.set(members));
             }
-            Node::Class { negate, items } => (*negate, items.clone()),
+            Node::Class { negate, items } => (*negate, items),
             _ => unreachable!("only nodes that take one character are asked"),
         };
         let unicode = flags & flag::UNICODE != 0;
@@ -300,7 +302,7 @@ impl Compiler<'_> {
         {
             return Unit::All;
         }
-        let members = members(negate, &items, case, unicode);
+        let members = members(negate, items, case, unicode);
         Unit::Set(self.set(members))
     }
 
@@ -313,6 +315,16 @@ impl Compiler<'_> {
         if self.program.is_text {
             let answer = wide_answer(&members);
             table[0xc2..=0xf4].fill(answer);
+            if answer == DECODE {
+                // Scripts of two bytes a letter often belong to a set whole.
+                for lead in 0xc2..0xe0u32 {
+                    let mut points = (lead & 0x1f) << 6..((lead & 0x1f) << 6) + 64;
+                    let first = members.matches(points.start);
+                    if points.all(|c| members.matches(c) == first) {
+                        table[lead as usize] = if first { YES } else { NO };
+                    }
+                }
+            }
         }
         self.program.sets.push(Set { table, wide: members });
         self.program.sets.len() as u32 - 1

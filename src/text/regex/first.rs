@@ -161,6 +161,14 @@ impl Program {
         };
     }
 
+    /// Whether a repetition is `.*`, and nothing in the program can tell where a match began.
+    fn is_dot_star(&self, rep: u32) -> bool {
+        let rep = &self.reps[rep as usize];
+        rep.unit == Unit::NotByte(b'\n')
+            && (rep.min, rep.max, rep.lazy) == (0, MANY, false)
+            && !self.code.iter().any(|op| matches!(op, Op::Ref(..) | Op::Cond(..)))
+    }
+
     fn find_prefilter(&self) -> Prefilter {
         let mut literal = vec![];
         let mut whole = true;
@@ -172,6 +180,7 @@ impl Program {
                 Op::At(At::Start) if literal.is_empty() => return Prefilter::Start,
                 Op::At(At::LineStart) if literal.is_empty() => return Prefilter::LineStart,
                 Op::Match => break,
+                Op::Rep(rep) if literal.is_empty() && self.is_dot_star(rep) => return Prefilter::OncePerLine,
                 Op::Rep(rep) => {
                     // At least one character of a kind is a literal, too.
                     let rep = &self.reps[rep as usize];

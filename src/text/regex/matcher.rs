@@ -2,7 +2,7 @@
 //! together with what has to be undone on the way back (positions of groups, counts of loops).
 
 use super::case::Case;
-use super::program::{At, DECODE, Follow, NO, NONE, Op, Prefilter, Program, Unit, is_word};
+use super::program::{At, DECODE, Follow, NO, NONE, Op, Prefilter, Program, Rep, Unit, is_word};
 use super::tree::MANY;
 use crate::text::wtf8;
 
@@ -91,6 +91,8 @@ pub struct Matcher {
     /// A match must not be empty here: there was one already.
     not_empty_at: usize,
     state: State,
+    /// Whether a match was tried at the start of the run.
+    tried: bool,
     pc: u32,
     pos: usize,
     fuel: i64,
@@ -103,6 +105,7 @@ impl Matcher {
         self.start = start;
         self.not_empty_at = if advance { start } else { usize::MAX };
         self.state = State::Seek;
+        self.tried = false;
         self.stack.clear();
         self.marks.resize(program.groups as usize * 2, NONE);
         self.loops.resize(program.loops.len(), (0, NONE));
@@ -130,7 +133,7 @@ impl Matcher {
         loop {
             if self.state == State::Seek {
                 if self.mode == Mode::Search {
-                    match seek(program, text, self.start) {
+                    match seek(program, text, self.start, self.tried) {
                         Some(start) => self.start = start,
                         None => return Step::Fail,
                     }
@@ -140,7 +143,10 @@ impl Matcher {
                         return Step::Match;
                     }
                 }
-                self.marks.fill(NONE);
+                // Not `fill`: that calls `memset`, which takes longer than the few marks there are.
+                let none = std::hint::black_box(NONE);
+                self.tried = true;
+                self.marks.iter_mut().for_each(|mark| *mark = none);
                 self.last = 0;
                 self.stack.clear();
                 self.pc = 0;
@@ -298,8 +304,12 @@ impl Matcher {
                                     let Some(at) = scan_just::<WIDE>(program, rep.unit, text, pos, rep.min) else {
                                         break 'fail;
                                     };
-                                    pos = at;
                                     let left = if rep.max == MANY { MANY } else { rep.max - rep.min };
+                                    let Some((at, left)) = take_more::<WIDE>(program, rep, text, at, left) else {
+                                        break 'fail;
+                                    };
+                                    self.fuel -= ((at - pos) >> 6) as i64;
+                                    pos = at;
                                     if left > 0 {
                                         self.push(kind::MORE, pc, pos, left, 0);
                                     }
@@ -495,25 +505,11 @@ impl Matcher {
                     kind::MORE => {
                         let Op::Rep(rep) = code[number as usize] else { unreachable!("of a repetition") };
                         let rep = &program.reps[rep as usize];
-                        let mut left = entry.b;
-                        let mut at = entry.a as usize;
-                        let found = loop {
-                            let Some(next) = scan_just::<WIDE>(program, rep.unit, text, at, 1) else { break false };
-                            at = next;
-                            if left != MANY {
-                                left -= 1;
-                            }
-                            if may_follow(program, rep.follow, text, at) {
-                                break true;
-                            }
-                            if left == 0 {
-                                break false;
-                            }
-                        };
-                        self.fuel -= ((at - entry.a as usize) >> 6) as i64;
-                        if !found {
-                            continue;
-                        }
+                        let from = entry.a as usize;
+                        let Some(at) = scan_just::<WIDE>(program, rep.unit, text, from, 1) else { continue };
+                        let left = if entry.b == MANY { MANY } else { entry.b - 1 };
+                        let Some((at, left)) = take_more::<WIDE>(program, rep, text, at, left) else { continue };
+                        self.fuel -= ((at - from) >> 6) as i64;
                         if left > 0 {
                             self.push(kind::MORE, number, at, left, 0);
                         }
@@ -564,12 +560,13 @@ impl Matcher {
 
 /// Where a match may begin, from `from` on.
 #[inline]
-fn seek(program: &Program, text: &[u8], from: usize) -> Option<usize> {
+fn seek(program: &Program, text: &[u8], from: usize, tried: bool) -> Option<usize> {
     let rest = text.get(from..)?;
     let found = match &program.prefilter {
         Prefilter::Anywhere => Some(0),
         Prefilter::Start => (from == 0).then_some(0),
-        Prefilter::LineStart => {
+        Prefilter::OncePerLine if !tried => Some(0),
+        Prefilter::LineStart | Prefilter::OncePerLine => {
             if from == 0 || text[from - 1] == b'\n' {
                 Some(0)
             } else {
@@ -597,10 +594,14 @@ fn at_hand(text: &[u8], pos: usize) -> usize {
 
 #[inline]
 fn decode(text: &[u8], pos: usize) -> (u32, usize) {
-    let first = text[pos];
-    let width = wtf8::width(first);
-    let point = wtf8::code_points(&text[pos..(pos + width).min(text.len())]).next().unwrap_or(0);
-    (point, width)
+    let tail = |at: usize| u32::from(text.get(pos + at).map_or(0, |b| b & 0x3f));
+    let first = u32::from(text[pos]);
+    match first {
+        0..0x80 => (first, 1),
+        0x80..0xe0 => ((first & 0x1f) << 6 | tail(1), 2),
+        0xe0..0xf0 => ((first & 0x0f) << 12 | tail(1) << 6 | tail(2), 3),
+        _ => ((first & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), 4),
+    }
 }
 
 /// `count` characters before `pos`.
@@ -703,6 +704,37 @@ fn scan_just<const WIDE: bool>(program: &Program, unit: Unit, text: &[u8], pos: 
     }
     let end = scan::<false>(program, unit, text, pos, count);
     (end - pos == count as usize).then_some(end)
+}
+
+/// Where a lazy repetition that may stop at `pos` does stop, since what follows can begin there, and how many more there may be then.
+#[inline]
+fn take_more<const WIDE: bool>(
+    program: &Program,
+    rep: &Rep,
+    text: &[u8],
+    pos: usize,
+    left: u32,
+) -> Option<(usize, u32)> {
+    let (mut at, mut left) = (pos, left);
+    if left == MANY
+        && let Follow::Byte(byte) = rep.follow
+        && let Unit::NotByte(not) = rep.unit
+    {
+        let found = memchr::memchr2(byte, not, text.get(at..)?)? + at;
+        return (text[found] == byte).then_some((found, left));
+    }
+    loop {
+        if may_follow(program, rep.follow, text, at) {
+            return Some((at, left));
+        }
+        if left == 0 {
+            return None;
+        }
+        at = scan_just::<WIDE>(program, rep.unit, text, at, 1)?;
+        if left != MANY {
+            left -= 1;
+        }
+    }
 }
 
 /// Whether what follows a repetition can begin at `pos`.

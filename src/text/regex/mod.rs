@@ -54,12 +54,3 @@ pub enum Fault {
     /// It is nested too deeply.
     Recursion,
 }
-
-/// A warning about a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Its text.
-    pub message: String,
-    /// How deeply in groups it was found.
-    pub nested: usize,
-}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::tree::{Category, How, Item, MANY, Node, Place, Seq, width};
-use super::{Fault, Warning, flag};
+use super::{Fault, flag};
 use crate::text::{names, repr, unicode, wtf8};
 
 /// Groups a pattern may have.
@@ -22,10 +22,15 @@ pub struct Parsed {
     pub groups: u32,
     /// The named groups, in the order of their numbers.
     pub names: Vec<(Vec<u8>, u32)>,
-    /// What scripts are to be warned of.
-    pub warnings: Vec<Warning>,
     pub(super) widths: Vec<Option<(u64, u64)>>,
     pub(super) is_text: bool,
+}
+
+impl Parsed {
+    /// Whether it is a pattern over text, not bytes.
+    pub fn is_text(&self) -> bool {
+        self.is_text
+    }
 }
 
 /// A character, or a backslash with what follows it.
@@ -308,11 +313,19 @@ struct Parser<'a> {
     conditions: Vec<(u64, usize)>,
     /// Number of groups when the outermost look-behind began.
     behind: Option<usize>,
-    warnings: Vec<Warning>,
+    /// What scripts are to be warned of.
+    warnings: &'a mut Vec<String>,
 }
 
-/// Reads a pattern: code points of a text, or bytes. `room` tells whether the machine's stack has room for another level of nesting.
-pub fn parse(points: &[u32], is_text: bool, flags: u32, room: &dyn Fn() -> bool) -> Result<Parsed> {
+/// Reads a pattern: code points of a text, or bytes. `room` tells whether the machine's stack has room for another level of nesting;
+/// `warnings` gets what scripts are to be warned of, whether the pattern is good or not.
+pub fn parse(
+    points: &[u32],
+    is_text: bool,
+    flags: u32,
+    room: &dyn Fn() -> bool,
+    warnings: &mut Vec<String>,
+) -> Result<Parsed> {
     let source = Source::new(points, is_text)?;
     let mut parser = Parser {
         source,
@@ -322,7 +335,7 @@ pub fn parse(points: &[u32], is_text: bool, flags: u32, room: &dyn Fn() -> bool)
         names: BTreeMap::new(),
         conditions: vec![],
         behind: None,
-        warnings: vec![],
+        warnings,
     };
     let body = parser.alternatives(flags & flag::VERBOSE != 0, 0)?;
     let flags = fixed_flags(parser.flags, is_text)?;
@@ -336,15 +349,7 @@ pub fn parse(points: &[u32], is_text: bool, flags: u32, room: &dyn Fn() -> bool)
     }
     let mut names: Vec<(Vec<u8>, u32)> = parser.names.into_iter().collect();
     names.sort_by_key(|(_, group)| *group);
-    Ok(Parsed {
-        body,
-        flags,
-        groups: parser.widths.len() as u32 - 1,
-        names,
-        warnings: parser.warnings,
-        widths: parser.widths,
-        is_text,
-    })
+    Ok(Parsed { body, flags, groups: parser.widths.len() as u32 - 1, names, widths: parser.widths, is_text })
 }
 
 fn fixed_flags(flags: u32, is_text: bool) -> Result<u32> {
@@ -368,8 +373,8 @@ fn fixed_flags(flags: u32, is_text: bool) -> Result<u32> {
 }
 
 impl Parser<'_> {
-    fn warn(&mut self, message: String, nested: usize) {
-        self.warnings.push(Warning { message, nested });
+    fn warn(&mut self, message: String) {
+        self.warnings.push(message);
     }
 
     fn alternatives(&mut self, mut verbose: bool, nested: usize) -> Result<Seq> {
@@ -430,7 +435,7 @@ impl Parser<'_> {
             }
             match u8::try_from(c).unwrap_or(0) {
                 b'[' => {
-                    let node = self.class(nested)?;
+                    let node = self.class()?;
                     seq.push(node);
                 }
                 b'*' | b'+' | b'?' | b'{' => self.repeat(c, &mut seq)?,
@@ -591,10 +596,10 @@ impl Parser<'_> {
 
     // ---- classes ----
 
-    fn class(&mut self, nested: usize) -> Result<Node> {
+    fn class(&mut self) -> Result<Node> {
         let here = self.source.tell() - 1;
         if self.source.next_plain() == Some('[' as u32) {
-            self.warn(format!("Possible nested set at position {}", self.source.tell()), nested);
+            self.warn(format!("Possible nested set at position {}", self.source.tell()));
         }
         let negate = self.source.takes('^')?;
         let mut items: Vec<Item> = vec![];
@@ -613,7 +618,7 @@ impl Parser<'_> {
                             _ => "union",
                         };
                         let at = self.source.tell() - 1;
-                        self.warn(format!("Possible set {what} at position {at}"), nested);
+                        self.warn(format!("Possible set {what} at position {at}"));
                     }
                     Item::Literal(c)
                 }
@@ -633,7 +638,7 @@ impl Parser<'_> {
                 Token::Plain(c) => {
                     if c == '-' as u32 {
                         let at = self.source.tell() - 2;
-                        self.warn(format!("Possible set difference at position {at}"), nested);
+                        self.warn(format!("Possible set difference at position {at}"));
                     }
                     Item::Literal(c)
                 }

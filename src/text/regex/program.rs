@@ -205,6 +205,8 @@ pub(super) enum Prefilter {
     Start,
     /// Only the starts of lines.
     LineStart,
+    /// Where it was begun, and the starts of lines: it begins with `.*`, so what fails at one place of a line fails at all that follow.
+    OncePerLine,
     /// What a match begins with; whether that is the whole pattern.
     Literal(memchr::memmem::Finder<'static>, bool),
     /// One of up to three bytes.
@@ -229,4 +231,11 @@ pub struct Program {
     pub groups: u32,
     /// Whether it is over text, not bytes.
     pub is_text: bool,
+}
+
+impl Program {
+    /// Whether it matches nothing, anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.code == [Op::Match]
+    }
 }
