@@ -185,3 +185,29 @@ fn a_recorded_run_is_repeated() {
     std::fs::write(&path, "no recording").expect("the temporary folder can be written");
     assert_eq!(run(Some("AIO_REPLAY")), "");
 }
+
+/// What is longer than what it is made of is asked for before it is made: a process with little memory raises MemoryError and goes on.
+#[test]
+fn little_memory_is_an_exception() {
+    let code = "\
+def attempt(f):
+    try:
+        return type(f()).__name__
+    except MemoryError:
+        return 'MemoryError'
+many = 10**6
+print(attempt(lambda: ('\\t' * 10**4).expandtabs(10**6)))
+print(attempt(lambda: (b'x' * many).join([b''] * 10**5)))
+print(attempt(lambda: ('a' * 10**5).translate({97: 'b' * many})))
+print(attempt(lambda: '%s' * 10**5 % (('x' * many,) * 10**5)))
+print(attempt(lambda: ('{0}' * 10**5).format('x' * many)))
+print(attempt(lambda: memoryview(b'x' * 10**8).tolist()))
+print(attempt(lambda: repr('\\0' * (4 * 10**8))))
+print(attempt(lambda: 'x' * 10))
+";
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 2097152; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_aio"), "-c", code])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(stdout(&output), "MemoryError\n".repeat(7) + "str\n", "{}", stderr(&output));
+}

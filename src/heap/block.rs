@@ -141,7 +141,7 @@ const KEPT: usize = 16 << 20;
 const LARGEST_KEPT: usize = 2 << 20;
 
 /// Bytes of a block for a large cell: rounded to four sizes between a power of two and the next, so that others fit it too.
-fn rounded(size: usize) -> Option<usize> {
+pub(super) fn rounded(size: usize) -> Option<usize> {
     let step = 1usize << (size.ilog2().saturating_sub(2)).max(10);
     Some(size.checked_add(step - 1)? & !(step - 1))
 }

@@ -695,7 +695,9 @@ fn is_watched(cell: *mut Header) -> bool {
 
 /// Whether the system is likely to have this many bytes: an allocation of them is tried and given back.
 fn system_has(size: usize) -> bool {
-    std::alloc::Layout::from_size_align(size, 16).is_ok_and(|layout| {
+    // As it would be for a cell.
+    let rounded = size.checked_add(block::CELLS).and_then(block::rounded).unwrap_or(usize::MAX);
+    std::alloc::Layout::from_size_align(rounded, BLOCK).is_ok_and(|layout| {
         // SAFETY: the layout has a size; the memory is given back unread.
         unsafe {
             // Seen by nobody, the compiler would leave out both.

@@ -86,6 +86,12 @@ impl Vm {
         if value.is_subclassed() {
             return Ok(false);
         }
+        if let (_, Some(length)) | (Some(length), None) =
+            (value.exact::<Str>().map(|s| s.len()), value.exact::<Bytes>().map(|b| b.len()))
+        {
+            // An escape is four times as long, and there is a copy.
+            self.check_room(length.saturating_mul(5))?;
+        }
         match value.kind() {
             Kind::Int => {
                 let mut text = String::with_capacity(20);

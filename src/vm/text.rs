@@ -53,6 +53,9 @@ fn is_plain(value: Value<'_>) -> bool {
         )
 }
 
+/// Bytes that are taken without asking for them first.
+const UNCHECKED: usize = 4 << 20;
+
 impl Vm {
     // ---- making texts ----
 
@@ -80,6 +83,23 @@ impl Vm {
             return Err(self.memory_error());
         }
         Ok(self.text_raw(bytes))
+    }
+
+    /// Before a native builds something whose size scripts choose: whether so many bytes can be had, what becomes of them included.
+    pub(crate) fn check_room(&mut self, bytes: usize) -> Result<(), Raised> {
+        if bytes <= UNCHECKED || self.heap.check(bytes).is_ok() { Ok(()) } else { Err(self.memory_error()) }
+    }
+
+    /// As `check_room`, for what grows piece by piece and is to be `length` bytes long now; it is made into a cell in the end. `checked` is the
+    /// length up to which it is known to fit, zero at first.
+    #[inline]
+    pub(crate) fn check_growth(&mut self, length: usize, checked: &mut usize) -> Result<(), Raised> {
+        if length <= UNCHECKED.max(*checked) {
+            return Ok(());
+        }
+        *checked = length.saturating_add(length / 2);
+        // While it grows there is twice of it, and then the copy.
+        self.check_room(length.saturating_mul(3))
     }
 
     /// Joins exact texts, all of them alive.
@@ -270,6 +290,9 @@ impl Vm {
     /// `ascii(object)`: a str.
     pub fn ascii(&mut self, object: Root) -> Result<Root, Raised> {
         let text = self.repr(object)?;
+        // Of two bytes six can become.
+        let length = self.as_str(text.get(self)).map_or(0, |text| text.len());
+        self.check_room(length.saturating_mul(6))?;
         let raw = self.ascii_of(text);
         text.set(self, Value::adopt(raw));
         Ok(text)

@@ -104,6 +104,8 @@ fn receiver(cx: &mut Cx, this: Root, method: &str, of: Of) -> Result<Content, Ra
     if this.get(cx).kind() == of.kind()
         && let Some(bytes) = buffer_of(cx, this)
     {
+        // What comes of it may be longer, and is built before it is a cell.
+        cx.check_room(bytes.len().saturating_mul(3))?;
         return Ok(bytes);
     }
     Err(wrong_receiver(cx, this, method, of.name()))
@@ -419,12 +421,13 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
         (_, Some(tuple)) => tuple.items().collect(),
         _ => vec![],
     };
-    let mut out = Vec::new();
+    let (mut out, mut checked) = (Vec::new(), 0);
     for (index, item) in values.into_iter().enumerate() {
         let Some(bytes) = value_bytes(cx, item) else {
             let got = cx.type_name_for_error(item);
             return Err(cx.type_error(format!("sequence item {index}: expected a bytes-like object, {got} found")));
         };
+        cx.check_growth(out.len() + separator.len() + bytes.len(), &mut checked)?;
         if index > 0 {
             out.extend_from_slice(&separator);
         }
@@ -1030,6 +1033,7 @@ macro_rules! bytes_table {
             /// With spaces in place of tabs.
             fn expandtabs(cx: &mut Cx, this: Root, #[either] #[default(8)] tabsize: i64) -> NativeResult {
                 let bytes = receiver(cx, this, "expandtabs", $of)?;
+                super::text::check_tabs(cx, &bytes, tabsize)?;
                 let expanded = search::expand_tabs(BYTES, &bytes, tabsize);
                 let expanded = check(cx, expanded)?;
                 done($of.make(cx, &expanded)?)

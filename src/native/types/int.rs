@@ -241,6 +241,7 @@ with_operators! {
     ) -> NativeResult {
         let big = byte_order(cx, byteorder.0, "from_bytes")?;
         let data = bytes_of(cx, bytes)?;
+        cx.check_room(data.len().saturating_mul(4))?;
         let int = integer::from_bytes(&data, big, signed);
         let raw = int_value(&cx.heap, int).raw();
         let int_class = cx.kind_class(Kind::Int).value().raw();

@@ -230,13 +230,17 @@ natives!(
                 return Err(cx.value_error("order must be 'C', 'F' or 'A'"));
             }
         }
-        let bytes = view(cx, this, "tobytes")?.to_vec();
+        let view = view(cx, this, "tobytes")?;
+        cx.check_room(view.count.saturating_mul(view.item_size).saturating_mul(2))?;
+        let bytes = view.to_vec();
         Ok(Bytes::new(&cx.heap, &bytes).into())
     }
 
     /// The items as a list.
     fn tolist(cx: &mut Cx, this: Root) -> NativeResult {
         let view = view(cx, this, "tolist")?;
+        // The list, and as much while it is made.
+        cx.check_room(view.count.saturating_mul(view.item_size).saturating_mul(40))?;
         let items = items(cx, view);
         Ok(Outcome::Value(list(cx, &items)))
     }

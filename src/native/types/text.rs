@@ -33,7 +33,10 @@ pub(super) type Held = Gc<'static, Str>;
 /// The text a method was called on.
 pub(super) fn receiver(cx: &mut Cx, this: Root, method: &str) -> Result<Held, Raised> {
     if let Some(text) = cx.as_str(this.get(cx)) {
-        return Ok(text.held());
+        let text = text.held();
+        // What comes of it may be longer, and is built before it is a cell.
+        cx.check_room(text.len().saturating_mul(3))?;
+        return Ok(text);
     }
     Err(wrong_receiver(cx, this, method, "str"))
 }
@@ -75,6 +78,13 @@ pub(super) fn mapped(cx: &mut Cx, of: Held, bytes: Vec<u8>) -> NativeResult {
         return done(Str::ascii(&cx.heap, &bytes).value().raw());
     }
     done(cx.checked_text(&bytes)?)
+}
+
+/// Whether there is room for a text with spaces in place of its tabs.
+pub(super) fn check_tabs(cx: &mut Cx, text: &[u8], size: i64) -> Result<(), Raised> {
+    let tabs = memchr::memchr_iter(b'\t', text).count();
+    let spaces = tabs.saturating_mul(usize::try_from(size).unwrap_or(0));
+    cx.check_room(text.len().saturating_add(spaces).saturating_mul(3))
 }
 
 pub(super) fn list_of(cx: &Cx, items: &[Raw]) -> Raw {
@@ -479,6 +489,7 @@ natives!(
             return Err(cx.overflow_error("Python int too large to convert to C int"));
         }
         let text = receiver(cx, this, "expandtabs")?;
+        check_tabs(cx, text.as_bytes(), tabsize)?;
         let expanded = search::expand_tabs(TEXT, text.as_bytes(), tabsize);
         let bytes = check(cx, expanded)?;
         mapped(cx, text, bytes)
@@ -548,11 +559,14 @@ natives!(
     fn translate(cx: &mut Cx, this: Root, table: Root) -> NativeResult {
         let text = receiver(cx, this, "translate")?;
         let mut out = Vec::with_capacity(text.len());
+        let mut checked = 0;
         // What became of each ASCII character, looked up once: start and end in `out`, of which nothing is taken away.
         let known: [StdCell<Option<(usize, usize)>>; 128] = [const { StdCell::new(None) }; 128];
         for point in wtf8::code_points(text.as_bytes()) {
             let memo = known.get(point as usize);
+            cx.check_growth(out.len(), &mut checked)?;
             if let Some((start, end)) = memo.and_then(StdCell::get) {
+                cx.check_growth(out.len() + (end - start), &mut checked)?;
                 out.extend_from_within(start..end);
                 continue;
             }

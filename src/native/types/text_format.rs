@@ -33,6 +33,7 @@ pub(super) fn format_template(
     if depth == 0 {
         return Err(cx.fault(template::too_deep()));
     }
+    let mut checked = 0;
     for piece in template::pieces(pattern) {
         let field = match check(cx, piece)? {
             template::Piece::Literal(text) => {
@@ -60,12 +61,16 @@ pub(super) fn format_template(
         if spec.is_empty()
             && let Some(text) = value.get(cx).exact::<Str>()
         {
+            let text = text.held();
+            cx.check_growth(out.len() + text.len(), &mut checked)?;
             out.extend_from_slice(text.as_bytes());
         } else {
             let raw = cx.text_raw(&spec);
             let spec = cx.push_raw(raw);
             let text = cx.format_root(value, spec)?;
-            out.extend_from_slice(cx.as_str(text.get(cx)).expect("format gives a text").as_bytes());
+            let text = cx.as_str(text.get(cx)).expect("format gives a text").held();
+            cx.check_growth(out.len() + text.len(), &mut checked)?;
+            out.extend_from_slice(text.as_bytes());
         }
         if out.len() > MAX_LENGTH {
             return Err(cx.memory_error());
@@ -256,6 +261,7 @@ pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, val
 pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
     let mut args = PercentArgs::new(cx, values, false)?;
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
+    let mut checked = 0;
     for piece in percent::text_template(pattern.as_bytes()) {
         let conversion = match check(cx, piece)? {
             percent::Piece::Literal(text) => {
@@ -291,7 +297,9 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
                     b'r' => cx.repr(value)?,
                     _ => cx.ascii(value)?,
                 };
-                how.format_text(&mut out, cx.as_str(text.get(cx)).expect("a text").as_bytes());
+                let text = cx.as_str(text.get(cx)).expect("a text").held();
+                cx.check_growth(out.len() + text.len(), &mut checked)?;
+                how.format_text(&mut out, text.as_bytes());
             }
             b'c' => {
                 let given = value.get(cx);
