@@ -433,6 +433,9 @@ natives!(
         if text == "__all__" {
             return all_names(cx, name);
         }
+        if text == "subprocess" {
+            return Ok(cx.import("asyncio.subprocess")?.get(cx).into());
+        }
         let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
             let message = if LACKING.contains(&&*text) {
                 format!("aio does not have asyncio.{text} yet")
@@ -502,11 +505,7 @@ static LACKING: &[&str] = &[
     "DefaultEventLoopPolicy",
     "FrameCallGraphEntry",
     "FutureCallGraph",
-    "SubprocessProtocol",
-    "SubprocessTransport",
     "capture_call_graph",
-    "create_subprocess_exec",
-    "create_subprocess_shell",
     "format_call_graph",
     "future_add_to_awaited_by",
     "future_discard_from_awaited_by",
@@ -514,7 +513,6 @@ static LACKING: &[&str] = &[
     "print_call_graph",
     "set_event_loop_policy",
     "staggered",
-    "subprocess",
 ];
 
 /// What is written in the language, and loaded when it is asked for.
@@ -543,6 +541,10 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("Transport", "asyncio.transports"),
     ("DatagramTransport", "asyncio.transports"),
     ("Server", "asyncio._sockets"),
+    ("SubprocessProtocol", "asyncio.protocols"),
+    ("SubprocessTransport", "asyncio.transports"),
+    ("create_subprocess_exec", "asyncio.subprocess"),
+    ("create_subprocess_shell", "asyncio.subprocess"),
     ("to_thread", "asyncio.threads"),
     ("run_coroutine_threadsafe", "asyncio.threads"),
     ("wrap_future", "asyncio.threads"),
@@ -598,6 +600,7 @@ pub(super) fn watch_descriptor(
 pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
     let module = cx.import(match name {
         "run_in_executor" | "set_default_executor" => "asyncio.threads",
+        "subprocess_exec" | "subprocess_shell" | "connect_read_pipe" | "connect_write_pipe" => "asyncio._pipes",
         _ if name.starts_with("sock_") => "asyncio._sock",
         _ => "asyncio._sockets",
     })?;

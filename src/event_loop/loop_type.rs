@@ -101,6 +101,21 @@ pub(super) fn new_handle(
     Ok(handle)
 }
 
+/// The number of a signal, or what asyncio raises.
+fn signal_number(cx: &mut Cx, sig: Root) -> Result<i32, Raised> {
+    let number = match cx.payload(sig.get(cx)).as_int() {
+        Some(number) => number,
+        None => {
+            let text = cx.repr_text(sig)?;
+            return Err(cx.type_error(format!("sig must be an int, not {text}")));
+        }
+    };
+    match i32::try_from(number) {
+        Ok(signal) if signal > 0 && signal < crate::vm::signal::SIGNALS && signal != 32 && signal != 33 => Ok(signal),
+        _ => Err(cx.value_error(format!("invalid signal number {number}"))),
+    }
+}
+
 /// Checks a callback, in debug mode.
 pub(super) fn check_callback(cx: &mut Cx, event_loop: Raw, callback: Root, method: &str) -> Result<(), Raised> {
     let me = cx.current_fiber();
@@ -242,6 +257,64 @@ natives!(
     /// Open a socket for datagrams.
     fn create_datagram_endpoint(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         delegate(cx, "create_datagram_endpoint", this, args.0, kwargs.0)
+    }
+
+    /// Call a function, in a turn of the loop, whenever a signal comes in.
+    fn add_signal_handler(
+        cx: &mut Cx,
+        this: Root,
+        #[either] sig: Root,
+        #[either] callback: Root,
+        args: Rest,
+    ) -> NativeResult {
+        let object = this.get(cx).raw();
+        let raw = callback.get(cx).raw();
+        let is_coroutine_function = Value::adopt(raw)
+            .exact::<crate::object::Function>()
+            .is_some_and(|f| f.code().flags().contains(crate::bytecode::code::CodeFlags::COROUTINE));
+        if is_coroutine_function || task::is_coroutine(cx, Value::adopt(raw)) {
+            return Err(cx.type_error("coroutines cannot be used with add_signal_handler()".into()));
+        }
+        let signal = signal_number(cx, sig)?;
+        open_loop(cx, object)?;
+        if cx.current_fiber() != crate::vm::fiber::FiberId::MAIN {
+            return Err(cx.runtime_error("set_wakeup_fd only works in main thread of the main interpreter"));
+        }
+        let handle = new_handle(cx, this, callback, args.0, None, None)?;
+        if cx.tell_loops(signal).is_err() {
+            return Err(cx.runtime_error(format!("sig {signal} cannot be caught")));
+        }
+        if let Some(old) = open_loop(cx, object)?.signal_handlers.insert(signal, handle) {
+            old.cancelled.set(true);
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a signal comes in. Return whether something was.
+    fn remove_signal_handler(cx: &mut Cx, this: Root, #[either] sig: Root) -> NativeResult {
+        let signal = signal_number(cx, sig)?;
+        let object = this.get(cx).raw();
+        Ok(run::remove_signal_handler(cx, object, signal).into())
+    }
+
+    /// Connect a protocol to the end of a pipe that is read from.
+    fn connect_read_pipe(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "connect_read_pipe", this, args.0, kwargs.0)
+    }
+
+    /// Connect a protocol to the end of a pipe that is written to.
+    fn connect_write_pipe(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "connect_write_pipe", this, args.0, kwargs.0)
+    }
+
+    /// Start a program.
+    fn subprocess_exec(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "subprocess_exec", this, args.0, kwargs.0)
+    }
+
+    /// Start a line of the shell.
+    fn subprocess_shell(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "subprocess_shell", this, args.0, kwargs.0)
     }
 
     /// Run a function in a thread of a pool: the default one if `executor` is None.

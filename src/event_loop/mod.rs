@@ -35,7 +35,7 @@ mod tell;
 mod timeout;
 mod timers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::heap::{Gc, Raw, Tracer, Value};
 use crate::object::{AnyFuture, Exception, Future, Handle, Instance, NativeObject, Payload, Task};
@@ -129,6 +129,8 @@ pub(crate) struct LoopState {
     pub(crate) hooks: [Raw; 2],
     /// How many calls were noted for each coroutine before the loop ran.
     pub(crate) origin_depth: usize,
+    /// What is called when signals come in, by their numbers.
+    pub(crate) signal_handlers: BTreeMap<i32, Gc<'static, Handle>>,
     /// The fiber that runs it.
     pub(crate) runner: Option<FiberId>,
 }
@@ -157,6 +159,7 @@ impl LoopState {
             generators_closed: false,
             hooks: [Raw::NONE; 2],
             origin_depth: 0,
+            signal_handlers: BTreeMap::new(),
             runner: None,
         }
     }
@@ -195,6 +198,7 @@ impl LoopState {
                 Ready::Expire(timeout, _) => tracer.raw(timeout.value().raw()),
             }
         }
+        self.signal_handlers.values().for_each(|handle| tracer.raw(handle.value().raw()));
         self.timers.trace(tracer);
         self.reactor.trace(tracer);
         self.questions.values().for_each(|future| tracer.raw(future.raw()));

@@ -245,7 +245,19 @@ fn signals(cx: &mut Cx) -> Result<(), Raised> {
     }
     const SIGINT: i32 = 2;
     let signals = std::mem::take(&mut cx.pending_signals);
-    if !signals.contains(&SIGINT) {
+    let mut interrupted = false;
+    for signal in signals {
+        let state = running(cx);
+        if let Some(handle) = state.signal_handlers.get(&signal).copied() {
+            state.ready.push_back(Ready::Run(handle));
+        } else if signal == SIGINT && cx.interrupts() {
+            interrupted = true;
+        } else {
+            cx.pending_signals.push(signal);
+        }
+    }
+    cx.handle_signals()?;
+    if !interrupted {
         return Ok(());
     }
     let main = std::mem::replace(&mut loops(cx).main, Raw::UNBOUND);
@@ -586,5 +598,20 @@ fn end(cx: &mut Cx, window: Args) -> NativeResult {
 /// Closes a loop that does not run.
 pub(crate) fn close(cx: &mut Cx, object: Raw) {
     report::unretrieved(cx);
+    let signals: Vec<i32> =
+        loops(cx).find(object).map_or(vec![], |state| state.signal_handlers.keys().copied().collect());
+    for signal in signals {
+        remove_signal_handler(cx, object, signal);
+    }
     loops(cx).close(object);
+}
+
+/// A loop does not deal with a signal any more. Whether it did.
+pub(crate) fn remove_signal_handler(cx: &mut Cx, object: Raw, signal: i32) -> bool {
+    let removed = loops(cx).find(object).and_then(|state| state.signal_handlers.remove(&signal));
+    let Some(handle) = removed else { return false };
+    handle.cancelled.set(true);
+    cx.give_signal_to_loops(signal, false);
+    cx.forget_signal_handler(signal);
+    true
 }

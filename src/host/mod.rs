@@ -4,6 +4,7 @@ mod choices;
 mod network;
 mod os;
 mod pool;
+mod processes;
 mod sandbox;
 mod ticker;
 mod wake;

@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -28,8 +28,8 @@ use crate::vm::network::{
 #[derive(Debug)]
 pub(super) struct OsNetwork {
     wake: Arc<Wake>,
-    /// Whether Ctrl-C came in and nobody has asked yet.
-    interrupted: Arc<AtomicBool>,
+    /// Signals that came in and nobody has asked for yet, a bit each.
+    pending: Arc<AtomicU64>,
     orphans: Orphans,
     pool: Pool,
     /// How often each number was closed.
@@ -37,9 +37,9 @@ pub(super) struct OsNetwork {
 }
 
 impl OsNetwork {
-    pub(super) fn new(wake: Arc<Wake>, interrupted: Arc<AtomicBool>) -> OsNetwork {
+    pub(super) fn new(wake: Arc<Wake>, pending: Arc<AtomicU64>) -> OsNetwork {
         let pool = Pool::new(wake.clone());
-        OsNetwork { wake, interrupted, orphans: Orphans::default(), pool, closed: vec![] }
+        OsNetwork { wake, pending, orphans: Orphans::default(), pool, closed: vec![] }
     }
 
     /// Closes the descriptors of objects that died.
@@ -257,7 +257,7 @@ impl Network for OsNetwork {
         let mut left = seconds;
         loop {
             // After the descriptor was asked for: what comes in from here on makes it readable.
-            if self.interrupted.load(Ordering::Relaxed) || self.pool.has_answers() {
+            if self.pending.load(Ordering::Relaxed) != 0 || self.pool.has_answers() {
                 return Ok(Waited::Woken);
             }
             let source = match fd {
@@ -288,7 +288,7 @@ impl Network for OsNetwork {
         let until = seconds.map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9)));
         let wake = self.wake.clone();
         let wake = wake.descriptor()?;
-        if self.interrupted.load(Ordering::Relaxed) || self.pool.has_answers() {
+        if self.pending.load(Ordering::Relaxed) != 0 || self.pool.has_answers() {
             return Ok(Waited::Woken);
         }
         let mut polled = vec![PollFd::from_borrowed_fd(wake, PollFlags::IN)];

@@ -13,7 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashKey;
@@ -21,9 +21,12 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::choices::Choices;
 use super::network::OsNetwork;
+use super::processes::{self, Watch};
 use super::ticker::Ticker;
 use super::wake::Wake;
-use crate::vm::host::{Choice, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
+use crate::vm::host::{
+    Child, ChildPlan, Choice, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, SignalAction, StdStream,
+};
 use crate::vm::network::{Network, Waited};
 
 /// Bytes of standard output that are kept before they are written.
@@ -48,17 +51,16 @@ pub struct OsHost {
     /// Environment variables that this machine changed; None for those it removed.
     environment: BTreeMap<String, Option<String>>,
     broken_output: bool,
-    interrupted: Arc<AtomicBool>,
+    signals: Watch,
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
-    wake: Arc<Wake>,
     network: OsNetwork,
 }
 
 /// Hands signals of the process to a machine.
 #[derive(Debug)]
 pub struct Signals {
-    interrupted: Arc<AtomicBool>,
+    pending: Arc<AtomicU64>,
     wake: Arc<Wake>,
 }
 
@@ -68,15 +70,8 @@ impl Signals {
         if ignores_interrupts() {
             return;
         }
-        let (interrupted, word, wake) = (self.interrupted.clone(), word.clone(), self.wake.clone());
-        let tell = move || {
-            interrupted.store(true, Ordering::Relaxed);
-            word.fetch_or(crate::heap::interrupt::SIGNAL, Ordering::Release);
-            wake.wake();
-        };
-        // SAFETY: the handler stores to atomics and writes to a descriptor, which a signal handler may do.
         // Where it cannot be set up, Ctrl-C ends the process as it does without it.
-        let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, tell) };
+        let _ = processes::tell(signal_hook::consts::SIGINT, word, &self.pending, &self.wake);
     }
 }
 
@@ -127,7 +122,7 @@ impl OsHost {
     /// The host; with a clock that jumps if `virtual_time`.
     pub fn new(virtual_time: bool) -> OsHost {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-        let (wake, interrupted) = (Wake::new(), Arc::<AtomicBool>::default());
+        let (wake, pending) = (Wake::new(), Arc::<AtomicU64>::default());
         OsHost {
             started: Instant::now(),
             virtual_offset: virtual_time.then_some(0.0),
@@ -143,9 +138,8 @@ impl OsHost {
             broken_output: false,
             choices: Rc::default(),
             ticker: None,
-            network: OsNetwork::new(wake.clone(), interrupted.clone()),
-            interrupted,
-            wake,
+            network: OsNetwork::new(wake.clone(), pending.clone()),
+            signals: Watch::new(pending, wake),
         }
     }
 
@@ -161,7 +155,7 @@ impl OsHost {
 
     /// What hands signals to the machine that gets this host.
     pub fn signals(&self) -> Signals {
-        Signals { interrupted: self.interrupted.clone(), wake: self.wake.clone() }
+        Signals { pending: self.signals.pending.clone(), wake: self.signals.wake.clone() }
     }
 
     /// Waits until there is something to read, where that can take long: the system would not come back from reading for a signal. An answer
@@ -175,7 +169,9 @@ impl OsHost {
         loop {
             match self.network.wait(Some((fd, false)), None)? {
                 Waited::Ready | Waited::TimedOut => return Ok(()),
-                Waited::Woken if self.interrupted.load(Ordering::Relaxed) => return Err(rustix::io::Errno::INTR.into()),
+                Waited::Woken if self.signals.pending.load(Ordering::Relaxed) != 0 => {
+                    return Err(rustix::io::Errno::INTR.into());
+                }
                 Waited::Woken => {}
             }
         }
@@ -398,10 +394,29 @@ impl Host for OsHost {
     }
 
     fn take_signals(&mut self) -> Vec<i32> {
-        match self.interrupted.swap(false, Ordering::Relaxed) {
-            true => vec![signal_hook::consts::SIGINT],
-            false => vec![],
-        }
+        let came = self.signals.pending.swap(0, Ordering::Relaxed);
+        (1..=64).filter(|signal| came & (1 << (signal - 1)) != 0).collect()
+    }
+
+    fn spawn(&mut self, plan: &ChildPlan) -> io::Result<Child> {
+        let environment = if plan.environment.is_none() { processes::environment(&self.environment) } else { vec![] };
+        processes::spawn(plan, environment)
+    }
+
+    fn reap(&mut self, id: i32) -> io::Result<Option<(i32, i32)>> {
+        processes::reap(id)
+    }
+
+    fn send_signal(&mut self, id: i32, signal: i32) -> io::Result<()> {
+        processes::send(id, signal)
+    }
+
+    fn watch_signal(&mut self, signal: i32, word: &Arc<AtomicU32>, action: SignalAction) -> io::Result<()> {
+        self.signals.set(signal, word, action)
+    }
+
+    fn set_timer(&mut self, which: i32, set: Option<(f64, f64)>) -> io::Result<(f64, f64)> {
+        processes::set_timer(which, set)
     }
 
     fn executable(&self) -> String {

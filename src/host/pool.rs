@@ -90,6 +90,7 @@ impl Pool {
 
 /// What a thread does.
 fn work(shared: &Shared) {
+    super::processes::block_signals();
     let mut state = shared.state();
     loop {
         if let Some((ticket, question)) = state.questions.pop_front() {

@@ -36,6 +36,7 @@ impl Ticker {
 }
 
 fn run(shared: &Weak<Shared>, word: &AtomicU32) {
+    super::processes::block_signals();
     while let Some(shared) = shared.upgrade() {
         let mut on = shared.on.lock().unwrap_or_else(PoisonError::into_inner);
         if !*on {

@@ -36,6 +36,7 @@ pub mod gc;
 pub mod hash;
 pub mod math;
 mod quick;
+pub mod process;
 pub mod random;
 pub mod re;
 mod site;
@@ -209,6 +210,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_binary", binary::install),
     ("_hash", hash::install),
     ("_collections", collections::install),
+    ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),
     ("_thread", thread::install),

@@ -482,6 +482,7 @@ natives!(
     fn read(cx: &mut Cx, fd: i64, length: i64) -> NativeResult {
         let mut bytes = vec![0; length.clamp(0, 1 << 30) as usize];
         loop {
+            cx.before_io(fd as i32, false)?;
             match cx.host_mut().read_fd(fd as i32, &mut bytes) {
                 Ok(count) => return Ok(crate::object::Bytes::new(&cx.heap, &bytes[..count]).into()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => cx.check_signals()?,
@@ -493,6 +494,7 @@ natives!(
     /// Write bytes to a descriptor, and return how many were written.
     fn write(cx: &mut Cx, fd: i64, data: Root) -> NativeResult {
         let bytes = crate::native::types::bytes::bytes_like(cx, data)?.to_vec();
+        cx.before_io(fd as i32, true)?;
         match cx.host_mut().write_fd(fd as i32, &bytes) {
             Ok(count) => Ok((count as i64).into()),
             Err(error) => Err(io_error(cx, &error, None)),

@@ -70,8 +70,8 @@ enum State {
     Running,
     /// It waits for its turn.
     Ready,
-    /// It waits to be woken, for this time of the monotonic clock, for a descriptor to become ready. `ticket` tells this wait from others.
-    Parked { deadline: Option<f64>, source: Option<Source>, ticket: u64 },
+    /// It waits to be woken, or for a deadline, or for something `outside`. The ticket tells this wait from others.
+    Parked { outside: bool, ticket: u64 },
     /// It has returned or raised; its result has not been taken.
     Ended,
 }
@@ -361,6 +361,16 @@ impl Vm {
 
     /// As `park`, until something outside happens too.
     pub fn park_for(&mut self, source: Option<Source>, deadline: Option<f64>) -> Result<(), Raised> {
+        self.park_with(source.as_slice(), deadline)
+    }
+
+    /// As `park`, until one of these descriptors (to write to, if so said) is ready too.
+    pub fn park_for_any(&mut self, fds: &[(i32, bool)], deadline: Option<f64>) -> Result<(), Raised> {
+        let sources: Vec<Source> = fds.iter().map(|(fd, write)| Source::Descriptor(*fd, *write)).collect();
+        self.park_with(&sources, deadline)
+    }
+
+    fn park_with(&mut self, sources: &[Source], deadline: Option<f64>) -> Result<(), Raised> {
         if self.fiber.stopping {
             return Err(self.stop_raised());
         }
@@ -371,15 +381,13 @@ impl Vm {
         if std::mem::take(&mut entry.permit) {
             return Ok(());
         }
-        entry.state = State::Parked { deadline, source, ticket };
+        entry.state = State::Parked { outside: !sources.is_empty(), ticket };
         fibers.ticket = ticket;
         if let Some(at) = deadline {
             fibers.deadlines.push(Reverse(Deadline { at, ticket, fiber: id }));
             fibers.forget_deadlines();
         }
-        if let Some(source) = source {
-            fibers.sources.push((source, id));
-        }
+        fibers.sources.extend(sources.iter().map(|source| (*source, id)));
         self.stop_running()
     }
 
@@ -402,6 +410,17 @@ impl Vm {
         let result = self.park(deadline);
         self.fibers.outside -= 1;
         result
+    }
+
+    /// Before a read or write that could wait inside the system: the other fibers run until it would not.
+    pub fn before_io(&mut self, fd: i32, write: bool) -> Result<(), Raised> {
+        if !self.has_threads() || self.host().status_fd(fd).is_ok_and(|s| s.is_file() || s.is_folder()) {
+            return Ok(());
+        }
+        if fd < 0 || self.host_mut().network().is_nonblocking(fd).unwrap_or(true) {
+            return Ok(());
+        }
+        self.wait_descriptor(fd, write, None).map(|_| ())
     }
 
     /// Lets the other fibers that are ready run first.
@@ -551,7 +570,7 @@ impl Vm {
     fn make_ready(&mut self, id: FiberId) {
         let fibers = &mut self.fibers;
         let before = std::mem::replace(&mut fibers.entry(id).state, State::Ready);
-        if let State::Parked { source: Some(_), .. } = before {
+        if let State::Parked { outside: true, .. } = before {
             fibers.sources.retain(|(_, fiber)| *fiber != id);
         }
         fibers.ready.insert(fibers.urgent, id);

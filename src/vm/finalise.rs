@@ -423,37 +423,4 @@ impl Vm {
         }
         text
     }
-
-    /// For natives that waited for the system and were interrupted: raises what signals that came in ask for.
-    pub fn check_signals(&mut self) -> Result<(), Raised> {
-        if self.take_interrupt(interrupt::SIGNAL) { self.handle_signals() } else { Ok(()) }
-    }
-
-    /// Whether a signal came in that nobody has dealt with: for the event loop, which is to look between its turns.
-    pub(crate) fn signals_wait(&mut self) -> bool {
-        if self.take_interrupt(interrupt::SIGNAL) {
-            let came = self.host.take_signals();
-            self.pending_signals.extend(came);
-        }
-        !self.pending_signals.is_empty()
-    }
-
-    /// Whether a signal could still make a program go on in which every fiber waits for another.
-    pub(super) fn signals_expected(&self) -> bool {
-        false
-    }
-
-    /// Raises what signals that came in ask for.
-    pub(super) fn handle_signals(&mut self) -> Result<(), Raised> {
-        const SIGINT: i32 = 2;
-        let came = self.host.take_signals();
-        self.pending_signals.extend(came);
-        let interrupts = self.pending_signals.iter().filter(|s| **s == SIGINT).count();
-        if self.defer_interrupt && interrupts == 1 {
-            // The running loop cancels its main task; a second one is raised where the code is.
-            return Ok(());
-        }
-        let signals = std::mem::take(&mut self.pending_signals);
-        if signals.contains(&SIGINT) { Err(self.raise_new(Exc::KeyboardInterrupt, &[])) } else { Ok(()) }
-    }
 }

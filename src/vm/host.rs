@@ -189,6 +189,51 @@ pub struct FolderEntry {
     pub ino: u64,
 }
 
+/// What a child is started with.
+#[derive(Clone, Debug, Default)]
+pub struct ChildPlan {
+    /// The program: a path, or a name that is looked for.
+    pub program: Vec<u8>,
+    /// Its arguments, the first is its own name.
+    pub arguments: Vec<Vec<u8>>,
+    /// Its environment; None for this machine's.
+    pub environment: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Its working folder; None for this machine's.
+    pub folder: Option<Vec<u8>>,
+    /// The descriptors that its standard streams are copies of; -1 for this machine's.
+    pub streams: [i32; 3],
+    /// Further descriptors that it gets.
+    pub pass: Vec<i32>,
+    /// Whether it gets no others.
+    pub close_others: bool,
+    /// Whether it begins a session of its own.
+    pub new_session: bool,
+    /// The group of processes that it joins; 0 for one of its own.
+    pub group: Option<i32>,
+    /// Its mask of permissions.
+    pub umask: Option<u32>,
+}
+
+/// A child that was started.
+#[derive(Clone, Copy, Debug)]
+pub struct Child {
+    /// Its number.
+    pub id: i32,
+    /// A descriptor that becomes readable when it ends; -1 where there is none.
+    pub descriptor: i32,
+}
+
+/// What a signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalAction {
+    /// What it does by itself.
+    Default,
+    /// Nothing.
+    Ignore,
+    /// It is told to the machine.
+    Tell,
+}
+
 /// What a machine needs from outside.
 pub trait Host: Debug {
     /// The one place where it is decided what the program does not determine. `natural` is what would be so by itself; an answer that differs
@@ -371,6 +416,34 @@ pub trait Host: Debug {
 
     /// Sockets and names.
     fn network(&mut self) -> &mut dyn Network;
+
+    // ---- processes ----
+
+    /// Starts a child. It gets what was written to files.
+    fn spawn(&mut self, plan: &ChildPlan) -> io::Result<Child> {
+        let _ = plan;
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+    /// The number and status of a child that has ended, as the system has it; None if it has not. 0 stands for any child.
+    fn reap(&mut self, id: i32) -> io::Result<Option<(i32, i32)>> {
+        let _ = id;
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+    /// Sends a signal to a process, or to a group of them if the number is negative.
+    fn send_signal(&mut self, id: i32, signal: i32) -> io::Result<()> {
+        let _ = (id, signal);
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+    /// Sets what a signal does to this process; told ones set the bit `SIGNAL` of an interrupt word.
+    fn watch_signal(&mut self, signal: i32, word: &Arc<AtomicU32>, action: SignalAction) -> io::Result<()> {
+        let _ = (signal, word, action);
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+    /// Sets a timer of the process, or asks for it: seconds until its signal, and between further ones. What it was before.
+    fn set_timer(&mut self, which: i32, set: Option<(f64, f64)>) -> io::Result<(f64, f64)> {
+        let _ = (which, set);
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
 
     // ---- the process ----
 

@@ -40,6 +40,7 @@ mod pattern;
 mod repr;
 mod run;
 mod scripted;
+pub mod signal;
 pub mod special;
 pub mod step;
 mod store;
@@ -187,6 +188,8 @@ pub struct Vm {
     sources: inspect::Sources,
     /// What a signal handler, a limit or another thread asks of the run loop beyond the interrupt word.
     pub(crate) pending_signals: Vec<i32>,
+    /// What is done about signals.
+    pub(crate) signals: signal::SignalState,
     /// The first Ctrl-C is left for the event loop.
     pub(crate) defer_interrupt: bool,
     /// Steps that are left, where they are counted.
@@ -266,6 +269,7 @@ impl Vm {
             coroutines: coroutine::Coroutines::default(),
             sources: inspect::Sources::default(),
             pending_signals: vec![],
+            signals: signal::SignalState::default(),
             defer_interrupt: false,
             steps: 0,
             stopped: None,
@@ -700,6 +704,7 @@ impl Vm {
             method_cache,
             known,
             views,
+            signals,
             ..
         } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
@@ -714,6 +719,7 @@ impl Vm {
             }
             interned.iter().for_each(|raw| tracer.raw(*raw));
             coroutines.trace(tracer);
+            signals.trace(tracer);
             for extension in extensions.iter().flatten() {
                 extension.trace(tracer);
             }

@@ -142,6 +142,7 @@ fn descriptor(cx: &mut Cx, this: Root) -> Result<i32, Raised> {
 pub(super) fn read_some(cx: &mut Cx, fd: i32, count: usize) -> Result<Vec<u8>, Raised> {
     let mut bytes = vec![0; count.min(1 << 30)];
     loop {
+        cx.before_io(fd, false)?;
         match cx.host_mut().read_fd(fd, &mut bytes) {
             Ok(count) => {
                 bytes.truncate(count);
@@ -287,6 +288,7 @@ natives!(
             return Err(unsupported(cx, "File not open for writing"));
         }
         loop {
+            cx.before_io(fd, true)?;
             match cx.host_mut().write_fd(fd, &bytes) {
                 Ok(count) => return Ok((count as i64).into()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => cx.check_signals()?,
