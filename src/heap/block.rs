@@ -135,8 +135,8 @@ pub(super) struct BlockSource {
     kept_bytes: usize,
 }
 
-/// The most memory of dead large cells that is kept, as much as is allocated between two minor collections of a small heap.
-const KEPT: usize = 16 << 20;
+/// The most memory of dead large cells that is kept: as much as is allocated between two minor collections of a small heap, rounded up.
+const KEPT: usize = 24 << 20;
 /// Larger ones go back to the system at once.
 const LARGEST_KEPT: usize = 2 << 20;
 

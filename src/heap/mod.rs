@@ -339,6 +339,7 @@ impl Heap {
     }
 
     /// Allocates a cell with a tail of bytes, a copy of `parts` one after the other.
+    #[inline]
     pub fn alloc_bytes<T: Cell<Tail = ByteTail>>(&self, body: T, parts: &[&[u8]]) -> Gc<'_, T> {
         let len: usize = parts.iter().map(|p| p.len()).sum();
         assert_eq!(len, body.tail_len(), "the body knows its tail");

@@ -349,14 +349,7 @@ natives!(
     /// True if the attribute can be got, False if getting it raises AttributeError.
     fn hasattr(cx: &mut Cx, obj: Root, name: Root) -> NativeResult {
         attribute_name(cx, name)?;
-        match cx.get_attribute(obj, name) {
-            Ok(_) => Ok(true.into()),
-            Err(raised) if cx.raised_is(Exc::AttributeError) => {
-                cx.take_raised(raised);
-                Ok(false.into())
-            }
-            Err(raised) => Err(raised),
-        }
+        Ok(cx.find_attribute_root(obj, name)?.is_some().into())
     }
 
     /// Return the `__dict__` of an object; without argument what locals() does.

@@ -17,6 +17,7 @@ fn finish(hash: i64) -> i64 {
 }
 
 /// `hash` of an integer that fits 64 bits.
+#[inline]
 pub fn hash_i64(number: i64) -> i64 {
     // Most numbers are small, and those hash to themselves.
     if number.unsigned_abs() < MODULUS {

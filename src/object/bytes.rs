@@ -15,6 +15,7 @@ crate::cell! { Bytes: Bytes { slots: [], refs: [] } tail ByteTail by |b| b.len }
 
 impl Bytes {
     /// Bytes that are `parts`, one after the other.
+    #[inline]
     pub fn from_parts<'h>(heap: &'h Heap, parts: &[&[u8]]) -> Gc<'h, Bytes> {
         let len = parts.iter().map(|p| p.len()).sum();
         heap.alloc_bytes(Bytes { len, hash: StdCell::new(0) }, parts)

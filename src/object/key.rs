@@ -116,7 +116,14 @@ fn numbers_equal(a: Value<'_>, b: Value<'_>) -> bool {
 }
 
 /// The hash of a value of an exact builtin type, as CPython's; None where a script (or the type) has a say.
+#[inline]
 pub fn hash_without_script(heap: &Heap, value: Value<'_>) -> Option<i64> {
+    if let Some(int) = value.as_int() {
+        return Some(hash_i64(int));
+    }
+    if let Some(text) = value.exact::<Str>() {
+        return Some(text.hash(heap));
+    }
     hash_nested(heap, value, 0)
 }
 

@@ -251,6 +251,31 @@ impl<'h> Gc<'h, List> {
         Ok(())
     }
 
+    /// Replaces items `start..end` by copies of values, which are not its own.
+    pub fn replace(self, heap: &'h Heap, start: usize, end: usize, values: &[Slot]) -> Result<(), OutOfMemory> {
+        if values.len() != end - start {
+            return self.splice(heap, start, end, values.len(), |i| values[i].get());
+        }
+        if let Some(slots) = self.get().slots.get() {
+            assert!(end <= self.len(), "a range within the list");
+            slots.copy_tail(heap, start, values);
+        }
+        Ok(())
+    }
+
+    /// Reverses the order of the items.
+    pub fn reverse(self, heap: &Heap) {
+        let Some(slots) = self.get().slots.get() else { return };
+        let (mut low, mut high) = (0, self.len());
+        while low + 1 < high {
+            high -= 1;
+            let (first, last) = (slots.tail()[low].get(), slots.tail()[high].get());
+            slots.set_tail(heap, low, last);
+            slots.set_tail(heap, high, first);
+            low += 1;
+        }
+    }
+
     /// Takes all items out, as a list of their own (what `sort` works on).
     pub fn take(self, heap: &'h Heap) -> Gc<'h, List> {
         let taken = heap.alloc(List { len: StdCell::new(self.len()), slots: Ref::from_option(self.get().slots.get()) });

@@ -64,6 +64,7 @@ impl Str {
     }
 
     /// As `from_parts`, where the number of characters and the flags (`ASCII`, `SURROGATES`) are known.
+    #[inline]
     pub fn known<'h>(heap: &'h Heap, parts: &[&[u8]], chars: usize, flags: u8) -> Gc<'h, Str> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         let text = heap.alloc_bytes(
@@ -86,6 +87,7 @@ impl Str {
     }
 
     /// The text of ASCII bytes.
+    #[inline]
     pub fn ascii<'h>(heap: &'h Heap, text: &[u8]) -> Gc<'h, Str> {
         debug_assert!(text.is_ascii());
         Str::known(heap, &[text], text.len(), ASCII)

@@ -565,6 +565,16 @@ impl Vm {
     /// `object.name`; None where that raises AttributeError.
     pub fn find_attribute(&mut self, object: Root, name: &str) -> Result<Option<Root>, Raised> {
         let name = self.intern(name).held();
+        self.find_attribute_named(object, name)
+    }
+
+    /// As `find_attribute`; the name is a str.
+    pub fn find_attribute_root(&mut self, object: Root, name: Root) -> Result<Option<Root>, Raised> {
+        let name = self.as_str(name.get(self)).expect("callers pass texts").held();
+        self.find_attribute_named(object, name)
+    }
+
+    fn find_attribute_named(&mut self, object: Root, name: Held<Str>) -> Result<Option<Root>, Raised> {
         let raw = object.get(self).raw();
         let class = self.class_of(Value::adopt(raw)).held();
         if !class.has(ClassFlags::GETATTRIBUTE) && !class.has(ClassFlags::GETATTR) {

@@ -1,9 +1,11 @@
 //! Items and keys of exact builtin collections where no script has a say: what the run loop tries first. None always means that the
 //! whole protocol is to be followed; nothing was changed then.
 
+use smallvec::SmallVec;
+
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
-use crate::object::{AnySet, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple};
+use crate::object::{AnySet, ByteArray, Bytes, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple};
 
 use super::Vm;
 use super::native::Raised;
@@ -36,25 +38,94 @@ impl Vm {
                 let at = place(at, text.chars())?;
                 return Some(self.char_at(text, at));
             }
-            let (from, to) = plain_bounds(index, text.chars())?;
-            return Some(match to - from {
+            let (from, step, count) = plain_places(index, text.chars())?;
+            if step != 1 {
+                let bytes = text.is_ascii().then(|| text.as_bytes())?;
+                let picked: SmallVec<[u8; 64]> = each_place(from, step, count).map(|at| bytes[at]).collect();
+                return Some(Str::ascii(&self.heap, &picked).value().raw());
+            }
+            let (from, to) = (from as usize, from as usize + count);
+            return Some(match count {
                 0 => self.empty_text(),
                 1 => self.char_at(text, from),
                 _ => text.held().slice(self.heap.forever(), from, to).value().raw(),
             });
         }
         if let Some(list) = value.exact::<List>() {
-            let (from, to) = plain_bounds(index, list.len())?;
-            let slots = &list.slots()[from..to];
-            return Some(List::of_parts(&self.heap, to - from, std::iter::once(slots)).value().raw());
+            let (from, step, count) = plain_places(index, list.len())?;
+            let slots = list.slots();
+            if step != 1 {
+                let mut at = from;
+                let next = |_| {
+                    let item = slots[at as usize].get();
+                    at = at.wrapping_add(step);
+                    item
+                };
+                return Some(List::build(&self.heap, count, next).value().raw());
+            }
+            let slots = &slots[from as usize..from as usize + count];
+            return Some(List::of_parts(&self.heap, count, std::iter::once(slots)).value().raw());
         }
         if let Some(tuple) = value.exact::<Tuple>() {
-            let (from, to) = plain_bounds(index, tuple.len())?;
-            if to == from || to - from == tuple.len() {
-                return Some(if to == from { self.empty_tuple } else { object });
+            let (from, step, count) = plain_places(index, tuple.len())?;
+            if step != 1 {
+                return None;
             }
-            let slots = &tuple.tail()[from..to];
-            return Some(Tuple::of_parts(&self.heap, to - from, std::iter::once(slots)).value().raw());
+            if count == 0 || count == tuple.len() {
+                return Some(if count == 0 { self.empty_tuple } else { object });
+            }
+            let slots = &tuple.tail()[from as usize..from as usize + count];
+            return Some(Tuple::of_parts(&self.heap, count, std::iter::once(slots)).value().raw());
+        }
+        if let Some(bytes) = value.exact::<Bytes>() {
+            let bytes = bytes.as_bytes();
+            if let Some(at) = index.as_int() {
+                return Some(Raw::int(i64::from(bytes[place(at, bytes.len())?])));
+            }
+            let (from, step, count) = plain_places(index, bytes.len())?;
+            let whole = step == 1 && count == bytes.len();
+            return match step {
+                1 if whole => Some(object),
+                1 => Some(Bytes::new(&self.heap, &bytes[from as usize..from as usize + count]).value().raw()),
+                _ => None,
+            };
+        }
+        if let Some(bytes) = value.exact::<ByteArray>() {
+            let cells = bytes.cells();
+            return Some(Raw::int(i64::from(cells[place(index.as_int()?, cells.len())?].get())));
+        }
+        None
+    }
+
+    /// `object[index] = value`: None, with nothing done, where more than values is to be moved.
+    pub(super) fn store_at_once(&mut self, object: Raw, index: Raw, value: Raw) -> Option<Result<(), Raised>> {
+        let heap = self.heap.forever();
+        let (target, index, value) = (Value::adopt(object), Value::adopt(index), Value::adopt(value));
+        if let Some(list) = target.exact::<List>() {
+            if let Some(at) = index.as_int() {
+                list.set_item(heap, place(at, list.len())?, value);
+                return Some(Ok(()));
+            }
+            let from = value.exact::<List>().filter(|from| *from != list)?;
+            let (first, step, count) = plain_places(index, list.len())?;
+            if step == 1 {
+                let first = first as usize;
+                let done = list.replace(heap, first, first + count, from.slots());
+                return Some(done.map_err(|_| self.memory_error()));
+            }
+            if from.len() != count {
+                return None;
+            }
+            for (at, item) in each_place(first, step, count).zip(from.items()) {
+                list.set_item(heap, at, item);
+            }
+            return Some(Ok(()));
+        }
+        if let Some(bytes) = target.exact::<ByteArray>() {
+            let byte = u8::try_from(value.as_int()?).ok()?;
+            let cells = bytes.cells();
+            cells[place(index.as_int()?, cells.len())?].set(byte);
+            return Some(Ok(()));
         }
         None
     }
@@ -146,20 +217,36 @@ fn place(index: i64, len: usize) -> Option<usize> {
     usize::try_from(at).ok().filter(|at| *at < len)
 }
 
-/// The bounds of a slice of ints or None without a step.
+/// What a slice of ints or None means: the first place, the step and the number of places.
 #[inline]
-fn plain_bounds(slice: Value<'_>, len: usize) -> Option<(usize, usize)> {
+fn plain_places(slice: Value<'_>, len: usize) -> Option<(i64, i64, usize)> {
     let slice = slice.exact::<Slice>()?;
-    if !slice.step.get().is_none() {
+    let part = |value: Value<'_>, default: i64| if value.is_none() { Some(default) } else { value.as_int() };
+    let (len, step) = (len as i64, part(slice.step.get(), 1)?);
+    if step == 0 {
         return None;
     }
-    let bound = |value: Value<'_>, default: usize| {
+    let (low, high) = if step < 0 { (-1, len - 1) } else { (0, len) };
+    let bound = |value: Value<'_>, default: i64| {
         if value.is_none() {
             return Some(default);
         }
         let at = value.as_int()?;
-        Some(if at < 0 { at.saturating_add(len as i64).max(0) as usize } else { (at as u64).min(len as u64) as usize })
+        Some(if at < 0 { at.saturating_add(len).max(low) } else { at.min(high) })
     };
-    let (from, to) = (bound(slice.start.get(), 0)?, bound(slice.stop.get(), len)?);
-    Some((from, to.max(from)))
+    let (start, stop) =
+        if step < 0 { (bound(slice.start.get(), high)?, bound(slice.stop.get(), low)?) } else { (bound(slice.start.get(), low)?, bound(slice.stop.get(), high)?) };
+    let distance = if step < 0 { start - stop } else { stop - start };
+    let count = match step {
+        _ if distance <= 0 => 0,
+        1 | -1 => distance,
+        _ => (distance - 1) / step.saturating_abs() + 1,
+    };
+    Some((start, step, count as usize))
+}
+
+/// The places that `plain_places` says.
+#[inline]
+fn each_place(first: i64, step: i64, count: usize) -> impl Iterator<Item = usize> {
+    (0..count as i64).map(move |number| (first + number * step) as usize)
 }

@@ -373,8 +373,13 @@ impl Vm {
                 if check(len, 16) {
                     return Err(self.memory_error());
                 }
-                let parts = std::iter::repeat_n(list.slots(), count);
-                List::of_parts(heap, len * count, parts).value().raw()
+                if let [slot] = list.slots() {
+                    let item = slot.get();
+                    List::build(heap, count, |_| item).value().raw()
+                } else {
+                    let parts = std::iter::repeat_n(list.slots(), count);
+                    List::of_parts(heap, len * count, parts).value().raw()
+                }
             }
             _ => {
                 let tuple = sequence.exact::<Tuple>().expect("a tuple");

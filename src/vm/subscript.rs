@@ -317,6 +317,9 @@ impl Vm {
             self.dict_set_raw(object, index, value)?;
             return Ok(Invoked::Value(Raw::NONE));
         }
+        if let Some(done) = self.store_at_once(object, index, value) {
+            return done.map(|()| Invoked::Value(Raw::NONE));
+        }
         let start = self.fiber.top;
         let class = self.class_of(target).held();
         let name = self.name(Name::SetItem).held();

@@ -248,11 +248,7 @@ with_operators! {
 
     /// Reverse the order of the items in place.
     fn reverse(cx: &mut Cx, this: Root) -> NativeResult {
-        let list = own(cx, this);
-        let items: Vec<Raw> = list.items().map(|v| v.raw()).collect();
-        for (at, raw) in items.into_iter().rev().enumerate() {
-            list.set_item(&cx.heap, at, Value::adopt(raw));
-        }
+        own(cx, this).reverse(&cx.heap);
         Ok(Outcome::NONE)
     }
 
