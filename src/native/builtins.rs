@@ -115,6 +115,9 @@ natives!(
                 cx.push_raw(raw)
             }
         };
+        if let Some(sum) = sum_of_ints(iterable.get(cx), total.get(cx)) {
+            return Ok(sum.into());
+        }
         sum_into(cx, iterable, total)?;
         Ok(total.get(cx).into())
     }
@@ -766,6 +769,16 @@ fn take_number(cx: &mut Cx, total: Root, item: Raw) -> bool {
         return true;
     }
     false
+}
+
+/// The sum of a list or tuple of small ints, if it is a small int, too.
+fn sum_of_ints(items: Value<'_>, start: Value<'_>) -> Option<i64> {
+    let slots = match (items.exact::<List>(), items.exact::<Tuple>()) {
+        (Some(list), _) => list.slots(),
+        (_, Some(tuple)) => tuple.tail(),
+        _ => return None,
+    };
+    slots.iter().try_fold(start.as_int()?, |sum, slot| sum.checked_add(slot.get().as_int()?))
 }
 
 fn sum_into(cx: &mut Cx, iterable: Root, start: Root) -> Result<(), Raised> {

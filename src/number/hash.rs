@@ -12,6 +12,7 @@ const INFINITY: i64 = 314_159;
 const IMAGINARY: u64 = 1_000_003;
 
 /// -1 means an error in CPython, so nothing hashes to it.
+#[inline]
 fn finish(hash: i64) -> i64 {
     if hash == -1 { -2 } else { hash }
 }

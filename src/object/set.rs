@@ -97,8 +97,8 @@ impl<'h> Keys<'h> {
 
     /// The keys with their hashes, in the order they print in.
     #[inline(always)]
-    fn iter(self) -> impl Iterator<Item = (i64, Value<'h>)> {
-        self.entries().iter().filter(|entry| is_key(entry)).map(|entry| (entry.hash.get(), entry.key()))
+    fn iter(self) -> KeyIter<'h> {
+        KeyIter { left: self.entries().iter() }
     }
 
     /// Searches for a key. Mostly the first place decides.
@@ -264,6 +264,25 @@ impl<'h> Keys<'h> {
     }
 }
 
+/// Goes over the keys of a table.
+struct KeyIter<'h> {
+    left: std::slice::Iter<'h, KeyEntry>,
+}
+
+impl<'h> Iterator for KeyIter<'h> {
+    type Item = (i64, Value<'h>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(i64, Value<'h>)> {
+        loop {
+            let entry = self.left.next()?;
+            if is_key(entry) {
+                return Some((entry.hash.get(), entry.key()));
+            }
+        }
+    }
+}
+
 /// Searches for a key from `probe` on.
 fn search(entries: &[KeyEntry], hash: i64, key: Value<'_>, mut probe: SetProbe) -> SetFound {
     let Some(mask) = entries.len().checked_sub(1) else { return SetFound::Missing(probe.index) };
@@ -403,12 +422,36 @@ macro_rules! set_methods {
             /// Adds a key that is not in the set, at the place where the search for it ended.
             #[inline(always)]
             pub fn insert_at(self, heap: &'h Heap, place: usize, hash: i64, key: Value<'_>) -> Result<(), OutOfMemory> {
+                let set = self.get();
+                if let Some(table) = set.table.get()
+                    && (set.fill.get() + 1) * 5 < set.mask.get() * 3
+                {
+                    let fresh = table.tail()[place].key().is_unbound();
+                    table.set_key(heap, place, hash, key);
+                    set.len.set(set.len.get() + 1);
+                    set.fill.set(set.fill.get() + usize::from(fresh));
+                    return Ok(());
+                }
+                self.insert_growing(heap, place, hash, key)
+            }
+
+            #[inline(never)]
+            fn insert_growing(
+                self,
+                heap: &'h Heap,
+                place: usize,
+                hash: i64,
+                key: Value<'_>,
+            ) -> Result<(), OutOfMemory> {
                 self.change(heap, |keys| keys.insert_at(heap, place, hash, key))
             }
 
             /// Removes the key at a place, which must have one.
             pub fn remove_at(self, heap: &Heap, place: usize) {
-                self.change(heap, |keys| keys.remove_at(heap, place));
+                let set = self.get();
+                let table = set.table.get().expect("a place with a key");
+                table.set_key(heap, place, DUMMY_HASH, Value::ELLIPSIS);
+                set.len.set(set.len.get() - 1);
             }
 
             /// Removes every key.

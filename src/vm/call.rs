@@ -74,6 +74,11 @@ impl Vm {
                     {
                         return Ok(invoked);
                     }
+                    if let Some(names) = keywords
+                        && let Some(dict) = self.dict_of_keywords(class, start, argc, names)
+                    {
+                        return Ok(Invoked::Value(dict));
+                    }
                     return self.construct(class, start, argc, keywords);
                 }
                 Kind::StaticMethod if !value.is_subclassed() => {
@@ -1236,6 +1241,30 @@ impl Vm {
         self.check_stack()?;
         let callee = self.fiber.registers.get(at).raw();
         let (window, top) = (self.fiber.window, self.fiber.top);
+        if keywords.is_none()
+            && let Some(native) = Value::<'static>::adopt(callee).exact::<NativeFunction>()
+            && native.get().takes(argc as usize)
+            && matches!(native.get().def.kind, NativeKind::Function | NativeKind::StaticMethod)
+        {
+            // Nothing to arrange, and mostly no script to run.
+            let (start, count) = (at + 1, u32::from(native.get().positional));
+            for missing in start + argc..start + count {
+                self.fiber.registers.set(missing, Raw::UNBOUND);
+            }
+            (self.fiber.window, self.fiber.top) = (start, start + count);
+            let result = match (native.get().def.run)(self, Args { start, count }) {
+                Ok(Outcome::Value(raw)) => Ok(raw),
+                Ok(other) => {
+                    self.fiber.window = window;
+                    self.push_exit(at);
+                    let invoked = self.carry_out_checked(other, start);
+                    self.finish_nested(invoked)
+                }
+                Err(raised) => Err(raised),
+            };
+            (self.fiber.window, self.fiber.top) = (window, top);
+            return result;
+        }
         self.push_exit(at);
         let invoked = self.invoke(callee, at + 1, argc, keywords);
         let result = self.finish_nested(invoked);

@@ -273,6 +273,9 @@ impl Vm {
             }
             return self.compare_fallback(kind, a, b).map(Invoked::Value);
         }
+        if let Some(holds) = self.sets_compare_at_once(kind, a, b) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
+        }
         let start = self.fiber.top;
         let outcome = self.compare_outcome(kind, a, b, false)?;
         self.carry_out(outcome, start)
@@ -286,6 +289,9 @@ impl Vm {
         }
         if is_closed(x) && is_closed(y) {
             return self.compare(kind, a, b);
+        }
+        if let Some(holds) = self.sets_compare_at_once(kind, a, b) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let start = self.fiber.top;
         let outcome = self.compare_outcome(kind, a, b, true)?;

@@ -3,11 +3,15 @@
 
 use smallvec::SmallVec;
 
+use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
-use crate::object::{AnySet, ByteArray, Bytes, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple};
+use crate::object::{
+    AnySet, ByteArray, Bytes, Combination, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple,
+};
 
 use super::Vm;
+use super::compare::CompareKind;
 use super::native::Raised;
 
 impl Vm {
@@ -134,6 +138,43 @@ impl Vm {
         Str::ascii(&self.heap, b"").value().raw()
     }
 
+    /// `a OP b` (with `inplace`, `a OP= b`) of collections that no class has a say in.
+    #[inline]
+    pub(super) fn binary_at_once(
+        &mut self,
+        kind: BinaryKind,
+        inplace: bool,
+        a: Raw,
+        b: Raw,
+    ) -> Option<Result<Raw, Raised>> {
+        let heap = self.heap.forever();
+        let (x, y) = (Value::adopt(a), Value::adopt(b));
+        if inplace {
+            let (array, bytes) = (x.exact::<ByteArray>()?, y.exact::<Bytes>()?);
+            if kind != BinaryKind::Add || array.exports.get() > 0 {
+                return None;
+            }
+            let done = array.splice(heap, array.len(), array.len(), bytes.as_bytes());
+            return Some(done.map(|()| a).map_err(|_| self.memory_error()));
+        }
+        let combination = match kind {
+            BinaryKind::Or => Combination::Union,
+            BinaryKind::And => Combination::Intersection,
+            BinaryKind::Sub => Combination::Difference,
+            BinaryKind::Xor => Combination::Symmetric,
+            _ => return None,
+        };
+        let made = AnySet::of(x)?.combine(heap, combination, AnySet::of(y)?).transpose()?;
+        Some(made.map(|set| set.value().raw()).map_err(|_| self.memory_error()))
+    }
+
+    /// Comparisons of sets, where no script has to be asked.
+    #[inline]
+    pub(super) fn sets_compare_at_once(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<bool> {
+        let (a, b) = (AnySet::of(Value::adopt(a))?, AnySet::of(Value::adopt(b))?);
+        compare_sets(kind, a, b)
+    }
+
     /// `dict[key] = value`.
     #[inline]
     pub(super) fn dict_set_at_once(&mut self, dict: Raw, key: Raw, value: Raw) -> Option<Result<(), Raised>> {
@@ -200,6 +241,33 @@ impl Vm {
     }
 }
 
+/// Comparisons of sets: inclusion. None if only a script knows whether some keys are equal.
+pub(super) fn compare_sets(kind: CompareKind, a: AnySet<'_>, b: AnySet<'_>) -> Option<bool> {
+    let (n, m) = (a.len(), b.len());
+    match kind {
+        CompareKind::Eq | CompareKind::Ne => {
+            let equal = if n == m { a.subset_of(b)? } else { false };
+            Some(equal == (kind == CompareKind::Eq))
+        }
+        CompareKind::Lt => {
+            if n < m {
+                a.subset_of(b)
+            } else {
+                Some(false)
+            }
+        }
+        CompareKind::Le => a.subset_of(b),
+        CompareKind::Gt => {
+            if n > m {
+                b.subset_of(a)
+            } else {
+                Some(false)
+            }
+        }
+        CompareKind::Ge => b.subset_of(a),
+    }
+}
+
 /// Whether an item is among others.
 fn among<'h>(mut items: impl Iterator<Item = Value<'h>>, wanted: Value<'_>) -> Option<bool> {
     for item in items.by_ref() {
@@ -234,8 +302,11 @@ fn plain_places(slice: Value<'_>, len: usize) -> Option<(i64, i64, usize)> {
         let at = value.as_int()?;
         Some(if at < 0 { at.saturating_add(len).max(low) } else { at.min(high) })
     };
-    let (start, stop) =
-        if step < 0 { (bound(slice.start.get(), high)?, bound(slice.stop.get(), low)?) } else { (bound(slice.start.get(), low)?, bound(slice.stop.get(), high)?) };
+    let (start, stop) = if step < 0 {
+        (bound(slice.start.get(), high)?, bound(slice.stop.get(), low)?)
+    } else {
+        (bound(slice.start.get(), low)?, bound(slice.stop.get(), high)?)
+    };
     let distance = if step < 0 { start - stop } else { stop - start };
     let count = match step {
         _ if distance <= 0 => 0,

@@ -2,7 +2,7 @@
 //! exact builtin types, and exceptions of classes that keep `BaseException`'s.
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Value};
-use crate::object::{Class, ClassFlags, Exc, Exception, Slots, Tuple, field_count};
+use crate::object::{Class, ClassFlags, Dict, Exc, Exception, Slots, Str, Tuple, field_count};
 
 use super::Vm;
 use super::call::Invoked;
@@ -45,6 +45,20 @@ impl Vm {
             Ok(other) => self.carry_out(other, start).map(Some),
             Err(raised) => Err(raised),
         }
+    }
+
+    /// `dict(name=value, ...)`: None if that is not all there is to the call.
+    pub(super) fn dict_of_keywords(&mut self, class: Held<Class>, start: u32, argc: u32, names: Raw) -> Option<Raw> {
+        if self.kind_class(Kind::Dict) != class {
+            return None;
+        }
+        let names = Value::<'static>::adopt(names).exact::<Tuple>().filter(|names| names.len() == argc as usize)?;
+        let heap = self.heap.forever();
+        let dict = Dict::new(heap);
+        for (name, at) in names.items().zip(start..) {
+            dict.set_str(heap, name.exact::<Str>()?, self.fiber.registers.get(at)).ok()?;
+        }
+        Some(dict.value().raw())
     }
 
     /// The builtin exception class that an exception class is, or derives from first.

@@ -679,7 +679,11 @@ impl Vm {
 
     /// Comparisons of sets: inclusion.
     pub(super) fn compare_sets(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<bool, Raised> {
-        let [n, m] = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))).map_or(0, AnySet::len));
+        let [first, second] = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))).expect("callers pass sets"));
+        if let Some(holds) = super::direct::compare_sets(kind, first, second) {
+            return Ok(holds);
+        }
+        let (n, m) = (first.len(), second.len());
         let (a, b) = match kind {
             CompareKind::Gt | CompareKind::Ge => (b, a),
             _ => (a, b),
@@ -691,12 +695,6 @@ impl Vm {
             CompareKind::Gt => n > m,
             CompareKind::Ge => n >= m,
         };
-        let sets = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))));
-        if let [Some(first), Some(second)] = sets
-            && let Some(inside) = if sizes { first.subset_of(second) } else { Some(false) }
-        {
-            return Ok(inside == (kind != CompareKind::Ne));
-        }
         let mut inside = sizes;
         if inside {
             let mark = self.mark();

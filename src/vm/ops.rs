@@ -405,10 +405,16 @@ impl Vm {
             return Ok(Invoked::Value(raw));
         }
         if is_closed(x) && is_closed(y) {
+            if kind == BinaryKind::Mod && matches!(x.kind(), Kind::Str | Kind::Bytes) {
+                return self.percent_invoked(a, b);
+            }
             return match self.builtin_binary(kind, a, b)? {
                 Some(raw) => Ok(Invoked::Value(raw)),
                 None => Err(self.no_binary(kind, false, a, b)),
             };
+        }
+        if let Some(done) = self.binary_at_once(kind, false, a, b) {
+            return done.map(Invoked::Value);
         }
         let start = self.fiber.top;
         let outcome = self.binary_outcome(kind, false, a, b)?;
@@ -430,6 +436,9 @@ impl Vm {
                 Some(raw) => Ok(Invoked::Value(raw)),
                 None => Err(self.no_binary(kind, true, a, b)),
             };
+        }
+        if let Some(done) = self.binary_at_once(kind, true, a, b) {
+            return done.map(Invoked::Value);
         }
         let start = self.fiber.top;
         let outcome = self.binary_outcome(kind, true, a, b)?;

@@ -631,6 +631,14 @@ impl Vm {
 
     /// `str` of an exception as its builtin class gives it.
     pub fn exception_str(&mut self, root: Root) -> Result<Raw, Raised> {
+        let value: Value<'static> = Value::adopt(root.get(self).raw());
+        if let Some(exception) = value.exact::<Exception>()
+            && exception.args().len() == 1
+            && exception.args().item(0).exact::<Str>().is_some()
+            && shows_its_argument(self.exception_kind(self.class_of(value)))
+        {
+            return Ok(exception.args().item(0).raw());
+        }
         let mut out = Vec::new();
         self.write_exception_str(&mut out, root)?;
         self.checked_text(&out)
@@ -816,4 +824,22 @@ fn write_text_repr(out: &mut Vec<u8>, text: &[u8]) {
     let mut shown = String::with_capacity(text.len() + 8);
     text_repr::push_text(&mut shown, text);
     out.extend_from_slice(shown.as_bytes());
+}
+
+/// Whether `str` of an exception with one argument is that of the argument, for those that are raised most.
+fn shows_its_argument(class: Exc) -> bool {
+    matches!(
+        class,
+        Exc::Exception
+            | Exc::ValueError
+            | Exc::TypeError
+            | Exc::RuntimeError
+            | Exc::IndexError
+            | Exc::ArithmeticError
+            | Exc::ZeroDivisionError
+            | Exc::AssertionError
+            | Exc::NotImplementedError
+            | Exc::LookupError
+            | Exc::OverflowError
+    )
 }

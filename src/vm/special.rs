@@ -403,18 +403,21 @@ impl Vm {
 
     /// `text % values`, for str and bytes: the class's own `__mod__`.
     pub(super) fn percent_format(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
+        self.run_nested(|cx| cx.percent_invoked(a, b))
+    }
+
+    /// As `percent_format`, for the run loop.
+    pub(super) fn percent_invoked(&mut self, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let class = self.class_of(Value::adopt(a)).held();
         let name = self.name(Name::Mod).held();
-        let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
+        let method = self.lookup_class(class, name).map(|v| v.raw());
+        let Some(native) = method.and_then(|m| Value::<'static>::adopt(m).exact::<NativeFunction>()) else {
             return Err(self.unsupported(crate::bytecode::op::BinaryKind::Mod, false, a, b));
         };
-        let native = Value::adopt(method).exact::<NativeFunction>().is_some();
-        debug_assert!(native, "the builtin types' own");
-        self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, a, &[b], Then::Return)?;
-            cx.carry_out(outcome, start)
-        })
+        let start = self.fiber.top;
+        self.push_raw(a);
+        self.push_raw(b);
+        self.run_native(native.get().def, Args { start, count: 2 })
     }
 }
 

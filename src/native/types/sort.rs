@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::heap::{Kind, Raw, Value};
+use crate::heap::{Kind, Raw, Slot, Value};
 use crate::object::key::{as_int_ref, equal_without_script};
 use crate::object::{List, Str, Tuple};
 use crate::vm::CompareKind;
@@ -123,8 +123,45 @@ fn plain_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
                 raws.iter().map(|r| value(r).exact::<Str>().map(|s| s.as_bytes())).collect::<Option<Vec<&[u8]>>>()?;
             Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
         }
+        Kind::Tuple => tuple_order(raws, reverse),
         _ => None,
     }
+}
+
+/// The order of tuples of one length whose items are, at each place, all small ints, all floats (none of them nan) or all texts.
+fn tuple_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
+    let tuples = raws.iter().map(|raw| Value::<'static>::adopt(*raw).exact::<Tuple>().map(|t| t.tail()));
+    let keys = tuples.collect::<Option<Vec<&[Slot]>>>()?;
+    let kinds: smallvec::SmallVec<[Kind; 8]> = keys.first()?.iter().map(|slot| slot.get().kind()).collect();
+    let plain = |slot: &Slot, kind: Kind| {
+        let value = slot.get();
+        match kind {
+            Kind::Int => value.as_int().is_some(),
+            Kind::Float => value.as_float().is_some_and(|f| !f.is_nan()),
+            Kind::Str => value.exact::<Str>().is_some(),
+            _ => false,
+        }
+    };
+    let uniform =
+        |key: &&[Slot]| key.len() == kinds.len() && key.iter().zip(&kinds).all(|(slot, kind)| plain(slot, *kind));
+    if !keys.iter().all(uniform) {
+        return None;
+    }
+    let compare = |a: &&[Slot], b: &&[Slot]| {
+        for ((a, b), kind) in a.iter().zip(b.iter()).zip(&kinds) {
+            let (a, b) = (a.get(), b.get());
+            let order = match kind {
+                Kind::Int => a.as_int().cmp(&b.as_int()),
+                Kind::Float => a.as_float().partial_cmp(&b.as_float()).unwrap_or(Ordering::Equal),
+                _ => a.exact::<Str>().map(|s| s.as_bytes()).cmp(&b.exact::<Str>().map(|s| s.as_bytes())),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    };
+    Some(order_by(&keys, reverse, compare))
 }
 
 fn order_by<T: Copy>(keys: &[T], reverse: bool, compare: impl Fn(&T, &T) -> Ordering) -> Vec<u32> {

@@ -153,7 +153,7 @@ pub(super) fn split_text(cx: &mut Cx, this: Root, sep: Option<Root>, most: i64, 
     let most = usize::try_from(most).ok();
     let bytes = text.as_bytes();
     let from_left = method == "split";
-    let mut items: Vec<Raw> = Vec::new();
+    let mut items: SmallVec<[Raw; 32]> = SmallVec::new();
     match sep {
         None if from_left => items.extend(search::split_space(TEXT, bytes, most).map(|word| part(cx, text, word))),
         None => items.extend(search::rsplit_space(TEXT, bytes, most).into_iter().map(|word| part(cx, text, word))),
@@ -322,9 +322,13 @@ pub(super) fn join_items(cx: &mut Cx, separator: Held, items: Root) -> NativeRes
         parts.push(text);
     };
     if let Some(list) = value.exact::<List>() {
-        list.items().for_each(&mut take);
+        for item in list.items() {
+            take(item);
+        }
     } else if let Some(tuple) = value.exact::<Tuple>() {
-        tuple.items().for_each(&mut take);
+        for item in tuple.items() {
+            take(item);
+        }
     }
     if let Some((index, item)) = wrong {
         let got = cx.type_name_for_error(Value::adopt(item));
@@ -347,7 +351,7 @@ pub(super) fn join_items(cx: &mut Cx, separator: Held, items: Root) -> NativeRes
     if !separator.is_ascii() && gaps > 0 {
         flags &= !ASCII;
     }
-    let mut slices: Vec<&[u8]> = Vec::with_capacity(2 * parts.len());
+    let mut slices: SmallVec<[&[u8]; 32]> = SmallVec::with_capacity(2 * parts.len());
     for (index, text) in parts.iter().enumerate() {
         if index > 0 && !separator.is_empty() {
             slices.push(separator.as_bytes());
