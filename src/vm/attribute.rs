@@ -570,7 +570,7 @@ impl Vm {
 
     /// As `find_attribute`; the name is a str.
     pub fn find_attribute_root(&mut self, object: Root, name: Root) -> Result<Option<Root>, Raised> {
-        let name = self.as_str(name.get(self)).expect("callers pass texts").held();
+        let name = self.attribute_name(name)?;
         self.find_attribute_named(object, name)
     }
 
