@@ -135,7 +135,11 @@ fn ctrl_c_cancels_the_main_task_first() {
     assert!(stderr(&output).ends_with("KeyboardInterrupt\n"), "{}", stderr(&output));
     // Where the task was when it was cancelled.
     assert!(stderr(&output).contains("line 5, in main"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("CancelledError\n\nDuring handling of the above exception"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("CancelledError\n\nDuring handling of the above exception"),
+        "{}",
+        stderr(&output)
+    );
     // A shell shows 130 either way.
     assert!(output.status.code() == Some(130) || output.status.signal() == Some(2), "{:?}", output.status);
 }

@@ -66,7 +66,9 @@ fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
                     return Ok(out);
                 }
             } else if strict {
-                return Err(if quad == 0 { "Excess padding not allowed" } else { "Discontinuous padding not allowed" }.into());
+                return Err(
+                    if quad == 0 { "Excess padding not allowed" } else { "Discontinuous padding not allowed" }.into()
+                );
             }
             continue;
         }

@@ -49,57 +49,14 @@ pub(crate) fn atanh(x: f64) -> f64 {
     result.copysign(x)
 }
 
-/// A Taylor series, for arguments under 1.5.
-fn erf_series(x: f64) -> f64 {
-    let square = x * x;
-    let mut sum = 0.0;
-    for k in (0..25).rev() {
-        sum = 2.0 + square * sum / (f64::from(k) + 1.5);
-    }
-    // The sum is of 2^n x^2n / (1*3*...*(2n+1)), doubled.
-    sum * x * (-square).exp() / PI.sqrt()
-}
-
-/// A continued fraction of the complement, for arguments from 1.5 on.
-fn erfc_fraction(x: f64) -> f64 {
-    if x >= 30.0 {
-        return 0.0;
-    }
-    let square = x * x;
-    let (mut a, mut da) = (0.0, 0.5);
-    let (mut p, mut p_before) = (1.0, 0.0);
-    let (mut q, mut q_before) = (da + square, 1.0);
-    for _ in 0..50 {
-        a += da;
-        da += 2.0;
-        let b = da + square;
-        (p, p_before) = (b * p - a * p_before, p);
-        (q, q_before) = (b * q - a * q_before, q);
-    }
-    p / q * x * (-square).exp() / PI.sqrt()
-}
-
+/// The error function, as the C library has it: both come from Sun's fdlibm.
 pub(crate) fn erf(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    let t = x.abs();
-    if t < 1.5 {
-        return erf_series(x);
-    }
-    (1.0 - erfc_fraction(t)).copysign(x)
+    libm::erf(x)
 }
 
+/// The complement of the error function.
 pub(crate) fn erfc(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    let t = x.abs();
-    if t < 1.5 {
-        return 1.0 - erf_series(x);
-    }
-    let complement = erfc_fraction(t);
-    if x > 0.0 { complement } else { 2.0 - complement }
+    libm::erfc(x)
 }
 
 /// Lanczos' approximation with g = 6.0246800407767296 and 13 terms, as a quotient of polynomials; lowest power first.
