@@ -223,7 +223,7 @@ natives!(
     /// Return the float of two, four or eight bytes, the lowest first.
     fn float_value(cx: &mut Cx, data: Root) -> NativeResult {
         let bytes = bytes_like(cx, data)?;
-        let value = match **&bytes {
+        let value = match *bytes {
             [a, b] => half_to_f64(u16::from_le_bytes([a, b])),
             [a, b, c, d] => f64::from(f32::from_le_bytes([a, b, c, d])),
             [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),

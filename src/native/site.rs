@@ -108,7 +108,7 @@ natives!(
     fn breakpoint(cx: &mut Cx, args: Rest, kws: KeywordRest) -> NativeResult {
         let sys = cx.import("sys")?;
         let Some(hook) = cx.find_attribute(sys, "breakpointhook")? else {
-            return Err(cx.runtime_error("lost sys.breakpointhook".to_owned()));
+            return Err(cx.runtime_error("lost sys.breakpointhook"));
         };
         let hook = hook.get(cx).raw();
         super::types::function::forward(cx, hook, args.0, kws.0)

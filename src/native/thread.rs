@@ -255,7 +255,7 @@ natives!(
             return Err(cx.value_error("size must be 0 or a positive value"));
         }
         if size > 0 && size < 32768 {
-            return Err(cx.value_error(&format!("size not valid: {size} bytes")));
+            return Err(cx.value_error(format!("size not valid: {size} bytes")));
         }
         Ok(0i64.into())
     }

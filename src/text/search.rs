@@ -146,6 +146,7 @@ pub fn replace(
 }
 
 /// What looks for the same thing again and again.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack while a search lasts")]
 enum Finder<'n> {
     Short(&'n [u8]),
     Prepared(memmem::Finder<'n>),

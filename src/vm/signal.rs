@@ -118,7 +118,7 @@ impl Vm {
             let next = self
                 .pending_signals
                 .iter()
-                .position(|signal| !self.is_of_loops(*signal) && !(*signal == SIGINT && keep_interrupt));
+                .position(|signal| !(self.is_of_loops(*signal) || *signal == SIGINT && keep_interrupt));
             let Some(at) = next else { return Ok(()) };
             let signal = self.pending_signals.remove(at);
             let Some(handler) = self.signal_handler(signal) else {

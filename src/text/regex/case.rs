@@ -74,7 +74,7 @@ impl Case {
                 let upper = unicode::upper(&text);
                 wtf8::code_points(&upper).next().unwrap_or(point)
             }
-            _ => {
+            Case::Ascii | Case::Locale | Case::Unicode => {
                 if (0x61..=0x7a).contains(&point) {
                     point - 32
                 } else {
@@ -93,7 +93,7 @@ impl Case {
     pub(super) fn others(self, lower: u32) -> impl Iterator<Item = u32> {
         let class = match self {
             Case::Unicode => EQUIVALENT.iter().copied().find(|class| class.contains(&lower)).unwrap_or(&[]),
-            _ => &[],
+            Case::Exact | Case::Ascii | Case::Locale => &[],
         };
         class.iter().copied().filter(move |other| *other != lower)
     }

@@ -293,7 +293,15 @@ impl Compiler<'_> {
                 return Unit::Set(self.set(members));
             }
             Node::Class { negate, items } => (*negate, items),
-            _ => unreachable!("only nodes that take one character are asked"),
+            Node::At(_)
+            | Node::Branch(_)
+            | Node::Repeat { .. }
+            | Node::Group { .. }
+            | Node::Atomic(_)
+            | Node::Look { .. }
+            | Node::Ref(_)
+            | Node::Cond { .. }
+            | Node::Fail => unreachable!("only nodes that take one character are asked"),
         };
         let unicode = flags & flag::UNICODE != 0;
         if let [Item::Category(a), Item::Category(b)] = items[..]
@@ -381,7 +389,7 @@ fn members(negate: bool, items: &[Item], case: Case, unicode: bool) -> Members {
     let case = match case {
         Case::Exact => None,
         Case::Locale => Some(Case::Locale),
-        case => cased.then_some(case),
+        case @ Case::Ascii | case @ Case::Unicode => cased.then_some(case),
     };
     ranges.sort_unstable();
     let mut merged: Vec<(u32, u32)> = vec![];

@@ -116,7 +116,24 @@ impl Program {
                 }
                 Op::Alt(alt) => self.sort_alternatives(alt as usize),
                 Op::Rep(rep) => self.look_behind_repetition(rep as usize, pc + 1),
-                _ => {}
+                Op::Match
+                | Op::Fail
+                | Op::Byte(_)
+                | Op::Literal(..)
+                | Op::NotByte(_)
+                | Op::All
+                | Op::Set(_)
+                | Op::At(_)
+                | Op::Mark(_)
+                | Op::Jump(_)
+                | Op::LoopInit(_)
+                | Op::Atomic
+                | Op::AtomicEnd
+                | Op::Look(_)
+                | Op::LookEnd
+                | Op::NegEnd
+                | Op::Ref(..)
+                | Op::Cond(..) => {}
             }
         }
         self.prefilter = self.find_prefilter();
@@ -190,7 +207,23 @@ impl Program {
                     whole = false;
                     break;
                 }
-                _ => {
+                Op::Fail
+                | Op::NotByte(_)
+                | Op::All
+                | Op::Set(_)
+                | Op::At(_)
+                | Op::Jump(_)
+                | Op::Split { .. }
+                | Op::Alt(_)
+                | Op::LoopInit(_)
+                | Op::Loop(_)
+                | Op::Atomic
+                | Op::AtomicEnd
+                | Op::Look(_)
+                | Op::LookEnd
+                | Op::NegEnd
+                | Op::Ref(..)
+                | Op::Cond(..) => {
                     whole = false;
                     break;
                 }

@@ -164,7 +164,7 @@ impl Matcher {
                         return Step::Pause;
                     }
                 }
-                step => return step,
+                step @ Step::Match | step @ Step::Fail | step @ Step::Pause => return step,
             }
         }
     }

@@ -457,7 +457,19 @@ impl Parser<'_> {
             for node in seq {
                 match node {
                     Node::Group { id: None, add: 0, del: 0, body } => flat.extend(body),
-                    node => flat.push(node),
+                    node @ Node::Literal(_)
+                    | node @ Node::NotLiteral(_)
+                    | node @ Node::Any
+                    | node @ Node::Class { .. }
+                    | node @ Node::At(_)
+                    | node @ Node::Branch(_)
+                    | node @ Node::Repeat { .. }
+                    | node @ Node::Group { .. }
+                    | node @ Node::Atomic(_)
+                    | node @ Node::Look { .. }
+                    | node @ Node::Ref(_)
+                    | node @ Node::Cond { .. }
+                    | node @ Node::Fail => flat.push(node),
                 }
             }
             seq = flat;
@@ -849,7 +861,9 @@ impl Parser<'_> {
             let Some(token) = self.source.get()? else { return Err(self.source.error("unexpected end of pattern", 0)) };
             match token {
                 Token::Plain(kind) if is(kind, "=!") => c = kind,
-                _ => return Err(self.source.token_error("unknown extension ?<", token, token.len() + 2)),
+                Token::Plain(_) | Token::Escape(_) => {
+                    return Err(self.source.token_error("unknown extension ?<", token, token.len() + 2));
+                }
             }
             outermost = self.behind.is_none();
             if outermost {
@@ -927,7 +941,7 @@ impl Parser<'_> {
                         break;
                     }
                     Token::Plain(next) if flag_of(next).is_some() => c = next,
-                    _ => {
+                    Token::Plain(_) | Token::Escape(_) => {
                         let message = if alpha(token) { "unknown flag" } else { "missing -, : or )" };
                         return Err(self.source.error(message, token.len()));
                     }
@@ -983,8 +997,7 @@ fn push_once(items: &mut Vec<Item>, item: Item) {
 /// Alternatives, with what all begin with before them; alternatives of one character each are a class.
 fn joined(mut items: Vec<Seq>) -> Seq {
     let mut seq = vec![];
-    loop {
-        let Some(head) = items[0].first().cloned() else { break };
+    while let Some(head) = items[0].first().cloned() {
         // What captures is in one place only.
         if !items.iter().all(|item| item.first() == Some(&head)) {
             break;

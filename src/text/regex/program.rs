@@ -198,6 +198,7 @@ impl Members {
 
 /// What a search looks for before it tries to match.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for a pattern")]
 pub(super) enum Prefilter {
     /// Every place may begin a match.
     Anywhere,
