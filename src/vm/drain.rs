@@ -1,6 +1,6 @@
 //! Natives that take the items of an iterable, one after the other.
 //!
-//! Most items are asked for without any script: those of builtin iterators at once (`step.rs`), and those of generators by a [`Taker`]: the run
+//! Most items are asked for without any script: those of builtin iterators at once (`step.rs`), and those of generators by a `Taker`: the run
 //! loop offers it what a generator yields, and if it takes that, the generator runs on without having been suspended.
 
 use std::sync::atomic::Ordering;
