@@ -279,7 +279,9 @@ impl<'h> Gc<'h, Dict> {
     #[cold]
     #[inline(never)]
     fn insert_growing(self, heap: &'h Heap, hash: i64, key: Value<'_>, value: Value<'_>) -> Result<usize, OutOfMemory> {
-        self.resize(heap, (self.len() * 2).max(LINEAR / 2))?;
+        // Small ones grow faster: moving all entries costs more than the room.
+        let factor = if self.len() < 4096 { 3 } else { 2 };
+        self.resize(heap, (self.len() * factor).max(LINEAR / 2))?;
         self.insert(heap, hash, key, value)
     }
 
