@@ -487,8 +487,10 @@ impl Builder {
                 last_span = Some(slot.lookup);
                 positions.push(lines.position(start + 1, slot.lookup));
             }
-            if heights.last().is_none_or(|last| last.height != slot.height) {
-                heights.push(Height { word: start, height: slot.height });
+            // A frame that was just entered has its locals: what the first instruction reserves above them holds nothing yet.
+            let height = if start == 0 { self.near.min(slot.height) } else { slot.height };
+            if heights.last().is_none_or(|last| last.height != height) {
+                heights.push(Height { word: start, height });
             }
         }
         let mut ranges = self.ranges;

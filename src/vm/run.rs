@@ -1609,17 +1609,18 @@ impl Vm {
                             let (base, argc) = (b!(insn), c!(insn));
                             // The fourth byte operand has a word of its own.
                             let object = reg!(word!(ip, 1) as usize);
+                            // Both registers before the arguments are in the frame's live ones now, and hold what was there long ago.
+                            set!(base, Raw::UNBOUND);
+                            set!(base + 1, object);
                             if shape_key(object) == word!(ip, 3) && word!(ip, 4) == self.epoch {
                                 let pointer = pointer_of(word!(ip, 6), word!(ip, 7));
                                 match word!(ip, 5) {
                                     cached::FUNCTION => {
-                                        set!(base + 1, object);
                                         let function: Held<Function> = Gc::from_header(pointer);
                                         enter!(CallMethod, a!(insn), function, base + 1, argc + 1);
                                         call!(CallMethod, a!(insn), function.value().raw(), base + 1, argc + 1, None)
                                     }
                                     cached::NATIVE => {
-                                        set!(base + 1, object);
                                         let native: Held<NativeFunction> = Gc::from_header(pointer);
                                         call_native!(CallMethod, a!(insn), native, base + 1, argc + 1);
                                         call!(CallMethod, a!(insn), native.value().raw(), base + 1, argc + 1, None)
@@ -2002,6 +2003,9 @@ impl Vm {
                             {
                                 (Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))), true)
                             } else {
+                                // As in `CallMethod`.
+                                set!(base, Raw::UNBOUND);
+                                set!(base + 1, object);
                                 sync!(CallMethodAwait, Deliver::Store, base);
                                 match self.find_method(object, name!(ip, 2), cache) {
                                     Ok(found) => {
