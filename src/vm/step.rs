@@ -83,19 +83,6 @@ impl Vm {
         iterator.exact::<NativeIterator>().map_or(0, |native| native.level.get())
     }
 
-    /// The direct step of an iterator over iterators that are not known yet: those that go deep are left to its step.
-    pub fn step_over_any(&self, iterator: Gc<'_, NativeIterator>, direct: Direct) {
-        iterator.level.set(DEEPEST / 2);
-        iterator.direct.set(Some(direct));
-        iterator.form.set(Form::Direct);
-    }
-
-    /// As `next_direct`, for an iterator whose direct step is one of `step_over_any`.
-    #[inline]
-    pub fn next_of_any(&mut self, iterator: Raw) -> Result<Option<Raw>, Raised> {
-        if self.level_of(Value::adopt(iterator)) >= DEEPEST / 2 { Ok(None) } else { self.next_direct(iterator) }
-    }
-
     /// How many native iterators are below one that never asks a script; None for one that may.
     fn levels_below(&self, iterator: Value<'_>) -> Option<u8> {
         match iterator.kind() {
