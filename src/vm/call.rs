@@ -766,11 +766,11 @@ impl Vm {
         let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
         let ignored = keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts);
         if let Some(names) = names {
-            if keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts) {
+            if ignored {
                 if is_operator(native) {
                     return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
                 }
-                if !self.keywords_are_of_subclass(native, bound[0]) {
+                if !bound.first().is_some_and(|receiver| self.keywords_are_of_subclass(native, *receiver)) {
                     let label = self.native_label(native);
                     return Err(self.type_error(format!("{label}() takes no keyword arguments")));
                 }
