@@ -1,29 +1,35 @@
-//! Builds the parser from `grammar/` and embeds `stdlib/`.
+//! Compiles `stdlib/` and embeds it: the texts, for tracebacks and whoever asks for the source of something, and the code.
 
 use std::path::Path;
 use std::{env, fs};
 
+use aio_front::bytecode::packed::pack;
+use aio_front::compile::{Options, compile};
+use aio_front::diagnostic::{Color, Diagnostic, render};
+use aio_front::source::SourceFile;
+use aio_front::syntax::Mode;
+use aio_front::syntax::parser::parse_with_warnings;
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=grammar");
     println!("cargo::rerun-if-changed=stdlib");
-    grammar();
-    stdlib();
-}
-
-/// Generate `OUT_DIR/stdlib.rs`: a table of the modules in `stdlib/`, in order of their dotted names, with their texts included.
-fn stdlib() {
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let out = Path::new(&out);
     let root = fs::canonicalize("stdlib").expect("stdlib/ is there");
     let mut modules = Vec::new();
     collect(&root, "", &mut modules);
     modules.sort();
+    // A table of the modules, in order of their dotted names.
     let mut table = String::from("static MODULES: &[Embedded] = &[\n");
     for (name, path, package) in modules {
-        table.push_str(&format!("Embedded {{ name: {name:?}, text: include_str!({path:?}), package: {package} }},\n"));
+        let code = out.join(format!("{name}.code"));
+        fs::write(&code, compiled(&path)).expect("OUT_DIR can be written");
+        table.push_str(&format!(
+            "Embedded {{ name: {name:?}, text: include_str!({path:?}), code: include_bytes!({code:?}), package: {package} }},\n"
+        ));
     }
     table.push_str("];\n");
-    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("stdlib.rs"), table).expect("OUT_DIR can be written");
+    fs::write(out.join("stdlib.rs"), table).expect("OUT_DIR can be written");
 }
 
 fn collect(folder: &Path, prefix: &str, modules: &mut Vec<(String, String, bool)>) {
@@ -44,15 +50,16 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<(String, String, bool)
     }
 }
 
-/// Generate `OUT_DIR/aio.rs` from `grammar/aio.lalrpop`. LALRPOP itself skips the work if the grammar's hash stands in
-/// the file it made before, so a build script that runs for another reason costs nothing here.
-fn grammar() {
-    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::create_dir_all(&out).expect("OUT_DIR can be made");
-    lalrpop::Configuration::new()
-        .set_in_dir(Path::new("grammar"))
-        .set_out_dir(Path::new(&out))
-        .emit_rerun_directives(false)
-        .process()
-        .unwrap_or_else(|error| panic!("grammar/aio.lalrpop: {error}"));
+/// The code of a module, packed. What is wrong with its text stops the build.
+fn compiled(path: &str) -> Vec<u8> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let source = SourceFile::new(path, text);
+    let refuse = |errors: Vec<Diagnostic>| -> ! { panic!("\n{}", render(&errors, &source, Color::Off)) };
+    let parsed = parse_with_warnings(&source, Mode::Module).unwrap_or_else(|errors| refuse(errors));
+    let options = Options { filename: path.into(), ..Options::default() };
+    let (code, warnings) = compile(&parsed.ast, &source, &options).unwrap_or_else(|errors| refuse(errors));
+    for warning in parsed.warnings.iter().chain(&warnings) {
+        println!("cargo::warning={path}:{}: {}", source.line(warning.span.start), warning.message);
+    }
+    pack(&code)
 }

@@ -97,10 +97,14 @@ fn push(cx: &mut Cx, raw: Raw) -> Root {
     cx.push(Value::adopt(raw))
 }
 
-/// Compiles and loads a module's text, and asks for its body to be run with `dict` as globals.
-fn start_module(cx: &mut Cx, text: &str, filename: &str, dict: Root, then: Then) -> NativeResult {
-    let source = SourceFile::new(filename, text);
-    let options = Options { filename: filename.into(), ..Options::default() };
+/// Loads a module's code, which for one that is not of the library is made of its text, and asks for its body to be run with `dict` as globals.
+fn start_module(cx: &mut Cx, found: &Found, dict: Root, then: Then) -> NativeResult {
+    let text = match &found.body {
+        Body::Embedded(module) => return run_code(cx, &module.code(&found.filename), dict, then),
+        Body::Text(text) => text,
+    };
+    let source = SourceFile::new(found.filename.as_str(), text.as_str());
+    let options = Options { filename: found.filename.as_str().into(), ..Options::default() };
     let code = match compile_text(&source, Mode::Module, &options) {
         Ok((code, warnings)) => {
             for warning in warnings {
@@ -145,18 +149,23 @@ fn syntax_warning(
 
 // ---- modules ----
 
-/// Where a module's text was found.
+/// Where a module was found.
 struct Found {
-    text: String,
+    body: Body,
     filename: String,
     package: Option<String>,
+}
+
+enum Body {
+    Embedded(&'static stdlib::Embedded),
+    Text(String),
 }
 
 fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Option<Found>, Raised> {
     if let Some(embedded) = stdlib::find(full) {
         let filename = stdlib::filename(full);
         return Ok(Some(Found {
-            text: embedded.text.to_owned(),
+            body: Body::Embedded(embedded),
             filename: filename.clone(),
             package: embedded.package.then(|| filename.trim_end_matches(".aio").to_owned()),
         }));
@@ -192,7 +201,7 @@ fn read_source(cx: &mut Cx, file: &str, package: Option<String>) -> Result<Found
         }
     };
     match crate::syntax::decode_source(&bytes, file) {
-        Ok(text) => Ok(Found { text, filename: file.to_owned(), package }),
+        Ok(text) => Ok(Found { body: Body::Text(text), filename: file.to_owned(), package }),
         Err(error) => Err(cx.raise_text(Exc::SyntaxError, &error.to_string())),
     }
 }
@@ -565,7 +574,7 @@ fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> 
     set_value(cx, dict, "__builtins__", builtins)?;
     let key = cx.str(name).value().raw();
     window_root(start, STATE).set(cx, Value::adopt(key));
-    start_module(cx, &found.text, &found.filename, dict, Then::Catch(module_done)).map(Some)
+    start_module(cx, &found, dict, Then::Catch(module_done)).map(Some)
 }
 
 fn set_text(cx: &mut Cx, dict: Root, key: &str, text: &str) -> Result<(), Raised> {

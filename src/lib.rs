@@ -1,17 +1,10 @@
 //! aio: an interpreter for a small Python-like async scripting language.
 //!
-//! The modules below are the table of contents, in reading order: each uses only modules listed above it.
+//! The modules of `front.rs` and then those below are the table of contents, in reading order: each uses only modules listed above it.
 //! A script travels through them as text, tokens, syntax tree, scopes, bytecode, frames, tasks.
 
-pub mod source;
-pub mod errno;
-pub mod diagnostic;
-pub mod number;
-pub mod text;
-pub mod syntax;
-pub mod resolve;
-pub mod bytecode;
-pub mod compile;
+pub use aio_front::{bytecode, compile, diagnostic, errno, number, resolve, source, syntax, text};
+
 pub mod heap;
 pub mod object;
 pub mod stdlib;

@@ -1,16 +1,31 @@
-//! The embedded .aio sources of the standard library, looked up by name.
+//! The embedded modules of the standard library, looked up by name. The build script compiled them: what an import costs is what
+//! the module does.
+
+use std::sync::Arc;
+
+use crate::bytecode::code::Code;
+use crate::bytecode::packed::unpack;
 
 include!(concat!(env!("OUT_DIR"), "/stdlib.rs"));
 
-/// A module of the library: its source, and whether it is a package.
+/// A module of the library: its source and code, and whether it is a package.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedded {
     /// The dotted name.
     pub name: &'static str,
     /// The text.
     pub text: &'static str,
+    /// The code of that text, packed.
+    code: &'static [u8],
     /// Whether other modules are in it.
     pub package: bool,
+}
+
+impl Embedded {
+    /// The code of the module, which tracebacks show as being in the file of this name.
+    pub fn code(&self, filename: &str) -> Arc<Code> {
+        Arc::new(unpack(self.code, &filename.into()))
+    }
 }
 
 /// The module with this dotted name.
@@ -35,5 +50,13 @@ mod tests {
     #[test]
     fn modules_are_in_order() {
         assert!(MODULES.is_sorted_by_key(|m| m.name));
+    }
+
+    #[test]
+    fn all_code_can_be_unpacked() {
+        for module in MODULES {
+            let code = module.code("m");
+            crate::bytecode::verify::verify(&code).expect("sound code");
+        }
     }
 }

@@ -538,7 +538,7 @@ impl Builder {
             constants: self.constants.into(),
             names: self.names.into(),
             children: children.collect(),
-            positions: positions.into(),
+            positions: positions.into_iter().collect(),
             heights: heights.into(),
         };
         Finished { code, captures: header.captures }

@@ -1,9 +1,13 @@
 //! A compiled function, module or class body. Immutable and shareable between machines (`Arc`); what a machine writes
 //! (caches, constants as values) it keeps beside its own copy. See `op.rs` for the instructions.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use bitflags::bitflags;
+
+use super::packed::unpack_positions;
 
 /// A constant of a code object.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +111,42 @@ pub struct Position {
     pub end_column: u32,
 }
 
+/// The places of a code object's instructions, in order of words. Those of the library are read from their packed form when somebody asks.
+#[derive(Clone)]
+pub struct Positions {
+    table: OnceLock<Box<[Position]>>,
+    packed: &'static [u8],
+}
+
+impl Positions {
+    /// Places in the form that `packed` gives them.
+    pub(super) fn packed(packed: &'static [u8]) -> Positions {
+        Positions { table: OnceLock::new(), packed }
+    }
+}
+
+impl FromIterator<Position> for Positions {
+    fn from_iter<I: IntoIterator<Item = Position>>(places: I) -> Positions {
+        let table = OnceLock::new();
+        table.get_or_init(|| places.into_iter().collect());
+        Positions { table, packed: &[] }
+    }
+}
+
+impl Deref for Positions {
+    type Target = [Position];
+
+    fn deref(&self) -> &[Position] {
+        self.table.get_or_init(|| unpack_positions(self.packed))
+    }
+}
+
+impl fmt::Debug for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// The number of live registers at an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Height {
@@ -164,7 +204,7 @@ pub struct Code {
     /// Protected ranges, inner ones first.
     pub handlers: Box<[Handler]>,
     /// Places, in order of words.
-    pub positions: Box<[Position]>,
+    pub positions: Positions,
     /// Live registers, in order of words.
     pub heights: Box<[Height]>,
 }

@@ -6,7 +6,8 @@ use std::f64::consts::{LN_2, PI};
 const TINY: f64 = 3.725290298461914e-9;
 const HUGE: f64 = 268_435_456.0;
 
-pub(crate) fn asinh(x: f64) -> f64 {
+/// The inverse hyperbolic sine.
+pub fn asinh(x: f64) -> f64 {
     let t = x.abs();
     if !x.is_finite() || t < TINY {
         return x;
@@ -22,7 +23,8 @@ pub(crate) fn asinh(x: f64) -> f64 {
     result.copysign(x)
 }
 
-pub(crate) fn acosh(x: f64) -> f64 {
+/// The inverse hyperbolic cosine.
+pub fn acosh(x: f64) -> f64 {
     if x < 1.0 || x.is_nan() {
         f64::NAN
     } else if x > HUGE {
@@ -35,7 +37,8 @@ pub(crate) fn acosh(x: f64) -> f64 {
     }
 }
 
-pub(crate) fn atanh(x: f64) -> f64 {
+/// The inverse hyperbolic tangent.
+pub fn atanh(x: f64) -> f64 {
     let t = x.abs();
     if t > 1.0 || x.is_nan() {
         return f64::NAN;
@@ -50,12 +53,12 @@ pub(crate) fn atanh(x: f64) -> f64 {
 }
 
 /// The error function, as the C library has it: both come from Sun's fdlibm.
-pub(crate) fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     libm::erf(x)
 }
 
 /// The complement of the error function.
-pub(crate) fn erfc(x: f64) -> f64 {
+pub fn erfc(x: f64) -> f64 {
     libm::erfc(x)
 }
 
@@ -126,7 +129,7 @@ fn sin_pi(x: f64) -> f64 {
 }
 
 /// None at a pole.
-pub(crate) fn gamma(x: f64) -> Option<f64> {
+pub fn gamma(x: f64) -> Option<f64> {
     if !x.is_finite() {
         return if x.is_nan() || x > 0.0 { Some(x) } else { None };
     }
@@ -172,7 +175,7 @@ pub(crate) fn gamma(x: f64) -> Option<f64> {
 }
 
 /// None at a pole.
-pub(crate) fn lgamma(x: f64) -> Option<f64> {
+pub fn lgamma(x: f64) -> Option<f64> {
     if !x.is_finite() {
         return Some(if x.is_nan() { x } else { f64::INFINITY });
     }
@@ -191,7 +194,8 @@ pub(crate) fn lgamma(x: f64) -> Option<f64> {
     Some(r)
 }
 
-pub(crate) fn frexp(x: f64) -> (f64, i64) {
+/// Mantissa, from a half to one, and exponent of two.
+pub fn frexp(x: f64) -> (f64, i64) {
     if x == 0.0 || !x.is_finite() {
         return (x, 0);
     }
@@ -204,7 +208,8 @@ pub(crate) fn frexp(x: f64) -> (f64, i64) {
     (f64::from_bits(bits & !(0x7FF << 52) | 1022 << 52), exponent - 1022)
 }
 
-pub(crate) fn ldexp(x: f64, exponent: i64) -> f64 {
+/// `x` times two to the power of `exponent`, rounded once.
+pub fn ldexp(x: f64, exponent: i64) -> f64 {
     let (mantissa, own) = frexp(x);
     let exponent = own.saturating_add(exponent);
     if exponent > 1024 {
@@ -224,7 +229,8 @@ pub(crate) fn ldexp(x: f64, exponent: i64) -> f64 {
     }
 }
 
-pub(crate) fn next_after(x: f64, y: f64, steps: u64) -> f64 {
+/// The float `steps` after `x` towards `y`.
+pub fn next_after(x: f64, y: f64, steps: u64) -> f64 {
     if x.is_nan() || y.is_nan() {
         return x + y;
     }
@@ -253,7 +259,7 @@ pub(crate) fn next_after(x: f64, y: f64, steps: u64) -> f64 {
 }
 
 /// The length of a vector, rounded nearly always correctly.
-pub(crate) fn norm(sides: &[f64]) -> f64 {
+pub fn norm(sides: &[f64]) -> f64 {
     let mut largest = 0f64;
     let mut nan = false;
     for side in sides {
@@ -303,7 +309,7 @@ pub(crate) fn norm(sides: &[f64]) -> f64 {
 
 /// Floats that do not overlap, whose exact sum is the sum so far (Shewchuk).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ExactSum {
+pub struct ExactSum {
     partials: Vec<f64>,
     infinite: f64,
     any_infinite: bool,
@@ -312,7 +318,7 @@ pub(crate) struct ExactSum {
 
 impl ExactSum {
     /// Adds a number; false if the sum overflows.
-    pub(crate) fn add(&mut self, x: f64) -> bool {
+    pub fn add(&mut self, x: f64) -> bool {
         if !x.is_finite() {
             self.any_infinite = true;
             self.any_nan |= x.is_nan();
@@ -345,7 +351,7 @@ impl ExactSum {
     }
 
     /// The sum, rounded half to even; None for infinities of both signs.
-    pub(crate) fn value(&self) -> Option<f64> {
+    pub fn value(&self) -> Option<f64> {
         if self.any_infinite {
             return (self.any_nan || !self.infinite.is_nan()).then_some(self.infinite);
         }
