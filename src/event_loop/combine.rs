@@ -37,6 +37,17 @@ pub(crate) enum Watcher {
     ShieldLog,
 }
 
+impl Watcher {
+    /// The future that is done when what is watched is.
+    pub(crate) fn behind(&self) -> Option<Raw> {
+        match self {
+            Watcher::Gather { outer, .. } | Watcher::Shield { outer, .. } => Some(*outer),
+            Watcher::Wait { waiter, .. } | Watcher::Release { waiter } => Some(*waiter),
+            Watcher::ShieldLog => None,
+        }
+    }
+}
+
 impl Payload for Watcher {
     fn trace(&self, tracer: &mut Tracer<'_>) {
         match self {

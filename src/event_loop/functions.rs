@@ -55,7 +55,17 @@ pub(crate) fn event_loop(cx: &mut Cx) -> Result<Raw, Raised> {
     if let Some(state) = all.running() {
         return Ok(state.object);
     }
-    let current = all.current;
+    let policy = all.policy;
+    if !policy.same(Raw::NONE) {
+        let policy = cx.push_raw(policy);
+        return Ok(cx.call_method(policy, "get_event_loop", &[])?.get(cx).raw());
+    }
+    loop_of_thread(cx)
+}
+
+/// The loop that was set for this thread, or RuntimeError.
+pub(super) fn loop_of_thread(cx: &mut Cx) -> Result<Raw, Raised> {
+    let current = loops(cx).current;
     if current.same(Raw::NONE) {
         let name = match cx.find_module("threading").map(|m| m.raw()) {
             Some(module) if cx.current_fiber() != FiberId::MAIN => {
@@ -71,6 +81,19 @@ pub(crate) fn event_loop(cx: &mut Cx) -> Result<Raw, Raised> {
     Ok(current)
 }
 
+/// Sets the loop of this thread.
+pub(super) fn set_loop_of_thread(cx: &mut Cx, event_loop: Root) -> Result<(), Raised> {
+    let raw = event_loop.get(cx).raw();
+    let base = cx.named_class("AbstractEventLoop").held();
+    if !raw.same(Raw::NONE) && !cx.class_of(Value::adopt(raw)).is_subclass(base) {
+        let got = super::class_name(cx, Value::adopt(raw));
+        let text = format!("loop must be an instance of AbstractEventLoop or None, not '{got}'");
+        return Err(cx.type_error(text));
+    }
+    loops(cx).current = raw;
+    Ok(())
+}
+
 /// A future or task for an awaitable.
 pub(crate) fn ensure_future(cx: &mut Cx, event_loop: Raw, value: Root) -> Result<Raw, Raised> {
     let raw = value.get(cx).raw();
@@ -80,6 +103,9 @@ pub(crate) fn ensure_future(cx: &mut Cx, event_loop: Raw, value: Root) -> Result
                 cx.value_error("The future belongs to a different loop than the one specified as the loop argument")
             );
         }
+        return Ok(raw);
+    }
+    if is_duck(cx, value)? {
         return Ok(raw);
     }
     let coroutine = if task::is_coroutine(cx, Value::adopt(raw)) {
@@ -93,6 +119,19 @@ pub(crate) fn ensure_future(cx: &mut Cx, event_loop: Raw, value: Root) -> Result
     let nothing = cx.push_raw(nothing);
     let made = create_task_nested(cx, event_loop, coroutine, nothing)?;
     Ok(made.get(cx).raw())
+}
+
+/// Whether an object that is no future says that it is like one.
+fn is_duck(cx: &mut Cx, value: Root) -> Result<bool, Raised> {
+    if value.get(cx).kind() != Kind::Instance {
+        return Ok(false);
+    }
+    let class = cx.class_of(value.get(cx)).held();
+    let name = cx.intern("_asyncio_future_blocking").held();
+    if cx.lookup_class(class, name).is_none() {
+        return Ok(false);
+    }
+    Ok(cx.find_attribute(value, "_asyncio_future_blocking")?.is_some_and(|found| !found.get(cx).is_none()))
 }
 
 pub(super) fn is_awaitable(cx: &mut Cx, value: Value<'_>) -> bool {
@@ -222,9 +261,16 @@ natives!(
             return Err(cx.type_error("An asyncio.Future, a coroutine or an awaitable is required".into()));
         };
         let debug = match debug {
-            Some(debug) => Some(cx.truth(debug)?),
-            None => None,
+            Some(debug) if !debug.get(cx).is_none() => Some(cx.truth(debug)?),
+            _ => None,
         };
+        let loop_factory = loop_factory.filter(|factory| !factory.get(cx).is_none());
+        if loop_factory.is_none() && !loops(cx).policy.same(Raw::NONE) {
+            // A policy is told of the loop when it begins and when it ends: a runner does that.
+            let runners = cx.import("asyncio._runner")?;
+            let debug = cx.push_raw(debug.map_or(Raw::NONE, |on| if on { Raw::TRUE } else { Raw::FALSE }));
+            return Ok(cx.call_method(runners, "_run", &[coroutine, debug])?.get(cx).into());
+        }
         let made = match loop_factory {
             Some(factory) => Some(cx.call(factory, &[])?.get(cx).raw()),
             None => None,
@@ -285,9 +331,17 @@ natives!(
     fn ensure_future(cx: &mut Cx, #[either] coro_or_future: Root, #[key] r#loop: Option<Root>) -> NativeResult {
         let event_loop = match r#loop {
             Some(event_loop) => event_loop.get(cx).raw(),
-            None => match AnyFuture::of(coro_or_future.get(cx)) {
+            None => match AnyFuture::of(coro_or_future.get(cx)).map(AnyFuture::held) {
                 Some(future) => future.base().event_loop.value().raw(),
-                None => self::event_loop(cx)?,
+                None if is_duck(cx, coro_or_future)? => return Ok(coro_or_future.get(cx).into()),
+                None => {
+                    let raw = coro_or_future.get(cx).raw();
+                    if !task::is_coroutine(cx, Value::adopt(raw)) && !is_awaitable(cx, Value::adopt(raw)) {
+                        let text = "An asyncio.Future, a coroutine or an awaitable is required";
+                        return Err(cx.type_error(text.into()));
+                    }
+                    self::event_loop(cx)?
+                }
             },
         };
         Ok(Outcome::Value(self::ensure_future(cx, event_loop, coro_or_future)?))
@@ -358,19 +412,23 @@ natives!(
 
     /// Make a loop.
     fn new_event_loop(cx: &mut Cx) -> NativeResult {
+        let policy = loops(cx).policy;
+        if !policy.same(Raw::NONE) {
+            let policy = cx.push_raw(policy);
+            return Ok(cx.call_method(policy, "new_event_loop", &[])?.get(cx).into());
+        }
         Ok(Outcome::Value(new_loop(cx)))
     }
 
     /// Set the loop that `get_event_loop` gives while none runs.
     fn set_event_loop(cx: &mut Cx, r#loop: Root) -> NativeResult {
-        let raw = r#loop.get(cx).raw();
-        let base = cx.named_class("AbstractEventLoop").held();
-        if !raw.same(Raw::NONE) && !cx.class_of(Value::adopt(raw)).is_subclass(base) {
-            let got = super::class_name(cx, Value::adopt(raw));
-            let text = format!("loop must be an instance of AbstractEventLoop or None, not '{got}'");
-            return Err(cx.type_error(text));
+        let policy = loops(cx).policy;
+        if policy.same(Raw::NONE) {
+            set_loop_of_thread(cx, r#loop)?;
+        } else {
+            let policy = cx.push_raw(policy);
+            cx.call_method(policy, "set_event_loop", &[r#loop])?;
         }
-        loops(cx).current = raw;
         Ok(Outcome::NONE)
     }
 
@@ -378,25 +436,6 @@ natives!(
     fn iscoroutine(cx: &mut Cx, #[either] obj: Root) -> NativeResult {
         let raw = obj.get(cx).raw();
         Ok(task::is_coroutine(cx, Value::adopt(raw)).into())
-    }
-
-    /// Whether an object is a coroutine function.
-    fn iscoroutinefunction(cx: &mut Cx, #[either] func: Root) -> NativeResult {
-        let raw = func.get(cx).raw();
-        let inner = match Value::adopt(raw).exact::<crate::object::BoundMethod>() {
-            Some(method) => method.function.get().raw(),
-            None => raw,
-        };
-        let value = Value::adopt(inner);
-        let is = match value.exact::<crate::object::Function>() {
-            Some(function) => function.code().flags().contains(crate::bytecode::code::CodeFlags::COROUTINE),
-            None => value.exact::<crate::vm::native::NativeFunction>().is_some_and(|n| n.def.suspends),
-        };
-        if is {
-            return Ok(true.into());
-        }
-        let func = cx.push_raw(raw);
-        Ok(cx.find_attribute(func, "_is_coroutine_mark")?.is_some().into())
     }
 
     /// Whether a function written in Rust makes a coroutine.
@@ -407,7 +446,10 @@ natives!(
 
     /// Whether an object is a future or task.
     fn isfuture(cx: &mut Cx, #[either] obj: Root) -> NativeResult {
-        Ok(combine::is_future(obj.get(cx)).into())
+        if combine::is_future(obj.get(cx)) {
+            return Ok(true.into());
+        }
+        Ok(is_duck(cx, obj)?.into())
     }
 
     /// A task factory that runs tasks at once until they first wait.
@@ -433,15 +475,21 @@ natives!(
         if text == "__all__" {
             return all_names(cx, name);
         }
-        if text == "subprocess" {
-            return Ok(cx.import("asyncio.subprocess")?.get(cx).into());
+        if let Some(home) = LAZY_MODULES.iter().find(|home| home["asyncio.".len()..] == *text) {
+            return Ok(cx.import(home)?.get(cx).into());
+        }
+        if text.starts_with("_") && text.ends_with("event_loop_policy")
+            || text.ends_with("EventLoopPolicy") && text.starts_with('_')
+        {
+            let policies = cx.import("asyncio._policy")?;
+            return Ok(cx.attribute(policies, &text)?.get(cx).into());
+        }
+        if DEPRECATED.contains(&&*text) {
+            let policies = cx.import("asyncio._policy")?;
+            return Ok(cx.call_method(policies, "_deprecated", &[name])?.get(cx).into());
         }
         let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
-            let message = if LACKING.contains(&&*text) {
-                format!("aio does not have asyncio.{text} yet")
-            } else {
-                format!("module 'asyncio' has no attribute '{text}'")
-            };
+            let message = format!("module 'asyncio' has no attribute '{text}'");
             let asyncio = cx.import("asyncio")?;
             return Err(cx.attribute_error(&message, asyncio, name));
         };
@@ -481,7 +529,8 @@ fn all_names(cx: &mut Cx, key: Root) -> NativeResult {
         let dict = asyncio.get(cx).exact::<crate::object::Module>().expect("a module").dict();
         let loaded = dict.iter().filter_map(|(name, value)| {
             let text = cx.as_str(name)?.to_str_lossy().into_owned();
-            let listed = !text.starts_with('_') && !matches!(value.kind(), Kind::Module);
+            let internal = matches!(&*text, "FutureIter" | "BaseSelectorEventLoop");
+            let listed = !text.starts_with('_') && !internal && !matches!(value.kind(), Kind::Module);
             let cold = COLD.iter().any(|(name, _)| *name == text);
             (listed && !cold).then(|| name.raw())
         });
@@ -499,21 +548,21 @@ fn all_names(cx: &mut Cx, key: Root) -> NativeResult {
     Ok(tuple.get(cx).into())
 }
 
-/// What CPython has and aio does not have yet.
-static LACKING: &[&str] = &[
-    "AbstractServer",
-    "DefaultEventLoopPolicy",
-    "FrameCallGraphEntry",
-    "FutureCallGraph",
-    "capture_call_graph",
-    "format_call_graph",
-    "future_add_to_awaited_by",
-    "future_discard_from_awaited_by",
-    "get_event_loop_policy",
-    "print_call_graph",
-    "set_event_loop_policy",
-    "staggered",
+/// Modules of the package that are there once it is imported: they are loaded when they are asked for.
+static LAZY_MODULES: &[&str] = &[
+    "asyncio.base_futures",
+    "asyncio.constants",
+    "asyncio.format_helpers",
+    "asyncio.graph",
+    "asyncio.log",
+    "asyncio.selector_events",
+    "asyncio.staggered",
+    "asyncio.subprocess",
+    "asyncio.unix_events",
 ];
+
+/// What is found with a warning.
+static DEPRECATED: &[&str] = &["AbstractEventLoopPolicy", "DefaultEventLoopPolicy"];
 
 /// What is written in the language, and loaded when it is asked for.
 pub(super) static COLD: &[(&str, &str)] = &[
@@ -522,6 +571,15 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("Runner", "asyncio._runner"),
     ("as_completed", "asyncio._completed"),
     ("create_eager_task_factory", "asyncio._eager"),
+    ("iscoroutinefunction", "asyncio._coroutines"),
+    ("AbstractServer", "asyncio._abstract"),
+    ("get_event_loop_policy", "asyncio._policy"),
+    ("set_event_loop_policy", "asyncio._policy"),
+    ("capture_call_graph", "asyncio.graph"),
+    ("format_call_graph", "asyncio.graph"),
+    ("print_call_graph", "asyncio.graph"),
+    ("FrameCallGraphEntry", "asyncio.graph"),
+    ("FutureCallGraph", "asyncio.graph"),
     ("IncompleteReadError", "asyncio._errors"),
     ("LimitOverrunError", "asyncio._errors"),
     ("open_connection", "asyncio.streams"),
@@ -600,6 +658,8 @@ pub(super) fn watch_descriptor(
 pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: Root) -> NativeResult {
     let module = cx.import(match name {
         "run_in_executor" | "set_default_executor" => "asyncio.threads",
+        "get_stack" | "print_stack" => "asyncio._stack",
+        "sendfile" => "asyncio._sendfile",
         "subprocess_exec" | "subprocess_shell" | "connect_read_pipe" | "connect_write_pipe" => "asyncio._pipes",
         _ if name.starts_with("sock_") => "asyncio._sock",
         _ => "asyncio._sockets",

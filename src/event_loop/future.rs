@@ -315,7 +315,7 @@ pub(crate) fn add_done_callback(cx: &mut Cx, future: AnyFuture<'static>, callabl
         args: AnyRef::none(),
         context: AnyRef::new(Value::adopt(context)),
         event_loop: AnyRef::new(future.base().event_loop.value()),
-        when: 0.0,
+        when: std::cell::Cell::new(0.0),
         timer: std::cell::Cell::new(0),
         is_timer: false,
         cancelled: std::cell::Cell::new(false),
@@ -359,6 +359,9 @@ pub(crate) fn drive(cx: &mut Cx, awaitable: Root, resumed: Resumed) -> NativeRes
     let future = AnyFuture::of(awaitable.get(cx)).expect("the driver of futures").held();
     if future.base().is_done() {
         return take_result(cx, future);
+    }
+    if future.base().has(BLOCKING) {
+        return Err(cx.runtime_error("await wasn't used with future"));
     }
     future.base().put(BLOCKING, true);
     Ok(Outcome::Suspend { value: awaitable, then: Then::Return })

@@ -158,6 +158,98 @@ natives!(
         Ok(Outcome::Value(any(cx, this).base().event_loop.value().raw()))
     }
 
+    /// What waits for it, or None.
+    #[getter]
+    fn _asyncio_awaited_by(cx: &mut Cx, this: Root) -> NativeResult {
+        super::graph::awaited_by(cx, this)
+    }
+
+    /// The exception it failed with, or None.
+    #[getter]
+    fn _exception(cx: &mut Cx, this: Root) -> NativeResult {
+        let base = any(cx, this);
+        match base.base().state.get() {
+            FutureState::Failed => Ok(Outcome::Value(base.base().content.get().raw())),
+            _ => Ok(Outcome::NONE),
+        }
+    }
+
+    /// The result, or None.
+    #[getter]
+    fn _result(cx: &mut Cx, this: Root) -> NativeResult {
+        let base = any(cx, this);
+        match base.base().state.get() {
+            FutureState::Finished => Ok(Outcome::Value(base.base().content.get().raw())),
+            _ => Ok(Outcome::NONE),
+        }
+    }
+
+    /// The functions that are called when it is done, each with its context; None without any.
+    #[getter]
+    fn _callbacks(cx: &mut Cx, this: Root) -> NativeResult {
+        let mut pairs = vec![];
+        for (_, target) in any(cx, this).callbacks() {
+            let Some(handle) = Value::adopt(target).exact::<crate::object::Handle>() else { continue };
+            pairs.push((handle.callback.get().raw(), handle.get().context.value().raw()));
+        }
+        if pairs.is_empty() {
+            return Ok(Outcome::NONE);
+        }
+        let list = cx.list(&[]).value().raw();
+        let list = cx.push_raw(list);
+        for (callback, kept) in pairs {
+            let kept = context::object(cx, kept);
+            let pair = cx.tuple(&[Value::adopt(callback), Value::adopt(kept)]).value().raw();
+            let pair = cx.push_raw(pair);
+            cx.list_push(list, pair)?;
+        }
+        Ok(list.get(cx).into())
+    }
+
+    /// What it was cancelled with, or is going to be.
+    #[getter]
+    fn _cancel_message(cx: &mut Cx, this: Root) -> NativeResult {
+        let base = any(cx, this);
+        let base = base.base();
+        let waits = base.state.get() == FutureState::Pending && base.has(crate::object::MUST_CANCEL);
+        let plain = base.state.get() == FutureState::Cancelled && !base.has(crate::object::HAS_EXCEPTION);
+        if waits || plain {
+            return Ok(Outcome::Value(base.content.get().raw()));
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Set what it was cancelled with.
+    #[setter]
+    #[name("_cancel_message")]
+    fn set_cancel_message(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let future = any(cx, this);
+        let base = future.base();
+        if base.state.get() == FutureState::Cancelled && !base.has(crate::object::HAS_EXCEPTION)
+            || base.has(crate::object::MUST_CANCEL)
+        {
+            future.set_content(&cx.heap, value.get(cx));
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Whether it failed and nobody asked for its exception yet.
+    #[getter]
+    fn _log_traceback(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(any(cx, this).base().has(crate::object::UNRETRIEVED).into())
+    }
+
+    /// Can only be set to False.
+    #[setter]
+    #[name("_log_traceback")]
+    fn set_log_traceback(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        if cx.truth(value)? {
+            return Err(cx.value_error("_log_traceback can only be set to False"));
+        }
+        any(cx, this).base().put(crate::object::UNRETRIEVED, false);
+        Ok(Outcome::NONE)
+    }
+
     /// Future[type].
     #[class]
     fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
@@ -330,6 +422,16 @@ natives!(
     #[getter]
     fn _coro(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(Outcome::Value(task_of(cx, this).get().coroutine.value().raw()))
+    }
+
+    /// The frames it stands in: where it waits, or where its exception came from.
+    fn get_stack(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        super::functions::delegate(cx, "get_stack", this, args.0, kwargs.0)
+    }
+
+    /// Print the frames it stands in.
+    fn print_stack(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        super::functions::delegate(cx, "print_stack", this, args.0, kwargs.0)
     }
 
     /// What it waits for.

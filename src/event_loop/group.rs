@@ -47,6 +47,11 @@ fn with<R>(cx: &Cx, object: Gc<'static, NativeObject>, work: impl FnOnce(&mut Gr
     object.with(work).expect("a task group")
 }
 
+/// The task that a task group, if it is one, is in.
+pub(super) fn parent_of(object: Gc<'static, NativeObject>) -> Option<Raw> {
+    object.with(|group: &mut Group| group.parent).filter(|raw| !raw.same(Raw::NONE))
+}
+
 fn is_fatal(cx: &Cx, raw: Raw) -> bool {
     let value = Value::adopt(raw);
     cx.is_exception(value, Exc::SystemExit) || cx.is_exception(value, Exc::KeyboardInterrupt)

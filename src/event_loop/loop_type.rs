@@ -7,7 +7,9 @@ use crate::native::natives;
 use crate::object::{BLOCKING, Class, Exc, Handle, NativeObject, StepMode, Tuple};
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 
-use super::functions::{any, delegate, ensure_future, new_task_outcome, optional_context, watch_descriptor};
+use super::functions::{
+    any, check_context, delegate, ensure_future, new_task_outcome, optional_context, watch_descriptor,
+};
 use super::run::{Phase, engine};
 use super::{
     Ready, clock, combine, context, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run, task,
@@ -50,6 +52,75 @@ natives!(
         Ok(Outcome::Value(object))
     }
 
+    /// Make a handle; it is not scheduled.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let heap = cx.heap.forever();
+        let timer = cx.named_class("TimerHandle").held();
+        let is_timer = class.get(cx).exact::<Class>().is_some_and(|c| c.is_subclass(timer));
+        let handle = heap.alloc(Handle {
+            callback: Slot::new(Value::NONE),
+            args: AnyRef::none(),
+            context: AnyRef::none(),
+            event_loop: AnyRef::none(),
+            when: StdCell::new(0.0),
+            timer: StdCell::new(0),
+            is_timer,
+            cancelled: StdCell::new(false),
+            source: AnyRef::none(),
+        });
+        handle.set_shape(class.get(cx).exact::<Class>().expect("a class").get().root_shape.get());
+        Ok(handle.value().into())
+    }
+
+    /// Say what it calls: it is not scheduled by that.
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] callback: Root,
+        #[either] args: Root,
+        #[either] r#loop: Root,
+        #[either] context: Option<Root>,
+    ) -> NativeResult {
+        fill(cx, this, callback, args, r#loop, context)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// What it calls; None once it is cancelled.
+    #[getter]
+    fn _callback(cx: &mut Cx, this: Root) -> NativeResult {
+        let handle = handle_of(cx, this);
+        if handle.cancelled.get() {
+            return Ok(Outcome::NONE);
+        }
+        Ok(Outcome::Value(handle.get().callback.get().raw()))
+    }
+
+    /// What it is called with; None once it is cancelled.
+    #[getter]
+    fn _args(cx: &mut Cx, this: Root) -> NativeResult {
+        let handle = handle_of(cx, this);
+        if handle.cancelled.get() {
+            return Ok(Outcome::NONE);
+        }
+        match handle.get().args.value().raw() {
+            raw if raw.same(Raw::NONE) => Ok(cx.tuple(&[]).into()),
+            raw => Ok(Outcome::Value(raw)),
+        }
+    }
+
+    /// Whether it was cancelled.
+    #[getter]
+    fn _cancelled(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(handle_of(cx, this).cancelled.get().into())
+    }
+
+    /// The loop.
+    #[getter]
+    fn _loop(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(handle_of(cx, this).get().event_loop.value().raw()))
+    }
+
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let handle = handle_of(cx, this);
@@ -62,11 +133,95 @@ natives!(
     /// A callback that is scheduled for a time.
     pub(super) static TIMER_HANDLE: ScriptMethods;
 
+    /// Say when it calls what: it is not scheduled by that.
+    fn __init__(
+        cx: &mut Cx,
+        this: Root,
+        #[either] when: Root,
+        #[either] callback: Root,
+        #[either] args: Root,
+        #[either] r#loop: Root,
+        #[either] context: Option<Root>,
+    ) -> NativeResult {
+        let seconds = cx.to_float(when)?;
+        handle_of(cx, this).when.set(seconds);
+        fill(cx, this, callback, args, r#loop, context)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// When it is called.
+    #[getter]
+    fn _when(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(handle_of(cx, this).when.get().into())
+    }
+
+    /// Whether the loop will call it.
+    #[getter]
+    fn _scheduled(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((handle_of(cx, this).timer.get() != 0).into())
+    }
+
+    /// Return hash(self).
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        let when = cx.push_raw(Raw::float(handle_of(cx, this).when.get()));
+        Ok(cx.hash(when)?.into())
+    }
+
+    /// Return self<other.
+    fn __lt__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        Ok(compare(cx, this, other, |a, b| a < b))
+    }
+
+    /// Return self<=other.
+    fn __le__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        Ok(compare(cx, this, other, |a, b| a <= b))
+    }
+
+    /// Return self>other.
+    fn __gt__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        Ok(compare(cx, this, other, |a, b| a > b))
+    }
+
+    /// Return self>=other.
+    fn __ge__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        Ok(compare(cx, this, other, |a, b| a >= b))
+    }
+
     /// When it is called.
     fn when(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(handle_of(cx, this).when.into())
+        Ok(handle_of(cx, this).when.get().into())
     }
 );
+
+/// Compares the times of two timers.
+fn compare(cx: &mut Cx, this: Root, other: Root, decide: fn(f64, f64) -> bool) -> Outcome {
+    match other.get(cx).cell_of_kind::<Handle>() {
+        Some(other) if other.is_timer => decide(handle_of(cx, this).when.get(), other.when.get()).into(),
+        _ => Outcome::Value(Raw::NOT_IMPLEMENTED),
+    }
+}
+
+/// Gives a handle that a script made what it calls.
+fn fill(
+    cx: &mut Cx,
+    this: Root,
+    callback: Root,
+    args: Root,
+    event_loop: Root,
+    context: Option<Root>,
+) -> Result<(), Raised> {
+    let context = match context {
+        Some(given) if !given.get(cx).is_none() => check_context(cx, given)?,
+        _ => context::snapshot_raw(cx),
+    };
+    let handle = handle_of(cx, this);
+    handle.set(&cx.heap, |h| &h.callback, callback.get(cx));
+    let args = args.get(cx).exact::<Tuple>().map_or(Raw::NONE, |tuple| tuple.value().raw());
+    handle.set_any(&cx.heap, |h| &h.args, Value::adopt(args));
+    handle.set_any(&cx.heap, |h| &h.event_loop, event_loop.get(cx));
+    handle.set_any(&cx.heap, |h| &h.context, Value::adopt(context));
+    Ok(())
+}
 
 pub(super) fn new_handle(
     cx: &mut Cx,
@@ -85,7 +240,7 @@ pub(super) fn new_handle(
         args: args.map_or(AnyRef::none(), |a| AnyRef::new(a.value())),
         context: AnyRef::new(Value::adopt(context)),
         event_loop: AnyRef::new(event_loop.get(cx)),
-        when: when.unwrap_or(0.0),
+        when: StdCell::new(when.unwrap_or(0.0)),
         timer: StdCell::new(0),
         is_timer: when.is_some(),
         cancelled: StdCell::new(false),
@@ -165,7 +320,7 @@ natives!(
 
     /// Make a loop.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let raw = new_loop(cx);
         let shape = class.get(cx).exact::<Class>().expect("a class").get().root_shape.get();
         Value::adopt(raw).exact::<NativeObject>().expect("just made").set_shape(shape);
@@ -315,6 +470,16 @@ natives!(
     /// Start a line of the shell.
     fn subprocess_shell(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         delegate(cx, "subprocess_shell", this, args.0, kwargs.0)
+    }
+
+    /// Send a file over a transport.
+    fn sendfile(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "sendfile", this, args.0, kwargs.0)
+    }
+
+    /// Go on over TLS with a connection.
+    fn start_tls(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        delegate(cx, "start_tls", this, args.0, kwargs.0)
     }
 
     /// Run a function in a thread of a pool: the default one if `executor` is None.

@@ -16,6 +16,7 @@ mod context;
 mod functions;
 mod future;
 mod future_type;
+mod graph;
 mod group;
 mod loop_type;
 mod module;
@@ -250,6 +251,10 @@ pub(crate) struct EventLoops {
     pub(crate) hooks: [Raw; 2],
     /// Where bytes are received before they go to an object of their size.
     pub(crate) buffer: Vec<u8>,
+    /// What scripts said waits for what: for call graphs.
+    pub(crate) awaited_by: Vec<(Raw, Raw)>,
+    /// What `set_event_loop_policy` set.
+    pub(crate) policy: Raw,
     /// `socket.getdefaulttimeout()`.
     pub(crate) socket_timeout: Option<f64>,
 }
@@ -275,6 +280,8 @@ impl EventLoops {
             patience: [0; 2],
             hooks: [Raw::NONE; 2],
             buffer: vec![],
+            awaited_by: vec![],
+            policy: Raw::NONE,
             socket_timeout: None,
         }
     }
@@ -336,7 +343,11 @@ impl EventLoops {
 
 impl Extension for EventLoops {
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        for raw in [self.current, self.context, self.engine, self.main, self.handled]
+        for (waited, waiter) in &self.awaited_by {
+            tracer.raw(*waited);
+            tracer.raw(*waiter);
+        }
+        for raw in [self.current, self.context, self.engine, self.main, self.handled, self.policy]
             .iter()
             .chain(&self.hooks)
             .chain(&self.failed)

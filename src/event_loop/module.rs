@@ -9,7 +9,7 @@ use crate::vm::{ExtensionSlot, TypeRow};
 use super::functions::ASYNCIO;
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
 use super::loop_type::{HANDLE, HOOKS, LOOP, NOTHING, TIMER_HANDLE};
-use super::{EventLoops, combine, context, future, group, loops, queue, run, sock, sync, timeout};
+use super::{EventLoops, combine, context, future, graph, group, loops, queue, run, sock, sync, timeout};
 
 pub(super) const fn row(name: &'static str, module: &'static str, methods: &'static [&'static Natives]) -> TypeRow {
     TypeRow::native(module, name, methods).with(ClassFlags::OPEN)
@@ -163,7 +163,7 @@ pub(super) static SUBMODULES: &[(&str, &[&str])] = &[
     ("timeouts", &["Timeout", "timeout", "timeout_at"]),
     ("taskgroups", &["TaskGroup"]),
     ("runners", &["run", "Runner"]),
-    ("coroutines", &["iscoroutine", "iscoroutinefunction"]),
+    ("coroutines", &["iscoroutine"]),
 ];
 
 pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
@@ -185,7 +185,8 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
     all.hooks = [hooks[0], hooks[1]];
 
     let module = cx.new_module("asyncio").held();
-    let tables: [&'static Natives; 3] = [&ASYNCIO, &combine::COMBINE, &timeout::TIMEOUTS];
+    let tables: [&'static Natives; 5] =
+        [&ASYNCIO, &combine::COMBINE, &timeout::TIMEOUTS, &graph::GRAPH, &graph::POLICY];
     for table in tables {
         cx.functions_of(module, table);
     }

@@ -147,7 +147,7 @@ pub(crate) fn handle(cx: &mut Cx, handle: Gc<'static, Handle>) -> Result<String,
         text.push_str(" cancelled");
     }
     if handle.is_timer {
-        let when = cx.push_raw(Raw::float(handle.when));
+        let when = cx.push_raw(Raw::float(handle.when.get()));
         text.push_str(&format!(" when={}", cx.repr_text(when)?));
     }
     let event_loop = handle.get().event_loop.value().raw();

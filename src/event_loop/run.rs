@@ -85,7 +85,21 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
     if let (Some(debug), Some(state)) = (debug, loops(cx).find(raw)) {
         state.debug = debug;
     }
-    let task = task::new_task(cx, raw, main, None, context::snapshot)?;
+    let plain = loops(cx).find(raw).is_none_or(|state| state.task_factory.same(Raw::NONE));
+    let task = if plain {
+        task::new_task(cx, raw, main, None, context::snapshot)?
+    } else {
+        // The loop's factory makes the main task too.
+        let kept = context::snapshot(cx);
+        let kept = context::object(cx, kept);
+        let kept = cx.push_raw(kept);
+        let nothing = crate::object::Dict::new(&cx.heap).value().raw();
+        let keywords = cx.push_raw(nothing);
+        let key = cx.intern("context").value().raw();
+        let key = cx.push_raw(key);
+        cx.dict_set(keywords, key, kept)?;
+        super::functions::create_task_nested(cx, raw, main, keywords)?
+    };
     let until = task.get(cx).raw();
     if cx.current_fiber() == FiberId::MAIN {
         loops(cx).main = until;

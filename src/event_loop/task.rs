@@ -340,6 +340,19 @@ fn bad_future(cx: &mut Cx, task: Gc<'static, Task>, yielded: Raw) -> Result<(), 
 
 #[cold]
 fn bad_yield(cx: &mut Cx, task: Gc<'static, Task>, yielded: Raw) -> Result<(), Raised> {
+    if Value::adopt(yielded).kind() == Kind::Instance {
+        let object = cx.push_raw(yielded);
+        let blocking = match cx.find_attribute(object, "_asyncio_future_blocking")? {
+            Some(blocking) => !blocking.get(cx).is_none() && cx.truth(blocking)?,
+            None => false,
+        };
+        if blocking {
+            // It is like a future: one of our own follows it, and is what the task waits for.
+            let module = cx.import("asyncio._duck")?;
+            let follower = cx.call_method(module, "_follow", &[object])?.get(cx).raw();
+            return wait(cx, task, follower);
+        }
+    }
     let (this, other) = (cx.push_raw(task.value().raw()), cx.push_raw(yielded));
     let other_text = cx.repr_text(other)?;
     let text = if Value::adopt(yielded).kind() == Kind::Generator {

@@ -283,6 +283,39 @@ impl Network for OsNetwork {
         }
     }
 
+    fn poll(&mut self, fds: &mut [(i32, i16, i16)], seconds: Option<f64>) -> io::Result<Waited> {
+        self.close_orphans();
+        let until = seconds.map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9)));
+        let wake = self.wake.clone();
+        let wake = wake.descriptor()?;
+        if self.pending.load(Ordering::Relaxed) != 0 || self.pool.has_answers() {
+            return Ok(Waited::Woken);
+        }
+        let mut polled = vec![PollFd::from_borrowed_fd(wake, PollFlags::IN)];
+        for (fd, events, _) in fds.iter() {
+            let flags = PollFlags::from_bits_retain(*events as u16);
+            polled.push(PollFd::from_borrowed_fd(borrow(*fd)?, flags));
+        }
+        loop {
+            let left = until.map(|u| u.saturating_duration_since(Instant::now()).as_secs_f64());
+            match rustix::event::poll(&mut polled, left.map(timespec).as_ref()) {
+                Ok(0) => return Ok(Waited::TimedOut),
+                Ok(_) => {
+                    for ((_, _, found), polled) in fds.iter_mut().zip(&polled[1..]) {
+                        *found = polled.revents().bits() as i16;
+                    }
+                    if polled[0].revents().is_empty() {
+                        return Ok(Waited::Ready);
+                    }
+                    self.wake.clear();
+                    return Ok(Waited::Woken);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     fn wait_any(&mut self, fds: &[(i32, bool)], ready: &mut [bool], seconds: Option<f64>) -> io::Result<Waited> {
         self.close_orphans();
         let until = seconds.map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9)));

@@ -361,6 +361,10 @@ impl Network for NoNetwork {
         self.orphans.clone()
     }
 
+    fn poll(&mut self, _fds: &mut [(i32, i16, i16)], _seconds: Option<f64>) -> io::Result<Waited> {
+        refused()
+    }
+
     fn wait_any(&mut self, _: &[(i32, bool)], _: &mut [bool], _: Option<f64>) -> io::Result<Waited> {
         refused()
     }

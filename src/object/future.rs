@@ -355,7 +355,7 @@ pub struct Handle {
     /// The loop.
     pub event_loop: AnyRef,
     /// For a timer when it is due.
-    pub when: f64,
+    pub when: StdCell<f64>,
     /// For a timer its number plus one while it is scheduled.
     pub timer: StdCell<u32>,
     /// Whether it is one of `call_later` or `call_at`.

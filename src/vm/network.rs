@@ -157,6 +157,8 @@ pub trait Network: Debug {
     fn wait(&mut self, fd: Option<(i32, bool)>, seconds: Option<f64>) -> io::Result<Waited>;
     /// As `wait`, for several descriptors: `ready` has a place for each that is set if it is ready.
     fn wait_any(&mut self, fds: &[(i32, bool)], ready: &mut [bool], seconds: Option<f64>) -> io::Result<Waited>;
+    /// As `wait`, with the bits of `poll`: descriptors, what is asked of each, and room for what each is ready for.
+    fn poll(&mut self, fds: &mut [(i32, i16, i16)], seconds: Option<f64>) -> io::Result<Waited>;
     /// A descriptor that is readable when a signal came in or an answer is there; for who waits for many.
     fn wake_descriptor(&mut self) -> io::Result<i32>;
     /// Takes note that one was woken.

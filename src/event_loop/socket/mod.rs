@@ -4,6 +4,7 @@
 
 pub(crate) mod address;
 pub(crate) mod names;
+mod select;
 
 use std::io::{Error, ErrorKind};
 
@@ -846,6 +847,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(EXCEPTION_ROWS);
     let module = cx.new_module("_socket").held();
     cx.functions_of(module, &names::FUNCTIONS);
+    cx.functions_of(module, &select::SELECT);
     cx.functions_of(module, &super::tell::TELL);
     let module = cx.push(module.value());
     for row in ROWS.iter().chain(EXCEPTION_ROWS) {
