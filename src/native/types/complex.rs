@@ -211,7 +211,7 @@ fn make(cx: &mut Cx, real: Option<Root>, imag: Option<Root>) -> Result<Number, R
             Err(fault) => Err(cx.fault(fault)),
         };
     }
-    let (re, _) = match real {
+    let (re, re_complex) = match real {
         None => (Number::default(), false),
         Some(real) if imag.is_none() => match part(cx, real, "complex() argument must be a string or a number, not") {
             Ok(found) => return Ok(found.0),
@@ -225,5 +225,7 @@ fn make(cx: &mut Cx, real: Option<Root>, imag: Option<Root>) -> Result<Number, R
     };
     // re + im * 1j, where im may be complex itself (which is deprecated).
     let real = if im_complex { re.re - im.im } else { re.re };
-    Ok(Number::new(real, im.re + re.im))
+    // Adding the zero that a real number has would lose the sign of a negative zero.
+    let imaginary = if re_complex { im.re + re.im } else { im.re };
+    Ok(Number::new(real, imaginary))
 }
