@@ -12,6 +12,7 @@ use crate::bytecode::code::Code;
 use crate::compile::{self, Options};
 use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, Reported};
 use crate::heap::{Kind, Raw, Value};
+use crate::native::ast::ONLY_AST;
 use crate::native::natives;
 use crate::object::{CodeObject, Dict, Exc, List, Module, Str, Tuple, Variable};
 use crate::source::SourceFile;
@@ -305,6 +306,7 @@ natives!(
         #[default(-1)]
         optimize: i64,
     ) -> NativeResult {
+        let given_mode = mode;
         let mode = match cx.as_str(mode.get(cx)).map(|s| s.to_str_lossy().into_owned()).as_deref() {
             Some("exec") => Mode::Module,
             Some("eval") => Mode::Expression,
@@ -324,8 +326,22 @@ natives!(
                 }
             },
         };
-        let text = source_text(cx, source, "compile")?;
+        let is_text = cx.as_str(source.get(cx)).is_some() || cx.bytes_like(source.get(cx)).is_some();
+        let tree = if is_text { None } else { crate::native::ast::text_of(cx, source, given_mode)? };
+        if tree.is_some() && flags & ONLY_AST != 0 {
+            return Ok(source.get(cx).into());
+        }
+        let text = match tree {
+            Some(text) => text,
+            None => source_text(cx, source, "compile")?,
+        };
         let file = SourceFile::new(name.as_str(), text);
+        if flags & ONLY_AST != 0 {
+            return match parse_with_warnings(&file, mode) {
+                Ok(parsed) => crate::native::ast::nodes(cx, &parsed.ast, &file),
+                Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+            };
+        }
         // Names are looked up in a mapping: the code may be run with any locals.
         let options = Options {
             filename: name.as_str().into(),

@@ -29,8 +29,10 @@ pub mod sys;
 pub mod types;
 
 pub mod abc;
+pub mod ast;
 pub mod binary;
 pub mod builtins;
+pub mod codecs;
 pub mod collections;
 pub mod gc;
 pub mod hash;
@@ -43,6 +45,7 @@ mod site;
 pub mod thread;
 pub mod time;
 pub mod traceback;
+pub mod unicodedata;
 pub mod weak;
 
 pub use crate::vm::native::Natives;
@@ -207,8 +210,10 @@ pub type Install = fn(&mut crate::vm::Vm) -> Result<(), crate::vm::native::Raise
 /// The modules written in Rust that are installed when first imported, by name.
 pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_abc", abc::install),
+    ("_ast", ast::install),
     ("_binary", binary::install),
     ("_hash", hash::install),
+    ("_codecs_native", codecs::install),
     ("_collections", collections::install),
     ("_process", process::install),
     ("_random", random::install),
@@ -222,6 +227,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("math", math::install),
     ("posix", os::install),
     ("time", time::install),
+    ("unicodedata", unicodedata::install),
 ];
 
 /// How a module written in Rust is installed, if there is one of this name.

@@ -359,7 +359,7 @@ pub fn decode_with<E>(
 }
 
 /// Decodes as far as possible; without `last`, an unfinished end is left. The number of bytes taken.
-fn decode_part<E>(
+pub fn decode_part<E>(
     bytes: &[u8],
     encoding: Encoding,
     last: bool,

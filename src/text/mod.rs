@@ -5,6 +5,8 @@
 pub mod wtf8;
 pub mod unicode;
 mod unicode_tables;
+mod unicode_database;
+pub mod normal;
 pub mod names;
 pub mod escape;
 pub mod search;

@@ -1,5 +1,6 @@
 //! Properties and cases of characters, as `str` methods and `unicodedata` show them: Unicode 16.0.
 
+use super::unicode_database as database;
 use super::unicode_tables::{self as tables, Record};
 use super::wtf8::{self, code_points};
 
@@ -56,6 +57,39 @@ predicates! {
 /// The general category, such as `Lu`; `Cn` for unassigned code points.
 pub fn category(code_point: u32) -> &'static str {
     tables::CATEGORIES[record(code_point).category as usize]
+}
+
+/// The value of the run that a code point is in.
+fn in_run(runs: &[(u32, u8)], code_point: u32) -> u8 {
+    runs[runs.partition_point(|&(start, _)| start <= code_point) - 1].1
+}
+
+/// The class in the bidirectional algorithm; empty for unassigned code points.
+pub fn bidirectional(code_point: u32) -> &'static str {
+    database::BIDI[in_run(&database::BIDI_RUNS, code_point) as usize]
+}
+
+/// The East Asian width, such as `W`.
+pub fn east_asian_width(code_point: u32) -> &'static str {
+    database::WIDTHS[in_run(&database::WIDTH_RUNS, code_point) as usize]
+}
+
+/// Whether shown mirrored in text from right to left: 1 or 0.
+pub fn mirrored(code_point: u32) -> u8 {
+    in_run(&database::MIRRORED_RUNS, code_point)
+}
+
+/// The canonical combining class.
+pub fn combining(code_point: u32) -> u8 {
+    in_run(&database::COMBINING_RUNS, code_point)
+}
+
+/// The tag of the decomposition, empty for a canonical one, and what it gives; one step only.
+pub fn decomposition(code_point: u32) -> Option<(&'static str, &'static str)> {
+    let at = database::DECOMPOSITIONS.binary_search_by_key(&code_point, |entry| entry.0).ok()?;
+    let (_, start, length, tag) = database::DECOMPOSITIONS[at];
+    let start = start as usize;
+    Some((database::TAGS[tag as usize], &database::DECOMPOSED[start..start + length as usize]))
 }
 
 /// The value of a decimal digit.

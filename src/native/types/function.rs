@@ -504,6 +504,12 @@ natives!(
             return reduce_method(cx, this);
         }
         let (native, _) = native_arg(cx, this, "__reduce__")?;
+        if let Some(class) = native.get().class.get() {
+            // A method of a type is an attribute of it.
+            let class = class.value().raw();
+            let class = cx.push_raw(class);
+            return reduce_attribute(cx, this, class);
+        }
         Ok(cx.str(&native_qualname(native)).into())
     }
 
@@ -950,11 +956,17 @@ fn method_hash(cx: &mut Cx, this: Root) -> NativeResult {
 
 /// A method pickles as `getattr(receiver, name)`.
 fn reduce_method(cx: &mut Cx, this: Root) -> NativeResult {
-    let method = method_arg(cx, this, "__reduce__")?;
+    let receiver = method_arg(cx, this, "__reduce__")?.get().receiver.get().raw();
+    let receiver = cx.push_raw(receiver);
+    reduce_attribute(cx, this, receiver)
+}
+
+/// `getattr(owner, name)`, as what is pickled for something that is an attribute of its owner.
+fn reduce_attribute(cx: &mut Cx, this: Root, owner: Root) -> NativeResult {
     let name = cx.attribute(this, "__name__")?;
     let get = cx.intern("getattr").held();
     let get = cx.builtins().get_str(&cx.heap, get).map_or(Raw::NONE, Value::raw);
     let heap = cx.heap.forever();
-    let args = Tuple::new(heap, &[method.get().receiver.get(), Value::adopt(name.get(cx).raw())]);
+    let args = Tuple::new(heap, &[Value::adopt(owner.get(cx).raw()), Value::adopt(name.get(cx).raw())]);
     Ok(Tuple::new(heap, &[Value::adopt(get), args.value()]).into())
 }

@@ -405,22 +405,37 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     let named =
         cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
     if !named && !matches!(kind, Kind::Instance | Kind::Exception | Kind::List | Kind::Dict) {
-        // There is more to it than its attributes.
-        if kind == Kind::MemoryView {
-            return Err(cx.type_error("cannot pickle memoryview objects".into()));
-        }
+        // There is more to it than its attributes: `copyreg` knows a few such types, and refuses the rest.
+        let helper = cx.attribute(module, "_reduce_other")?.get(cx).raw();
         let name = cx.type_name_for_error(this.get(cx));
-        return Err(cx.type_error(format!("cannot pickle '{name}' object")));
+        let name = cx.str(&name).value().raw();
+        return cx.ask(helper, &[raw, Raw::int(protocol), name], Then::Return);
     }
     // Arguments of `__new__`.
     let mut items = vec![class_root.get(cx).raw()];
     let mut keywords = None;
     if let Some(hook) = cx.find_attribute(this, "__getnewargs_ex__")? {
         let pair = cx.call(hook, &[])?;
-        let parts = pair.get(cx).exact::<Tuple>().filter(|t| t.len() == 2).map(|t| (t.item(0).raw(), t.item(1).raw()));
-        let Some((args, kwargs)) = parts else {
-            return Err(cx.type_error("__getnewargs_ex__ should return a tuple of length 2".into()));
+        let Some(parts) = Value::<'static>::adopt(pair.get(cx).raw()).exact::<Tuple>() else {
+            let got = cx.type_name_for_error(pair.get(cx));
+            return Err(cx.type_error(format!("__getnewargs_ex__ should return a tuple, not '{got}'")));
         };
+        if parts.len() != 2 {
+            let text = format!("__getnewargs_ex__ should return a tuple of length 2, not {}", parts.len());
+            return Err(cx.value_error(&text));
+        }
+        let (args, kwargs) = (parts.item(0).raw(), parts.item(1).raw());
+        for (which, part, wanted, fits) in [
+            ("first", args, "tuple", Value::<'static>::adopt(args).exact::<Tuple>().is_some()),
+            ("second", kwargs, "dict", Value::<'static>::adopt(kwargs).exact::<Dict>().is_some()),
+        ] {
+            if !fits {
+                let got = cx.type_name_for_error(Value::adopt(part));
+                let text =
+                    format!("{which} item of the tuple returned by __getnewargs_ex__ must be a {wanted}, not '{got}'");
+                return Err(cx.type_error(text));
+            }
+        }
         if let Some(args) = Value::<'static>::adopt(args).exact::<Tuple>() {
             items.extend(args.items().map(Value::raw));
         }

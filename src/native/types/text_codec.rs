@@ -14,6 +14,12 @@ pub(crate) fn find_encoding(cx: &mut Cx, name: &[u8]) -> Result<Encoding, Raised
     if let Some(encoding) = Encoding::lookup(&text) {
         return Ok(encoding);
     }
+    Err(unknown_encoding(cx, name))
+}
+
+/// The error for a name that is no text encoding's.
+fn unknown_encoding(cx: &mut Cx, name: &[u8]) -> Raised {
+    let text = String::from_utf8_lossy(name);
     let normal = text.to_ascii_lowercase().replace('-', "_");
     let binary = matches!(
         normal.as_str(),
@@ -34,16 +40,16 @@ pub(crate) fn find_encoding(cx: &mut Cx, name: &[u8]) -> Result<Encoding, Raised
             | "zlib"
             | "zlib_codec"
     );
-    Err(if binary {
+    if binary {
         let text = format!("'{text}' is not a text encoding; use codecs.encode() to handle arbitrary codecs");
         cx.raise_text(Exc::LookupError, &text)
     } else {
         cx.raise_text(Exc::LookupError, &format!("unknown encoding: {text}"))
-    })
+    }
 }
 
 /// Raises what a codec stopped at. `handler` is the name of a handler that is not known.
-pub(super) fn stopped(
+pub(crate) fn stopped(
     cx: &mut Cx,
     class: Exc,
     object: Root,
@@ -63,12 +69,51 @@ pub(super) fn stopped(
 }
 
 /// The handler with a name; strict and the name itself where there is none, which only matters once there is an error.
-pub(super) fn find_handler(name: Option<&'static [u8]>) -> (Handler, Option<&'static [u8]>) {
+pub(crate) fn find_handler(name: Option<&'static [u8]>) -> (Handler, Option<&'static [u8]>) {
     let Some(name) = name else { return (Handler::Strict, None) };
     match std::str::from_utf8(name).ok().and_then(Handler::lookup) {
         Some(handler) => (handler, None),
         None => (Handler::Strict, Some(name)),
     }
+}
+
+/// The encodings that `codecs` has beyond those built in, by the names under which no import of it is needed.
+const WRITTEN_IN_AIO: [&str; 4] = ["idna", "punycode", "utf_7", "utf7"];
+
+/// The module `codecs`, if it may know what isn't built in: it is loaded, so a script may have registered something, or the encoding
+/// is one of its own.
+fn registry(cx: &mut Cx, encoding: Option<&[u8]>) -> Result<Option<Root>, Raised> {
+    if let Some(module) = cx.find_module("codecs").map(|module| module.raw()) {
+        return Ok(Some(cx.push_raw(module)));
+    }
+    let own = encoding.is_some_and(|name| {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('-', "_");
+        WRITTEN_IN_AIO.contains(&name.as_str())
+    });
+    if own { cx.import("codecs").map(Some) } else { Ok(None) }
+}
+
+/// Has `codecs` do what can't be done here: `function` of it, with the object and the names.
+fn ask_registry(
+    cx: &mut Cx,
+    codecs: Root,
+    function: &str,
+    object: Root,
+    encoding: &str,
+    errors: Option<Gc<'static, Str>>,
+) -> Result<Raw, Raised> {
+    let mark = cx.mark();
+    let encoding = cx.str(encoding).value().raw();
+    let encoding = cx.push_raw(encoding);
+    let errors = match errors {
+        Some(errors) => errors.value().raw(),
+        None => cx.str("strict").value().raw(),
+    };
+    let errors = cx.push_raw(errors);
+    let made = cx.call_method(codecs, function, &[object, encoding, errors])?;
+    let made = made.get(cx).raw();
+    cx.release(mark);
+    Ok(made)
 }
 
 /// `text.encode(encoding, errors)`: a bytes object.
@@ -80,6 +125,13 @@ pub(crate) fn encode_text(
 ) -> Result<Raw, Raised> {
     let text = receiver(cx, object, "encode")?;
     let encoding = match encoding {
+        Some(name) if Encoding::lookup(&name.to_str_lossy()).is_none() => {
+            let bytes = name.as_bytes().to_vec();
+            let Some(codecs) = registry(cx, Some(&bytes))? else {
+                return Err(unknown_encoding(cx, &bytes));
+            };
+            return ask_registry(cx, codecs, "_encode_text", object, &String::from_utf8_lossy(&bytes), errors);
+        }
         Some(name) => find_encoding(cx, name.as_bytes())?,
         None => Encoding::Utf8,
     };
@@ -93,6 +145,10 @@ pub(crate) fn encode_text(
     let (handler, unknown) = find_handler(errors.map(|e| e.as_bytes()));
     match codec::encode(text.as_bytes(), encoding, handler) {
         Ok(bytes) => Ok(Bytes::new(&cx.heap, &bytes).value().raw()),
+        Err(_) if unknown.is_some() && cx.find_module("codecs").is_some() => {
+            let codecs = registry(cx, None)?.expect("it is loaded");
+            ask_registry(cx, codecs, "_encode_with", object, encoding.name(), errors)
+        }
         Err(why) => Err(stopped(cx, Exc::UnicodeEncodeError, object, why, unknown)),
     }
 }
@@ -106,6 +162,13 @@ pub(crate) fn decode_bytes(
     errors: Option<Gc<'static, Str>>,
 ) -> Result<Raw, Raised> {
     let encoding = match encoding {
+        Some(name) if Encoding::lookup(&name.to_str_lossy()).is_none() => {
+            let name = name.as_bytes().to_vec();
+            let Some(codecs) = registry(cx, Some(&name))? else {
+                return Err(unknown_encoding(cx, &name));
+            };
+            return ask_registry(cx, codecs, "_decode_bytes", object, &String::from_utf8_lossy(&name), errors);
+        }
         Some(name) => find_encoding(cx, name.as_bytes())?,
         None => Encoding::Utf8,
     };
@@ -121,6 +184,10 @@ pub(crate) fn decode_bytes(
     let (handler, unknown) = find_handler(errors.map(|e| e.as_bytes()));
     match codec::decode(bytes, encoding, handler) {
         Ok(text) => cx.checked_text(&text),
+        Err(_) if unknown.is_some() && cx.find_module("codecs").is_some() => {
+            let codecs = registry(cx, None)?.expect("it is loaded");
+            ask_registry(cx, codecs, "_decode_with", object, encoding.name(), errors)
+        }
         Err(why) => {
             // The exception's object is bytes, whatever was decoded.
             let mark = cx.mark();
