@@ -31,11 +31,15 @@ pub mod types;
 pub mod abc;
 pub mod ast;
 pub mod binary;
+pub mod bisect;
 pub mod builtins;
 pub mod codecs;
 pub mod collections;
 pub mod gc;
+pub mod functools;
 pub mod hash;
+pub mod heapq;
+pub mod itertools;
 pub mod math;
 mod quick;
 pub mod process;
@@ -212,9 +216,12 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_abc", abc::install),
     ("_ast", ast::install),
     ("_binary", binary::install),
-    ("_hash", hash::install),
     ("_codecs_native", codecs::install),
+    ("_bisect", bisect::install),
     ("_collections", collections::install),
+    ("_functools", functools::install),
+    ("_hash", hash::install),
+    ("_heapq", heapq::install),
     ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),
@@ -224,6 +231,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("errno", os::install_errno),
     ("gc", gc::install),
     ("io", io::install),
+    ("itertools", itertools::install),
     ("math", math::install),
     ("posix", os::install),
     ("time", time::install),
@@ -535,6 +543,19 @@ pub fn install(vm: &mut crate::vm::Vm) {
     site::install(vm, module);
     if let Err(raised) = sys::install(vm) {
         vm.take_raised(raised);
+    }
+}
+
+/// Gives a class of the library, written in the language, methods that are native.
+pub(crate) fn complete(
+    cx: &mut crate::vm::Vm,
+    class: crate::heap::Gc<'static, crate::object::Class>,
+    methods: &'static Natives,
+) {
+    for def in methods.defs {
+        let name = cx.intern(def.name).held();
+        let native = cx.native_function(def, crate::heap::Raw::NONE, Some(class), crate::heap::Raw::NONE);
+        cx.set_class_attribute(class, name, native);
     }
 }
 

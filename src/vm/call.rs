@@ -850,7 +850,10 @@ impl Vm {
         match native.get().class.get() {
             Some(class) if name == "__new__" || name == "__init__" => class.name().to_str_lossy().into_owned(),
             Some(class) => format!("{}.{name}", class.name().to_str_lossy()),
-            None => name.to_owned(),
+            None => match native.get().module.get::<Str>() {
+                Some(module) if module.as_bytes() != b"builtins" => format!("{}.{name}", module.to_str_lossy()),
+                _ => name.to_owned(),
+            },
         }
     }
 
@@ -930,11 +933,9 @@ impl Vm {
         }
         self.type_error(match (least, most) {
             (_, 0) => format!("{label}() takes no arguments ({given} given)"),
-            (least, most) if least == most && most == 1 => {
-                format!("{label}() takes exactly one argument ({given} given)")
-            }
+            (1, 1) if def.name != "__new__" => format!("{label}() takes exactly one argument ({given} given)"),
             (least, most) if least == most => {
-                format!("{} expected {most} arguments, got {given}", self.short_label(native))
+                format!("{} expected {most} argument{}, got {given}", self.short_label(native), s(most))
             }
             (_, most) => {
                 format!("{} expected at most {most} argument{}, got {given}", self.short_label(native), s(most))
@@ -1009,9 +1010,9 @@ impl Vm {
                 .type_error(format!("{label}() takes {how} {least} positional argument{} ({given} given)", s(least)));
         }
         self.type_error(match (least, most) {
-            (1, 1) => format!("{label}() takes exactly one argument ({given} given)"),
+            (1, 1) if def.name != "__new__" => format!("{label}() takes exactly one argument ({given} given)"),
             (least, most) if least == most => {
-                format!("{} expected {most} arguments, got {given}", self.short_label(native))
+                format!("{} expected {most} argument{}, got {given}", self.short_label(native), s(most))
             }
             (least, _) => {
                 format!("{} expected at least {least} argument{}, got {given}", self.short_label(native), s(least))

@@ -71,6 +71,8 @@ impl Vm {
     ) -> Result<(), Raised> {
         let outer = self.mark();
         let iterator = self.iter(iterable)?;
+        let behind = self.behind(iterator.get(self).raw());
+        iterator.set(self, Value::adopt(behind));
         let mark = self.mark();
         let generator = iterator.get(self).kind() == Kind::Generator && !iterator.get(self).is_subclassed();
         if generator {

@@ -120,6 +120,11 @@ impl Vm {
         if value.is_subclassed() { None } else { self.builtin_iter(raw, value) }
     }
 
+    /// As `iter_direct`, for natives.
+    pub fn iter_at_once(&mut self, raw: Raw) -> Option<Raw> {
+        self.iter_direct(raw)
+    }
+
     /// What `__iter__` of a builtin type makes of an instance, of a derived class too.
     pub fn payload_iter(&mut self, root: Root) -> Option<Root> {
         let raw = self.payload(root.get(self)).raw();
@@ -315,10 +320,10 @@ impl Vm {
         iterator
     }
 
-    /// `iter(value)`.
+    /// `iter(value)`, for loops: nobody sees the iterator.
     pub(super) fn get_iter(&mut self, raw: Raw) -> Result<Invoked, Raised> {
         if let Some(iterator) = self.iter_direct(raw) {
-            return Ok(Invoked::Value(iterator));
+            return Ok(Invoked::Value(self.behind(iterator)));
         }
         let start = self.fiber.top;
         let outcome = self.iter_outcome(raw)?;
@@ -375,7 +380,7 @@ impl Vm {
     }
 
     /// Whether `iter` would look for items in a value: it has `__iter__` or `__getitem__`.
-    pub(super) fn is_iterable(&mut self, value: Value<'_>) -> bool {
+    pub fn is_iterable(&mut self, value: Value<'_>) -> bool {
         let class = self.class_of(value).held();
         let name = self.name(Name::Iter).held();
         self.lookup_class(class, name).is_some() || self.has_items(value)
@@ -408,7 +413,8 @@ impl Vm {
 
     /// `next(iterator)`, nested: None if there are no more items.
     pub fn next(&mut self, iterator: Root) -> Result<Option<Root>, Raised> {
-        let raw = iterator.get(self).raw();
+        let raw = self.behind(iterator.get(self).raw());
+        let iterator = if raw.same(iterator.get(self).raw()) { iterator } else { self.push_raw(raw) };
         let item = match self.next_direct(raw)? {
             Some(item) => item,
             None if any_generator(Value::adopt(raw)).is_some_and(|g| g.value().kind() == Kind::Generator) => {
@@ -443,9 +449,10 @@ impl Vm {
 
     // ---- for natives that take items by their outcome ----
 
-    /// Asks an iterator for its next item.
+    /// Asks an iterator, which the caller has in a register of its own, for its next item.
     pub fn ask_next(&mut self, iterator: Root, then: Then) -> Result<Asked, Raised> {
-        let raw = iterator.get(self).raw();
+        let raw = self.behind(iterator.get(self).raw());
+        iterator.set(self, Value::adopt(raw));
         if let Some(item) = self.next_direct(raw)? {
             return Ok(Asked::Item(item));
         }
@@ -482,7 +489,8 @@ impl Vm {
 
     /// `next(iterator)`, and `next(iterator, default)` with the default in the window's second register.
     pub fn next_outcome(&mut self, iterator: Root, has_default: bool) -> NativeResult {
-        let raw = iterator.get(self).raw();
+        let raw = self.behind(iterator.get(self).raw());
+        iterator.set(self, Value::adopt(raw));
         if let Some(item) = self.next_direct(raw)? {
             if !item.is_unbound() {
                 return Ok(Outcome::Value(item));
@@ -659,6 +667,8 @@ static ADVANCE: NativeDef = NativeDef {
 /// The next item of the iterator in the window's only register, where a script or a native step has to be asked.
 fn advance(cx: &mut Vm, window: Args) -> NativeResult {
     let iterator = window.root(0);
+    let raw = cx.behind(iterator.get(cx).raw());
+    iterator.set(cx, Value::adopt(raw));
     let value = iterator.get(cx);
     if let Some(native) = value.exact::<NativeIterator>() {
         let step = native.step;
@@ -702,6 +712,11 @@ fn advance(cx: &mut Vm, window: Args) -> NativeResult {
             Err(cx.type_error(format!("'{got}' object is not an iterator")))
         }
     }
+}
+
+/// The step of an iterator that hands on what a generator yields; most go over the generator itself.
+pub(super) fn step_behind(cx: &mut Vm, window: Args) -> NativeResult {
+    advance(cx, window)
 }
 
 fn generator_item(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {

@@ -39,7 +39,8 @@ impl Vm {
         self.dict_find_hash(dict, key, hash)
     }
 
-    pub(super) fn dict_find_hash(&mut self, dict: Root, key: Root, hash: i64) -> Result<Option<usize>, Raised> {
+    /// As `dict_find`, for a key whose hash is known.
+    pub fn dict_find_hash(&mut self, dict: Root, key: Root, hash: i64) -> Result<Option<usize>, Raised> {
         let mut probe = Probe::START;
         loop {
             let table = self.dict_at(dict);
@@ -762,7 +763,8 @@ impl Vm {
             let mark = self.mark();
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
             self.reserve_for(list, iterable)?;
-            if let Some(iterator) = self.iter_direct(iterable.get(self).raw())
+            let direct = self.iter_direct(iterable.get(self).raw()).map(|iterator| self.behind(iterator));
+            if let Some(iterator) = direct
                 && Value::adopt(iterator).kind() != Kind::Generator
             {
                 // Built in: items that no script is asked for come one after the other.

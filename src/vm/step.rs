@@ -30,6 +30,8 @@ pub enum Form {
     Direct,
     /// By its direct step, which never asks a script.
     Sure,
+    /// It hands on what the generator in its only slot yields: who goes over it goes over that.
+    Delegate,
 }
 
 /// Iterators over iterators over iterators: so many deep they are advanced by recursion.
@@ -76,6 +78,53 @@ impl Vm {
             iterator.direct.set(Some(direct));
             iterator.form.set(if sure { Form::Sure } else { Form::Direct });
         }
+    }
+
+    /// Gives a new native iterator a direct step that takes items from sources it comes to know later, by `next_of_any`.
+    pub fn step_over_any(&self, iterator: Gc<'_, NativeIterator>, direct: Direct) {
+        iterator.level.set(DEEPEST / 2);
+        iterator.direct.set(Some(direct));
+        iterator.form.set(Form::Direct);
+    }
+
+    /// As `next_at_once`, for a source of such an iterator: one that goes deep itself is left to its step.
+    pub fn next_of_any(&mut self, source: Raw) -> Result<Option<Raw>, Raised> {
+        if self.level_of(Value::adopt(source.copied())) >= DEEPEST / 2 {
+            return Ok(None);
+        }
+        self.next_direct(source)
+    }
+
+    /// What to go over instead of an iterator: of one that hands on the items of a generator, that generator.
+    #[inline]
+    pub(super) fn behind(&self, iterator: Raw) -> Raw {
+        match Value::<'static>::adopt(iterator).exact::<NativeIterator>() {
+            Some(native) if native.form.get() == Form::Delegate => native.slot(0).raw(),
+            _ => iterator,
+        }
+    }
+
+    /// A native iterator that hands on what a generator of the library yields.
+    pub fn handing_on(&mut self, class: &'static str, generator: Root) -> Gc<'_, NativeIterator> {
+        let iterator = self.new_iterator(super::iterate::step_behind, class, &[generator]);
+        iterator.form.set(Form::Delegate);
+        iterator
+    }
+
+    /// Whether the items of an iterator are those of a generator.
+    pub fn yields(&self, iterator: Root) -> bool {
+        let behind = Value::<'static>::adopt(self.behind(iterator.get(self).raw()));
+        behind.kind() == Kind::Generator && !behind.is_subclassed()
+    }
+
+    /// Whether an iterator never asks a script for its items.
+    pub fn never_asks(&self, iterator: Root) -> bool {
+        self.is_sure(iterator.get(self))
+    }
+
+    /// As `never_asks`.
+    pub fn is_sure(&self, iterator: Value<'_>) -> bool {
+        self.levels_below(iterator).is_some()
     }
 
     /// How deep the direct steps of an iterator go.
@@ -156,7 +205,7 @@ impl Vm {
                         Some(direct) => direct(self, native, &mut items[0]),
                         None => Ok(Stepped::Ask),
                     },
-                    Form::Asked | Form::Map => Ok(Stepped::Ask),
+                    Form::Asked | Form::Map | Form::Delegate => Ok(Stepped::Ask),
                 }
             }
             _ => Ok(Stepped::Ask),

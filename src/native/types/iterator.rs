@@ -260,7 +260,7 @@ impl TypeRow {
 
 impl Cx {
     /// What `__new__` of a type of native iterators returns: for a derived class an instance that stands for the iterator.
-    fn new_iterator_outcome(&mut self, class: Root, iterator: Raw) -> NativeResult {
+    pub(crate) fn new_iterator_outcome(&mut self, class: Root, iterator: Raw) -> NativeResult {
         let iterator = self.push(Value::adopt(iterator));
         let given = class.get(self).exact::<crate::object::Class>();
         match given {

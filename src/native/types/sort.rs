@@ -204,7 +204,7 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
 }
 
 /// `a < b` for values whose comparison no script has a say in.
-fn less_without_script(a: Value<'_>, b: Value<'_>, depth: usize) -> Option<bool> {
+pub(crate) fn less_without_script(a: Value<'_>, b: Value<'_>, depth: usize) -> Option<bool> {
     if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
         return Some(a < b);
     }

@@ -1,0 +1,181 @@
+//! What defaultdict, Counter and OrderedDict do in hot code. The classes themselves are written in the language.
+
+use crate::bytecode::op::BinaryKind;
+use crate::heap::{Gc, Raw, Value};
+use crate::native::functools::first_entry;
+use crate::native::{complete, natives};
+use crate::object::{Class, Dict, Tuple};
+use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
+
+natives!(
+    /// Functions.
+    pub(super) static FUNCTIONS: Functions;
+
+    /// Give a class of the library the methods that are native.
+    fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
+        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+            let ordered = class.name().as_bytes() == b"OrderedDict";
+            complete(cx, class, if ordered { &ORDERED } else { &DEFAULT_DICT });
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Count elements in the iterable, updating the mapping
+    fn _count_elements(cx: &mut Cx, mapping: Root, iterable: Root) -> NativeResult {
+        // Where a derived class has a say in how items are read or set, it is asked.
+        let class = cx.class_of(mapping.get(cx)).held();
+        let dict = cx.kind_class(crate::heap::Kind::Dict).held();
+        let plain = cx.dict_of(mapping.get(cx)).is_some() && {
+            let mut own = true;
+            for name in ["get", "__setitem__"] {
+                let name = cx.intern(name).held();
+                own &= cx.lookup_class_with_owner(class, name).is_some_and(|(_, owner)| owner == dict);
+            }
+            own
+        };
+        let one = cx.push(Value::int(1));
+        if plain {
+            let table = cx.payload_root(mapping);
+            cx.for_each_taking(iterable, take_count, table, &mut |cx, item| {
+                let raw = item.get(cx).raw();
+                if take_count(cx, table, raw) {
+                    return Ok(());
+                }
+                let hash = cx.hash(item)?;
+                let found = cx.dict_find_hash(table, item, hash)?;
+                let dict = dict_in(cx, table);
+                let Some(at) = found else {
+                    let done = dict.insert(cx.heap.forever(), hash, Value::adopt(raw), Value::int(1));
+                    return cx.fits(done).map(|_| ());
+                };
+                let count = cx.push_raw(dict.value_at(at).raw());
+                let count = cx.binary_root(BinaryKind::Add, count, one)?;
+                cx.dict_set(table, item, count)
+            })?;
+            return Ok(Outcome::NONE);
+        }
+        let get = cx.attribute(mapping, "get")?;
+        let zero = cx.push(Value::int(0));
+        cx.for_each(iterable, &mut |cx, item| {
+            let known = cx.call(get, &[item, zero])?;
+            let count = cx.binary_root(BinaryKind::Add, known, one)?;
+            cx.set_item_root(mapping, item, count)
+        })?;
+        Ok(Outcome::NONE)
+    }
+);
+
+/// Counts an item that no script has to be asked about.
+fn take_count(cx: &mut Cx, table: Root, item: Raw) -> bool {
+    let dict = dict_in(cx, table);
+    match cx.dict_find_at_once(dict, Value::adopt(item)) {
+        Some(Some(at)) => match dict.value_at(at).as_int().and_then(|count| count.checked_add(1)) {
+            Some(count) => {
+                dict.set_value_at(&cx.heap, at, Value::int(count));
+                true
+            }
+            None => false,
+        },
+        Some(None) => {
+            let table = table.get(cx).raw();
+            cx.dict_set_quickly(table, item, Raw::int(1))
+        }
+        None => false,
+    }
+}
+
+natives!(
+    /// The native methods of defaultdict.
+    static DEFAULT_DICT: Methods;
+
+    /// Called by __getitem__ for a key that is missing: makes its value with the factory, keeps and returns it.
+    fn __missing__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
+        let factory = cx.attribute(this, "default_factory")?;
+        if factory.get(cx).is_none() {
+            return Err(cx.key_error(key));
+        }
+        Ok(Outcome::Call { callee: factory, argc: 0, keywords: None, then: Then::Continue(made) })
+    }
+);
+
+/// Window: the dict, the key.
+fn made(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    let (Resumed::Returned(value) | Resumed::Yielded(value) | Resumed::Raised(value)) = resumed;
+    let raw = value.get(cx).raw();
+    let value = cx.push_raw(raw);
+    cx.set_item_root(window.root(0), window.root(1), value)?;
+    Ok(value.get(cx).into())
+}
+
+natives!(
+    /// The native methods of OrderedDict.
+    static ORDERED: Methods;
+
+    /// Remove and return a (key, value) pair from the dictionary: the last one, or the first one.
+    fn popitem(
+        cx: &mut Cx,
+        this: Root,
+        #[either]
+        #[default(true)]
+        last: bool,
+    ) -> NativeResult {
+        let dict = dict_in(cx, this);
+        let found = match last {
+            true => (0..dict.used()).rev().find(|at| dict.entry(*at).is_some()),
+            false => first_entry(cx, dict)?,
+        };
+        let Some((at, (key, value))) = found.and_then(|at| Some((at, dict.entry(at)?))) else {
+            let text = cx.str("dictionary is empty").value().raw();
+            let text = cx.push_raw(text);
+            return Err(cx.key_error(text));
+        };
+        let pair = Tuple::new(&cx.heap, &[key, value]).value().raw();
+        dict.remove_at(&cx.heap, at);
+        let end = dict.used();
+        if last && end > 32 && end > dict.len() * 4 {
+            let done = dict.compact(cx.heap.forever());
+            cx.fits(done)?;
+        }
+        Ok(Outcome::Value(pair))
+    }
+
+    /// Move an existing element to the end, or to the beginning.
+    fn move_to_end(
+        cx: &mut Cx,
+        this: Root,
+        #[either] key: Root,
+        #[either]
+        #[default(true)]
+        last: bool,
+    ) -> NativeResult {
+        let table = cx.payload_root(this);
+        let Some(at) = cx.dict_find(table, key)? else { return Err(cx.key_error(key)) };
+        let dict = dict_in(cx, table);
+        let heap = cx.heap.forever();
+        let Some((known, value)) = dict.entry(at) else { return Ok(Outcome::NONE) };
+        let hash = dict.entry_hash(at);
+        let done = if last {
+            if at + 1 == dict.used() {
+                return Ok(Outcome::NONE);
+            }
+            dict.remove_at(heap, at);
+            dict.insert(heap, hash, known, value)
+        } else {
+            // All others are added again behind it.
+            let others = (0..dict.used()).filter(|other| *other != at);
+            let others: Vec<_> = others.filter_map(|at| Some((dict.entry_hash(at), dict.entry(at)?))).collect();
+            dict.clear(heap);
+            let mut done = dict.insert(heap, hash, known, value);
+            for (hash, (key, value)) in others {
+                done = done.and_then(|_| dict.insert(heap, hash, key, value));
+            }
+            done
+        };
+        cx.fits(done)?;
+        Ok(Outcome::NONE)
+    }
+);
+
+fn dict_in(cx: &Cx, this: Root) -> Gc<'static, Dict> {
+    cx.dict_of(this.get(cx)).expect("a method's receiver").held()
+}

@@ -1,0 +1,341 @@
+//! The module `_functools`: `reduce`, and what `partial`, `lru_cache` and `cmp_to_key` do when they are called. Their classes are written in
+//! the language; they declare slots, which are in the order of their names.
+
+use crate::heap::{Gc, Raw, Value};
+use crate::native::{Natives, complete, natives};
+use crate::object::{Class, Dict, Instance, Str, Tuple};
+use crate::vm::CompareKind;
+use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    let module = cx.new_module("_functools").held();
+    cx.functions_of(module, &FUNCTIONS);
+    Ok(())
+}
+
+natives!(
+    /// Tools that operate on functions.
+    static FUNCTIONS: Functions;
+
+    /// Apply a function of two arguments cumulatively to the items of an iterable, from left to right.
+    fn reduce(
+        cx: &mut Cx,
+        function: Root,
+        iterable: Root,
+        #[either]
+        #[text("<unrepresentable>")]
+        initial: Given<Root>,
+    ) -> NativeResult {
+        let raw = iterable.get(cx).raw();
+        if !cx.is_iterable(Value::adopt(raw)) {
+            return Err(cx.type_error("reduce() arg 2 must support iteration".into()));
+        }
+        let iterator = cx.iter(iterable)?;
+        let total = match initial.0 {
+            Some(initial) => initial,
+            None => match cx.next(iterator)? {
+                Some(first) => first,
+                None => return Err(cx.type_error("reduce() of empty iterable with no initial value".into())),
+            },
+        };
+        // The loop is the library's: the run loop calls the function without leaving itself.
+        let module = cx.import("_itertools")?;
+        let callee = cx.attribute(module, "reduce")?.get(cx).raw();
+        let [function, iterator, total] = [function, iterator, total].map(|root| root.get(cx).raw());
+        Ok(call(cx, callee, &[function, iterator, total], Args::of(iterable, 0), &[], Then::Return))
+    }
+
+    /// Give a class of the library the methods that are native.
+    fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
+        let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) else { return Ok(Outcome::NONE) };
+        let methods: &Natives = match class.name().as_bytes() {
+            b"partial" => &PARTIAL,
+            b"_lru_cache_wrapper" => &CACHE,
+            _ => &KEY,
+        };
+        complete(cx, class, methods);
+        Ok(Outcome::NONE)
+    }
+);
+
+/// The instance that a method was called with.
+fn instance(cx: &mut Cx, this: Root) -> Result<Gc<'static, Instance>, Raised> {
+    match this.get(cx).exact::<Instance>().map(Gc::held) {
+        Some(instance) => Ok(instance),
+        None => Err(cx.system_error("an object of the library without its slots")),
+    }
+}
+
+/// Asks for a call: pushes the callable, these arguments, those, the values of keywords, and the names of these behind all.
+fn call(cx: &mut Cx, function: Raw, before: &[Raw], args: Args, keywords: &[(Raw, Raw)], then: Then) -> Outcome {
+    let names: Vec<Value<'_>> = keywords.iter().map(|(name, _)| Value::adopt(*name)).collect();
+    let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
+    let callee = cx.push_raw(function);
+    for raw in before {
+        cx.push_raw(*raw);
+    }
+    for arg in args.roots() {
+        let raw = arg.get(cx).raw();
+        cx.push_raw(raw);
+    }
+    for (_, value) in keywords {
+        cx.push_raw(*value);
+    }
+    let keywords_given = names.map(|names| cx.push_raw(names));
+    let argc = (before.len() + args.len() + keywords.len()) as u32;
+    Outcome::Call { callee, argc, keywords: keywords_given, then }
+}
+
+/// The pairs of a dict.
+fn pairs(cx: &Cx, dict: Value<'_>) -> Vec<(Raw, Raw)> {
+    match dict.exact::<Dict>() {
+        Some(dict) if !dict.is_empty() => dict.iter().map(|(key, value)| (key.raw(), value.raw())).collect(),
+        _ => cx
+            .dict_of(Value::adopt(dict.raw()))
+            .map_or_else(Vec::new, |dict| dict.iter().map(|(key, value)| (key.raw(), value.raw())).collect()),
+    }
+}
+
+// ---- partial ----
+
+const OPEN: usize = 0;
+const ARGS: usize = 1;
+const FUNC: usize = 2;
+const KEYWORDS: usize = 3;
+
+natives!(
+    /// Functions with some arguments given.
+    static PARTIAL: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let partial = instance(cx, this)?;
+        if partial.slot(OPEN).as_int() != Some(0) {
+            let given: Vec<Root> = args.0.roots().collect();
+            let tuple = Tuple::build(&cx.heap, given.len(), |at| given[at].get(cx)).value().raw();
+            let (method, tuple) = (cx.attribute(this, "_call_open")?, cx.push_raw(tuple));
+            let before = [tuple.get(cx).raw(), kwargs.0.get(cx).raw()];
+            let callee = method.get(cx).raw();
+            return Ok(call(cx, callee, &before, Args::of(this, 0), &[], Then::Return));
+        }
+        let Some(before) = partial.slot(ARGS).exact::<Tuple>() else {
+            return Err(cx.system_error("a partial without arguments"));
+        };
+        let before: smallvec::SmallVec<[Raw; 8]> = before.items().map(Value::raw).collect();
+        let function = partial.slot(FUNC).raw();
+        let mut keywords = pairs(cx, partial.slot(KEYWORDS));
+        for (name, value) in pairs(cx, kwargs.0.get(cx)) {
+            let text = Value::<'static>::adopt(name).exact::<Str>();
+            let known = keywords.iter_mut().find(|(known, _)| {
+                known.same(name)
+                    || matches!((Value::<'static>::adopt(*known).exact::<Str>(), text), (Some(a), Some(b)) if a.equals(b))
+            });
+            match known {
+                Some(pair) => pair.1 = value,
+                None => keywords.push((name, value)),
+            }
+        }
+        Ok(call(cx, function, &before, args.0, &keywords, Then::Return))
+    }
+);
+
+// ---- lru_cache: the cache is a dict, in order of use; without a limit, in order of first use ----
+
+const CACHED: usize = 0;
+const FUNCTION: usize = 1;
+const HITS: usize = 2;
+const MOST: usize = 3;
+const MISSES: usize = 4;
+const TYPED: usize = 5;
+
+natives!(
+    /// Functions with a cache.
+    static CACHE: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let cached = instance(cx, this)?;
+        let function = cached.slot(FUNCTION).raw();
+        let most = cached.slot(MOST).as_int();
+        let keywords = pairs(cx, kwargs.0.get(cx));
+        if most == Some(0) {
+            count(cx, cached, MISSES);
+            return Ok(call(cx, function, &[], args.0, &keywords, Then::Return));
+        }
+        let key = key_of(cx, cached, args.0, &keywords);
+        let key = cx.push_raw(key);
+        let hash = cx.hash(key)?;
+        let table = cached.slot(CACHED).raw();
+        let mark = cx.mark();
+        let table = cx.push_raw(table);
+        let found = cx.dict_find_hash(table, key, hash)?;
+        if let Some(at) = found {
+            count(cx, cached, HITS);
+            let dict = table_in(cx, table);
+            let result = dict.value_at(at).raw();
+            if most.is_some() && at + 1 != dict.used() {
+                let key = dict.entry(at).map_or(Raw::NONE, |(key, _)| key.raw());
+                dict.remove_at(&cx.heap, at);
+                let moved = dict.insert(cx.heap.forever(), hash, Value::adopt(key), Value::adopt(result));
+                cx.fits(moved)?;
+            }
+            return Ok(Outcome::Value(result));
+        }
+        count(cx, cached, MISSES);
+        // The continuation looks for key and hash behind everything else.
+        cx.release(mark);
+        cx.push(Value::int(hash));
+        Ok(call(cx, function, &[], args.0, &keywords, Then::Continue(called)))
+    }
+);
+
+fn table_in(cx: &Cx, table: Root) -> Gc<'static, Dict> {
+    table.get(cx).exact::<Dict>().expect("a cache's dict").held()
+}
+
+fn count(cx: &Cx, cached: Gc<'static, Instance>, slot: usize) {
+    let next = cached.slot(slot).as_int().unwrap_or(0) + 1;
+    cached.set_slot(cx.heap.forever(), slot, Value::int(next));
+}
+
+/// What stands for the arguments of a call: the only one itself if it is an int or a text, else a tuple.
+fn key_of(cx: &mut Cx, cached: Gc<'static, Instance>, args: Args, keywords: &[(Raw, Raw)]) -> Raw {
+    let typed = cached.slot(TYPED).is(Value::TRUE);
+    if !typed && keywords.is_empty() {
+        if args.len() == 1 {
+            let only = args.get(cx, 0);
+            if only.as_int().is_some() || only.exact::<Str>().is_some() {
+                return only.raw();
+            }
+        }
+        return Tuple::build(&cx.heap, args.len(), |at| args.get(cx, at)).value().raw();
+    }
+    let mut parts: Vec<Raw> = args.roots().map(|arg| arg.get(cx).raw()).collect();
+    if !keywords.is_empty() {
+        // Between the positional ones and the others stands what nobody passes.
+        parts.push(cx.class_of(cached.value()).value().raw());
+        parts.extend(keywords.iter().flat_map(|(name, value)| [*name, *value]));
+    }
+    if typed {
+        let given = args.roots().map(|arg| arg.get(cx).raw()).chain(keywords.iter().map(|(_, value)| *value));
+        let types: Vec<Raw> = given.map(|raw| cx.class_of(Value::adopt(raw)).value().raw()).collect();
+        parts.extend(types);
+    }
+    Tuple::build(&cx.heap, parts.len(), |at| Value::adopt(parts[at])).value().raw()
+}
+
+/// The cached function returned.
+fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    let (Resumed::Returned(result) | Resumed::Yielded(result) | Resumed::Raised(result)) = resumed;
+    let raw = result.get(cx).raw();
+    let result = cx.push_raw(raw);
+    let (key, hash) = (window.root(window.len() - 2), window.get(cx, window.len() - 1).as_int().unwrap_or(0));
+    let cached = instance(cx, window.root(0))?;
+    let table = cx.push_raw(cached.slot(CACHED).raw());
+    if cx.dict_find_hash(table, key, hash)?.is_some() {
+        return Ok(result.get(cx).into());
+    }
+    let dict = table_in(cx, table);
+    if let Some(most) = cached.slot(MOST).as_int()
+        && dict.len() as i64 >= most
+    {
+        let first = first_entry(cx, dict)?;
+        if let Some(first) = first {
+            dict.remove_at(&cx.heap, first);
+        }
+    }
+    let done = dict.insert(cx.heap.forever(), hash, key.get(cx), result.get(cx));
+    cx.fits(done)?;
+    Ok(result.get(cx).into())
+}
+
+/// The first entry of a dict. Entries are moved together once there are many dead ones before it, so that it need not be looked for long.
+pub(super) fn first_entry(cx: &mut Cx, dict: Gc<'static, Dict>) -> Result<Option<usize>, Raised> {
+    let first = (0..dict.used()).find(|at| dict.entry(*at).is_some());
+    if first.is_some_and(|first| first > 32 && first > dict.len() / 4) {
+        let done = dict.compact(cx.heap.forever());
+        cx.fits(done)?;
+        return Ok(Some(0));
+    }
+    Ok(first)
+}
+
+// ---- cmp_to_key ----
+
+const COMPARE: usize = 0;
+const OBJECT: usize = 1;
+
+natives!(
+    /// Keys that are compared by a function.
+    static KEY: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, #[either] obj: Root) -> NativeResult {
+        let by = instance(cx, this)?;
+        let class = cx.class_of(this.get(cx)).held();
+        let key = Instance::new(cx.heap.forever(), class);
+        key.set_slot(cx.heap.forever(), COMPARE, by.slot(COMPARE));
+        key.set_slot(cx.heap.forever(), OBJECT, Value::adopt(obj.get(cx).raw()));
+        Ok(key.into())
+    }
+
+    /// Return self<value.
+    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<0>)
+    }
+
+    /// Return self<=value.
+    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<1>)
+    }
+
+    /// Return self==value.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<2>)
+    }
+
+    /// Return self!=value.
+    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<3>)
+    }
+
+    /// Return self>value.
+    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<4>)
+    }
+
+    /// Return self>=value.
+    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare(cx, this, value, answer::<5>)
+    }
+);
+
+fn compare(cx: &mut Cx, this: Root, other: Root, then: fn(&mut Cx, Args, Resumed) -> NativeResult) -> NativeResult {
+    let by = instance(cx, this)?;
+    if cx.class_of(other.get(cx)) != cx.class_of(this.get(cx)) {
+        return Err(cx.type_error("other argument must be K instance".into()));
+    }
+    let other = instance(cx, other)?;
+    let [a, b] = [by.slot(OBJECT), other.slot(OBJECT)];
+    if a.is_unbound() || b.is_unbound() {
+        return Err(cx.raise_text(crate::object::Exc::AttributeError, "object"));
+    }
+    let callee = cx.push_raw(by.slot(COMPARE).raw());
+    cx.push_raw(a.raw());
+    cx.push_raw(b.raw());
+    Ok(Outcome::Call { callee, argc: 2, keywords: None, then: Then::Continue(then) })
+}
+
+const KINDS: [CompareKind; 6] =
+    [CompareKind::Lt, CompareKind::Le, CompareKind::Eq, CompareKind::Ne, CompareKind::Gt, CompareKind::Ge];
+
+/// What the function's answer says, as a comparison with zero.
+fn answer<const KIND: usize>(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
+    let (Resumed::Returned(answer) | Resumed::Yielded(answer) | Resumed::Raised(answer)) = resumed;
+    if let Some(number) = answer.get(cx).as_int() {
+        return Ok(KINDS[KIND].holds(number.cmp(&0)).into());
+    }
+    let raw = answer.get(cx).raw();
+    cx.compare_outcome(KINDS[KIND], raw, Raw::int(0), false)
+}

@@ -1,0 +1,430 @@
+//! batched, pairwise, zip_longest, groupby and tee: items together, and apart.
+
+use crate::heap::{Gc, Raw, Value};
+use crate::native::natives;
+use crate::object::{List, Tuple};
+use crate::vm::iterate::NativeIterator;
+use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::step::Stepped;
+
+use super::{delegated, made, of, own, pull, stepped};
+
+natives!(
+    /// Batch data into tuples of length n. The last batch may be shorter than n.
+    pub(super) static BATCHED: Methods;
+
+    /// Make a batched object.
+    #[fixed]
+    fn __new__(
+        cx: &mut Cx,
+        class: Root,
+        #[either] iterable: Root,
+        #[either] n: i64,
+        #[key]
+        #[default(false)]
+        strict: bool,
+    ) -> NativeResult {
+        if n < 1 {
+            return Err(cx.value_error("n must be at least one"));
+        }
+        let source = cx.iter(iterable)?;
+        let n = cx.push(Value::int(n));
+        let strict = cx.push(Value::bool(strict));
+        if cx.yields(source) {
+            return delegated(cx, class, "batched", "batched", &[source, n, strict]);
+        }
+        made(cx, class, "batched", batched_step, batched_next, &[source, n, strict], &[source])
+    }
+);
+
+/// State: the source, None once over; the number of items; whether all batches must have that many.
+fn batched_step(cx: &mut Cx, window: Args) -> NativeResult {
+    stepped(cx, window, batched_next)
+}
+
+fn batched_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    if iterator.slot(0).is_none() {
+        return Ok(Stepped::End);
+    }
+    let wanted = iterator.slot(1).as_int().unwrap_or(1) as usize;
+    let mark = cx.mark();
+    let list = cx.list(&[]).value().raw();
+    let list = cx.push_raw(list);
+    let batch: Gc<'static, List> = list.get(cx).exact::<List>().expect("just made").held();
+    while batch.len() < wanted {
+        let source = iterator.slot(0).raw();
+        let item = pull(cx, source)?;
+        if item.is_unbound() {
+            iterator.set_tail(&cx.heap, 0, Value::NONE);
+            break;
+        }
+        let done = batch.push(cx.heap.forever(), Value::adopt(item));
+        cx.fits(done)?;
+    }
+    let len = batch.len();
+    if len == 0 {
+        cx.release(mark);
+        return Ok(Stepped::End);
+    }
+    if len < wanted && iterator.slot(2).is(Value::TRUE) {
+        return Err(cx.value_error("batched(): incomplete batch"));
+    }
+    *to = Tuple::build(&cx.heap, len, |at| batch.item(at).unwrap_or(Value::NONE)).value().raw();
+    cx.release(mark);
+    Ok(Stepped::Item)
+}
+
+natives!(
+    /// Return an iterator of overlapping pairs taken from the input iterator.
+    pub(super) static PAIRWISE: Methods;
+
+    /// Make a pairwise object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, iterable: Root) -> NativeResult {
+        let source = cx.iter(iterable)?;
+        if cx.yields(source) {
+            return delegated(cx, class, "pairwise", "pairwise", &[source]);
+        }
+        let nothing = cx.push(Value::UNBOUND);
+        made(cx, class, "pairwise", pairwise_step, pairwise_next, &[source, nothing], &[source])
+    }
+);
+
+/// State: the source, None once over; the last item, or UNBOUND.
+fn pairwise_step(cx: &mut Cx, window: Args) -> NativeResult {
+    stepped(cx, window, pairwise_next)
+}
+
+fn pairwise_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    let over = |cx: &Cx| {
+        iterator.set_tail(&cx.heap, 0, Value::NONE);
+        iterator.set_tail(&cx.heap, 1, Value::UNBOUND);
+    };
+    if iterator.slot(0).is_none() {
+        return Ok(Stepped::End);
+    }
+    if iterator.slot(1).is_unbound() {
+        let source = iterator.slot(0).raw();
+        match pull(cx, source) {
+            Ok(item) if !item.is_unbound() => iterator.set_tail(&cx.heap, 1, Value::adopt(item)),
+            other => {
+                over(cx);
+                return other.map(|_| Stepped::End);
+            }
+        }
+        // The source may have asked this iterator, which is over then.
+        if iterator.slot(0).is_none() {
+            over(cx);
+            return Ok(Stepped::End);
+        }
+    }
+    let mark = cx.mark();
+    let old = cx.push_raw(iterator.slot(1).raw());
+    let source = iterator.slot(0).raw();
+    let new = match pull(cx, source) {
+        Ok(item) if !item.is_unbound() => item,
+        other => {
+            over(cx);
+            return other.map(|_| Stepped::End);
+        }
+    };
+    iterator.set_tail(&cx.heap, 1, Value::adopt(new.copied()));
+    *to = Tuple::new(&cx.heap, &[old.get(cx), Value::adopt(new)]).value().raw();
+    cx.release(mark);
+    Ok(Stepped::Item)
+}
+
+natives!(
+    /// Return a zip_longest object whose .__next__() method returns a tuple where the i-th element comes from the i-th iterable argument,
+    /// until the longest of them is exhausted. Shorter iterables are filled up with the fillvalue.
+    pub(super) static ZIP_LONGEST: Methods;
+
+    /// Make a zip_longest object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, iterables: Rest, #[key] fillvalue: Option<Root>) -> NativeResult {
+        let mut state = vec![];
+        let fill = fillvalue.unwrap_or_else(|| cx.push(Value::NONE));
+        state.push(fill);
+        for iterable in iterables.0.roots() {
+            state.push(cx.iter(iterable)?);
+        }
+        if u16::try_from(state.len()).is_err() {
+            return Err(cx.memory_error());
+        }
+        let iterator = cx.new_iterator(longest_step, "zip_longest", &state).held();
+        iterator.get().count.set(state.len() as i64 - 1);
+        if state[1..].iter().all(|source| cx.never_asks(*source)) {
+            cx.step_directly(iterator, longest_next, true, &state[1..]);
+        }
+        cx.new_iterator_outcome(class, iterator.value().raw())
+    }
+);
+
+/// State: what is filled in, the sources, UNBOUND for those that are over. The count is the number of those that are not.
+fn longest_step(cx: &mut Cx, window: Args) -> NativeResult {
+    stepped(cx, window, longest_next)
+}
+
+fn longest_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    if iterator.count.get() == 0 {
+        return Ok(Stepped::End);
+    }
+    let mark = cx.mark();
+    let len = iterator.tail().len() - 1;
+    for at in 1..=len {
+        let source = iterator.slot(at).raw();
+        let mut item = Raw::UNBOUND;
+        if !source.is_unbound() {
+            item = match pull(cx, source) {
+                Ok(item) => item,
+                Err(raised) => {
+                    iterator.get().count.set(0);
+                    return Err(raised);
+                }
+            };
+            if item.is_unbound() {
+                iterator.get().count.set(iterator.count.get() - 1);
+                if iterator.count.get() == 0 {
+                    cx.release(mark);
+                    return Ok(Stepped::End);
+                }
+                iterator.set_tail(&cx.heap, at, Value::UNBOUND);
+            }
+        }
+        if item.is_unbound() {
+            item = iterator.slot(0).raw();
+        }
+        cx.push_raw(item);
+    }
+    let first = Root::at(mark);
+    *to = Tuple::build(&cx.heap, len, |at| first.offset(at).get(cx)).value().raw();
+    cx.release(mark);
+    Ok(Stepped::Item)
+}
+
+// ---- groupby ----
+
+const SOURCE: usize = 0;
+const KEY: usize = 1;
+/// The key of the group that was given last, or UNBOUND.
+const TARGET: usize = 2;
+/// The key of the item.
+const CURRENT: usize = 3;
+/// The item that was taken last and is not given yet.
+const ITEM: usize = 4;
+/// The group that was given last.
+const GROUP: usize = 5;
+
+natives!(
+    /// Make an iterator that returns consecutive keys and groups from the iterable.
+    pub(super) static GROUPBY: Methods;
+
+    /// Make a groupby object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, #[either] iterable: Root, #[either] key: Option<Root>) -> NativeResult {
+        let source = cx.iter(iterable)?;
+        let key = key.unwrap_or_else(|| cx.push(Value::NONE));
+        let nothing = cx.push(Value::UNBOUND);
+        let state = [source, key, nothing, nothing, nothing, nothing];
+        let iterator = cx.new_iterator(groupby_step, "groupby", &state).value().raw();
+        cx.new_iterator_outcome(class, iterator)
+    }
+);
+
+/// Takes the next item and finds its key; false if there is none.
+fn advance(cx: &mut Cx, iterator: Gc<'static, NativeIterator>) -> Result<bool, Raised> {
+    let mark = cx.mark();
+    let source = iterator.slot(SOURCE).raw();
+    let item = pull(cx, source)?;
+    if item.is_unbound() {
+        return Ok(false);
+    }
+    let item = cx.push_raw(item);
+    let mut key = item;
+    if !iterator.slot(KEY).is_none() {
+        let function = cx.push_raw(iterator.slot(KEY).raw());
+        key = cx.call(function, &[item])?;
+    }
+    iterator.set_tail(&cx.heap, CURRENT, key.get(cx));
+    iterator.set_tail(&cx.heap, ITEM, item.get(cx));
+    cx.release(mark);
+    Ok(true)
+}
+
+/// Whether the item's key is this one.
+fn has_key(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, wanted: Raw) -> Result<bool, Raised> {
+    let current = iterator.slot(CURRENT);
+    let target: Value<'static> = Value::adopt(wanted.copied());
+    if current.is(target) {
+        return Ok(true);
+    }
+    if let Some(equal) = crate::object::key::equal_without_script(target, current, 0) {
+        return Ok(equal);
+    }
+    let mark = cx.mark();
+    let (target, current) = (cx.push_raw(wanted), cx.push_raw(current.raw()));
+    let equal = cx.equals(target, current)?;
+    cx.release(mark);
+    Ok(equal)
+}
+
+fn groupby_step(cx: &mut Cx, window: Args) -> NativeResult {
+    let iterator = of(cx, window);
+    iterator.set_tail(&cx.heap, GROUP, Value::UNBOUND);
+    loop {
+        if !iterator.slot(CURRENT).is_unbound() {
+            let target = iterator.slot(TARGET).raw();
+            if target.is_unbound() || !has_key(cx, iterator, target)? {
+                break;
+            }
+        }
+        if !advance(cx, iterator)? {
+            return super::END;
+        }
+    }
+    let key = iterator.slot(CURRENT);
+    iterator.set_tail(&cx.heap, TARGET, key);
+    let (key, parent) = (cx.push_raw(key.raw()), window.root(0));
+    let group = cx.new_iterator(grouper_step, "_grouper", &[parent, key]).value().raw();
+    let group = cx.push_raw(group);
+    iterator.set_tail(&cx.heap, GROUP, group.get(cx));
+    Ok(cx.tuple(&[key.get(cx), group.get(cx)]).into())
+}
+
+natives!(
+    /// The items of a groupby object that have the same key.
+    pub(super) static GROUPER: Methods;
+
+    /// Make the group with a key of a groupby object.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, parent: Root, tgtkey: Root) -> NativeResult {
+        let parent = cx.payload_root(parent);
+        let by = cx.named_class("groupby").held();
+        let value = parent.get(cx);
+        if value.exact::<NativeIterator>().is_none() || cx.class_of(value) != by {
+            return Err(cx.type_error("incorrect usage of internal _grouper".into()));
+        }
+        let group = cx.new_iterator(grouper_step, "_grouper", &[parent, tgtkey]).held();
+        let by = parent.get(cx).exact::<NativeIterator>().expect("checked").held();
+        by.set_tail(&cx.heap, GROUP, group.value());
+        cx.new_iterator_outcome(class, group.value().raw())
+    }
+);
+
+/// State: the groupby object, the key.
+fn grouper_step(cx: &mut Cx, window: Args) -> NativeResult {
+    let group = of(cx, window);
+    let parent: Gc<'static, NativeIterator> = group.slot(0).exact::<NativeIterator>().expect("a group's parent");
+    if !parent.slot(GROUP).is(group.value()) {
+        return super::END;
+    }
+    if parent.slot(ITEM).is_unbound() && !advance(cx, parent)? {
+        return super::END;
+    }
+    let wanted = group.slot(1).raw();
+    if !has_key(cx, parent, wanted)? {
+        return super::END;
+    }
+    let item = parent.slot(ITEM).raw();
+    parent.set_tail(&cx.heap, ITEM, Value::UNBOUND);
+    Ok(Outcome::Value(item))
+}
+
+// ---- tee: the source; the link, a list of an item and the next link, both UNBOUND at the end; a list with one bool for all that share the
+// source, whether it is being asked ----
+
+natives!(
+    /// Iterator wrapped to make it copyable.
+    pub(super) static TEE: Methods;
+
+    /// Make a tee object over an iterable.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, iterable: Root) -> NativeResult {
+        tee_over(cx, class, iterable)
+    }
+
+    /// Returns an independent iterator.
+    fn __copy__(cx: &mut Cx, this: Root) -> NativeResult {
+        let class = cx.named_class("_tee").value().raw();
+        let class = cx.push_raw(class);
+        tee_over(cx, class, this)
+    }
+);
+
+natives!(
+    /// Functional tools for creating and using iterators.
+    pub(super) static FUNCTIONS: Functions;
+
+    /// Returns a tuple of n independent iterators.
+    fn tee(cx: &mut Cx, iterable: Root, #[default(2)] n: i64) -> NativeResult {
+        let Ok(n) = usize::try_from(n) else {
+            return Err(cx.value_error("n must be >= 0"));
+        };
+        if n.checked_mul(64).is_none_or(|size| cx.heap.check(size).is_err()) {
+            return Err(cx.memory_error());
+        }
+        let class = cx.named_class("_tee").value().raw();
+        let class = cx.push_raw(class);
+        let mut source = iterable;
+        let mut copies = vec![];
+        for _ in 0..n {
+            if let Outcome::Value(copy) = tee_over(cx, class, source)? {
+                source = cx.push_raw(copy);
+                copies.push(source);
+            }
+        }
+        Ok(Tuple::build(&cx.heap, n, |at| copies[at].get(cx)).into())
+    }
+);
+
+fn tee_over(cx: &mut Cx, class: Root, iterable: Root) -> NativeResult {
+    let mark = cx.mark();
+    let source = cx.iter(iterable)?;
+    let tee = cx.named_class("_tee").held();
+    let inner = cx.payload_root(source);
+    let value = inner.get(cx);
+    let state = if value.exact::<NativeIterator>().is_some() && cx.class_of(value) == tee {
+        let other = own(cx, inner);
+        [0, 1, 2].map(|slot| cx.push_raw(other.slot(slot).raw()))
+    } else {
+        let link = cx.list(&[Value::UNBOUND, Value::UNBOUND]).value().raw();
+        let lock = cx.list(&[Value::FALSE]).value().raw();
+        [source, cx.push_raw(link), cx.push_raw(lock)]
+    };
+    let iterator = cx.new_iterator(tee_step, "_tee", &state).held();
+    if cx.never_asks(state[0]) {
+        cx.step_directly(iterator, tee_next, true, &[state[0]]);
+    }
+    cx.release(mark);
+    cx.new_iterator_outcome(class, iterator.value().raw())
+}
+
+fn tee_step(cx: &mut Cx, window: Args) -> NativeResult {
+    stepped(cx, window, tee_next)
+}
+
+fn tee_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    let list = |slot: usize| iterator.slot(slot).exact::<List>().expect("a list of the state");
+    let link = list(1);
+    if link.item(1).is_none_or(|next| next.is_unbound()) {
+        let lock = list(2);
+        if lock.item(0).is_some_and(|locked| locked.is(Value::TRUE)) {
+            return Err(cx.runtime_error("cannot re-enter the tee iterator"));
+        }
+        lock.set_item(&cx.heap, 0, Value::TRUE);
+        let source = iterator.slot(0).raw();
+        let item = pull(cx, source);
+        lock.set_item(&cx.heap, 0, Value::FALSE);
+        let item = item?;
+        if item.is_unbound() {
+            return Ok(Stepped::End);
+        }
+        link.set_item(&cx.heap, 0, Value::adopt(item));
+        let next = cx.list(&[Value::UNBOUND, Value::UNBOUND]);
+        link.set_item(&cx.heap, 1, next.value());
+    }
+    *to = link.item(0).map_or(Raw::UNBOUND, |item| item.raw());
+    let next = link.item(1).unwrap_or(Value::NONE);
+    iterator.set_tail(&cx.heap, 1, next);
+    Ok(Stepped::Item)
+}
