@@ -89,6 +89,9 @@ fn call(cx: &mut Cx, function: Raw, before: &[Raw], args: Args, keywords: &[(Raw
 
 /// The pairs of a dict.
 fn pairs(cx: &Cx, dict: Value<'_>) -> Vec<(Raw, Raw)> {
+    if dict.is_unbound() {
+        return Vec::new();
+    }
     match dict.exact::<Dict>() {
         Some(dict) if !dict.is_empty() => dict.iter().map(|(key, value)| (key.raw(), value.raw())).collect(),
         _ => cx
@@ -109,12 +112,16 @@ natives!(
     static PARTIAL: Methods;
 
     /// Call self as a function.
-    fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+    fn __call__(cx: &mut Cx, this: Root, args: Rest, #[text("<unrepresentable>")] kwargs: KeywordRest) -> NativeResult {
         let partial = instance(cx, this)?;
         if partial.slot(OPEN).as_int() != Some(0) {
             let given: Vec<Root> = args.0.roots().collect();
             let tuple = Tuple::build(&cx.heap, given.len(), |at| given[at].get(cx)).value().raw();
             let (method, tuple) = (cx.attribute(this, "_call_open")?, cx.push_raw(tuple));
+            if kwargs.0.get(cx).is_unbound() {
+                let none = Dict::new(&cx.heap).value().raw();
+                kwargs.0.set(cx, Value::adopt(none));
+            }
             let before = [tuple.get(cx).raw(), kwargs.0.get(cx).raw()];
             let callee = method.get(cx).raw();
             return Ok(call(cx, callee, &before, Args::of(this, 0), &[], Then::Return));
@@ -154,7 +161,7 @@ natives!(
     static CACHE: Methods;
 
     /// Call self as a function.
-    fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+    fn __call__(cx: &mut Cx, this: Root, args: Rest, #[text("<unrepresentable>")] kwargs: KeywordRest) -> NativeResult {
         let cached = instance(cx, this)?;
         let function = cached.slot(FUNCTION).raw();
         let most = cached.slot(MOST).as_int();
@@ -165,11 +172,17 @@ natives!(
         }
         let key = key_of(cx, cached, args.0, &keywords);
         let key = cx.push_raw(key);
-        let hash = cx.hash(key)?;
-        let table = cached.slot(CACHED).raw();
         let mark = cx.mark();
-        let table = cx.push_raw(table);
-        let found = cx.dict_find_hash(table, key, hash)?;
+        let table = cx.push_raw(cached.slot(CACHED).raw());
+        let dict = table_in(cx, table);
+        let (found, hash) = match cx.dict_find_at_once(dict, key.get(cx)) {
+            Some(Some(at)) => (Some(at), dict.entry_hash(at)),
+            Some(None) => (None, cx.hash(key)?),
+            None => {
+                let hash = cx.hash(key)?;
+                (cx.dict_find_hash(table, key, hash)?, hash)
+            }
+        };
         if let Some(at) = found {
             count(cx, cached, HITS);
             let dict = table_in(cx, table);

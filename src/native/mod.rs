@@ -40,7 +40,9 @@ pub mod functools;
 pub mod hash;
 pub mod heapq;
 pub mod itertools;
+pub mod json;
 pub mod math;
+pub mod operator;
 mod quick;
 pub mod process;
 pub mod random;
@@ -222,6 +224,8 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_functools", functools::install),
     ("_hash", hash::install),
     ("_heapq", heapq::install),
+    ("_json", json::install),
+    ("_operator", operator::install),
     ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),

@@ -721,7 +721,9 @@ impl Vm {
             self.fiber.registers.set(start + total + index, value);
         }
         for index in filled..total {
-            let by_name = params[index as usize].kind == ParamKind::KeywordRest;
+            let param = &params[index as usize];
+            // One with a default is left out where there are no keywords.
+            let by_name = param.kind == ParamKind::KeywordRest && param.default.is_empty();
             let value = if by_name { Dict::new(&self.heap).value().raw() } else { Raw::UNBOUND };
             self.fiber.registers.set(start + index, value);
         }
@@ -848,7 +850,7 @@ impl Vm {
     pub(super) fn native_label(&self, native: Held<NativeFunction>) -> String {
         let name = native.get().def.name;
         match native.get().class.get() {
-            Some(class) if name == "__new__" || name == "__init__" => class.name().to_str_lossy().into_owned(),
+            Some(class) if is_call_of_class(name) => class.name().to_str_lossy().into_owned(),
             Some(class) => format!("{}.{name}", class.name().to_str_lossy()),
             None => match native.get().module.get::<Str>() {
                 Some(module) if module.as_bytes() != b"builtins" => format!("{}.{name}", module.to_str_lossy()),
@@ -861,7 +863,7 @@ impl Vm {
     fn short_label(&self, native: Held<NativeFunction>) -> String {
         let name = native.get().def.name;
         match native.get().class.get() {
-            Some(class) if name == "__new__" || name == "__init__" => class.name().to_str_lossy().into_owned(),
+            Some(class) if is_call_of_class(name) => class.name().to_str_lossy().into_owned(),
             _ => name.to_owned(),
         }
     }
@@ -933,7 +935,7 @@ impl Vm {
         }
         self.type_error(match (least, most) {
             (_, 0) => format!("{label}() takes no arguments ({given} given)"),
-            (1, 1) if def.name != "__new__" => format!("{label}() takes exactly one argument ({given} given)"),
+            (1, 1) if !is_call_of_class(def.name) => format!("{label}() takes exactly one argument ({given} given)"),
             (least, most) if least == most => {
                 format!("{} expected {most} argument{}, got {given}", self.short_label(native), s(most))
             }
@@ -1010,7 +1012,7 @@ impl Vm {
                 .type_error(format!("{label}() takes {how} {least} positional argument{} ({given} given)", s(least)));
         }
         self.type_error(match (least, most) {
-            (1, 1) if def.name != "__new__" => format!("{label}() takes exactly one argument ({given} given)"),
+            (1, 1) if !is_call_of_class(def.name) => format!("{label}() takes exactly one argument ({given} given)"),
             (least, most) if least == most => {
                 format!("{} expected {most} argument{}, got {given}", self.short_label(native), s(most))
             }
@@ -1348,6 +1350,11 @@ impl Vm {
 pub(super) fn parameter_register(code: &Code, index: u32) -> u32 {
     let near = u32::from(code.near_locals);
     if index < near { index } else { u32::from(code.far_base) + index - near }
+}
+
+/// Whether calls of a method are calls of its class, or of an instance: errors name the class.
+fn is_call_of_class(name: &str) -> bool {
+    matches!(name, "__new__" | "__init__" | "__call__")
 }
 
 /// Whether a native has parameters that may be given by name, and no `**kwargs`.

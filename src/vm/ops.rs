@@ -421,6 +421,28 @@ impl Vm {
         self.carry_out(outcome, start)
     }
 
+    /// `a OP b`, for natives that ask by their outcome.
+    pub fn operate(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> NativeResult {
+        let (x, y) = (Value::adopt(a), Value::adopt(b));
+        let small = match (x.as_int(), y.as_int(), kind) {
+            (Some(a), Some(b), BinaryKind::Add) => a.checked_add(b),
+            (Some(a), Some(b), BinaryKind::Sub) => a.checked_sub(b),
+            (Some(a), Some(b), BinaryKind::Mul) => a.checked_mul(b),
+            _ => None,
+        };
+        if let Some(small) = small {
+            return Ok(small.into());
+        }
+        let formats = kind == BinaryKind::Mod && matches!(x.kind(), Kind::Str | Kind::Bytes);
+        if is_closed(x) && is_closed(y) && !formats {
+            return match self.builtin_binary(kind, a, b)? {
+                Some(raw) => Ok(Outcome::Value(raw)),
+                None => Err(self.no_binary(kind, false, a, b)),
+            };
+        }
+        self.binary_outcome(kind, false, a, b)
+    }
+
     /// `a OP= b` out of line.
     pub(super) fn inplace(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Invoked, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));

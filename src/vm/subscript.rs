@@ -259,6 +259,11 @@ impl Vm {
         let start = self.fiber.top;
         let class = self.class_of(value).held();
         let name = self.name(Name::GetItem).held();
+        if value.kind() == Kind::Dict
+            && let Some(result) = self.derived_item(class, object, index)?
+        {
+            return Ok(result);
+        }
         if let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) {
             let outcome = self.call_unbound(method, object, &[index], Then::Return)?;
             return self.carry_out(outcome, start);
@@ -282,6 +287,34 @@ impl Vm {
         }
         let got = self.type_name_for_error(value);
         Err(self.type_error(format!("'{got}' object is not subscriptable")))
+    }
+
+    /// `object[key]` of an instance of a class derived from dict that leaves it to dict; None where a script has to be asked for hash or
+    /// equality.
+    fn derived_item(&mut self, class: Gc<'static, Class>, object: Raw, key: Raw) -> Result<Option<Invoked>, Raised> {
+        let name = self.name(Name::GetItem).held();
+        if !self.is_dicts_own(class, name) {
+            return Ok(None);
+        }
+        let payload = self.payload(Value::adopt(object)).raw();
+        let Some(dict) = Value::<'static>::adopt(payload).exact::<Dict>() else { return Ok(None) };
+        match self.dict_find_at_once(dict, Value::adopt(key)) {
+            Some(Some(number)) => Ok(Some(Invoked::Value(dict.value_at(number).raw()))),
+            Some(None) => {
+                let start = self.fiber.top;
+                let missing = self.name(Name::Missing).held();
+                let Some(method) = self.lookup_class(class, missing).map(|v| v.raw()) else { return Ok(None) };
+                let outcome = self.call_unbound(method, object, &[key], Then::Return)?;
+                self.carry_out(outcome, start).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a class has a method from dict itself.
+    fn is_dicts_own(&mut self, class: Gc<'static, Class>, name: Gc<'static, Str>) -> bool {
+        let dict = self.kind_class(Kind::Dict).held();
+        self.lookup_class_with_owner(class, name).is_some_and(|(_, owner)| owner == dict)
     }
 
     /// `origin[args]` as a generic alias.
@@ -323,6 +356,12 @@ impl Vm {
         let start = self.fiber.top;
         let class = self.class_of(target).held();
         let name = self.name(Name::SetItem).held();
+        if target.kind() == Kind::Dict && self.is_dicts_own(class, name) {
+            let payload = self.payload(target).raw();
+            if let Some(done) = self.dict_set_at_once(payload, index, value) {
+                return done.map(|()| Invoked::Value(Raw::NONE));
+            }
+        }
         let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
             let got = self.type_name_for_error(target);
             return Err(self.type_error(format!("'{got}' object does not support item assignment")));

@@ -1,0 +1,270 @@
+//! The module `_operator`: operators as functions, and what `itemgetter`, `attrgetter` and `methodcaller` do when they are called. Those classes
+//! are written in the language; they declare slots, which are in the order of their names.
+
+use crate::bytecode::op::BinaryKind;
+use crate::heap::{Gc, Value};
+use crate::native::{Natives, complete, natives};
+use crate::object::{Class, Dict, Instance, Tuple};
+use crate::vm::CompareKind;
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root, Then};
+
+/// Makes the module.
+pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    let module = cx.new_module("_operator").held();
+    cx.functions_of(module, &FUNCTIONS);
+    Ok(())
+}
+
+natives!(
+    /// Operator interface.
+    static FUNCTIONS: Functions;
+
+    /// Give a class of the library the methods that are native.
+    fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
+        let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) else { return Ok(Outcome::NONE) };
+        let methods: &Natives = match class.name().as_bytes() {
+            b"itemgetter" => &ITEMS,
+            b"attrgetter" => &ATTRIBUTES,
+            _ => &METHOD,
+        };
+        complete(cx, class, methods);
+        Ok(Outcome::NONE)
+    }
+
+    /// Same as a < b.
+    fn lt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Lt, a, b, false)
+    }
+
+    /// Same as a <= b.
+    fn le(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Le, a, b, false)
+    }
+
+    /// Same as a == b.
+    fn eq(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Eq, a, b, false)
+    }
+
+    /// Same as a != b.
+    fn ne(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Ne, a, b, false)
+    }
+
+    /// Same as a >= b.
+    fn ge(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Ge, a, b, false)
+    }
+
+    /// Same as a > b.
+    fn gt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        cx.compare_outcome(CompareKind::Gt, a, b, false)
+    }
+
+    /// Same as a + b.
+    fn add(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Add, a, b)
+    }
+
+    /// Same as a - b.
+    fn sub(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Sub, a, b)
+    }
+
+    /// Same as a * b.
+    fn mul(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Mul, a, b)
+    }
+
+    /// Same as a / b.
+    fn truediv(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::TrueDiv, a, b)
+    }
+
+    /// Same as a // b.
+    fn floordiv(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::FloorDiv, a, b)
+    }
+
+    /// Same as a % b.
+    fn r#mod(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Mod, a, b)
+    }
+
+    /// Same as a & b.
+    #[name("and_")]
+    fn and_(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::And, a, b)
+    }
+
+    /// Same as a | b.
+    #[name("or_")]
+    fn or_(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Or, a, b)
+    }
+
+    /// Same as a ^ b.
+    fn xor(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Xor, a, b)
+    }
+
+    /// Same as a << b.
+    fn lshift(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::LShift, a, b)
+    }
+
+    /// Same as a >> b.
+    fn rshift(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::RShift, a, b)
+    }
+
+    /// Same as a ** b.
+    fn pow(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::Pow, a, b)
+    }
+
+    /// Same as a @ b.
+    fn matmul(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        binary(cx, BinaryKind::MatMul, a, b)
+    }
+
+    /// Same as a[b].
+    fn getitem(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        item(cx, a, b)
+    }
+
+    /// Same as b in a (note reversed operands).
+    fn contains(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        Ok(cx.contains_root(a, b)?.into())
+    }
+
+    /// Same as not a.
+    #[name("not_")]
+    fn not_(cx: &mut Cx, a: Root) -> NativeResult {
+        Ok((!cx.truth(a)?).into())
+    }
+
+    /// Return True if a is true, False otherwise.
+    fn truth(cx: &mut Cx, a: Root) -> NativeResult {
+        Ok(cx.truth(a)?.into())
+    }
+
+    /// Same as a is b.
+    #[name("is_")]
+    fn is_(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        Ok(a.get(cx).is(b.get(cx)).into())
+    }
+
+    /// Same as a is not b.
+    fn is_not(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
+        Ok((!a.get(cx).is(b.get(cx))).into())
+    }
+);
+
+fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResult {
+    let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+    cx.operate(kind, a, b)
+}
+
+fn item(cx: &mut Cx, object: Root, key: Root) -> NativeResult {
+    let (raw, index) = (object.get(cx).raw(), key.get(cx).raw());
+    match cx.item_quickly(raw, index) {
+        Some(item) => Ok(Outcome::Value(item)),
+        None => Ok(cx.item(object, key)?.get(cx).into()),
+    }
+}
+
+/// The instance that a method was called with.
+fn instance(cx: &mut Cx, this: Root) -> Result<Gc<'static, Instance>, Raised> {
+    match this.get(cx).exact::<Instance>().map(Gc::held) {
+        Some(instance) => Ok(instance),
+        None => Err(cx.system_error("an object of the library without its slots")),
+    }
+}
+
+/// The tuple in a slot.
+fn tuple_in(cx: &mut Cx, instance: Gc<'static, Instance>, slot: usize) -> Result<Gc<'static, Tuple>, Raised> {
+    match instance.slot(slot).exact::<Tuple>() {
+        Some(tuple) => Ok(tuple),
+        None => Err(cx.system_error("an object of the library without its tuple")),
+    }
+}
+
+natives!(
+    /// The native method of itemgetter. Slots: the keys, whether there is one.
+    static ITEMS: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, obj: Root) -> NativeResult {
+        let getter = instance(cx, this)?;
+        let keys = tuple_in(cx, getter, 0)?;
+        if keys.len() == 1 {
+            let key = cx.push_raw(keys.item(0).raw());
+            return item(cx, obj, key);
+        }
+        let mut items = vec![];
+        for key in keys.items() {
+            let key = cx.push_raw(key.raw());
+            items.push(cx.item(obj, key)?);
+        }
+        Ok(Tuple::build(&cx.heap, items.len(), |at| items[at].get(cx)).into())
+    }
+);
+
+natives!(
+    /// The native method of attrgetter. Slots: the names as given, and each as a tuple of its parts.
+    static ATTRIBUTES: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, obj: Root) -> NativeResult {
+        let getter = instance(cx, this)?;
+        let paths = tuple_in(cx, getter, 1)?;
+        let mut items = vec![];
+        for path in paths.items() {
+            let mut value = obj;
+            for name in path.exact::<Tuple>().iter().flat_map(|path| path.items()) {
+                let name = cx.push_raw(name.raw());
+                value = cx.get_attribute(value, name)?;
+            }
+            items.push(value);
+        }
+        if items.len() == 1 {
+            return Ok(items[0].get(cx).into());
+        }
+        Ok(Tuple::build(&cx.heap, items.len(), |at| items[at].get(cx)).into())
+    }
+);
+
+natives!(
+    /// The native method of methodcaller. Slots: arguments, keywords, the name.
+    static METHOD: Methods;
+
+    /// Call self as a function.
+    fn __call__(cx: &mut Cx, this: Root, obj: Root) -> NativeResult {
+        let caller = instance(cx, this)?;
+        let args = tuple_in(cx, caller, 0)?;
+        let keywords = caller.slot(1).exact::<Dict>();
+        let name = cx.push_raw(caller.slot(2).raw());
+        let callee = cx.get_attribute(obj, name)?.get(cx).raw();
+        let callee = cx.push_raw(callee);
+        for arg in args.items() {
+            cx.push_raw(arg.raw());
+        }
+        let mut argc = args.len() as u32;
+        let mut names: Vec<Value<'static>> = vec![];
+        for (name, value) in keywords.iter().flat_map(|dict| dict.iter()) {
+            names.push(name);
+            cx.push_raw(value.raw());
+            argc += 1;
+        }
+        let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
+        let keywords = names.map(|names| cx.push_raw(names));
+        Ok(Outcome::Call { callee, argc, keywords, then: Then::Return })
+    }
+);
