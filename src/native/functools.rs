@@ -349,6 +349,6 @@ fn answer<const KIND: usize>(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeRe
     if let Some(number) = answer.get(cx).as_int() {
         return Ok(KINDS[KIND].holds(number.cmp(&0)).into());
     }
-    let raw = answer.get(cx).raw();
-    cx.compare_outcome(KINDS[KIND], raw, Raw::int(0), false)
+    let zero = cx.push(Value::int(0));
+    Ok(cx.compare_value(KINDS[KIND], answer, zero)?.get(cx).into())
 }

@@ -33,38 +33,32 @@ natives!(
 
     /// Same as a < b.
     fn lt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Lt, a, b, false)
+        Ok(cx.compare_value(CompareKind::Lt, a, b)?.get(cx).into())
     }
 
     /// Same as a <= b.
     fn le(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Le, a, b, false)
+        Ok(cx.compare_value(CompareKind::Le, a, b)?.get(cx).into())
     }
 
     /// Same as a == b.
     fn eq(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Eq, a, b, false)
+        Ok(cx.compare_value(CompareKind::Eq, a, b)?.get(cx).into())
     }
 
     /// Same as a != b.
     fn ne(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Ne, a, b, false)
+        Ok(cx.compare_value(CompareKind::Ne, a, b)?.get(cx).into())
     }
 
     /// Same as a >= b.
     fn ge(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Ge, a, b, false)
+        Ok(cx.compare_value(CompareKind::Ge, a, b)?.get(cx).into())
     }
 
     /// Same as a > b.
     fn gt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-        cx.compare_outcome(CompareKind::Gt, a, b, false)
+        Ok(cx.compare_value(CompareKind::Gt, a, b)?.get(cx).into())
     }
 
     /// Same as a + b.
@@ -168,8 +162,11 @@ natives!(
 );
 
 fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResult {
-    let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
-    cx.operate(kind, a, b)
+    let (x, y) = (a.get(cx).raw(), b.get(cx).raw());
+    match cx.operate_quickly(kind, x, y)? {
+        Some(result) => Ok(Outcome::Value(result)),
+        None => Ok(cx.binary_root(kind, a, b)?.get(cx).into()),
+    }
 }
 
 fn item(cx: &mut Cx, object: Root, key: Root) -> NativeResult {

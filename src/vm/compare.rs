@@ -347,6 +347,16 @@ impl Vm {
         compare_next(self, Args { start, count: self.fiber.top - start }, None)
     }
 
+    /// What `a OP b` gives, which need not be a bool: nested.
+    pub fn compare_value(&mut self, kind: CompareKind, a: Root, b: Root) -> Result<Root, Raised> {
+        let (a, b) = (a.get(self).raw(), b.get(self).raw());
+        let raw = match (Value::adopt(a).as_int(), Value::adopt(b).as_int()) {
+            (Some(a), Some(b)) => Raw::bool(kind.holds(a.cmp(&b))),
+            _ => self.run_nested(|cx| cx.compare(kind, a, b))?,
+        };
+        Ok(self.push_raw(raw))
+    }
+
     /// `a == b`, nested. Identical objects are not equal by themselves here: see `same_or_equal`.
     pub fn equals(&mut self, a: Root, b: Root) -> Result<bool, Raised> {
         let (x, y) = (a.get(self).raw(), b.get(self).raw());

@@ -421,8 +421,8 @@ impl Vm {
         self.carry_out(outcome, start)
     }
 
-    /// `a OP b`, for natives that ask by their outcome.
-    pub fn operate(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> NativeResult {
+    /// `a OP b` of numbers and texts, for natives: None where the whole protocol is to be followed.
+    pub fn operate_quickly(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Option<Raw>, Raised> {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
         let small = match (x.as_int(), y.as_int(), kind) {
             (Some(a), Some(b), BinaryKind::Add) => a.checked_add(b),
@@ -431,16 +431,10 @@ impl Vm {
             _ => None,
         };
         if let Some(small) = small {
-            return Ok(small.into());
+            return Ok(Some(Raw::int(small)));
         }
         let formats = kind == BinaryKind::Mod && matches!(x.kind(), Kind::Str | Kind::Bytes);
-        if is_closed(x) && is_closed(y) && !formats {
-            return match self.builtin_binary(kind, a, b)? {
-                Some(raw) => Ok(Outcome::Value(raw)),
-                None => Err(self.no_binary(kind, false, a, b)),
-            };
-        }
-        self.binary_outcome(kind, false, a, b)
+        if is_closed(x) && is_closed(y) && !formats { self.builtin_binary(kind, a, b) } else { Ok(None) }
     }
 
     /// `a OP= b` out of line.
