@@ -8,11 +8,13 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
 use aio::compile::Options;
+use aio::heap::Allocator;
 use aio::host::{Exit, Sandbox};
 use aio::interpreter::{Ending, compile_text, machine, run_main, shut_down};
 use aio::source::SourceFile;
@@ -25,6 +27,10 @@ mod programs;
 mod texts;
 
 use texts::{Random, from_environment, mutated, scripts, soup};
+
+/// The allocator of the binary: what most of these programs do is allocate.
+#[global_allocator]
+static ALLOCATOR: Allocator<mimalloc::MiMalloc> = Allocator(mimalloc::MiMalloc);
 
 /// The stack of the thread that a program runs on.
 const STACK: usize = 8 << 20;
@@ -110,34 +116,61 @@ fn is_harmless(text: &str) -> bool {
         .any(|word| text.contains(word))
 }
 
+/// What came of the programs so far.
+#[derive(Default)]
+struct Tally {
+    /// The seed of the next program.
+    next: u64,
+    /// The time is up.
+    over: bool,
+    done: u64,
+    stopped: u64,
+    refused: u64,
+    failures: Vec<String>,
+}
+
 /// Runs cases until the number or the time is used up, and says how many there were.
 fn run_many(kind: &str, first_seed: u64, make: impl Fn(&mut Random) -> String + Sync) {
     let cases = from_environment("AIO_PROPERTY_CASES", 2_000);
     let first_seed = from_environment("AIO_PROPERTY_SEED", first_seed);
     let limit = Duration::from_secs(from_environment("AIO_PROPERTY_SECONDS", 20));
     let (sender, time_is_up) = mpsc::channel::<()>();
+    let time_is_up = Mutex::new(time_is_up);
     thread::spawn(move || {
         thread::sleep(limit);
         drop(sender);
     });
-    let (mut done, mut stopped, mut refused) = (0, 0, 0);
-    let mut failures = vec![];
-    for seed in first_seed..first_seed + cases {
-        if time_is_up.try_recv() == Err(mpsc::TryRecvError::Disconnected) {
-            break;
+    let tally = Mutex::new(Tally { next: first_seed, ..Tally::default() });
+    let work = || {
+        loop {
+            let seed = {
+                let mut tally = tally.lock().expect("nobody panics with it");
+                tally.over |= time_is_up.lock().expect("as above").try_recv() == Err(TryRecvError::Disconnected);
+                if tally.over || tally.next == first_seed + cases || tally.failures.len() >= MOST_FAILURES {
+                    return;
+                }
+                tally.next += 1;
+                tally.next - 1
+            };
+            let text = make(&mut Random::new(seed));
+            let ended = run(&text, seed);
+            let mut tally = tally.lock().expect("nobody panics with it");
+            tally.done += 1;
+            match ended {
+                Err(report) => tally.failures.push(format!("seed {seed}: {report}\n{text}")),
+                Ok(Ended::Stopped(_)) => tally.stopped += 1,
+                Ok(Ended::Refused) => tally.refused += 1,
+                Ok(Ended::ByItself) => {}
+            }
         }
-        let text = make(&mut Random::new(seed));
-        match run(&text, seed) {
-            Err(report) => failures.push(format!("seed {seed}: {report}\n{text}")),
-            Ok(Ended::Stopped(_)) => stopped += 1,
-            Ok(Ended::Refused) => refused += 1,
-            Ok(Ended::ByItself) => {}
+    };
+    thread::scope(|scope| {
+        for _ in 1..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
         }
-        done += 1;
-        if failures.len() >= MOST_FAILURES {
-            break;
-        }
-    }
+        work();
+    });
+    let Tally { done, stopped, refused, failures, .. } = tally.into_inner().expect("nobody panicked with it");
     let rest = done - stopped - refused;
     // Not captured as what a test prints is.
     let _ = writeln!(

@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code, reason = "raw memory")]
 
+mod allocator;
 mod append;
 mod block;
 mod cell;
@@ -25,6 +26,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use allocator::Allocator;
+pub(crate) use allocator::keep_reserve;
 pub use append::AppendBuffer;
 pub use cell::{
     AnyRef, ByteCellTail, ByteTail, Cell, Entry, EntryTail, Gc, IndexTail, KeyEntry, KeyTail, NoTail, Ref, Slot,
@@ -435,7 +438,7 @@ impl Heap {
     /// Whether `size` more bytes can be had: to be asked before sizes that scripts choose.
     pub fn check(&self, size: usize) -> Result<(), OutOfMemory> {
         let used = self.live.get().saturating_add(self.allocated.get());
-        if size > isize::MAX as usize / 2 || used.saturating_add(size) > self.limit.get() {
+        if size > isize::MAX as usize / 2 || used.saturating_add(size) > self.limit.get() || allocator::is_short() {
             return Err(OutOfMemory);
         }
         if size > LARGEST * 1024 && !system_has(size) {
@@ -543,7 +546,7 @@ impl Heap {
         if total >= self.nursery.get() {
             self.request(interrupt::COLLECT);
         }
-        if self.live.get().saturating_add(total) > self.limit.get() {
+        if self.live.get().saturating_add(total) > self.limit.get() || allocator::was_given_up() {
             self.request(interrupt::MEMORY);
         }
     }

@@ -857,6 +857,10 @@ fn sum_into(cx: &mut Cx, iterable: Root, start: Root) -> Result<(), Raised> {
 fn prefixed(cx: &mut Cx, number: Root, radix: u32) -> NativeResult {
     let index = cx.index(number)?;
     let int = as_int_ref(index.get(cx)).expect("index gives an int");
+    // The digits, made one by one, and the text of them.
+    let digits = int.bit_length() as usize / radix.ilog2() as usize;
+    cx.check_room(digits.saturating_mul(4))?;
+    let int = as_int_ref(index.get(cx)).expect("index gives an int");
     let text = int_text::format_prefixed(int, radix);
     Ok(cx.str(&text).into())
 }

@@ -31,7 +31,8 @@ natives!(
     /// The collector that frees what nothing refers to.
     pub static GC: Functions;
 
-    /// Collect everything that cannot be reached, and run the finalisers. Returns 0: nothing is counted.
+    /// Collect everything that cannot be reached, or with a lower generation what is young of it, and run the finalisers. Returns 0: nothing is
+    /// counted.
     fn collect(
         cx: &mut Cx,
         #[either]
@@ -41,7 +42,7 @@ natives!(
         if !(0..=2).contains(&generation) {
             return Err(cx.value_error("invalid generation"));
         }
-        cx.collect_and_finalise(Collection::Major);
+        cx.collect_and_finalise(if generation < 2 { Collection::Minor } else { Collection::Major });
         Ok(0i64.into())
     }
 

@@ -381,10 +381,9 @@ natives!(
     /// Return so many random bytes.
     fn urandom(cx: &mut Cx, size: i64) -> NativeResult {
         let Ok(size) = usize::try_from(size) else { return Err(cx.value_error("negative argument not allowed")) };
-        if cx.heap.check(size).is_err() {
-            return Err(cx.memory_error());
-        }
-        let mut bytes = vec![0; size];
+        let mut bytes = vec![];
+        cx.grow(&mut bytes, size)?;
+        bytes.resize(size, 0);
         match cx.host_mut().random_bytes(&mut bytes) {
             Ok(()) => Ok(crate::object::Bytes::new(&cx.heap, &bytes).into()),
             Err(error) => Err(io_error(cx, &error, None)),
@@ -480,7 +479,10 @@ natives!(
 
     /// Read at most so many bytes from a descriptor.
     fn read(cx: &mut Cx, fd: i64, length: i64) -> NativeResult {
-        let mut bytes = vec![0; length.clamp(0, 1 << 30) as usize];
+        let length = length.clamp(0, 1 << 30) as usize;
+        let mut bytes = vec![];
+        cx.grow(&mut bytes, length)?;
+        bytes.resize(length, 0);
         loop {
             cx.before_io(fd as i32, false)?;
             match cx.host_mut().read_fd(fd as i32, &mut bytes) {

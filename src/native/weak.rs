@@ -20,14 +20,6 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
         let done = module.dict().set_str(&cx.heap, key, class.value());
         cx.fits(done)?;
     }
-    // Proxies are written in the language.
-    let proxies = cx.import("_weak_proxy")?;
-    for name in ["proxy", "ProxyType", "CallableProxyType"] {
-        let value = cx.attribute(proxies, name)?;
-        let key = cx.intern(name).held();
-        let done = module.dict().set_str(&cx.heap, key, value.get(cx));
-        cx.fits(done)?;
-    }
     Ok(())
 }
 

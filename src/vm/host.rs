@@ -282,6 +282,11 @@ pub trait Host: Debug {
     fn memory(&self) -> Option<usize> {
         None
     }
+    /// Registers of the main fiber, which bound how deep scripts call each other. By default 4 Mi of them: 64 MiB of address space of which
+    /// only what is used is committed.
+    fn registers(&self) -> usize {
+        4 << 20
+    }
     /// An environment variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// All environment variables.

@@ -76,8 +76,6 @@ use native::{NativeFunction, Raised, Root};
 pub use ops::UnaryKind;
 pub(crate) use repr::bytearray_literal;
 
-/// Registers of the main fiber: 4 Mi of them, 64 MiB of address space of which only what is used is committed.
-const MAIN_REGISTERS: usize = 4 << 20;
 /// Entries of the method cache; a power of two.
 const METHOD_CACHE: usize = 2048;
 /// Places for what instructions found in objects of a shape; a power of two.
@@ -225,7 +223,7 @@ impl Vm {
                 named: vec![],
                 makers: vec![],
             },
-            fiber: Fiber::new(MAIN_REGISTERS),
+            fiber: Fiber::new(host.registers()),
             fibers: fiber::Fibers::default(),
             names: vec![],
             interned: HashTable::with_capacity(4096),
@@ -282,7 +280,11 @@ impl Vm {
         let seed = vm.host.random_seed();
         vm.heap.set_secret(vm.host.decide(Choice::Secret, seed));
         vm.set_stack_room(vm.host.stack_size());
-        vm.heap.set_limit(vm.host.memory().unwrap_or(usize::MAX));
+        let limit = vm.host.memory();
+        if limit.is_some() {
+            crate::heap::keep_reserve();
+        }
+        vm.heap.set_limit(limit.unwrap_or(usize::MAX));
         for text in Name::TEXTS {
             let name = vm.intern(text).value().raw();
             vm.names.push(name);

@@ -283,9 +283,20 @@ impl Vm {
                 if b.is_empty() {
                     return Ok(Some(x.raw()));
                 }
+                if heap.check((a.len() + b.len()) * 16).is_err() {
+                    return Err(self.memory_error());
+                }
                 Tuple::of_parts(heap, a.len() + b.len(), [a.tail(), b.tail()].into_iter()).value().raw()
             }
             (Kind::Bytes | Kind::ByteArray, Kind::Bytes | Kind::ByteArray | Kind::MemoryView) => {
+                let length = |v: Value<'_>| {
+                    v.exact::<Bytes>().map(|b| b.len()).or_else(|| v.exact::<ByteArray>().map(|b| b.len())).unwrap_or(0)
+                };
+                // Both are copied first.
+                let room = (length(x) + length(y)).saturating_mul(2);
+                if room > 1 << 20 && heap.check(room).is_err() {
+                    return Err(self.memory_error());
+                }
                 let a = self.bytes_like(x).unwrap_or_default();
                 let Some(b) = self.bytes_like(y) else { return Ok(None) };
                 if x.kind() == Kind::Bytes {
@@ -336,12 +347,12 @@ impl Vm {
         };
         let heap = &self.heap;
         let check = |len: usize, each: usize| -> bool {
-            len.checked_mul(count).and_then(|n| n.checked_mul(each)).is_none_or(|n| heap.check(n).is_err())
+            len.checked_mul(count).and_then(|n| n.checked_mul(each)).is_none_or(|n| n > 1 << 16 && heap.check(n).is_err())
         };
         let raw = match sequence.kind() {
             Kind::Str => {
                 let text = sequence.exact::<Str>().expect("a str");
-                if check(text.len(), 1) || text.len() * count > Str::LIMIT {
+                if check(text.len(), 2) || text.len() * count > Str::LIMIT {
                     return Err(self.memory_error());
                 }
                 if count == 1 {
@@ -352,14 +363,14 @@ impl Vm {
             }
             Kind::Bytes => {
                 let bytes = sequence.exact::<Bytes>().expect("bytes");
-                if check(bytes.len(), 1) {
+                if check(bytes.len(), 2) {
                     return Err(self.memory_error());
                 }
                 Bytes::new(heap, &bytes.as_bytes().repeat(count)).value().raw()
             }
             Kind::ByteArray => {
                 let bytes = sequence.exact::<ByteArray>().expect("a bytearray");
-                if check(bytes.len(), 1) {
+                if check(bytes.len(), 2) {
                     return Err(self.memory_error());
                 }
                 match ByteArray::new(heap, &bytes.to_vec().repeat(count)) {

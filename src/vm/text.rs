@@ -10,7 +10,7 @@ use crate::number::complex::Complex as ComplexNumber;
 use crate::number::int::IntRef;
 use crate::number::{float_repr, int_text};
 use crate::object::key::as_int_ref;
-use crate::object::{ASCII, ByteArray, Complex, Exc, MemoryView, NativeObject, Payload, SURROGATES, Str};
+use crate::object::{ASCII, BigInt, ByteArray, Complex, Exc, MemoryView, NativeObject, Payload, SURROGATES, Str};
 use crate::text::format_spec::{self, FormatSpec};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 
@@ -88,6 +88,17 @@ impl Vm {
     /// Before a native builds something whose size scripts choose: whether so many bytes can be had, what becomes of them included.
     pub(crate) fn check_room(&mut self, bytes: usize) -> Result<(), Raised> {
         if bytes <= UNCHECKED || self.heap.check(bytes).is_ok() { Ok(()) } else { Err(self.memory_error()) }
+    }
+
+    /// As `check_growth`, for bytes that a native gathers: makes room for `more` of them.
+    #[inline]
+    pub(crate) fn grow(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), Raised> {
+        if bytes.capacity() - bytes.len() >= more { Ok(()) } else { self.grow_now(bytes, more) }
+    }
+
+    fn grow_now(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), Raised> {
+        self.check_room(bytes.len().saturating_add(more).saturating_mul(3))?;
+        bytes.try_reserve(more).map_err(|_| self.memory_error())
     }
 
     /// As `check_room`, for what grows piece by piece and is to be `length` bytes long now; it is made into a cell in the end. `checked` is the
@@ -458,6 +469,9 @@ impl Vm {
         };
         // Once as it is written, once as a text; a fill character may take four bytes.
         let fixed = if value.kind() == Kind::Str { 0 } else { parsed.precision.unwrap_or(0) };
+        // Up to a digit for each bit.
+        let digits = value.exact::<BigInt>().and_then(|_| as_int_ref(value)).map_or(0, |int| int.bit_length() as usize);
+        let fixed = fixed.saturating_add(digits);
         if self.heap.check(parsed.width.saturating_add(fixed).saturating_mul(5)).is_err() {
             return Err(self.memory_error());
         }

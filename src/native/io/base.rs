@@ -40,6 +40,7 @@ fn line_by_bytes(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         if bytes.is_empty() {
             break;
         }
+        cx.grow(&mut line, bytes.len())?;
         line.extend_from_slice(&bytes);
         cx.release(mark);
     }
@@ -228,6 +229,7 @@ natives!(
             if bytes.is_empty() {
                 return Ok(bytes_result(cx, &all));
             }
+            cx.grow(&mut all, bytes.len())?;
             all.extend_from_slice(&bytes);
             cx.release(mark);
         }

@@ -171,10 +171,13 @@ pub(super) fn read(cx: &mut Cx, this: Root, count: Option<usize>) -> Result<Vec<
             if bytes.is_empty() {
                 break;
             }
+            cx.grow(&mut out, bytes.len())?;
             out.extend_from_slice(&bytes);
         },
         Some(count) => {
             while out.len() < count && fill(cx, this)? {
+                let more = with::<Buffered, _>(cx, this, |_, b| (count - out.len()).min(b.left().len()))?;
+                cx.grow(&mut out, more)?;
                 with::<Buffered, _>(cx, this, |_, b| {
                     let n = (count - out.len()).min(b.left().len());
                     out.extend_from_slice(&b.left()[..n]);
@@ -205,6 +208,8 @@ fn readline(cx: &mut Cx, this: Root, limit: Option<usize>) -> Result<Vec<u8>, Ra
     let limit = limit.unwrap_or(usize::MAX);
     let mut out = vec![];
     while out.len() < limit && fill(cx, this)? {
+        let more = with::<Buffered, _>(cx, this, |_, b| b.left().len())?;
+        cx.grow(&mut out, more)?;
         let done = with::<Buffered, _>(cx, this, |_, b| {
             let left = b.left();
             let n = memchr::memchr(b'\n', left).map_or(left.len(), |at| at + 1).min(limit - out.len());

@@ -140,7 +140,10 @@ fn descriptor(cx: &mut Cx, this: Root) -> Result<i32, Raised> {
 
 /// Reads once from a descriptor, and again where a signal came in between.
 pub(super) fn read_some(cx: &mut Cx, fd: i32, count: usize) -> Result<Vec<u8>, Raised> {
-    let mut bytes = vec![0; count.min(1 << 30)];
+    let count = count.min(1 << 30);
+    let mut bytes = vec![];
+    cx.grow(&mut bytes, count)?;
+    bytes.resize(count, 0);
     loop {
         cx.before_io(fd, false)?;
         match cx.host_mut().read_fd(fd, &mut bytes) {
@@ -166,6 +169,7 @@ pub(super) fn read_rest(cx: &mut Cx, fd: i32, into: &mut Vec<u8>) -> Result<(), 
         if bytes.is_empty() {
             return Ok(());
         }
+        cx.grow(into, bytes.len())?;
         into.extend_from_slice(&bytes);
         step = (into.len() / 2).clamp(8192, 8 << 20);
     }

@@ -44,6 +44,14 @@ fn set_payload(cx: &Cx, this: Root, payload: Box<dyn Payload>) {
     }
 }
 
+/// Makes room for `more` bytes in what a stream holds.
+fn grow<S: Payload>(cx: &mut Cx, this: Root, more: usize, bytes: fn(&mut S) -> &mut Vec<u8>) -> Result<(), Raised> {
+    let mut held = with::<S, _>(cx, this, |_, s| std::mem::take(bytes(s)))?;
+    let grown = cx.grow(&mut held, more);
+    with::<S, _>(cx, this, |_, s| *bytes(s) = held)?;
+    grown
+}
+
 // ---- text ----
 
 /// Works with an open StringIO.
@@ -207,6 +215,8 @@ natives!(
             let got = cx.type_name_for_error(s.get(cx));
             return Err(cx.type_error(format!("string argument expected, got '{got}'")));
         };
+        let room = text(cx, this, |s| s.beyond.saturating_add(given.len().saturating_mul(2)))?;
+        grow::<StringIo>(cx, this, room, |s| &mut s.text)?;
         text(cx, this, |s| s.write(given.as_bytes()))?;
         Ok((given.chars() as i64).into())
     }
@@ -454,6 +464,8 @@ natives!(
         bytes(cx, this, |_| ())?;
         let new = bytes_of(cx, b)?;
         check_views(cx, this)?;
+        let room = bytes(cx, this, |b| b.at.saturating_sub(b.bytes.len()).saturating_add(new.len()))?;
+        grow::<BytesIo>(cx, this, room, |b| &mut b.bytes)?;
         bytes(cx, this, |b| b.write(&new))?;
         Ok((new.len() as i64).into())
     }

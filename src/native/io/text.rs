@@ -337,6 +337,11 @@ fn decode_more(cx: &mut Cx, this: Root, buffer: Root, count: Option<usize>) -> R
     with::<Text, _>(cx, this, |_, t| t.forget_taken())?;
     let bytes = read_below(cx, buffer, count)?;
     let last = bytes.is_empty() || count.is_none();
+    let kept = with::<Text, _>(cx, this, |_, t| t.decoded.len())?;
+    if kept + bytes.len() > 1 << 20 {
+        // What was read, its text, and what is handed out of that, some of it while it grows.
+        cx.check_room(kept.saturating_add(bytes.len()).saturating_mul(5))?;
+    }
     let result = with::<Text, _>(cx, this, |_, t| {
         t.chunk.extend_from_slice(&bytes);
         let mut text = t.decoder.feed(&bytes, last, t.handler)?;
@@ -505,7 +510,7 @@ fn read(cx: &mut Cx, this: Root, count: Option<usize>) -> Result<Vec<u8>, Raised
         }
         Some(count) => {
             while with::<Text, _>(cx, this, |_, t| wtf8::count(t.left()) < count)? {
-                let missing = count.clamp(1, CHUNK).max(CHUNK.min(count * 4));
+                let missing = count.clamp(1, CHUNK).max(CHUNK.min(count.saturating_mul(4)));
                 if !decode_more(cx, this, buffer, Some(missing.max(CHUNK)))? {
                     break;
                 }

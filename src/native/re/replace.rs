@@ -98,16 +98,21 @@ pub(super) fn replace(cx: &mut Cx, pattern: Root, repl: Root, string: Root, most
         let (from, to) = (run.matcher.start, run.matcher.end);
         if from > last {
             items += 1;
+            cx.grow(&mut out, from - last)?;
             out.extend_from_slice(&run.subject.bytes(cx)[last..from]);
         }
         match &replacement {
-            Replacement::Literal(bytes) => out.extend_from_slice(bytes),
+            Replacement::Literal(bytes) => {
+                cx.grow(&mut out, bytes.len())?;
+                out.extend_from_slice(bytes);
+            }
             Replacement::Template(parts) => {
                 for part in parts.iter() {
                     match part {
                         Part::Literal(bytes) => out.extend_from_slice(bytes),
                         Part::Group(group) => {
                             if let Some((from, to)) = run.group(*group as usize) {
+                                cx.grow(&mut out, to - from)?;
                                 out.extend_from_slice(&run.subject.bytes(cx)[from..to]);
                             }
                         }
@@ -134,9 +139,8 @@ pub(super) fn replace(cx: &mut Cx, pattern: Root, repl: Root, string: Root, most
                 wrong.get_or_insert((items, repl));
             }
         }
-        if out.len() > 1 << 24 && cx.heap.check(out.len()).is_err() {
-            return Err(cx.memory_error());
-        }
+        // For what a function gave: it has been copied in already.
+        cx.grow(&mut out, 0)?;
         last = to;
         count += 1;
         run.beat(cx)?;

@@ -337,6 +337,7 @@ fn pad(
             }
         }
     };
+    cx.check_room(usize::try_from(width).unwrap_or(0).saturating_mul(2))?;
     let padded = search::justify(BYTES, &bytes, usize::try_from(width).unwrap_or(0), u32::from(fill), how);
     match check(cx, padded)? {
         Some(padded) => done(of.make(cx, &padded)?),
@@ -1056,6 +1057,7 @@ macro_rules! bytes_table {
 
             /// Filled with zeros behind the sign to a width.
             fn zfill(cx: &mut Cx, this: Root, width: i64) -> NativeResult {
+                cx.check_room(usize::try_from(width).unwrap_or(0).saturating_mul(2))?;
                 let bytes = receiver(cx, this, "zfill", $of)?;
                 let filled = search::zfill(BYTES, &bytes, usize::try_from(width).unwrap_or(0));
                 match check(cx, filled)? {

@@ -512,6 +512,7 @@ natives!(
 
     /// Filled with zeros behind the sign to a width.
     fn zfill(cx: &mut Cx, this: Root, width: i64) -> NativeResult {
+        cx.check_room(usize::try_from(width).unwrap_or(0).saturating_mul(2))?;
         let text = receiver(cx, this, "zfill")?;
         let filled = search::zfill(TEXT, text.as_bytes(), usize::try_from(width).unwrap_or(0));
         match check(cx, filled)? {

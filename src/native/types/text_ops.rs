@@ -223,6 +223,7 @@ pub(super) fn pad(
     if width <= text.chars() {
         return done(text.value().raw());
     }
+    cx.check_room(width.saturating_mul(2 * wtf8::width_of(fill)))?;
     let padded = search::justify(TEXT, text.as_bytes(), width, fill, how);
     match check(cx, padded)? {
         Some(bytes) => done(cx.checked_text(&bytes)?),
