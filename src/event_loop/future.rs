@@ -230,6 +230,8 @@ pub(crate) fn cancel(cx: &mut Cx, future: AnyFuture<'static>, message: Raw) -> R
     if !is_plain(cx, at) && overrides_cancel(cx, at) && !std::ptr::eq(at.base(), future.base()) {
         return call_cancel(cx, at, message);
     }
+    // Tasks that wait for each other in a circle would be gone round for ever: one of them is remembered, after 1, 2, 4 steps and so on.
+    let (mut remembered, mut steps, mut next) = (at, 0u64, 1u64);
     loop {
         let AnyFuture::Task(task) = at else { return cancel_future(cx, at, message) };
         at.base().put(UNRETRIEVED, false);
@@ -244,6 +246,13 @@ pub(crate) fn cancel(cx: &mut Cx, future: AnyFuture<'static>, message: Raw) -> R
             let done = waiter.base().is_done();
             if !done && (is_plain(cx, waiter) || !overrides_cancel(cx, waiter)) && waiter.task().is_some() {
                 at = waiter;
+                if std::ptr::eq(at.base(), remembered.base()) {
+                    return Err(cx.recursion_error());
+                }
+                steps += 1;
+                if steps == next {
+                    (remembered, steps, next) = (at, 0, next * 2);
+                }
                 continue;
             }
             let accepted = !done

@@ -438,7 +438,11 @@ impl Heap {
     /// Whether `size` more bytes can be had: to be asked before sizes that scripts choose.
     pub fn check(&self, size: usize) -> Result<(), OutOfMemory> {
         let used = self.live.get().saturating_add(self.allocated.get());
-        if size > isize::MAX as usize / 2 || used.saturating_add(size) > self.limit.get() || allocator::is_short() {
+        let limit = self.limit.get();
+        if size > isize::MAX as usize / 2 || used.saturating_add(size) > limit {
+            return Err(OutOfMemory);
+        }
+        if limit != usize::MAX && allocator::is_short() {
             return Err(OutOfMemory);
         }
         if size > LARGEST * 1024 && !system_has(size) {
@@ -546,7 +550,9 @@ impl Heap {
         if total >= self.nursery.get() {
             self.request(interrupt::COLLECT);
         }
-        if self.live.get().saturating_add(total) > self.limit.get() || allocator::was_given_up() {
+        if self.live.get().saturating_add(total) > self.limit.get()
+            || (allocator::was_given_up() && self.limit.get() != usize::MAX)
+        {
             self.request(interrupt::MEMORY);
         }
     }

@@ -159,7 +159,11 @@ natives!(
             return Ok(i64::from(crc.sum()).into());
         }
         let mut sum = !(value as u32);
-        for byte in bytes.iter() {
+        let bytes = bytes.to_vec();
+        for (i, byte) in bytes.iter().enumerate() {
+            if i % (1 << 16) == 0 {
+                cx.poll()?;
+            }
             sum ^= u32::from(*byte);
             for _ in 0..8 {
                 sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
@@ -173,7 +177,9 @@ natives!(
         let bytes = bytes_like(cx, data)?;
         let value = cx.index_as_i64(value)? as u32;
         let (mut low, mut high) = (value & 0xffff, value >> 16);
+        let bytes = bytes.to_vec();
         for chunk in bytes.chunks(5000) {
+            cx.poll()?;
             for byte in chunk {
                 low += u32::from(*byte);
                 high += low;
@@ -234,19 +240,31 @@ natives!(
 
     /// Return bytes compressed: with the header of zlib, of gzip, or none, as the window bits say.
     fn compress(cx: &mut Cx, data: Root, level: Root, wbits: Root) -> NativeResult {
-        let bytes = bytes_like(cx, data)?;
         let level = cx.index_as_i64(level)?;
         let wbits = cx.index_as_i64(wbits)?;
+        let bytes = bytes_like(cx, data)?.to_vec();
+        cx.check_room(bytes.len().saturating_mul(3))?;
         let level = Compression::new(if level < 0 { 6 } else { level.min(9) as u32 });
+        // Piece by piece, so that it can be stopped.
+        fn feed(cx: &mut Cx, bytes: &[u8], encoder: &mut dyn Write) -> Result<(), Raised> {
+            for piece in bytes.chunks(1 << 16) {
+                cx.poll()?;
+                encoder.write_all(piece).expect("writing to memory does not fail");
+            }
+            Ok(())
+        }
         let done = if wbits < 0 {
             let mut encoder = DeflateEncoder::new(vec![], level);
-            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+            feed(cx, &bytes, &mut encoder)?;
+            encoder.finish()
         } else if wbits > 15 {
             let mut encoder = GzEncoder::new(vec![], level);
-            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+            feed(cx, &bytes, &mut encoder)?;
+            encoder.finish()
         } else {
             let mut encoder = ZlibEncoder::new(vec![], level);
-            encoder.write_all(&bytes).and_then(|()| encoder.finish())
+            feed(cx, &bytes, &mut encoder)?;
+            encoder.finish()
         };
         let out = done.expect("writing to memory does not fail");
         Ok(Bytes::new(&cx.heap, &out).into())
@@ -269,12 +287,15 @@ natives!(
             };
             return triple(cx, &out, used, finished);
         }
+        let bytes = bytes.to_vec();
         let mut machine = Decompress::new(wbits > 0);
-        let mut out: Vec<u8> = Vec::with_capacity(bytes.len() * 3 + 64);
+        let mut out: Vec<u8> = vec![];
         loop {
             let used = machine.total_in() as usize;
             let made = out.len();
-            out.reserve(made.max(4096));
+            // A little at a time, so that it can be stopped.
+            cx.poll()?;
+            cx.grow(&mut out, made.clamp(4096, 1 << 20))?;
             match machine.decompress_vec(&bytes[used..], &mut out, FlushDecompress::None) {
                 Ok(Status::StreamEnd) => return triple(cx, &out, machine.total_in() as usize, true),
                 Ok(_) if machine.total_in() as usize == used && out.len() == made => {

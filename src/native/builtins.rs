@@ -868,8 +868,12 @@ fn prefixed(cx: &mut Cx, number: Root, radix: u32) -> NativeResult {
 /// `divmod` of two exact numbers.
 pub(crate) fn builtin_divmod(cx: &mut Cx, x: Root, y: Root) -> Result<Option<Raw>, Raised> {
     let (a, b) = (x.get(cx), y.get(cx));
-    let result = if let (Some(a), Some(b)) = (as_int_ref(a), as_int_ref(b)) {
-        integer::divide_modulo(a, b).map(|(q, r)| {
+    let result = if as_int_ref(a).is_some() && as_int_ref(b).is_some() {
+        let pair = cx.patiently(|cx, watch| {
+            let int = |root: Root| as_int_ref(root.get(cx)).expect("looked at above");
+            integer::divide_modulo_watched(int(x), int(y), watch)
+        })?;
+        pair.map(|(q, r)| {
             let (q, r) = (int_value(&cx.heap, q).raw(), int_value(&cx.heap, r).raw());
             (q, r)
         })
@@ -913,9 +917,8 @@ fn two_sided(cx: &mut Cx, a: Root, b: Root, name: Name, reflected: Name) -> Resu
 }
 
 fn power_modulo(cx: &mut Cx, base: Root, exp: Root, modulus: Root) -> NativeResult {
-    let (a, b, m) = (base.get(cx), exp.get(cx), modulus.get(cx));
-    if let (Some(a), Some(b), Some(m)) = (as_int_ref(a), as_int_ref(b), as_int_ref(m)) {
-        return match integer::power_modulo(a, b, m) {
+    if [base, exp, modulus].iter().all(|root| as_int_ref(root.get(cx)).is_some()) {
+        return match crate::native::types::int::power_modulo(cx, base, exp, modulus)? {
             Ok(int) => Ok(int_value(&cx.heap, int).into()),
             Err(fault) => Err(cx.fault(fault)),
         };

@@ -57,6 +57,19 @@ fn start(name: &str) -> Option<State> {
     Some(State::Fixed(fixed))
 }
 
+/// Bytes between two looks at whether to go on: what takes a millisecond.
+const PIECE: usize = 1 << 18;
+
+impl State {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            State::Fixed(hash) => hash.update(bytes),
+            State::Shake128(hash) => hash.update(bytes),
+            State::Shake256(hash) => hash.update(bytes),
+        }
+    }
+}
+
 fn make(cx: &mut Cx, state: State) -> NativeResult {
     let shape = cx.named_class("Hash").get().root_shape.get();
     let object = cx.heap.alloc_slots(NativeObject::new(Box::new(state), 0), |_| Value::NONE);
@@ -90,11 +103,15 @@ natives!(
     /// Take more bytes.
     fn update(cx: &mut Cx, this: Root, data: Root) -> NativeResult {
         let bytes = bytes_like(cx, data)?;
-        with(cx, this, |state| match state {
-            State::Fixed(hash) => hash.update(&bytes),
-            State::Shake128(hash) => hash.update(&bytes),
-            State::Shake256(hash) => hash.update(&bytes),
-        });
+        if bytes.len() <= PIECE {
+            with(cx, this, |state| state.update(&bytes));
+            return Ok(Outcome::NONE);
+        }
+        let bytes = bytes.to_vec();
+        for piece in bytes.chunks(PIECE) {
+            cx.poll()?;
+            with(cx, this, |state| state.update(piece));
+        }
         Ok(Outcome::NONE)
     }
 

@@ -8,6 +8,7 @@ use crate::native::natives;
 use crate::native::types::{int_outcome, int_ref};
 use crate::number::Fault;
 use crate::number::int::{self as integer, Int, IntRef};
+use crate::number::long::{self, Watch};
 use crate::number::{float_repr, special};
 use crate::object::key::as_int_ref;
 use crate::object::{Exc, int_value};
@@ -101,8 +102,21 @@ natives!(
         let Ok(count) = u64::try_from(&k) else {
             return Err(cx.overflow_error(&format!("min(n - k, k) must not exceed {}", i64::MAX)));
         };
+        if count > 400
+            && let Ok(n) = u64::try_from(&n)
+        {
+            let result = cx.patiently(|_, watch| {
+                let product = long::product_of_range(n - count + 1, n, watch)?;
+                let orders = long::product_of_range(1, count, watch)?;
+                Ok(Int::from_big(long::divide(&product, &orders, watch)?.0.into()))
+            })?;
+            return whole_result(cx, result);
+        }
         let mut result = Big::from(1);
         for i in 0..count {
+            if i % 256 == 0 {
+                cx.poll()?;
+            }
             result = result * (&n - i) / (i + 1);
         }
         Ok(int_outcome(&cx.heap, Int::from_big(result)))
@@ -180,7 +194,7 @@ natives!(
         let Some(n) = int.to_i64() else {
             return Err(cx.overflow_error(&format!("factorial() argument should not exceed {}", i64::MAX)));
         };
-        Ok(int_outcome(&cx.heap, Int::from_big(product_of_range(1, n as u64))))
+        product_outcome(cx, 1, n as u64)
     }
 
     /// Return the largest integer not above x.
@@ -249,7 +263,7 @@ natives!(
 
     /// Return the greatest common divisor.
     fn gcd(cx: &mut Cx, integers: Rest) -> NativeResult {
-        fold(cx, integers, Int::Small(0), |a, b| Ok(integer::gcd(a, b)))
+        fold(cx, integers, Int::Small(0), integer::gcd)
     }
 
     /// Return the length of a vector: the root of the sum of the squares.
@@ -306,7 +320,8 @@ natives!(
     /// The largest integer whose square is not above n.
     fn isqrt(cx: &mut Cx, n: Root) -> NativeResult {
         let n = cx.index(n)?;
-        let result = integer::isqrt(as_int_ref(n.get(cx)).expect("index gives an int"));
+        let result =
+            cx.patiently(|cx, watch| integer::isqrt(as_int_ref(n.get(cx)).expect("index gives an int"), watch))?;
         whole_result(cx, result)
     }
 
@@ -421,8 +436,17 @@ natives!(
             return Err(cx.overflow_error(&format!("k must not exceed {}", i64::MAX)));
         };
         let result = match u64::try_from(&n) {
-            Ok(n) => product_of_range(n - count + 1, n),
-            Err(_) => (0..count).map(|i| &n - i).product(),
+            Ok(n) => return product_outcome(cx, n - count + 1, n),
+            Err(_) => {
+                let mut product = Big::from(1);
+                for i in 0..count {
+                    if i % 256 == 0 {
+                        cx.poll()?;
+                    }
+                    product *= &n - i;
+                }
+                product
+            }
         };
         Ok(int_outcome(&cx.heap, Int::from_big(result)))
     }
@@ -622,12 +646,14 @@ fn fold(
     cx: &mut Cx,
     integers: Rest,
     start: Int,
-    step: fn(IntRef<'_>, IntRef<'_>) -> Result<Int, Fault>,
+    step: fn(IntRef<'_>, IntRef<'_>, &Watch<'_>) -> Result<Int, Fault>,
 ) -> NativeResult {
     let mut total = start;
     for root in integers.0.roots() {
         let index = cx.index(root)?;
-        let next = step(total.as_ref(), as_int_ref(index.get(cx)).expect("index gives an int"));
+        let next = cx.patiently(|cx, watch| {
+            step(total.as_ref(), as_int_ref(index.get(cx)).expect("index gives an int"), watch)
+        })?;
         match next {
             Ok(next) => total = next,
             Err(fault) => return Err(cx.fault(fault)),
@@ -636,16 +662,15 @@ fn fold(
     Ok(int_outcome(&cx.heap, total))
 }
 
-/// The product of the integers from `low` to `high`: halves of like size are multiplied.
-fn product_of_range(low: u64, high: u64) -> Big {
-    if low > high {
-        return Big::from(1);
+/// The product of the integers from `low` to `high`.
+fn product_outcome(cx: &mut Cx, low: u64, high: u64) -> NativeResult {
+    // Bits of the result, at the least.
+    let bits = high.saturating_sub(low).saturating_mul(u64::from(low.max(2).ilog2()));
+    if bits > 1 << 40 {
+        return Err(cx.memory_error());
     }
-    if high - low < 16 {
-        return (low..=high).map(Big::from).product();
-    }
-    let middle = low + (high - low) / 2;
-    product_of_range(low, middle) * product_of_range(middle + 1, high)
+    let result = cx.patiently(|_, watch| long::product_of_range(low, high, watch).map(|big| Int::from_big(big.into())))?;
+    whole_result(cx, result)
 }
 
 /// A logarithm of a float, or of an integer of any size.

@@ -74,7 +74,11 @@ natives!(
         }
         let plain = class.get(cx).raw().same(cx.kind_class(Kind::WeakRef).value().raw());
         let callback = callback.map_or(Raw::NONE, |c| c.get(cx).raw());
-        let made = WeakRef::new(&cx.heap, object.get(cx), Value::adopt(callback)).expect("it has a cell");
+        let made = WeakRef::new(&cx.heap, object.get(cx), Value::adopt(callback)).expect("it has a cell").held();
+        // The callback is to come soon: the object's death is looked for as that of one with a finaliser.
+        if !callback.same(Raw::NONE) && object.get(cx).kind() == Kind::Instance {
+            cx.made_finalisable(object.get(cx).raw());
+        }
         if plain {
             return Ok(made.into());
         }

@@ -2,10 +2,11 @@
 //!
 //! The run loop does the plain `i64` cases itself and comes here on overflow, for big operands, and for what is rare.
 
+use super::long::{self, Watch};
 use super::{Fault, FaultKind, float};
 use num_bigint::{BigInt, BigUint, Sign};
 use num_integer::Integer;
-use num_traits::{One, Pow, Signed, ToPrimitive, Zero};
+use num_traits::{One, Signed, ToPrimitive, Zero};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -282,12 +283,17 @@ pub fn subtract(a: IntRef<'_>, b: IntRef<'_>) -> Int {
 
 /// `a * b`.
 pub fn multiply(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
+    multiply_watched(a, b, &Watch::never())
+}
+
+/// `a * b`, which may be stopped.
+pub fn multiply_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
     Ok(match (a, b) {
         (IntRef::Small(a), IntRef::Small(b)) => Int::from(a as i128 * b as i128),
         (IntRef::Big(a), IntRef::Small(b)) | (IntRef::Small(b), IntRef::Big(a)) => Int::from_big(a * b),
         (IntRef::Big(a), IntRef::Big(b)) => {
             check_bits(a.bits() + b.bits())?;
-            Int::from_big(a * b)
+            Int::from_big(long::signed_multiply(a, b, watch)?)
         }
     })
 }
@@ -307,6 +313,19 @@ pub fn floor_divide(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
     divide_modulo(a, b).map(|(quotient, _)| quotient)
 }
 
+/// `a // b`, which may be stopped.
+pub fn floor_divide_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
+    divide_modulo_watched(a, b, watch).map(|(quotient, _)| quotient)
+}
+
+/// `a % b`, which may be stopped.
+pub fn modulo_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
+    match (a, b) {
+        (_, IntRef::Big(_)) => divide_modulo_watched(a, b, watch).map(|(_, rest)| rest),
+        _ => modulo(a, b),
+    }
+}
+
 /// `a % b`.
 pub fn modulo(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
     match (a, b) {
@@ -319,12 +338,17 @@ pub fn modulo(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
             let rest = if a.is_negative() { -rest } else { rest };
             Ok(Int::from(Integer::mod_floor(&rest, &(b as i128))))
         }
-        (a, b) => Ok(Int::from_big(a.to_big().mod_floor(&b.to_big()))),
+        (a, b) => divide_modulo(a, b).map(|(_, rest)| rest),
     }
 }
 
 /// `divmod(a, b)`.
 pub fn divide_modulo(a: IntRef<'_>, b: IntRef<'_>) -> Result<(Int, Int), Fault> {
+    divide_modulo_watched(a, b, &Watch::never())
+}
+
+/// `divmod(a, b)`, which may be stopped.
+pub fn divide_modulo_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<(Int, Int), Fault> {
     if b.is_zero() {
         return Err(Fault::zero_division("division by zero"));
     }
@@ -332,7 +356,7 @@ pub fn divide_modulo(a: IntRef<'_>, b: IntRef<'_>) -> Result<(Int, Int), Fault> 
         let (quotient, rest) = Integer::div_mod_floor(&(a as i128), &(b as i128));
         return Ok((Int::from(quotient), Int::from(rest)));
     }
-    let (quotient, rest) = a.to_big().div_mod_floor(&b.to_big());
+    let (quotient, rest) = long::divide_floor(&a.to_big(), &b.to_big(), watch)?;
     Ok((Int::from_big(quotient), Int::from_big(rest)))
 }
 
@@ -385,6 +409,11 @@ pub enum IntPower {
 
 /// `a ** b`.
 pub fn power(a: IntRef<'_>, b: IntRef<'_>) -> Result<IntPower, Fault> {
+    power_watched(a, b, &Watch::never())
+}
+
+/// `a ** b`, which may be stopped.
+pub fn power_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<IntPower, Fault> {
     if b.signum() < 0 {
         let (a, b) = (a.to_float()?, b.to_float()?);
         return match float::power(a, b)? {
@@ -392,10 +421,10 @@ pub fn power(a: IntRef<'_>, b: IntRef<'_>) -> Result<IntPower, Fault> {
             float::Power::Complex => unreachable!("the exponent is whole"),
         };
     }
-    power_of(a, b).map(IntPower::Int)
+    power_of(a, b, watch).map(IntPower::Int)
 }
 
-fn power_of(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
+fn power_of(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
     match a {
         _ if b.is_zero() => return Ok(Int::Small(1)),
         IntRef::Small(0 | 1) => return Ok(a.to_int()),
@@ -418,11 +447,23 @@ fn power_of(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
         let magnitude = BigInt::one() << (base.trailing_zeros() as u64 * exponent);
         return Ok(Int::from_big(if base < 0 && exponent & 1 == 1 { -magnitude } else { magnitude }));
     }
-    Ok(Int::from_big(Pow::pow(a.to_big().as_ref(), exponent)))
+    let magnitude = long::power(a.to_big().magnitude(), exponent, watch)?;
+    let sign = if a.signum() < 0 && exponent & 1 == 1 { Sign::Minus } else { Sign::Plus };
+    Ok(Int::from_big(BigInt::from_biguint(sign, magnitude)))
 }
 
 /// `pow(a, b, modulus)`.
 pub fn power_modulo(a: IntRef<'_>, b: IntRef<'_>, modulus: IntRef<'_>) -> Result<Int, Fault> {
+    power_modulo_watched(a, b, modulus, &Watch::never())
+}
+
+/// `pow(a, b, modulus)`, which may be stopped.
+pub fn power_modulo_watched(
+    a: IntRef<'_>,
+    b: IntRef<'_>,
+    modulus: IntRef<'_>,
+    watch: &Watch<'_>,
+) -> Result<Int, Fault> {
     if modulus.is_zero() {
         return Err(Fault::value("pow() 3rd argument cannot be 0"));
     }
@@ -450,7 +491,9 @@ pub fn power_modulo(a: IntRef<'_>, b: IntRef<'_>, modulus: IntRef<'_>) -> Result
         exponent = -exponent;
     }
     let magnitude = modulus.abs();
-    let mut result = base.mod_floor(&magnitude).modpow(&exponent, &magnitude);
+    let base = base.mod_floor(&magnitude);
+    let result = long::power_modulo(base.magnitude(), exponent.magnitude(), magnitude.magnitude(), watch)?;
+    let mut result = BigInt::from(result);
     if modulus.is_negative() && !result.is_zero() {
         result += modulus.as_ref();
     }
@@ -547,31 +590,31 @@ pub fn absolute(a: IntRef<'_>) -> Int {
 }
 
 /// `math.isqrt(a)`.
-pub fn isqrt(a: IntRef<'_>) -> Result<Int, Fault> {
+pub fn isqrt(a: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
     if a.signum() < 0 {
         return Err(Fault::value("isqrt() argument must be nonnegative"));
     }
     Ok(match a {
         IntRef::Small(a) => Int::Small((a as u64).isqrt() as i64),
-        IntRef::Big(a) => Int::from_big(a.sqrt()),
+        IntRef::Big(a) => Int::from_big(long::square_root(a.magnitude(), watch)?.into()),
     })
 }
 
 /// `math.gcd(a, b)`.
-pub fn gcd(a: IntRef<'_>, b: IntRef<'_>) -> Int {
-    match (a, b) {
+pub fn gcd(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
+    Ok(match (a, b) {
         (IntRef::Small(a), IntRef::Small(b)) => Int::from(a.unsigned_abs().gcd(&b.unsigned_abs())),
-        (a, b) => Int::from_big(a.to_big().gcd(&b.to_big())),
-    }
+        (a, b) => Int::from_big(long::gcd(a.to_big().magnitude(), b.to_big().magnitude(), watch)?.into()),
+    })
 }
 
 /// `math.lcm(a, b)`.
-pub fn lcm(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
+pub fn lcm(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) -> Result<Int, Fault> {
     if a.is_zero() || b.is_zero() {
         return Ok(Int::Small(0));
     }
-    let quotient = floor_divide(a, gcd(a, b).as_ref())?;
-    Ok(absolute(multiply(quotient.as_ref(), b)?.as_ref()))
+    let quotient = floor_divide_watched(a, gcd(a, b, watch)?.as_ref(), watch)?;
+    Ok(absolute(multiply_watched(quotient.as_ref(), b, watch)?.as_ref()))
 }
 
 /// `round(a, digits)` with negative digits: to a multiple of a power of ten, half to even.
@@ -584,7 +627,7 @@ pub fn round_to(a: IntRef<'_>, digits: IntRef<'_>) -> Result<Int, Fault> {
     if places > a.bit_length() {
         return Ok(Int::Small(0));
     }
-    let unit = power_of(IntRef::Small(10), Int::from(places).as_ref())?;
+    let unit = power_of(IntRef::Small(10), Int::from(places).as_ref(), &Watch::never())?;
     let (quotient, rest) = divide_modulo(a, unit.as_ref())?;
     let twice = add(rest.as_ref(), rest.as_ref());
     let up = match twice.as_ref().cmp(&unit.as_ref()) {
@@ -676,7 +719,7 @@ mod tests {
         assert_eq!(true_divide(a.as_ref(), small(3)), Ok(4.115226300411523e28));
         assert_eq!(true_divide(small(i64::MAX), small(i64::MAX - 1)), Ok(1.0));
         assert_eq!(true_divide(small(1), small(0)).unwrap_err().message, "division by zero");
-        let huge = power_of(small(10), small(400)).unwrap();
+        let huge = power_of(small(10), small(400), &Watch::never()).unwrap();
         assert_eq!(true_divide(small(-1), huge.as_ref()).map(f64::to_bits), Ok((-0.0f64).to_bits()));
         assert_eq!(
             true_divide(huge.as_ref(), small(3)).unwrap_err().message,
@@ -721,7 +764,7 @@ mod tests {
         assert_eq!(small(1).compare_float(1.5), Some(Ordering::Less));
         assert_eq!(small(-i64::MAX).compare_float(-1.5e300), Some(Ordering::Greater));
         assert_eq!(small(0).compare_float(f64::NAN), None);
-        assert_eq!(power_of(small(10), small(400)).unwrap().as_ref().compare_float(1e308), Some(Ordering::Greater));
+        assert_eq!(power_of(small(10), small(400), &Watch::never()).unwrap().as_ref().compare_float(1e308), Some(Ordering::Greater));
     }
 
     #[test]

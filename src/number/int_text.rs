@@ -2,7 +2,8 @@
 
 use super::Fault;
 use super::int::{Int, IntRef};
-use num_bigint::{BigInt, BigUint, Sign};
+use super::long::{self, Watch};
+use num_bigint::{BigInt, Sign};
 
 /// The most digits converted unless the script raises the limit (`sys.set_int_max_str_digits`); 0 means no limit.
 pub const DEFAULT_MAX_DIGITS: usize = 4_300;
@@ -26,6 +27,16 @@ pub fn trim(text: &[u8]) -> &[u8] {
 
 /// Reads an integer as `int(text, base)` does: space around it, a sign, a prefix, underscores between digits.
 pub fn parse_int(text: &[u8], base: i64, max_digits: usize) -> Result<Int, IntTextError> {
+    parse_int_watched(text, base, max_digits, &Watch::never())
+}
+
+/// As `parse_int`; a long text may be given up on.
+pub fn parse_int_watched(
+    text: &[u8],
+    base: i64,
+    max_digits: usize,
+    watch: &Watch<'_>,
+) -> Result<Int, IntTextError> {
     if base == 10
         && (1..=18).contains(&text.len())
         && let Some(small) = parse_plain(text)
@@ -67,7 +78,7 @@ pub fn parse_int(text: &[u8], base: i64, max_digits: usize) -> Result<Int, IntTe
             digits.len()
         ))));
     }
-    let magnitude = magnitude_of(&digits, radix);
+    let magnitude = long::from_digits(&digits, radix, watch).map_err(IntTextError::Fault)?;
     Ok(Int::from_big(BigInt::from_biguint(if negative { Sign::Minus } else { Sign::Plus }, magnitude)))
 }
 
@@ -109,16 +120,6 @@ fn digits_of(text: &[u8], radix: u32) -> Option<Vec<u8>> {
     after_digit.then_some(digits)
 }
 
-/// Long decimal texts are halved, so that the time is that of the multiplications.
-fn magnitude_of(digits: &[u8], radix: u32) -> BigUint {
-    if digits.len() <= 1_500 || radix.is_power_of_two() {
-        return BigUint::from_radix_be(digits, radix).expect("each digit is below the radix");
-    }
-    let low = digits.len() / 2;
-    let (head, tail) = digits.split_at(digits.len() - low);
-    magnitude_of(head, radix) * num_traits::Pow::pow(BigUint::from(radix), low) + magnitude_of(tail, radix)
-}
-
 const PAIRS: &[u8; 200] =
     b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
 5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
@@ -158,6 +159,11 @@ pub fn format_i64(number: i64) -> String {
 
 /// `str(number)`, unless it has more than `max_digits` digits (0: no limit).
 pub fn format_int(number: IntRef<'_>, max_digits: usize) -> Result<String, Fault> {
+    format_int_watched(number, max_digits, &Watch::never())
+}
+
+/// As `format_int`; a long number may be given up on.
+pub fn format_int_watched(number: IntRef<'_>, max_digits: usize, watch: &Watch<'_>) -> Result<String, Fault> {
     let big = match number {
         IntRef::Small(small) => return Ok(format_i64(small)),
         IntRef::Big(big) => big,
@@ -172,36 +178,15 @@ pub fn format_int(number: IntRef<'_>, max_digits: usize) -> Result<String, Fault
     if max_digits != 0 && (big.bits() - 1) as f64 * 0.301 > max_digits as f64 + 1.0 {
         return Err(too_long());
     }
-    let text = decimal(big);
+    let mut text = String::new();
+    if big.sign() == Sign::Minus {
+        text.push('-');
+    }
+    long::push_decimal(&mut text, big.magnitude(), watch)?;
     if max_digits != 0 && text.len() - text.starts_with('-') as usize > max_digits {
         return Err(too_long());
     }
     Ok(text)
-}
-
-fn decimal(big: &BigInt) -> String {
-    let mut out = String::new();
-    if big.sign() == Sign::Minus {
-        out.push('-');
-    }
-    push_magnitude(&mut out, big.magnitude(), 0);
-    out
-}
-
-/// Very long numbers are split at a power of ten first.
-fn push_magnitude(out: &mut String, magnitude: &BigUint, width: usize) {
-    const SPLIT_BITS: u64 = 20_000;
-    if magnitude.bits() <= SPLIT_BITS {
-        let text = magnitude.to_str_radix(10);
-        let shown = if width > 0 && text == "0" { "" } else { text.as_str() };
-        out.extend(std::iter::repeat_n('0', width.saturating_sub(shown.len())));
-        out.push_str(shown);
-        return;
-    }
-    let low = (magnitude.bits() as f64 * std::f64::consts::LOG10_2 / 2.0) as usize;
-    let (head, tail) = num_integer::Integer::div_rem(magnitude, &num_traits::Pow::pow(BigUint::from(10u8), low));
-    push_magnitude(out, &head, width.saturating_sub(low));
-    push_magnitude(out, &tail, low);
 }
 
 /// Appends the digits of the absolute value in base 2, 8 or 16 (or any up to 36), without a prefix.

@@ -9,6 +9,7 @@ pub mod float_repr;
 pub mod hash;
 pub mod int;
 pub mod int_text;
+pub mod long;
 pub mod mersenne;
 pub mod special;
 
@@ -44,6 +45,8 @@ pub enum FaultKind {
     Index,
     /// `LookupError`.
     Lookup,
+    /// No exception: a [`long::Watch`] stopped the computation.
+    Interrupted,
 }
 
 impl Fault {

@@ -4,6 +4,7 @@ use super::{repr, unicode, wtf8};
 use crate::number::complex::{self, Complex};
 use crate::number::int::Int;
 use crate::number::int_text::{self, IntTextError};
+use crate::number::long::Watch;
 use crate::number::{Fault, float};
 use std::borrow::Cow;
 
@@ -28,13 +29,15 @@ fn int_fault(error: IntTextError, base: i64, shown: impl FnOnce() -> String) -> 
 }
 
 /// `int(text, base)` for a `str`.
-pub fn int_from_text(text: &[u8], base: i64, max_digits: usize) -> Result<Int, Fault> {
-    int_text::parse_int(&to_ascii(text), base, max_digits).map_err(|error| int_fault(error, base, || repr::text(text)))
+pub fn int_from_text(text: &[u8], base: i64, max_digits: usize, watch: &Watch<'_>) -> Result<Int, Fault> {
+    int_text::parse_int_watched(&to_ascii(text), base, max_digits, watch)
+        .map_err(|error| int_fault(error, base, || repr::text(text)))
 }
 
 /// `int(bytes, base)` for `bytes` and `bytearray`.
-pub fn int_from_bytes(bytes: &[u8], base: i64, max_digits: usize) -> Result<Int, Fault> {
-    int_text::parse_int(bytes, base, max_digits).map_err(|error| int_fault(error, base, || repr::bytes(bytes)))
+pub fn int_from_bytes(bytes: &[u8], base: i64, max_digits: usize, watch: &Watch<'_>) -> Result<Int, Fault> {
+    int_text::parse_int_watched(bytes, base, max_digits, watch)
+        .map_err(|error| int_fault(error, base, || repr::bytes(bytes)))
 }
 
 /// `float(text)` for a `str`.
@@ -62,14 +65,14 @@ mod tests {
 
     #[test]
     fn digits_of_every_script() {
-        assert_eq!(int_from_text(" ٣４\u{3000}".as_bytes(), 10, 0), Ok(Int::Small(34)));
+        assert_eq!(int_from_text(" ٣４\u{3000}".as_bytes(), 10, 0, &Watch::never()), Ok(Int::Small(34)));
         assert_eq!(float_from_text("٣.5".as_bytes()), Ok(3.5));
         assert_eq!(
-            int_from_text(b"\xed\xa0\x80", 10, 0).unwrap_err().message,
+            int_from_text(b"\xed\xa0\x80", 10, 0, &Watch::never()).unwrap_err().message,
             "invalid literal for int() with base 10: '\\ud800'"
         );
         assert_eq!(
-            int_from_bytes(b"12x", 10, 0).unwrap_err().message,
+            int_from_bytes(b"12x", 10, 0, &Watch::never()).unwrap_err().message,
             "invalid literal for int() with base 10: b'12x'"
         );
         assert_eq!(float_from_text(b"a'b").unwrap_err().message, "could not convert string to float: \"a'b\"");

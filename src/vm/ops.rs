@@ -1,9 +1,12 @@
 //! Operators on values: out of line, with the full protocols. Exact builtin types are done directly; where a class written in the
 //! language has a say, its methods are called through the run loop, one after the other, by continuations.
 
+use std::sync::atomic::Ordering;
+
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Kind, Raw, Value};
+use crate::heap::{Kind, Raw, Value, interrupt};
 use crate::number::int::{self as integer, Int, IntPower};
+use crate::number::long::{Patience, Watch};
 use crate::number::{Fault, FaultKind, complex, float};
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, Complex, Exc, List, MemoryView, Str, Tuple, complex_value, int_value};
@@ -43,8 +46,69 @@ impl Vm {
                 return raised;
             }
             FaultKind::Memory => return self.memory_error(),
+            FaultKind::Interrupted => unreachable!("only `patiently` lets a computation be stopped, and begins it again"),
         };
         self.raise_text(class, &fault.message)
+    }
+
+    /// Carries out a computation that may take long and needs nothing of the machine. A signal stops it: if its handler raises, that is the
+    /// result, else it begins again. `work` gets its operands anew each time, out of roots.
+    pub fn patiently<T>(
+        &mut self,
+        work: impl Fn(&Vm, &Watch<'_>) -> Result<T, Fault>,
+    ) -> Result<Result<T, Fault>, Raised> {
+        let patience = Patience::default();
+        loop {
+            let word = self.interrupt().clone();
+            let may_go_on = || patience.ask(|| word.load(Ordering::Relaxed) & (interrupt::SIGNAL | interrupt::STOP) == 0);
+            match work(self, &Watch::new(&may_go_on)) {
+                Err(fault) if fault.kind == FaultKind::Interrupted => {
+                    self.poll()?;
+                    patience.begin_again();
+                }
+                done => return Ok(done),
+            }
+        }
+    }
+
+    /// An operation on long integers that may take more than a millisecond; None if this one does not.
+    #[cold]
+    fn long_binary(&mut self, kind: BinaryKind, x: Raw, y: Raw) -> Option<Result<Raw, Raised>> {
+        let (a, b) = (as_int_ref(Value::adopt(x))?, as_int_ref(Value::adopt(y))?);
+        let (m, n) = (a.bit_length(), b.bit_length());
+        let work = match kind {
+            BinaryKind::Mul => m.saturating_mul(n),
+            BinaryKind::FloorDiv | BinaryKind::Mod => m.saturating_sub(n).saturating_mul(n),
+            BinaryKind::Pow => {
+                let bits = m.saturating_mul(b.to_i64().map_or(u64::MAX, i64::unsigned_abs));
+                bits.saturating_mul(bits)
+            }
+            _ => 0,
+        };
+        if work < 1 << 31 || b.is_zero() || (kind == BinaryKind::Pow && b.signum() < 0) {
+            return None;
+        }
+        let mark = self.mark();
+        let (x, y) = (self.push_raw(x), self.push_raw(y));
+        let result = self.patiently(|cx, watch| {
+            let int = |root: Root| as_int_ref(root.get(cx)).expect("looked at above");
+            let (a, b) = (int(x), int(y));
+            match kind {
+                BinaryKind::Mul => integer::multiply_watched(a, b, watch),
+                BinaryKind::FloorDiv => integer::floor_divide_watched(a, b, watch),
+                BinaryKind::Mod => integer::modulo_watched(a, b, watch),
+                _ => integer::power_watched(a, b, watch).map(|power| match power {
+                    IntPower::Int(int) => int,
+                    IntPower::Float(_) => unreachable!("the exponent is not negative"),
+                }),
+            }
+        });
+        self.release(mark);
+        Some(match result {
+            Ok(Ok(int)) => Ok(int_value(&self.heap, int).raw()),
+            Ok(Err(fault)) => Err(self.fault(fault)),
+            Err(raised) => Err(raised),
+        })
     }
 
     // ---- arithmetic ----
@@ -125,6 +189,13 @@ impl Vm {
             {
                 return Ok(Some(int_value(&self.heap, wide).raw()));
             }
+            if matches!(kind, BinaryKind::Mul | BinaryKind::FloorDiv | BinaryKind::Mod | BinaryKind::Pow)
+                && (xv.kind() == Kind::BigInt || kind == BinaryKind::Pow)
+                && let Some(done) = self.long_binary(kind, x, y)
+            {
+                return done.map(Some);
+            }
+            let (Some(a), Some(b)) = (as_int_ref(xv), as_int_ref(yv)) else { return Ok(None) };
             let bools = xv.as_bool().zip(yv.as_bool());
             let result: Result<Int, Fault> = match kind {
                 BinaryKind::Add => Ok(integer::add(a, b)),

@@ -110,8 +110,14 @@ impl Vm {
             Kind::Ellipsis => out.extend_from_slice(b"Ellipsis"),
             Kind::NotImplemented => out.extend_from_slice(b"NotImplemented"),
             Kind::BigInt => {
-                let number = as_int_ref(value).expect("a big integer");
-                match int_text::format_int(number, self.int_max_str_digits) {
+                let mark = self.mark();
+                let root = self.push_raw(value.raw());
+                let text = self.patiently(|cx, watch| {
+                    let number = as_int_ref(root.get(cx)).expect("a big integer");
+                    int_text::format_int_watched(number, cx.int_max_str_digits, watch)
+                });
+                self.release(mark);
+                match text? {
                     Ok(text) => out.extend_from_slice(text.as_bytes()),
                     Err(fault) => return Err(self.fault(fault)),
                 }

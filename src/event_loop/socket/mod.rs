@@ -406,7 +406,15 @@ natives!(
                     kind: if r#type < 0 { 1 } else { r#type as i32 },
                     protocol: proto.max(0) as i32,
                 };
-                let made = network(cx).open(kind);
+                let mut made = network(cx).open(kind);
+                // Where too many are open, those that nobody refers to any more are closed first.
+                if let Err(error) = &made
+                    && matches!(error.raw_os_error(), Some(23 | 24))
+                {
+                    cx.collect_and_finalise(Collection::Major);
+                    cx.host_mut().flush_files();
+                    made = network(cx).open(kind);
+                }
                 (check(cx, made)?, kind)
             }
         };

@@ -93,6 +93,9 @@ pub(super) fn compile(cx: &mut Cx, source: Root, flags: i64) -> Result<Raw, Rais
             return Err(cx.type_error("first argument must be string or compiled pattern".into()));
         }
     };
+    // What a character may become: a node of the parsed pattern while that grows, and an instruction.
+    let length = subject.bytes(cx).len();
+    cx.check_room(length.saturating_mul(256))?;
     let points = points(cx, &subject);
     let room = || cx.stack_is_left();
     let mut warnings = vec![];

@@ -52,6 +52,8 @@ pub fn report_uncaught(cx: &mut Cx, exception: Root) {
 /// What happens with an exception that nobody caught: `sys.excepthook` gets it, where a script replaced that. An exception that the hook
 /// raises is printed, and then the first one. SystemExit of a hook is returned: it ends the program.
 pub fn handle_uncaught(cx: &mut Cx, exception: Root) -> Option<Root> {
+    // It is the last that a program says; that it ran out of memory is among it.
+    cx.heap.set_limit(usize::MAX);
     let hook = replaced_hook(cx, "excepthook", "__excepthook__");
     let Some(hook) = hook else {
         report_uncaught(cx, exception);

@@ -3,6 +3,7 @@
 use crate::heap::{Kind, Raw, Value};
 use crate::native::types::{int_outcome, int_ref, with_operators};
 use crate::number::int::{self as integer, Int};
+use crate::number::long::Watch;
 use crate::number::{Fault, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{Bytes, int_value};
@@ -96,7 +97,8 @@ with_operators! {
 
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        match int_text::format_int(own(cx, this), cx.int_max_str_digits) {
+        let text = cx.patiently(|cx, watch| int_text::format_int_watched(own(cx, this), cx.int_max_str_digits, watch))?;
+        match text {
             Ok(text) => Ok(cx.str(&text).into()),
             Err(fault) => Err(cx.fault(fault)),
         }
@@ -310,20 +312,28 @@ fn result(cx: &mut Cx, int: Result<Int, Fault>) -> Result<Raw, Raised> {
 
 /// `int(x, base)`: only texts and bytes have digits.
 fn from_text(cx: &mut Cx, x: Root, base: i64) -> Result<Raw, Raised> {
-    match parse(cx, x, base) {
+    match parse(cx, x, base)? {
         Some(int) => result(cx, int),
         None => Err(cx.type_error("int() can't convert non-string with explicit base".into())),
     }
 }
 
-fn parse(cx: &Cx, x: Root, base: i64) -> Option<Result<Int, Fault>> {
+fn parse(cx: &mut Cx, x: Root, base: i64) -> Result<Option<Result<Int, Fault>>, Raised> {
     let limit = cx.int_max_str_digits;
     let value = x.get(cx);
     if let Some(text) = cx.as_str(value) {
-        return Some(int_from_text(text.as_bytes(), base, limit));
+        if text.len() < 10_000 {
+            return Ok(Some(int_from_text(text.as_bytes(), base, limit, &Watch::never())));
+        }
+        return cx
+            .patiently(|cx, watch| {
+                let text = cx.as_str(x.get(cx)).expect("as above");
+                int_from_text(text.as_bytes(), base, limit, watch)
+            })
+            .map(Some);
     }
-    let bytes = cx.bytes_like(cx.payload(value))?;
-    Some(int_from_bytes(&bytes, base, limit))
+    let Some(bytes) = cx.bytes_like(cx.payload(value)) else { return Ok(None) };
+    cx.patiently(|_, watch| int_from_bytes(&bytes, base, limit, watch)).map(Some)
 }
 
 /// `int(x)`.
@@ -347,7 +357,7 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
         let root = cx.push_raw(raw);
         return Ok(plain_raw(cx, root));
     }
-    if let Some(int) = parse(cx, x, 10) {
+    if let Some(int) = parse(cx, x, 10)? {
         return result(cx, int);
     }
     if cx.special_method(x, Name::Index)?.is_some() {
@@ -362,10 +372,20 @@ fn power(cx: &mut Cx, a: Root, b: Root, modulus: Option<Root>, this: Root) -> Na
     let Some(modulus) = modulus else {
         return crate::native::types::binary(cx, crate::bytecode::op::BinaryKind::Pow, a, b, this);
     };
-    let ints = (int_ref(cx, a.get(cx)), int_ref(cx, b.get(cx)), int_ref(cx, modulus.get(cx)));
-    let (Some(a), Some(b), Some(modulus)) = ints else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
-    let int = integer::power_modulo(a, b, modulus);
+    let all_ints = [a, b, modulus].iter().all(|root| int_ref(cx, root.get(cx)).is_some());
+    if !all_ints {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    }
+    let int = power_modulo(cx, a, b, modulus)?;
     result(cx, int).map(Outcome::Value)
+}
+
+/// `pow(a, b, modulus)` of ints.
+pub(crate) fn power_modulo(cx: &mut Cx, a: Root, b: Root, modulus: Root) -> Result<Result<Int, Fault>, Raised> {
+    cx.patiently(|cx, watch| {
+        let int = |root: Root| int_ref(cx, root.get(cx)).expect("callers give ints");
+        integer::power_modulo_watched(int(a), int(b), int(modulus), watch)
+    })
 }
 
 fn divide(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
