@@ -15,6 +15,10 @@ impl Compiler<'_> {
             match &ast.expr(target).kind {
                 ExprKind::Name { id: name, .. } => {
                     if let Some(dst) = self.direct_target(*name) {
+                        if matches!(ast.expr(value).kind, ExprKind::Constant(Constant::None)) {
+                            // What is let go of so may have a finaliser.
+                            self.emit(Instr::Unbind { dst });
+                        }
                         self.expr_to(value, dst);
                         self.at(ast.expr(target).span);
                         return self.store_name(*name, dst);

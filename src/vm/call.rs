@@ -175,7 +175,11 @@ impl Vm {
             kind: RecordKind::Plain,
             deliver: Deliver::Store,
             dst: 0,
-            flags: if instance.is_unbound() { 0 } else { Record::CONSTRUCTOR },
+            flags: match instance.is_unbound() {
+                true => 0,
+                false if self.heap.is_finalisable(Value::adopt(instance)) => Record::CONSTRUCTOR | Record::REPLACES,
+                false => Record::CONSTRUCTOR,
+            },
             base: start,
             end: start + code.get().registers,
             ip: first,
@@ -1087,6 +1091,7 @@ impl Vm {
                 let instance = Instance::new(&self.heap, class).value().raw();
                 if class.has(ClassFlags::FINALISER) {
                     self.made_finalisable(instance);
+                    self.replace_local(instance)?;
                 }
                 return Ok(Invoked::Value(instance));
             }

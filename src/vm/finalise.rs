@@ -1,5 +1,6 @@
 //! What happens when objects die: finalisers, callbacks of weak references, coroutines that nobody awaited.
 
+use crate::bytecode::op::Op;
 use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
 use crate::object::{
     AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, MADE, Module, REPORTED, StepMode, Str, any_generator,
@@ -8,7 +9,7 @@ use crate::object::{
 use super::Name;
 use super::Vm;
 use super::coroutine::NativeCoroutine;
-use super::frame::{Record, RecordKind};
+use super::frame::{Deliver, Record, RecordKind};
 use super::host::StdStream;
 use super::native::{NativeKind, Raised, Root, Then};
 
@@ -101,6 +102,55 @@ impl Vm {
             RecordKind::InPlace { generator, .. } => generator.set_flag(MADE, true),
             _ => record.flags |= Record::MADE,
         }
+    }
+
+    /// Something with a finaliser was constructed and is about to be stored for the frame on top. If that is in a local variable which has
+    /// another such thing, that one may die: `x = File(1); x = File(2)`.
+    pub(super) fn replace_local(&mut self, made: Raw) -> Result<(), Raised> {
+        let record = *self.fiber.records.last().expect("whoever constructs");
+        let stores = matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. })
+            && record.deliver == Deliver::Store
+            && u16::from(record.dst) < record.code().get().code.near_locals;
+        if !stores {
+            return Ok(());
+        }
+        let old = self.register_of(&record, record.dst);
+        if old.is_pointer() && self.heap.is_finalisable(Value::adopt(old)) {
+            self.set_register(&record, Raw::UNBOUND);
+            let mark = self.mark();
+            self.push_raw(made);
+            self.let_go(old)?;
+            self.release(mark);
+        }
+        Ok(())
+    }
+
+    /// An exception leaves an instruction that takes something apart. A coroutine that was not begun and that only the stack has, as in
+    /// `for x in f()`, is reported while the frame still is there.
+    pub(super) fn drop_unstarted(&mut self, record: &Record, word: u32) {
+        let code = record.code();
+        let insn = code.get().words[word as usize].get();
+        let takes = [Op::GetIter, Op::UnpackSequence, Op::UnpackEx].iter().any(|op| *op as u8 == insn as u8);
+        let source = (insn >> 16) as u8;
+        if !takes || u16::from(source) < code.code.near_locals {
+            return;
+        }
+        let value = Value::adopt(self.register_of(record, source));
+        let unstarted = value.kind() == Kind::Coroutine
+            && any_generator(value).is_some_and(|generator| generator.state.get() == GeneratorState::Created);
+        if !unstarted || !self.heap.is_finalisable(value) {
+            return;
+        }
+        self.set_register(&Record { dst: source, ..*record }, Raw::NONE);
+        let raised = std::mem::replace(&mut self.raised, Raw::UNBOUND);
+        (self.fiber.top, self.fiber.window) = (record.end, record.end);
+        let mark = self.mark();
+        let raised = self.push_raw(raised);
+        self.collect(Collection::Minor);
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+        self.raised = raised.get(self).raw();
+        self.release(mark);
     }
 
     /// A frame that made something with a finaliser has ended, or drops what it had on its stack; `kept` is what it leaves behind. Runs the

@@ -88,6 +88,8 @@ impl Record {
     pub(super) const MADE: u8 = 8;
     /// This chain was resumed by throwing an exception into its innermost frame.
     pub(super) const THROWN: u8 = 16;
+    /// What it constructs has a finaliser, and may be stored over another such thing.
+    pub(super) const REPLACES: u8 = 32;
 
     /// The code, for a plain frame or a frame in place.
     #[inline(always)]

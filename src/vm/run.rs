@@ -1789,7 +1789,11 @@ impl Vm {
                         }
                         Op::LeaveHandler => {
                             self.fiber.handled = reg!(a!(insn));
-                            if (*fp).flags & Record::MADE != 0 {
+                            let made = match (*fp).kind {
+                                RecordKind::InPlace { generator, .. } => generator.has(crate::object::MADE),
+                                _ => (*fp).flags & Record::MADE != 0,
+                            };
+                            if made {
                                 // The exception goes, and what its traceback kept with it, unless it is raised again: after the
                                 // jump its register is no longer live.
                                 sync!(LeaveHandler, Deliver::Discard, 0);
@@ -2130,6 +2134,18 @@ impl Vm {
         (0..count).map(|i| unsafe { Raw::read(regs.add(first + i)) }).collect()
     }
 
+    /// Returns from the constructor of something with a finaliser.
+    fn return_made(&mut self, made: Raw) -> Result<Raw, Raised> {
+        let record = *self.fiber.records.last().expect("the frame");
+        (self.fiber.top, self.fiber.window) = (record.end, record.end);
+        self.leave_plain();
+        if record.flags & Record::MADE != 0 {
+            self.frame_dropped(made);
+        }
+        self.replace_local(made)?;
+        Ok(made)
+    }
+
     /// Returns from a plain frame that somebody looks at, that is a constructor, or that something else than a frame waits for.
     #[cold]
     #[inline(never)]
@@ -2142,6 +2158,9 @@ impl Vm {
                 return Err(self.type_error(format!("__init__() should return None, not '{got}'")));
             }
             value = record.handled;
+            if record.flags & Record::REPLACES != 0 {
+                return self.return_made(value);
+            }
         }
         if record.flags & Record::MADE != 0 {
             // What is on the stack above it is nobody's any more.

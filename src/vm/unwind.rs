@@ -128,6 +128,16 @@ impl Vm {
         }
     }
 
+    /// A register of a frame.
+    pub(super) fn register_of(&self, record: &Record, register: u8) -> Raw {
+        match record.kind {
+            RecordKind::InPlace { generator, .. } => generator.get_tail_value(usize::from(register)).raw(),
+            RecordKind::Plain | RecordKind::Native { .. } | RecordKind::Exit { .. } => {
+                self.fiber.registers.get(record.base + u32::from(register)).raw()
+            }
+        }
+    }
+
     /// What a frame awaited has ended.
     pub(super) fn end_delegation(&mut self, record: &Record) {
         if let RecordKind::InPlace { generator, .. } = record.kind {
@@ -483,6 +493,9 @@ impl Vm {
                         self.add_traceback(record.function, word, Value::adopt(frame));
                     } else if handler.is_none() {
                         self.complete_traceback(top);
+                    }
+                    if self.heap.has_finalisable() {
+                        self.drop_unstarted(&record, word);
                     }
                     if let Some(handler) = handler {
                         if let RecordKind::InPlace { generator, .. } = record.kind

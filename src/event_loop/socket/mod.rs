@@ -8,7 +8,7 @@ mod select;
 
 use std::io::{Error, ErrorKind};
 
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Collection, Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::native::types::bytes::{buffer_of, bytes_like};
 use crate::native::types::exception::io_error;
