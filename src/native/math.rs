@@ -669,7 +669,8 @@ fn product_outcome(cx: &mut Cx, low: u64, high: u64) -> NativeResult {
     if bits > 1 << 40 {
         return Err(cx.memory_error());
     }
-    let result = cx.patiently(|_, watch| long::product_of_range(low, high, watch).map(|big| Int::from_big(big.into())))?;
+    let result =
+        cx.patiently(|_, watch| long::product_of_range(low, high, watch).map(|big| Int::from_big(big.into())))?;
     whole_result(cx, result)
 }
 

@@ -764,7 +764,10 @@ mod tests {
         assert_eq!(small(1).compare_float(1.5), Some(Ordering::Less));
         assert_eq!(small(-i64::MAX).compare_float(-1.5e300), Some(Ordering::Greater));
         assert_eq!(small(0).compare_float(f64::NAN), None);
-        assert_eq!(power_of(small(10), small(400), &Watch::never()).unwrap().as_ref().compare_float(1e308), Some(Ordering::Greater));
+        assert_eq!(
+            power_of(small(10), small(400), &Watch::never()).unwrap().as_ref().compare_float(1e308),
+            Some(Ordering::Greater)
+        );
     }
 
     #[test]

@@ -31,12 +31,7 @@ pub fn parse_int(text: &[u8], base: i64, max_digits: usize) -> Result<Int, IntTe
 }
 
 /// As `parse_int`; a long text may be given up on.
-pub fn parse_int_watched(
-    text: &[u8],
-    base: i64,
-    max_digits: usize,
-    watch: &Watch<'_>,
-) -> Result<Int, IntTextError> {
+pub fn parse_int_watched(text: &[u8], base: i64, max_digits: usize, watch: &Watch<'_>) -> Result<Int, IntTextError> {
     if base == 10
         && (1..=18).contains(&text.len())
         && let Some(small) = parse_plain(text)

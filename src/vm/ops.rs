@@ -46,7 +46,9 @@ impl Vm {
                 return raised;
             }
             FaultKind::Memory => return self.memory_error(),
-            FaultKind::Interrupted => unreachable!("only `patiently` lets a computation be stopped, and begins it again"),
+            FaultKind::Interrupted => {
+                unreachable!("only `patiently` lets a computation be stopped, and begins it again")
+            }
         };
         self.raise_text(class, &fault.message)
     }
@@ -60,7 +62,8 @@ impl Vm {
         let patience = Patience::default();
         loop {
             let word = self.interrupt().clone();
-            let may_go_on = || patience.ask(|| word.load(Ordering::Relaxed) & (interrupt::SIGNAL | interrupt::STOP) == 0);
+            let may_go_on =
+                || patience.ask(|| word.load(Ordering::Relaxed) & (interrupt::SIGNAL | interrupt::STOP) == 0);
             match work(self, &Watch::new(&may_go_on)) {
                 Err(fault) if fault.kind == FaultKind::Interrupted => {
                     self.poll()?;
@@ -418,7 +421,9 @@ impl Vm {
         };
         let heap = &self.heap;
         let check = |len: usize, each: usize| -> bool {
-            len.checked_mul(count).and_then(|n| n.checked_mul(each)).is_none_or(|n| n > 1 << 16 && heap.check(n).is_err())
+            len.checked_mul(count)
+                .and_then(|n| n.checked_mul(each))
+                .is_none_or(|n| n > 1 << 16 && heap.check(n).is_err())
         };
         let raw = match sequence.kind() {
             Kind::Str => {
