@@ -76,8 +76,8 @@ impl Compiler<'_> {
                 self.emit(Instr::Move { dst: base, src: reg });
                 self.b().push();
                 self.push(*cls);
-                let here = self.here();
-                let names = kwd_attrs.iter().map(|&attr| self.scopes.mangled_text(ast, here, attr));
+                // Names of attributes in patterns are taken as they stand: private ones are not mangled.
+                let names = kwd_attrs.iter().map(|&attr| self.scopes.name(ast, attr).to_owned());
                 let names = names.map(|name| Const::Str(name.into_bytes().into())).collect();
                 self.push_const(Const::Tuple(names));
                 self.at(pattern.span);

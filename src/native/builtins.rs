@@ -207,12 +207,7 @@ natives!(
                 return Err(cx.type_error(format!("ord() expected string of length 1, but {got} found")));
             }
         };
-        let kind = match value.kind() {
-            Kind::Str => "string",
-            Kind::Bytes => "bytes",
-            _ => "bytearray",
-        };
-        Err(cx.type_error(format!("ord() expected a character, but {kind} of length {len} found")))
+        Err(cx.type_error(format!("ord() expected a character, but string of length {len} found")))
     }
 
     /// Return the binary digits of an integer, as in code.
@@ -932,6 +927,14 @@ fn power_modulo(cx: &mut Cx, base: Root, exp: Root, modulus: Root) -> NativeResu
         && !result.get(cx).is_not_implemented()
     {
         return Ok(result.get(cx).into());
+    }
+    // A modulus that is no integer has the last word.
+    match modulus.get(cx).kind() {
+        Kind::Float => {
+            return Err(cx.type_error("pow() 3rd argument not allowed unless all arguments are integers".into()));
+        }
+        Kind::Complex => return Err(cx.value_error("complex modulo")),
+        _ => {}
     }
     let names = [base, exp, modulus].map(|r| cx.type_name_for_error(r.get(cx)));
     let [a, b, m] = names;

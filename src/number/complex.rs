@@ -238,7 +238,18 @@ pub fn repr(z: Complex) -> String {
 
 /// Reads a complex number as `complex(text)` does.
 pub fn parse(text: &[u8]) -> Result<Complex, Fault> {
-    parse_maybe(text).ok_or_else(|| Fault::value("complex() arg is a malformed string"))
+    parse_maybe(text).ok_or_else(|| {
+        // Underscores that are not between digits are found before anything else.
+        let between = |at: usize| {
+            let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+            digit(at.checked_sub(1)) && digit(Some(at + 1))
+        };
+        if text.iter().enumerate().any(|(at, byte)| *byte == b'_' && !between(at)) {
+            let shown = String::from_utf8_lossy(text);
+            return Fault::value(format!("could not convert string to complex: '{shown}'"));
+        }
+        Fault::value("complex() arg is a malformed string")
+    })
 }
 
 fn parse_maybe(text: &[u8]) -> Option<Complex> {

@@ -66,16 +66,18 @@ pub struct Template<'a> {
     whole: &'a [u8],
     at: usize,
     text: bool,
+    /// Whether there is something that keys are looked up in.
+    mapping: bool,
 }
 
-/// The pieces of a `str` template.
-pub fn text_template(template: &[u8]) -> Template<'_> {
-    Template { whole: template, at: 0, text: true }
+/// The pieces of a `str` template, for arguments that are a mapping or not.
+pub fn text_template(template: &[u8], mapping: bool) -> Template<'_> {
+    Template { whole: template, at: 0, text: true, mapping }
 }
 
-/// The pieces of a `bytes` template.
-pub fn bytes_template(template: &[u8]) -> Template<'_> {
-    Template { whole: template, at: 0, text: false }
+/// The pieces of a `bytes` template, for arguments that are a mapping or not.
+pub fn bytes_template(template: &[u8], mapping: bool) -> Template<'_> {
+    Template { whole: template, at: 0, text: false, mapping }
 }
 
 impl<'a> Iterator for Template<'a> {
@@ -147,6 +149,9 @@ impl<'a> Template<'a> {
 
     /// Parentheses inside a key are balanced.
     fn key(&mut self) -> Result<&'a [u8], Fault> {
+        if !self.mapping {
+            return Err(Fault::type_error("format requires a mapping"));
+        }
         let start = self.at + 1;
         let mut depth = 0;
         while let Some(&byte) = self.whole.get(self.at) {
@@ -205,11 +210,6 @@ pub mod complaints {
         } else {
             "not all arguments converted during bytes formatting"
         })
-    }
-
-    /// A piece has a key, and the arguments are no mapping.
-    pub fn no_mapping() -> Fault {
-        Fault::type_error("format requires a mapping")
     }
 
     /// The argument of a `*` is no integer.
@@ -417,7 +417,7 @@ mod tests {
     use super::*;
 
     fn first(template: &str) -> Result<Conversion<'_>, Fault> {
-        match text_template(template.as_bytes()).next().expect("a piece")? {
+        match text_template(template.as_bytes(), true).next().expect("a piece")? {
             Piece::Conversion(conversion) => Ok(conversion),
             Piece::Literal(text) => panic!("a literal: {text:?}"),
         }
@@ -446,7 +446,7 @@ mod tests {
 
     #[test]
     fn pieces() {
-        let pieces: Vec<_> = text_template("a%%b%(k(e)y)-*.*s".as_bytes()).map(Result::unwrap).collect();
+        let pieces: Vec<_> = text_template("a%%b%(k(e)y)-*.*s".as_bytes(), true).map(Result::unwrap).collect();
         assert_eq!(pieces[..3], [b"a", b"%", b"b"].map(|text| Piece::Literal(text)));
         let Piece::Conversion(conversion) = pieces[3] else { panic!() };
         assert_eq!(conversion.key, Some(&b"k(e)y"[..]));

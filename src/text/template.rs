@@ -106,10 +106,10 @@ impl<'a> Pieces<'a> {
         let mut end = None;
         for (at, &byte) in self.rest.iter().enumerate() {
             match byte {
+                _ if bracket => bracket = byte != b']',
                 b'{' => return Err(Fault::value("unexpected '{' in field name")),
                 b'[' => bracket = true,
-                b']' => bracket = false,
-                b'}' | b':' | b'!' if !bracket => {
+                b'}' | b':' | b'!' => {
                     end = Some(at);
                     break;
                 }

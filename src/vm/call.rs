@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 use crate::bytecode::code::{Code, CodeFlags};
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    BoundMethod, Class, ClassFlags, Dict, Entry, Exc, Function, Generator, Instance, StaticMethod, Str, Tuple,
-    any_generator,
+    BoundMethod, Class, ClassFlags, ClassMethod, Dict, Entry, Exc, Function, Generator, Instance, StaticMethod, Str,
+    Tuple, any_generator,
 };
 
 use super::drain::Taker;
@@ -557,7 +557,7 @@ impl Vm {
             NativeKind::ClassMethod => {
                 format!("descriptor '{name}' for type '{label}' needs a type, not a '{got}' as arg 2")
             }
-            _ if super::is_wrapper(name) => {
+            _ if super::repr::is_slot(name, &label) => {
                 format!("descriptor '{name}' requires a '{label}' object but received a '{got}'")
             }
             _ => format!("descriptor '{name}' for '{label}' objects doesn't apply to a '{got}' object"),
@@ -756,6 +756,19 @@ impl Vm {
         for (to, from) in bound.iter_mut().zip(&args[..given.min(positional)]) {
             *to = *from;
         }
+        let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
+        let keyword_rest = params.iter().position(|p| p.kind == ParamKind::KeywordRest);
+        let ignored = keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts);
+        if ignored && by_name > 0 && given >= usize::from(has_receiver(def)) {
+            // What takes no keywords says so before it counts.
+            if is_operator(native) {
+                return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
+            }
+            if !bound.first().is_some_and(|receiver| self.keywords_are_of_subclass(native, *receiver)) {
+                let label = self.native_label(native);
+                return Err(self.type_error(format!("{label}() takes no keyword arguments")));
+            }
+        }
         if !has_rest && !def.scripted {
             self.check_total(native, given, by_name)?;
         }
@@ -765,22 +778,10 @@ impl Vm {
             }
             return Err(self.native_too_many(native, given));
         }
-        let keyword_rest = params.iter().position(|p| p.kind == ParamKind::KeywordRest);
         if let Some(at) = keyword_rest {
             bound[at] = Dict::new(&self.heap).value().raw();
         }
-        let accepts = |p: &super::native::Param| matches!(p.kind, ParamKind::Either | ParamKind::Keyword);
-        let ignored = keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts);
         if let Some(names) = names {
-            if ignored {
-                if is_operator(native) {
-                    return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
-                }
-                if !bound.first().is_some_and(|receiver| self.keywords_are_of_subclass(native, *receiver)) {
-                    let label = self.native_label(native);
-                    return Err(self.type_error(format!("{label}() takes no keyword arguments")));
-                }
-            }
             for (name, value) in names.items().zip(&args[given..]).filter(|_| !ignored) {
                 let Some(text) = name.exact::<Str>() else {
                     return Err(self.type_error("keywords must be strings".into()));
@@ -816,6 +817,15 @@ impl Vm {
                         }
                         let name = text.to_str_lossy().into_owned();
                         let label = if def.scripted { self.scripted_label(native) } else { self.short_label(native) };
+                        if matches!(&*label, "min" | "max") && given == 0 {
+                            return Err(self.type_error(format!("{label} expected at least 1 argument, got 0")));
+                        }
+                        if label == "enumerate" {
+                            let text = format!("'{name}' is an invalid keyword argument for {label}()");
+                            return Err(self.type_error(text));
+                        }
+                        // The list is sorted by its method, which takes the keywords.
+                        let label = if label == "sorted" { "sort".to_owned() } else { label };
                         let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
                         let hint = match super::error::closest(&name, choices) {
                             Some(near) => format!(". Did you mean '{near}'?"),
@@ -850,7 +860,7 @@ impl Vm {
         Ok(Args { start, count })
     }
 
-    /// The name of a native in the errors of its calls: methods are shown with their class.
+    /// The name of a native in the errors of its calls: methods are shown with their class, functions with their module.
     pub(super) fn native_label(&self, native: Held<NativeFunction>) -> String {
         let name = native.get().def.name;
         match native.get().class.get() {
@@ -926,8 +936,11 @@ impl Vm {
             return self.operator_arity(def.name, least, most, given);
         }
         let s = |n: usize| if n == 1 { "" } else { "s" };
-        if def.name == "sorted" {
-            return self.type_error(format!("sorted expected 1 argument, got {given}"));
+        if def.name == "sorted"
+            || (matches!(def.name, "__new__" | "__init__") && least == 1 && most == 1 && !takes_keywords(def))
+        {
+            let label = self.short_label(native);
+            return self.type_error(format!("{label} expected 1 argument, got {given}"));
         }
         if takes_keywords(def) {
             let at_most = if least == most { "exactly" } else { "at most" };
@@ -944,7 +957,9 @@ impl Vm {
                 format!("{} expected {most} argument{}, got {given}", self.short_label(native), s(most))
             }
             (_, most) => {
-                format!("{} expected at most {most} argument{}, got {given}", self.short_label(native), s(most))
+                let label = self.short_label(native);
+                let parentheses = if label == "super" { "()" } else { "" };
+                format!("{label}{parentheses} expected at most {most} argument{}, got {given}", s(most))
             }
         })
     }
@@ -1004,8 +1019,11 @@ impl Vm {
                 at + 1 - receiver
             ));
         }
-        if def.name == "sorted" {
-            return self.type_error(format!("sorted expected 1 argument, got {given}"));
+        if def.name == "sorted"
+            || (matches!(def.name, "__new__" | "__init__") && least == 1 && most == 1 && !takes_keywords(def))
+        {
+            let label = self.short_label(native);
+            return self.type_error(format!("{label} expected 1 argument, got {given}"));
         }
         if takes_keywords(def) {
             let only =
@@ -1116,13 +1134,16 @@ impl Vm {
             return invoked;
         }
         // `__new__` is looked up as a static method.
-        let new = match Value::adopt(new).exact::<StaticMethod>() {
-            Some(method) => method.function.get().raw(),
-            None => new,
+        let new = match (Value::adopt(new).exact::<StaticMethod>(), Value::adopt(new).exact::<ClassMethod>()) {
+            (Some(method), _) => method.function.get().raw(),
+            // One that is a class method gets the class twice.
+            (_, Some(method)) => self.bound_method(method.function.get().raw(), class.value().raw()),
+            _ => new,
         };
         self.fiber.registers.set(start - 1, class.value().raw());
-        if plain_init {
-            // Nothing to initialise: the result of `__new__` is the result.
+        if plain_init && Value::adopt(new).exact::<NativeFunction>().is_some() {
+            // Nothing to initialise: the result of `__new__` is the result. One of the language may give an instance of a derived
+            // class, which has something.
             return self.invoke(new, start - 1, argc + 1, keywords);
         }
         // Arguments are needed twice: they stay in this window, copies go to `__new__`.
@@ -1415,8 +1436,9 @@ fn after_new(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
     let instance_class = cx.class_of(object.get(cx)).held();
     // The object's own class may have another `__init__`.
     let name = cx.name(Name::Init).held();
-    let init_raw = match cx.lookup_class(instance_class, name) {
-        Some(own) => own.raw(),
+    let init_raw = match cx.lookup_class_with_owner(instance_class, name) {
+        Some((_, owner)) if owner == cx.object_class() => return Ok(object.get(cx).into()),
+        Some((own, _)) => own.raw(),
         None => init.get(cx).raw(),
     };
     let receiver = object.get(cx).raw();

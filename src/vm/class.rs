@@ -55,9 +55,10 @@ impl Vm {
         let module = self.class_module(class);
         if class.get().flags.get().intersects(plain) {
             // Written in the language here.
-            return if matches!(module.as_str(), "datetime" | "decimal") { format!("{module}.{name}") } else { name };
+            return if is_dotted(&module, &name) { format!("{module}.{name}") } else { name };
         }
         match module.as_str() {
+            "types" if is_dotted(&module, &name) => format!("{module}.{name}"),
             "builtins" | "types" => name,
             module => format!("{module}.{name}"),
         }
@@ -568,5 +569,17 @@ impl Vm {
             }
         };
         notes.push(heap, Str::new(heap, &note).value()).expect("a list of notes has room");
+    }
+}
+
+/// Whether a class of the library is one that CPython has written in C, outside its builtins: messages name the module of those.
+fn is_dotted(module: &str, name: &str) -> bool {
+    match module {
+        "datetime" | "decimal" | "itertools" | "array" => true,
+        "collections" => matches!(name, "deque" | "defaultdict" | "OrderedDict"),
+        "functools" => matches!(name, "partial" | "_lru_cache_wrapper" | "KeyWrapper"),
+        "operator" => matches!(name, "itemgetter" | "attrgetter" | "methodcaller"),
+        "types" => matches!(name, "GenericAlias" | "SimpleNamespace"),
+        _ => false,
     }
 }

@@ -232,7 +232,8 @@ impl Vm {
         }
     }
 
-    fn dict_iterator(&self, dict: Raw, part: DictPart, backward: bool) -> Option<Raw> {
+    /// An iterator over a part of a dict; none if that isn't one.
+    pub(crate) fn dict_iterator(&self, dict: Raw, part: DictPart, backward: bool) -> Option<Raw> {
         let value = self.payload(Value::adopt(dict));
         let cell = value.exact::<Dict>()?;
         let len = cell.len();

@@ -75,6 +75,10 @@ impl Vm {
             Kind::BoundMethod => {
                 let function = value.exact::<BoundMethod>().expect("a bound method").get().function.get();
                 match function.exact::<NativeFunction>() {
+                    // A module's function that something made a method of.
+                    Some(native) if native.get().def.kind == NativeKind::Function => {
+                        return self.kind_class(Kind::BoundMethod);
+                    }
                     Some(native) if is_wrapper(native.get().def.name) => Place::MethodWrapper,
                     Some(_) => return self.kind_class(Kind::Native),
                     None => return self.kind_class(Kind::BoundMethod),

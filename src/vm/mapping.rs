@@ -99,6 +99,38 @@ impl Vm {
         Ok(())
     }
 
+    /// The value of a key, which becomes `default` if it is not there: its hash is asked for once.
+    pub fn dict_get_or_set(&mut self, dict: Root, key: Root, default: Root) -> Result<Root, Raised> {
+        let table = self.dict_at(dict);
+        let at_once = self.dict_find_at_once(table, key.get(self));
+        let found = match at_once {
+            Some(Some(index)) => Some(index),
+            Some(None) => {
+                self.dict_set(dict, key, default)?;
+                return Ok(default);
+            }
+            None => {
+                let hash = self.dict_key_hash(key)?;
+                let found = self.dict_find_hash(dict, key, hash)?;
+                if found.is_none() {
+                    let (key, value) = (key.get(self).raw(), default.get(self).raw());
+                    let table = self.dict_at(dict);
+                    if table.insert(self.heap.forever(), hash, Value::adopt(key), Value::adopt(value)).is_err() {
+                        return Err(self.memory_error());
+                    }
+                }
+                found
+            }
+        };
+        match found {
+            Some(index) => {
+                let raw = self.dict_at(dict).value_at(index).raw();
+                Ok(self.push_raw(raw))
+            }
+            None => Ok(default),
+        }
+    }
+
     /// Removes a key, and returns its value.
     pub fn dict_remove(&mut self, dict: Root, key: Root) -> Result<Option<Root>, Raised> {
         match self.dict_find(dict, key)? {
@@ -721,11 +753,34 @@ impl Vm {
         }
         let mark = self.mark();
         let (a, b) = (self.push_raw(a), self.push_raw(b));
-        let (x, y) = (self.as_set(a)?, self.as_set(b)?);
-        let (x, y) = (x.get(self).raw(), y.get(self).raw());
-        let result = self.compare_sets(kind, x, y)?;
+        // Views ask one another for what they contain: the values of items need no hash.
+        let (x, y) = (self.length(a)?, self.length(b)?);
+        let (fits, inner, outer) = match kind {
+            CompareKind::Eq | CompareKind::Ne => (x == y, a, b),
+            CompareKind::Lt => (x < y, a, b),
+            CompareKind::Le => (x <= y, a, b),
+            CompareKind::Gt => (x > y, b, a),
+            CompareKind::Ge => (x >= y, b, a),
+        };
+        let mut all = fits;
+        if fits {
+            let items = self.list_from(inner)?;
+            for index in 0.. {
+                let Some(item) = items.get(self).exact::<List>().and_then(|list| list.item(index).map(|v| v.raw()))
+                else {
+                    break;
+                };
+                let step = self.mark();
+                let item = self.push_raw(item);
+                all = self.contains_root(outer, item)?;
+                self.release(step);
+                if !all {
+                    break;
+                }
+            }
+        }
         self.release(mark);
-        Ok(Some(result))
+        Ok(Some(all != (kind == CompareKind::Ne)))
     }
 
     // ---- lists ----

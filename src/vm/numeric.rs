@@ -134,8 +134,7 @@ impl Vm {
             Ok(Some(int))
         };
         let step = clipped(step)?.unwrap_or(1);
-        let start = clipped(start)?;
-        let stop = clipped(stop)?;
+        let (start, stop) = if step == 0 { (None, None) } else { (clipped(start)?, clipped(stop)?) };
         if step == 0 {
             return Err(self.value_error("slice step cannot be zero"));
         }

@@ -9,7 +9,9 @@ use crate::number::int::{self as integer, Int, IntPower};
 use crate::number::long::{Patience, Watch};
 use crate::number::{Fault, FaultKind, complex, float};
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Complex, Exc, List, MemoryView, Str, Tuple, complex_value, int_value};
+use crate::object::{
+    ByteArray, Bytes, ClassFlags, Complex, Exc, List, MemoryView, Str, Tuple, complex_value, int_value,
+};
 
 use super::call::Invoked;
 use super::compare::CompareKind;
@@ -416,7 +418,6 @@ impl Vm {
         let Some(count) = as_int_ref(count) else { return Ok(None) };
         let count = match count.to_i64() {
             Some(count) => count.max(0) as usize,
-            None if count.signum() < 0 => 0,
             None => return Err(self.overflow_error("cannot fit 'int' into an index-sized integer")),
         };
         let heap = &self.heap;
@@ -634,12 +635,19 @@ impl Vm {
             if is_sequence(x) {
                 return self.type_error(format!("can't multiply sequence by non-int of type '{other}'"));
             }
-            if is_sequence(y) {
+            if is_sequence(y) && !(inplace && self.has_sequence_slots(x)) {
                 let first = self.type_name_for_error(x);
                 return self.type_error(format!("can't multiply sequence by non-int of type '{first}'"));
             }
         }
         self.unsupported(kind, inplace, a, b)
+    }
+
+    /// Whether an in-place multiplication looks at a value as a sequence, although it can't be repeated: then the other one isn't
+    /// looked at.
+    fn has_sequence_slots(&self, value: Value<'_>) -> bool {
+        matches!(value.kind(), Kind::Dict | Kind::Set | Kind::FrozenSet | Kind::DictView | Kind::Range)
+            || self.class_of(value).held().has(ClassFlags::HEAP)
     }
 
     /// As `binary`, for natives: nested.

@@ -533,7 +533,9 @@ impl Vm {
     fn write_method(&mut self, out: &mut Vec<u8>, method: Gc<'static, BoundMethod>) -> Result<(), Raised> {
         let function: Value<'static> = Value::adopt(method.get().function.get().raw());
         let receiver = method.get().receiver.get().raw();
-        if let Some(native) = function.exact::<NativeFunction>() {
+        if let Some(native) = function.exact::<NativeFunction>()
+            && native.get().def.kind != NativeKind::Function
+        {
             let name = native.get().def.name;
             let of = self.type_name_for_error(Value::adopt(receiver));
             let id = self.heap.id(Value::adopt(receiver));

@@ -152,6 +152,10 @@ impl Vm {
                 let Some(exception) = target.exact::<Exception>() else {
                     return Err(self.doesnt_apply(getset, object));
                 };
+                let group = self.exception_class(Exc::BaseExceptionGroup);
+                if getset.get().class.get().is_some_and(|class| class == group) {
+                    return Err(self.raise_text(Exc::AttributeError, "readonly attribute"));
+                }
                 let index = usize::from(index);
                 let heap = self.heap.forever();
                 let fields = match exception.get().fields.get() {
@@ -174,7 +178,8 @@ impl Vm {
                     let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
                     let class = getset.get().class.get().map_or(String::new(), |c| self.tp_name(c));
                     // Members of C structures, as CPython has them, are refused in other words.
-                    let member = matches!(class.as_str(), "range" | "slice" | "complex");
+                    let member = matches!(class.as_str(), "range" | "slice" | "complex")
+                        || (class == "property" && matches!(name.as_str(), "fget" | "fset" | "fdel"));
                     let message = match member {
                         true => "readonly attribute".to_owned(),
                         false => format!("attribute '{name}' of '{class}' objects is not writable"),

@@ -1,7 +1,9 @@
 //! `object[key]`: reading, setting and deleting items and slices.
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{ByteArray, Bytes, Class, Deque, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple};
+use crate::object::{
+    ByteArray, Bytes, Class, ClassFlags, Deque, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple,
+};
 
 use super::call::Invoked;
 use super::native::{Raised, Root, Then};
@@ -397,7 +399,19 @@ impl Vm {
         let name = self.name(Name::DelItem).held();
         let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
             let got = self.type_name_for_error(target);
-            return Err(self.type_error(format!("'{got}' object doesn't support item deletion")));
+            // What is, or might be, a sequence converts an index first and has words of its own.
+            let sequence = matches!(
+                target.kind(),
+                Kind::Str | Kind::Bytes | Kind::Tuple | Kind::Range | Kind::Set | Kind::FrozenSet | Kind::DictView
+            ) || class.has(ClassFlags::HEAP);
+            let key = self.push_raw(index);
+            let number = matches!(Value::adopt(index).kind(), Kind::Int | Kind::True | Kind::False | Kind::BigInt)
+                || self.own_method(key, Name::Index)?.is_some();
+            if sequence && number {
+                self.subscript_index(key)?;
+                return Err(self.type_error(format!("'{got}' object doesn't support item deletion")));
+            }
+            return Err(self.type_error(format!("'{got}' object does not support item deletion")));
         };
         let outcome = self.call_unbound(method, object, &[index], Then::Return)?;
         self.carry_out(outcome, start)

@@ -450,6 +450,11 @@ impl Vm {
     /// A value of a builtin type with a format of its own (str, int, bool, float, complex), formatted by a spec that is an exact
     /// str. The value must be exact: natives unwrap instances of derived classes.
     pub fn format_plain(&mut self, raw: Raw, spec: Raw) -> Result<Raw, Raised> {
+        self.format_as(raw, spec, None)
+    }
+
+    /// As `format_plain`, for the payload of an instance of a derived class, whose name errors give.
+    pub(crate) fn format_as(&mut self, raw: Raw, spec: Raw, derived: Option<&str>) -> Result<Raw, Raised> {
         let value = Value::adopt(raw);
         let spec_text = Value::adopt(spec).exact::<Str>().expect("a spec is a text").as_bytes();
         let type_name = match value.kind() {
@@ -463,6 +468,7 @@ impl Vm {
                 return Err(self.type_error(format!("unsupported format string passed to {name}.__format__")));
             }
         };
+        let type_name = derived.unwrap_or(type_name);
         let parsed = match FormatSpec::parse(spec_text, type_name, value.kind() == Kind::Str) {
             Ok(parsed) => parsed,
             Err(fault) => return Err(self.fault(fault)),

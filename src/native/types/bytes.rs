@@ -192,8 +192,8 @@ fn find_place(
     method: &'static str,
 ) -> Result<Option<usize>, Raised> {
     let bytes = receiver(cx, this, method, of)?;
-    let needle = needle(cx, sub)?;
     let (start, end) = search_range(cx, start, end, bytes.len())?;
+    let needle = needle(cx, sub)?;
     if start > end {
         return Ok(None);
     }
@@ -387,7 +387,10 @@ fn compare(
     holds: fn(Ordering) -> bool,
 ) -> NativeResult {
     let bytes = receiver(cx, this, method, of)?;
-    Ok(match buffer_of(cx, other) {
+    // A bytearray compares itself with any buffer, bytes only with bytes.
+    let buffer =
+        if matches!(of, Of::Bytes) && other.get(cx).kind() != Kind::Bytes { None } else { buffer_of(cx, other) };
+    Ok(match buffer {
         Some(other) => Outcome::from(holds((*bytes).cmp(&other))),
         None => Outcome::Value(Raw::NOT_IMPLEMENTED),
     })
@@ -444,7 +447,7 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
 fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, Raised> {
     let mut args = PercentArgs::new(cx, values, true)?;
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
-    for piece in percent::bytes_template(pattern) {
+    for piece in percent::bytes_template(pattern, args.is_mapping()) {
         let conversion = match check(cx, piece)? {
             percent::Piece::Literal(text) => {
                 out.extend_from_slice(text);
@@ -453,13 +456,10 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
             percent::Piece::Conversion(conversion) => conversion,
         };
         let mark = cx.mark();
-        let keyed = match conversion.key {
-            Some(key) => {
-                let raw = Bytes::new(&cx.heap, key).value().raw();
-                Some(args.keyed(cx, raw)?)
-            }
-            None => None,
-        };
+        if let Some(key) = conversion.key {
+            let raw = Bytes::new(&cx.heap, key).value().raw();
+            args.keyed(cx, raw)?;
+        }
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
@@ -468,10 +468,7 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
             return Err(cx.memory_error());
         }
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        let value = match keyed {
-            Some(value) => value,
-            None => args.next(cx)?,
-        };
+        let value = args.next(cx)?;
         match kind {
             b'r' | b'a' => {
                 let text = cx.ascii(value)?;
@@ -518,7 +515,7 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
                 }
             },
             b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
-                percent_number(cx, &mut out, &how, value)?;
+                percent_number(cx, &mut out, &how, value, true)?;
             }
             _ => return Err(cx.fault(conversion.unsupported(false))),
         }
@@ -562,7 +559,9 @@ pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -
                 (Some(text), _) => text.as_bytes(),
                 (_, Some(bytes)) => bytes.as_bytes(),
                 _ => {
-                    cx.length(root)?;
+                    if cx.length(root)? != 1 {
+                        return Err(cx.value_error("sep must be length 1."));
+                    }
                     return Err(cx.type_error("sep must be str or bytes.".to_owned()));
                 }
             };
@@ -763,17 +762,20 @@ fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: 
     let key_value: Value<'static> = Value::adopt(key.get(cx).raw());
     let Some(slice) = key_value.exact::<Slice>() else {
         let index = item_index(cx, key, Of::ByteArray)?;
-        let at = place(cx, index, array.len(), "bytearray index out of range")?;
         return match value {
             Some(value) => {
                 let byte = byte(cx, value)?;
+                let at = place(cx, index, array.len(), "bytearray index out of range")?;
                 match array.cells().get(at) {
                     Some(cell) => cell.set(byte),
                     None => return Err(cx.index_error("bytearray index out of range")),
                 }
                 Ok(())
             }
-            None => splice(cx, array, at, at + 1, b""),
+            None => {
+                let at = place(cx, index, array.len(), "bytearray index out of range")?;
+                splice(cx, array, at, at + 1, b"")
+            }
         };
     };
     let new: Content = match value {
@@ -938,8 +940,8 @@ macro_rules! bytes_table {
             /// How often `sub` occurs, without overlaps.
             fn count(cx: &mut Cx, this: Root, sub: Root, start: Option<Root>, end: Option<Root>) -> Result<i64, Raised> {
                 let bytes = receiver(cx, this, "count", $of)?;
-                let needle = needle(cx, sub)?;
                 let (start, end) = search_range(cx, start, end, bytes.len())?;
+                let needle = needle(cx, sub)?;
                 Ok(if start > end { 0 } else { search::count(BYTES, &bytes[start..end], &needle) as i64 })
             }
 
@@ -1184,6 +1186,15 @@ macro_rules! bytes_table {
                 let pattern = receiver(cx, value, "__mod__", $of)?;
                 let bytes = percent_bytes(cx, &pattern, this)?;
                 done($of.make(cx, &bytes)?)
+            }
+
+            /// A view of the bytes.
+            fn __buffer__(cx: &mut Cx, this: Root, flags: i64) -> NativeResult {
+                receiver(cx, this, "__buffer__", $of)?;
+                if flags & 1 != 0 && matches!($of, Of::Bytes) {
+                    return Err(cx.raise_text(Exc::BufferError, "Object is not writable."));
+                }
+                super::memoryview::of_object(cx, this)
             }
 
             /// Whether a byte, or some in a row, occur.

@@ -69,7 +69,6 @@ natives!(
         property.set(heap, |p| &p.name, Value::NONE);
         // A derived class has a `__doc__` of its own, before which the object's comes.
         if property.shape() != 0
-            && !given.same(Raw::NONE)
             && let Some(dict) = cx.attributes_of(property.value().raw())
         {
             let key = cx.name(Name::Doc);
@@ -428,6 +427,12 @@ natives!(
         let (Some(class), false, false) = (of.get().class.get(), bound, raw.same(Raw::NONE)) else {
             return Ok(this.get(cx).into());
         };
+        let own = cx.class_of(this.get(cx)).held();
+        if own != cx.kind_class(Kind::Super) {
+            // A derived class makes one of its own.
+            let (own, class) = (cx.push_raw(own.value().raw()), cx.push_raw(class.value().raw()));
+            return Ok(cx.call(own, &[class, instance])?.get(cx).into());
+        }
         let start = cx.super_start(class.held(), raw)?;
         Ok(Outcome::Value(cx.new_super(class.held(), raw, Some(start))))
     }

@@ -5,7 +5,7 @@ use crate::heap::Value;
 use crate::heap::{Gc, Kind, Raw, Slot};
 use crate::native::natives;
 use crate::native::types::set;
-use crate::object::{Dict, DictIterator, DictPart, DictView, Exc, MappingProxy, Set, Str, Tuple};
+use crate::object::{Dict, DictPart, DictView, Exc, MappingProxy, Set, Str, Tuple};
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
 
@@ -142,19 +142,23 @@ natives!(
 
     /// Return the value of a key, which becomes the default if it is not there.
     fn setdefault(cx: &mut Cx, this: Root, key: Root, #[text("None")] default: Given<Root>) -> NativeResult {
-        if let Some(index) = cx.dict_find(this, key)? {
-            return Ok(own(cx, this).value_at(index).into());
-        }
         let default = match default.0 {
             Some(default) => default,
             None => cx.push_raw(Raw::NONE),
         };
-        cx.dict_set(this, key, default)?;
-        Ok(default.get(cx).into())
+        let found = cx.dict_get_or_set(this, key, default)?;
+        Ok(found.get(cx).into())
     }
 
     /// Remove a key and return its value, or the default.
     fn pop(cx: &mut Cx, this: Root, key: Root, #[text("<unrepresentable>")] default: Given<Root>) -> NativeResult {
+        if own(cx, this).len() == 0 {
+            // An empty one doesn't ask for the key's hash.
+            return match default.0 {
+                Some(default) => Ok(default.get(cx).into()),
+                None => Err(cx.key_error(key)),
+            };
+        }
         match (cx.dict_remove(this, key)?, default.0) {
             (Some(value), _) => Ok(value.get(cx).into()),
             (None, Some(default)) => Ok(default.get(cx).into()),
@@ -644,16 +648,8 @@ fn own(cx: &Cx, this: Root) -> Gc<'_, Dict> {
 }
 
 fn iterator(cx: &mut Cx, dict: Root, part: DictPart, backward: bool) -> Outcome {
-    let table = own(cx, dict);
-    let iterator = DictIterator {
-        dict: Slot::new(table.value()),
-        part,
-        next: std::cell::Cell::new(if backward { table.used() } else { 0 }),
-        len: table.len(),
-        left: std::cell::Cell::new(table.len()),
-        backward,
-    };
-    cx.heap.alloc(iterator).into()
+    let dict = dict.get(cx).raw();
+    Outcome::Value(cx.dict_iterator(dict, part, backward).expect("the instance is a dict"))
 }
 
 fn view(cx: &mut Cx, dict: Root, part: DictPart) -> Outcome {

@@ -314,6 +314,9 @@ fn result(cx: &mut Cx, int: Result<Int, Fault>) -> Result<Raw, Raised> {
 fn from_text(cx: &mut Cx, x: Root, base: i64) -> Result<Raw, Raised> {
     match parse(cx, x, base)? {
         Some(int) => result(cx, int),
+        None if base != 0 && !(2..=36).contains(&base) => {
+            Err(cx.value_error("int() base must be >= 2 and <= 36, or 0"))
+        }
         None => Err(cx.type_error("int() can't convert non-string with explicit base".into())),
     }
 }

@@ -355,7 +355,6 @@ fn repeat_count(cx: &mut Cx, value: Root) -> Result<usize, Raised> {
     let index = cx.index(value)?;
     match index.get(cx).as_int() {
         Some(count) => Ok(count.max(0) as usize),
-        None if crate::object::key::as_int_ref(index.get(cx)).is_some_and(|i| i.signum() < 0) => Ok(0),
         None => {
             let got = cx.type_name_for_error(value.get(cx));
             Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer")))
@@ -380,6 +379,7 @@ fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
             Some(_) => cx.list_from(value)?,
             None if cx.special_method(value, crate::vm::Name::GetItem)?.is_some() => cx.list_from(value)?,
             None => {
+                cx.slice_bounds(key, own(cx, this).len())?;
                 return Err(cx.type_error("must assign iterable to extended slice".into()));
             }
         }

@@ -6,7 +6,8 @@ use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
+use crate::object::{ByteArray, Bytes, Exc, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
+use crate::vm::Name;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
@@ -42,6 +43,46 @@ fn size_of(format: char) -> Option<usize> {
         'l' | 'L' | 'q' | 'Q' | 'n' | 'N' | 'P' | 'd' => 8,
         _ => return None,
     })
+}
+
+/// What a view asks a buffer for: whatever there is, to be read.
+const FULL_READ_ONLY: i64 = 284;
+
+/// A view of a bytes-like object.
+pub(super) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
+    let flags = cx.push_raw(Raw::int(FULL_READ_ONLY));
+    let value: Value<'static> = Value::adopt(object.get(cx).raw());
+    let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
+    let base = MemoryView {
+        owner: Slot::new(value),
+        memory: Slot::new(payload),
+        offset: 0,
+        count: 0,
+        stride: 1,
+        format: 'B',
+        native_mark: false,
+        item_size: 1,
+        readonly: payload.kind() == Kind::Bytes,
+        released: StdCell::new(false),
+        hash: StdCell::new(-1),
+    };
+    let made = if let Some(bytes) = payload.exact::<Bytes>() {
+        MemoryView { count: bytes.len(), ..base }
+    } else if let Some(array) = payload.exact::<ByteArray>() {
+        MemoryView { count: array.len(), ..base }
+    } else if payload.kind() == Kind::MemoryView {
+        like(view(cx, object, "__new__")?)
+    } else if let Some(made) = cx.call_special(object, Name::Buffer, &[flags])? {
+        // A class of the language says what its memory is.
+        if made.get(cx).kind() != Kind::MemoryView {
+            return Err(cx.type_error("__buffer__ returned non-memoryview object".to_owned()));
+        }
+        return Ok(Outcome::Value(made.get(cx).raw()));
+    } else {
+        let got = cx.type_name_for_error(value);
+        return Err(cx.type_error(format!("memoryview: a bytes-like object is required, not '{got}'")));
+    };
+    Ok(Outcome::Value(make(cx, made)))
 }
 
 /// A new view, noted with the bytearray it looks at.
@@ -191,32 +232,16 @@ natives!(
     /// A view of a bytes-like object.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, #[either] object: Root) -> NativeResult {
-        let value: Value<'static> = Value::adopt(object.get(cx).raw());
-        let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
-        let base = MemoryView {
-            owner: Slot::new(value),
-            memory: Slot::new(payload),
-            offset: 0,
-            count: 0,
-            stride: 1,
-            format: 'B',
-            native_mark: false,
-            item_size: 1,
-            readonly: payload.kind() == Kind::Bytes,
-            released: StdCell::new(false),
-            hash: StdCell::new(-1),
-        };
-        let made = if let Some(bytes) = payload.exact::<Bytes>() {
-            MemoryView { count: bytes.len(), ..base }
-        } else if let Some(array) = payload.exact::<ByteArray>() {
-            MemoryView { count: array.len(), ..base }
-        } else if payload.kind() == Kind::MemoryView {
-            like(view(cx, object, "__new__")?)
-        } else {
-            let got = cx.type_name_for_error(value);
-            return Err(cx.type_error(format!("memoryview: a bytes-like object is required, not '{got}'")));
-        };
-        Ok(Outcome::Value(make(cx, made)))
+        of_object(cx, object)
+    }
+
+    /// A view of a view.
+    fn __buffer__(cx: &mut Cx, this: Root, flags: i64) -> NativeResult {
+        let readonly = view(cx, this, "__buffer__")?.readonly;
+        if readonly && flags & 1 != 0 {
+            return Err(cx.raise_text(Exc::BufferError, "memoryview: underlying buffer is not writable"));
+        }
+        of_object(cx, this)
     }
 
     /// The bytes of all items.
@@ -489,7 +514,9 @@ natives!(
 
     /// Items can't be deleted.
     fn __delitem__(cx: &mut Cx, this: Root, key: Root) -> Result<(), Raised> {
-        view(cx, this, "__delitem__")?;
+        if view(cx, this, "__delitem__")?.readonly {
+            return Err(cx.type_error("cannot modify read-only memory".to_owned()));
+        }
         Err(cx.type_error("cannot delete memory".to_owned()))
     }
 

@@ -57,7 +57,7 @@ natives!(
                 let text = "object.__init__() takes exactly one argument (the instance to initialize)";
                 return Err(cx.type_error(text.into()));
             }
-            if !own_new {
+            if !own_new && !class.has(ClassFlags::NO_NEW) {
                 let name = cx.tp_name(class);
                 let text = format!("{name}.__init__() takes exactly one argument (the instance to initialize)");
                 return Err(cx.type_error(text));
@@ -402,8 +402,7 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
         let (helper, class_raw) = (helper.get(cx).raw(), Raw::int(protocol));
         return cx.ask(helper, &[raw, class_raw], Then::Return);
     }
-    let named =
-        cx.find_attribute(this, "__getnewargs_ex__")?.is_some() || cx.find_attribute(this, "__getnewargs__")?.is_some();
+    let named = cx.own_method(this, Name::GetNewArgsEx)?.is_some() || cx.own_method(this, Name::GetNewArgs)?.is_some();
     if !named && !matches!(kind, Kind::Instance | Kind::Exception | Kind::List | Kind::Dict) {
         // There is more to it than its attributes: `copyreg` knows a few such types, and refuses the rest.
         let helper = cx.attribute(module, "_reduce_other")?.get(cx).raw();
@@ -414,8 +413,7 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     // Arguments of `__new__`.
     let mut items = vec![class_root.get(cx).raw()];
     let mut keywords = None;
-    if let Some(hook) = cx.find_attribute(this, "__getnewargs_ex__")? {
-        let pair = cx.call(hook, &[])?;
+    if let Some(pair) = cx.call_special(this, Name::GetNewArgsEx, &[])? {
         let Some(parts) = Value::<'static>::adopt(pair.get(cx).raw()).exact::<Tuple>() else {
             let got = cx.type_name_for_error(pair.get(cx));
             return Err(cx.type_error(format!("__getnewargs_ex__ should return a tuple, not '{got}'")));
@@ -440,8 +438,7 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
             items.extend(args.items().map(Value::raw));
         }
         keywords = Value::<'static>::adopt(kwargs).exact::<Dict>().filter(|d| !d.is_empty());
-    } else if let Some(hook) = cx.find_attribute(this, "__getnewargs__")? {
-        let args = cx.call(hook, &[])?;
+    } else if let Some(args) = cx.call_special(this, Name::GetNewArgs, &[])? {
         let Some(args) = Value::<'static>::adopt(args.get(cx).raw()).exact::<Tuple>() else {
             let got = cx.type_name_for_error(args.get(cx));
             return Err(cx.type_error(format!("__getnewargs__ should return a tuple, not '{got}'")));

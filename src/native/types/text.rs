@@ -614,19 +614,19 @@ natives!(
             }
             return done(table.get(cx).raw());
         };
-        let Some(from) = cx.as_str(x.get(cx)).map(Gc::held) else {
-            let text = "first maketrans argument must be a string if there is a second argument";
-            return Err(cx.type_error(text.to_owned()));
-        };
         let to = argument(cx, y, "maketrans", " 2")?;
-        if from.chars() != to.chars() {
-            return Err(cx.value_error("the first two maketrans arguments must have equal length"));
-        }
-        let pairs = wtf8::code_points(from.as_bytes()).zip(wtf8::code_points(to.as_bytes()).map(Some));
         let deleted = match z.0 {
             Some(z) => argument(cx, z, "maketrans", " 3")?.as_bytes(),
             None => b"",
         };
+        let Some(from) = cx.as_str(x.get(cx)).map(Gc::held) else {
+            let text = "first maketrans argument must be a string if there is a second argument";
+            return Err(cx.type_error(text.to_owned()));
+        };
+        if from.chars() != to.chars() {
+            return Err(cx.value_error("the first two maketrans arguments must have equal length"));
+        }
+        let pairs = wtf8::code_points(from.as_bytes()).zip(wtf8::code_points(to.as_bytes()).map(Some));
         for (from, to) in pairs.chain(wtf8::code_points(deleted).map(|point| (point, None))) {
             let mark = cx.mark();
             let key = cx.push_raw(Raw::int(i64::from(from)));
@@ -769,7 +769,8 @@ natives!(
             }
             return done(text.value().raw());
         }
-        done(cx.format_plain(text.value().raw(), spec.value().raw())?)
+        let derived = this.get(cx).is_subclassed().then(|| cx.type_name_for_error(this.get(cx)));
+        done(cx.format_as(text.value().raw(), spec.value().raw(), derived.as_deref())?)
     }
 
     /// The text in quotes, with escapes.

@@ -141,6 +141,8 @@ pub(super) struct PercentArgs {
     tuple: Option<Gc<'static, Tuple>>,
     next: usize,
     is_mapping: bool,
+    /// What a key was found to stand for.
+    pending: Option<Root>,
 }
 
 impl PercentArgs {
@@ -150,10 +152,17 @@ impl PercentArgs {
         let tuple = payload.exact::<Tuple>();
         let is_text = payload.kind() == Kind::Str || bytes && matches!(payload.kind(), Kind::Bytes | Kind::ByteArray);
         let is_mapping = tuple.is_none() && !is_text && cx.own_method(values, Name::GetItem)?.is_some();
-        Ok(PercentArgs { values, tuple, next: 0, is_mapping })
+        Ok(PercentArgs { values, tuple, next: 0, is_mapping, pending: None })
+    }
+
+    pub(super) fn is_mapping(&self) -> bool {
+        self.is_mapping
     }
 
     pub(super) fn next(&mut self, cx: &mut Cx) -> Result<Root, Raised> {
+        if let Some(value) = self.pending.take() {
+            return Ok(value);
+        }
         let item = match self.tuple {
             Some(tuple) => (self.next < tuple.len()).then(|| tuple.item(self.next).raw()),
             None => (self.next == 0).then(|| self.values.get(cx).raw()),
@@ -165,14 +174,15 @@ impl PercentArgs {
         }
     }
 
-    /// The value of a `%(key)` conversion, which from then on stands for the arguments.
-    pub(super) fn keyed(&mut self, cx: &mut Cx, key: Raw) -> Result<Root, Raised> {
+    /// Looks up the key of a `%(key)` conversion: its value is the next argument, and the only one.
+    pub(super) fn keyed(&mut self, cx: &mut Cx, key: Raw) -> Result<(), Raised> {
         if !self.is_mapping {
             return Err(cx.type_error("format requires a mapping".to_owned()));
         }
         let key = cx.push_raw(key);
         self.next = 1;
-        cx.item(self.values, key)
+        self.pending = Some(cx.item(self.values, key)?);
+        Ok(())
     }
 
     pub(super) fn finish(self, cx: &mut Cx, what: &str) -> Result<(), Raised> {
@@ -204,7 +214,13 @@ impl PercentArgs {
 }
 
 /// A number for one of the integer or float conversions, appended as the conversion says.
-pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, value: Root) -> Result<(), Raised> {
+pub(super) fn percent_number(
+    cx: &mut Cx,
+    out: &mut Vec<u8>,
+    how: &Resolved,
+    value: Root,
+    bytes: bool,
+) -> Result<(), Raised> {
     let letter = char::from(how.kind);
     let digits = cx.int_max_str_digits;
     match how.kind {
@@ -219,7 +235,8 @@ pub(super) fn percent_number(cx: &mut Cx, out: &mut Vec<u8>, how: &Resolved, val
                 cx.to_float(value)?
             } else {
                 let got = cx.type_name_for_error(value.get(cx));
-                return Err(cx.type_error(format!("must be real number, not {got}")));
+                let wanted = if bytes { "float argument required" } else { "must be real number" };
+                return Err(cx.type_error(format!("{wanted}, not {got}")));
             };
             how.format_float(out, number);
             return Ok(());
@@ -262,7 +279,7 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
     let mut args = PercentArgs::new(cx, values, false)?;
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
     let mut checked = 0;
-    for piece in percent::text_template(pattern.as_bytes()) {
+    for piece in percent::text_template(pattern.as_bytes(), args.is_mapping()) {
         let conversion = match check(cx, piece)? {
             percent::Piece::Literal(text) => {
                 out.extend_from_slice(text);
@@ -271,13 +288,10 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
             percent::Piece::Conversion(conversion) => conversion,
         };
         let mark = cx.mark();
-        let keyed = match conversion.key {
-            Some(key) => {
-                let raw = cx.text_raw(key);
-                Some(args.keyed(cx, raw)?)
-            }
-            None => None,
-        };
+        if let Some(key) = conversion.key {
+            let raw = cx.text_raw(key);
+            args.keyed(cx, raw)?;
+        }
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
@@ -286,10 +300,7 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
             return Err(cx.memory_error());
         }
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        let value = match keyed {
-            Some(value) => value,
-            None => args.next(cx)?,
-        };
+        let value = args.next(cx)?;
         match kind {
             b's' | b'r' | b'a' => {
                 let text = match kind {
@@ -326,7 +337,7 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
                 }
             }
             b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
-                percent_number(cx, &mut out, &how, value)?;
+                percent_number(cx, &mut out, &how, value, false)?;
             }
             _ => return Err(cx.fault(conversion.unsupported(true))),
         }
