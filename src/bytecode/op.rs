@@ -503,6 +503,10 @@ opcodes! {
     GetItem(dst: Reg, obj: Reg, index: Reg);
     /// `obj[index] = src`.
     SetItem(obj: Reg, index: Reg, src: Reg);
+    /// `dst = obj[base:base+1]`; what `base` holds is gone afterwards.
+    GetSlice(dst: Reg, obj: Reg, base: Reg);
+    /// `obj[base:base+1] = src`; what `base` holds is gone afterwards.
+    SetSlice(obj: Reg, base: Reg, src: Reg);
     /// `del obj[index]`.
     DeleteItem(obj: Reg, index: Reg);
     /// `dst = super(base+1, base+2).name` if `base` is the builtin super, else `base(base+1, base+2)` or, with `flags` bit 0

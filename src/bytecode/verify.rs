@@ -146,7 +146,9 @@ fn check_instruction(code: &Code, at: usize, op: Op) -> Result<(), String> {
         Op::CallEx | Op::BuildInterpolation | Op::MatchClass | Op::CallSuper | Op::SuperAttr | Op::SuperMethod => {
             operand("base") + 2
         }
-        Op::BuildTemplate | Op::WithEnter | Op::AsyncWithEnter | Op::LoadMethod => operand("base") + 1,
+        Op::BuildTemplate | Op::WithEnter | Op::AsyncWithEnter | Op::LoadMethod | Op::GetSlice | Op::SetSlice => {
+            operand("base") + 1
+        }
         Op::MakeFunction => (operand("base") + operand("flags").count_ones()).saturating_sub(1),
         Op::LoadFree | Op::StoreFree | Op::DeleteFree | Op::LoadFreeCell | Op::LoadNameOrFree => {
             let index = operand("index") as usize;
@@ -362,7 +364,7 @@ fn check_reads(code: &Code, at: usize, op: Op, state: &Registers) -> Result<(), 
         Op::CallEx | Op::CallSuper | Op::SuperAttr | Op::SuperMethod | Op::BuildInterpolation | Op::MatchClass => {
             run(get("base"), 3)?
         }
-        Op::BuildTemplate => run(get("base"), 2)?,
+        Op::BuildTemplate | Op::GetSlice | Op::SetSlice => run(get("base"), 2)?,
         Op::BuildList | Op::BuildTuple | Op::BuildSet | Op::BuildString | Op::BuildSlice => {
             run(get("base"), get("count"))?
         }

@@ -198,18 +198,17 @@ impl Compiler<'_> {
             ExprKind::Attribute { .. } => self.attribute(id, dst),
             ExprKind::Subscript { value, slice, .. } => {
                 let obj = self.operand(*value, &[*slice]);
-                let index = self.operand(*slice, &[]);
-                self.at(span);
-                self.emit(Instr::GetItem { dst, obj, index });
+                if let Some(base) = self.plain_slice(*slice) {
+                    self.at(span);
+                    self.emit(Instr::GetSlice { dst, obj, base });
+                } else {
+                    let index = self.operand(*slice, &[]);
+                    self.at(span);
+                    self.emit(Instr::GetItem { dst, obj, index });
+                }
             }
             ExprKind::Slice { lower, upper, step } => {
-                let base = self.b().top_reg();
-                for part in [Some(*lower), Some(*upper), step.map(Some)].into_iter().flatten() {
-                    match part {
-                        Some(part) => self.push(part),
-                        None => self.push_const(Const::None),
-                    };
-                }
+                let base = self.slice_parts([Some(*lower), Some(*upper), step.map(Some)]);
                 self.at(span);
                 self.emit(Instr::BuildSlice { dst, base, count: 2 + u8::from(step.is_some()) });
             }
@@ -217,6 +216,26 @@ impl Compiler<'_> {
             ExprKind::Starred { value, .. } => self.expr_to(*value, dst),
         }
         self.b().set_top(top);
+    }
+
+    /// Evaluates the bounds of a slice without a step into two registers; None if `slice` is something else.
+    pub(super) fn plain_slice(&mut self, slice: ExprId) -> Option<Reg> {
+        match self.ast.expr(slice).kind {
+            ExprKind::Slice { lower, upper, step: None } => Some(self.slice_parts([Some(lower), Some(upper), None])),
+            _ => None,
+        }
+    }
+
+    /// Evaluates parts of a slice into registers that follow one another: of those that are there, None stands for what is left out.
+    fn slice_parts(&mut self, parts: [Option<Option<ExprId>>; 3]) -> Reg {
+        let base = self.b().top_reg();
+        for part in parts.into_iter().flatten() {
+            match part {
+                Some(part) => self.push(part),
+                None => self.push_const(Const::None),
+            };
+        }
+        base
     }
 
     // ---- constants ----

@@ -110,9 +110,14 @@ impl Compiler<'_> {
             }
             ExprKind::Subscript { value, slice, .. } => {
                 let obj = self.operand(*value, &[*slice]);
-                let index = self.operand(*slice, &[]);
-                self.at(span);
-                self.emit(Instr::SetItem { obj, index, src });
+                if let Some(base) = self.plain_slice(*slice) {
+                    self.at(span);
+                    self.emit(Instr::SetSlice { obj, base, src });
+                } else {
+                    let index = self.operand(*slice, &[]);
+                    self.at(span);
+                    self.emit(Instr::SetItem { obj, index, src });
+                }
             }
             ExprKind::Tuple { elts, .. } | ExprKind::List { elts, .. } => self.unpack(elts, src, span),
             ExprKind::Starred { value, .. } => self.store(*value, src),
@@ -127,6 +132,14 @@ impl Compiler<'_> {
         if elts.len() > 64 {
             return self.unpack_long(elts, star, src, span);
         }
+        if let Some(base) = self.neighbours(elts) {
+            self.at(span);
+            self.emit(Instr::UnpackSequence { base, src, count: elts.len() as u8 });
+            for (i, &elt) in elts.iter().enumerate() {
+                self.store(elt, Reg(base.0 + i as u8));
+            }
+            return;
+        }
         let base = self.b().top_reg();
         self.at(span);
         self.emit(match star {
@@ -140,6 +153,19 @@ impl Compiler<'_> {
             let src = self.reg(base_at + i as u16);
             self.store(elt, src);
         }
+    }
+
+    /// The first of the registers that hold the targets, if these are different locals whose registers follow one another: they can be
+    /// filled at once, as an unpacking that fails fills none.
+    fn neighbours(&mut self, targets: &[ExprId]) -> Option<Reg> {
+        let mut places = targets.iter().map(|&target| self.plain_name(target).and_then(|name| self.direct_target(name)));
+        let first = places.next()??;
+        let mut next = usize::from(first.0) + 1;
+        let follow = places.all(|place| {
+            next += 1;
+            place.is_some_and(|place| usize::from(place.0) == next - 1)
+        });
+        follow.then_some(first)
     }
 
     /// Targets too many for registers at once: unpacked as a first part and the list of the rest, again and again. CPython's error for

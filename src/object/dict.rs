@@ -401,11 +401,15 @@ impl<'h> Gc<'h, Dict> {
 }
 
 /// Where the search for a hash starts in an index of `len` places. The secret keeps scripts from choosing keys that collide.
+///
+/// Sixteen hashes that follow one another, as those of ints do, share a run of sixteen places, which is a line of the cache: whoever
+/// counts through a large dict would otherwise wait for memory at every key. Within the run each has a place of its own.
 #[inline(always)]
 fn start(heap: &Heap, hash: i64, len: usize) -> usize {
-    // The golden ratio keeps keys apart that follow one another, as ints often do; just any multiplier would heap them up.
+    // The golden ratio keeps keys apart that follow one another; just any multiplier would heap them up.
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-    ((hash as u64 ^ heap.secret()).wrapping_mul(SPREAD) >> (64 - len.trailing_zeros())) as usize
+    let run = (hash as u64 >> 4) ^ heap.secret();
+    (run.wrapping_mul(SPREAD) >> (64 - len.trailing_zeros())) as usize ^ (hash as usize & 15)
 }
 
 fn place(heap: &Heap, index: &[StdCell<u32>], hash: i64, number: usize) {

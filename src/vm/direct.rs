@@ -37,66 +37,21 @@ impl Vm {
             let number = self.dict_find_at_once(dict, index)??;
             return Some(dict.value_at(number).raw());
         }
+        if let Some(slice) = index.exact::<Slice>() {
+            let parts = [slice.start.get().raw(), slice.stop.get().raw(), slice.step.get().raw()];
+            return self.part_at_once(object, parts);
+        }
+        let at = index.as_int()?;
         if let Some(text) = value.exact::<Str>() {
-            if let Some(at) = index.as_int() {
-                let at = place(at, text.chars())?;
-                return Some(self.char_at(text, at));
-            }
-            let (from, step, count) = plain_places(index, text.chars())?;
-            if step != 1 {
-                let bytes = text.is_ascii().then(|| text.as_bytes())?;
-                let picked: SmallVec<[u8; 64]> = each_place(from, step, count).map(|at| bytes[at]).collect();
-                return Some(Str::ascii(&self.heap, &picked).value().raw());
-            }
-            let (from, to) = (from as usize, from as usize + count);
-            return Some(match count {
-                0 => self.empty_text(),
-                1 => self.char_at(text, from),
-                _ => text.held().slice(self.heap.forever(), from, to).value().raw(),
-            });
-        }
-        if let Some(list) = value.exact::<List>() {
-            let (from, step, count) = plain_places(index, list.len())?;
-            let slots = list.slots();
-            if step != 1 {
-                let mut at = from;
-                let next = |_| {
-                    let item = slots[at as usize].get();
-                    at = at.wrapping_add(step);
-                    item
-                };
-                return Some(List::build(&self.heap, count, next).value().raw());
-            }
-            let slots = &slots[from as usize..from as usize + count];
-            return Some(List::of_parts(&self.heap, count, std::iter::once(slots)).value().raw());
-        }
-        if let Some(tuple) = value.exact::<Tuple>() {
-            let (from, step, count) = plain_places(index, tuple.len())?;
-            if step != 1 {
-                return None;
-            }
-            if count == 0 || count == tuple.len() {
-                return Some(if count == 0 { self.empty_tuple } else { object });
-            }
-            let slots = &tuple.tail()[from as usize..from as usize + count];
-            return Some(Tuple::of_parts(&self.heap, count, std::iter::once(slots)).value().raw());
+            return Some(self.char_at(text, place(at, text.chars())?));
         }
         if let Some(bytes) = value.exact::<Bytes>() {
             let bytes = bytes.as_bytes();
-            if let Some(at) = index.as_int() {
-                return Some(Raw::int(i64::from(bytes[place(at, bytes.len())?])));
-            }
-            let (from, step, count) = plain_places(index, bytes.len())?;
-            let whole = step == 1 && count == bytes.len();
-            return match step {
-                1 if whole => Some(object),
-                1 => Some(Bytes::new(&self.heap, &bytes[from as usize..from as usize + count]).value().raw()),
-                _ => None,
-            };
+            return Some(Raw::int(i64::from(bytes[place(at, bytes.len())?])));
         }
         if let Some(bytes) = value.exact::<ByteArray>() {
             let cells = bytes.cells();
-            return Some(Raw::int(i64::from(cells[place(index.as_int()?, cells.len())?].get())));
+            return Some(Raw::int(i64::from(cells[place(at, cells.len())?].get())));
         }
         None
     }
@@ -114,6 +69,70 @@ impl Vm {
         self.item_at_once(object, index)
     }
 
+    /// `object[start:stop:step]`.
+    #[inline]
+    pub(super) fn part_at_once(&self, object: Raw, slice: [Raw; 3]) -> Option<Raw> {
+        let value = Value::<'_>::adopt(object);
+        if value.is_subclassed() {
+            return None;
+        }
+        match value.kind() {
+            Kind::List => {
+                let list = value.exact::<List>()?;
+                let (from, step, count) = plain_places(slice, list.len())?;
+                let slots = list.slots();
+                if step != 1 {
+                    let mut at = from;
+                    let next = |_| {
+                        let item = slots[at as usize].get();
+                        at = at.wrapping_add(step);
+                        item
+                    };
+                    return Some(List::build(&self.heap, count, next).value().raw());
+                }
+                let slots = &slots[from as usize..from as usize + count];
+                Some(List::of_parts(&self.heap, count, std::iter::once(slots)).value().raw())
+            }
+            Kind::Str => {
+                let text = value.exact::<Str>()?;
+                let (from, step, count) = plain_places(slice, text.chars())?;
+                if step != 1 {
+                    let bytes = text.is_ascii().then(|| text.as_bytes())?;
+                    let picked: SmallVec<[u8; 64]> = each_place(from, step, count).map(|at| bytes[at]).collect();
+                    return Some(Str::ascii(&self.heap, &picked).value().raw());
+                }
+                let (from, to) = (from as usize, from as usize + count);
+                Some(match count {
+                    0 => self.empty_text(),
+                    1 => self.char_at(text, from),
+                    _ => text.held().slice(self.heap.forever(), from, to).value().raw(),
+                })
+            }
+            Kind::Tuple => {
+                let tuple = value.exact::<Tuple>()?;
+                let (from, step, count) = plain_places(slice, tuple.len())?;
+                if step != 1 {
+                    return None;
+                }
+                if count == 0 || count == tuple.len() {
+                    return Some(if count == 0 { self.empty_tuple } else { object });
+                }
+                let slots = &tuple.tail()[from as usize..from as usize + count];
+                Some(Tuple::of_parts(&self.heap, count, std::iter::once(slots)).value().raw())
+            }
+            Kind::Bytes => {
+                let bytes = value.exact::<Bytes>()?.as_bytes();
+                let (from, step, count) = plain_places(slice, bytes.len())?;
+                match step {
+                    1 if count == bytes.len() => Some(object),
+                    1 => Some(Bytes::new(&self.heap, &bytes[from as usize..from as usize + count]).value().raw()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// `object[index] = value`: None, with nothing done, where more than values is to be moved.
     pub(super) fn store_at_once(&mut self, object: Raw, index: Raw, value: Raw) -> Option<Result<(), Raised>> {
         let heap = self.heap.forever();
@@ -123,20 +142,9 @@ impl Vm {
                 list.set_item(heap, place(at, list.len())?, value);
                 return Some(Ok(()));
             }
-            let from = value.exact::<List>().filter(|from| *from != list)?;
-            let (first, step, count) = plain_places(index, list.len())?;
-            if step == 1 {
-                let first = first as usize;
-                let done = list.replace(heap, first, first + count, from.slots());
-                return Some(done.map_err(|_| self.memory_error()));
-            }
-            if from.len() != count {
-                return None;
-            }
-            for (at, item) in each_place(first, step, count).zip(from.items()) {
-                list.set_item(heap, at, item);
-            }
-            return Some(Ok(()));
+            let slice = index.exact::<Slice>()?;
+            let parts = [slice.start.get().raw(), slice.stop.get().raw(), slice.step.get().raw()];
+            return self.store_part_at_once(object, parts, value.raw());
         }
         if let Some(bytes) = target.exact::<ByteArray>() {
             let byte = u8::try_from(value.as_int()?).ok()?;
@@ -145,6 +153,26 @@ impl Vm {
             return Some(Ok(()));
         }
         None
+    }
+
+    /// `object[start:stop:step] = value`: None, with nothing done, where more than lists is to be moved.
+    pub(super) fn store_part_at_once(&mut self, object: Raw, slice: [Raw; 3], value: Raw) -> Option<Result<(), Raised>> {
+        let heap = self.heap.forever();
+        let list = Value::adopt(object).exact::<List>()?;
+        let from = Value::adopt(value).exact::<List>().filter(|from| *from != list)?;
+        let (first, step, count) = plain_places(slice, list.len())?;
+        if step == 1 {
+            let first = first as usize;
+            let done = list.replace(heap, first, first + count, from.slots());
+            return Some(done.map_err(|_| self.memory_error()));
+        }
+        if from.len() != count {
+            return None;
+        }
+        for (at, item) in each_place(first, step, count).zip(from.items()) {
+            list.set_item(heap, at, item);
+        }
+        Some(Ok(()))
     }
 
     fn empty_text(&self) -> Raw {
@@ -298,12 +326,12 @@ fn place(index: i64, len: usize) -> Option<usize> {
     usize::try_from(at).ok().filter(|at| *at < len)
 }
 
-/// What a slice of ints or None means: the first place, the step and the number of places.
+/// What the parts of a slice, ints or None, mean: the first place, the step and the number of places.
 #[inline]
-fn plain_places(slice: Value<'_>, len: usize) -> Option<(i64, i64, usize)> {
-    let slice = slice.exact::<Slice>()?;
+fn plain_places(slice: [Raw; 3], len: usize) -> Option<(i64, i64, usize)> {
+    let [start, stop, step] = slice.map(Value::<'_>::adopt);
     let part = |value: Value<'_>, default: i64| if value.is_none() { Some(default) } else { value.as_int() };
-    let (len, step) = (len as i64, part(slice.step.get(), 1)?);
+    let (len, step) = (len as i64, part(step, 1)?);
     if step == 0 {
         return None;
     }
@@ -316,9 +344,9 @@ fn plain_places(slice: Value<'_>, len: usize) -> Option<(i64, i64, usize)> {
         Some(if at < 0 { at.saturating_add(len).max(low) } else { at.min(high) })
     };
     let (start, stop) = if step < 0 {
-        (bound(slice.start.get(), high)?, bound(slice.stop.get(), low)?)
+        (bound(start, high)?, bound(stop, low)?)
     } else {
-        (bound(slice.start.get(), low)?, bound(slice.stop.get(), high)?)
+        (bound(start, low)?, bound(stop, high)?)
     };
     let distance = if step < 0 { start - stop } else { stop - start };
     let count = match step {

@@ -1547,6 +1547,30 @@ impl Vm {
                             }
                             discard!(SetItem, self.set_item(object, index, value))
                         }
+                        Op::GetSlice => {
+                            let (object, base) = (reg!(b!(insn)), c!(insn));
+                            let parts = [reg!(base), reg!(base + 1), Raw::NONE];
+                            if let Some(part) = self.part_at_once(object, parts) {
+                                set!(a!(insn), part);
+                                go!(GetSlice);
+                            }
+                            let slice = self.build_slice(parts[0], parts[1], parts[2]);
+                            set!(base, slice);
+                            store!(GetSlice, a!(insn), self.get_item(object, slice))
+                        }
+                        Op::SetSlice => {
+                            let (object, base, value) = (reg!(a!(insn)), b!(insn), reg!(c!(insn)));
+                            let parts = [reg!(base), reg!(base + 1), Raw::NONE];
+                            sync!(SetSlice, Deliver::Discard, 0);
+                            match self.store_part_at_once(object, parts, value) {
+                                Some(Ok(())) => go!(SetSlice),
+                                Some(Err(_)) => break 'run Leave::Raise,
+                                None => {}
+                            }
+                            let slice = self.build_slice(parts[0], parts[1], parts[2]);
+                            set!(base, slice);
+                            discard!(SetSlice, self.set_item(object, slice, value))
+                        }
                         Op::DeleteItem => discard!(DeleteItem, self.delete_item(reg!(a!(insn)), reg!(b!(insn)))),
                         Op::SuperAttr => {
                             let base = b!(insn);
