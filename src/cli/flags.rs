@@ -42,6 +42,7 @@ pub const FLAGS: &[Flag] = &[
         program: true,
         ..valued("module", "MODULE", &[], "Run a module as a program (not there yet)")
     },
+    Flag { letter: Some('i'), long: false, ..flag("interactive", "Show the prompt after the program, with its names") },
     Flag { letter: Some('u'), long: false, ..flag("unbuffered", "Write output at once, without collecting it first") },
     flag("virtual-time", "Run on a clock that jumps to the next deadline when nothing is ready"),
     flag("top-level-await", "Allow `await` outside functions"),
@@ -63,6 +64,7 @@ pub const FLAGS: &[Flag] = &[
 /// The words that may stand before flags and file.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("run", "Run a script (the same as without the word)"),
+    ("repl", "Show the prompt (the same as without anything, on a terminal)"),
     ("check", "Find what is wrong with scripts before running them"),
     ("explain", "Explain the code of an error, such as E0301"),
 ];
@@ -119,7 +121,7 @@ pub fn command() -> Command {
     let mut command = Command::new("aio")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs asyncio scripts: Python's language with the event loop built in.")
-        .override_usage("aio [FLAGS] FILE [ARGUMENTS]...\n       aio [FLAGS] -c CODE [ARGUMENTS]...\n       aio [FLAGS] - [ARGUMENTS]...   (a script on standard input)\n       aio run|check [FLAGS] FILE...\n       aio explain CODE")
+        .override_usage("aio [FLAGS] FILE [ARGUMENTS]...\n       aio [FLAGS] -c CODE [ARGUMENTS]...\n       aio [FLAGS] - [ARGUMENTS]...   (a script on standard input)\n       aio                              (the prompt)\n       aio run|check [FLAGS] FILE...\n       aio explain CODE")
         .disable_help_subcommand(true);
     for flag in FLAGS {
         let mut arg = Arg::new(flag.name).help(flag.help);

@@ -84,8 +84,10 @@ pub fn main(args: &[String]) -> u8 {
         say(&format!("aio: -m {module}: running modules is not there yet; name the file instead"));
         return USAGE;
     }
+    let alone = split.rest.is_empty() && std::io::stdin().is_terminal();
     let program = match text("code") {
         Some(code) => program_of_text(code, &split.rest),
+        None if word == "repl" || alone => Ok(program_of_nothing(split.rest.clone())),
         None => program_of_file(&split.rest),
     };
     let program = match program {
@@ -103,6 +105,7 @@ pub fn main(args: &[String]) -> u8 {
         // As at the prompt, `-c` takes `await` anywhere.
         top_level_await: top_level_await || text("code").is_some(),
         unbuffered: matches.get_flag("unbuffered"),
+        prompt: word == "repl" || alone && text("code").is_none() || matches.get_flag("interactive"),
     };
     run::run(&program, &options, style)
 }
@@ -138,13 +141,16 @@ fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
     Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new() })
 }
 
+/// What runs before the prompt if nothing is to.
+fn program_of_nothing(rest: Vec<String>) -> Program {
+    let argv = std::iter::once(String::new()).chain(rest).collect();
+    Program { source: SourceFile::new("<stdin>", ""), filename: "<stdin>".into(), argv, folder: String::new() }
+}
+
 fn program_of_file(rest: &[String]) -> Result<Program, String> {
     let (path, argv) = match rest.first() {
         Some(path) if path != "-" => (path, rest.to_vec()),
         Some(_) => return program_of_input(rest.to_vec()),
-        None if std::io::stdin().is_terminal() => {
-            return Err("no script given, and the prompt is not there yet; see --help".into());
-        }
         None => return program_of_input(vec![String::new()]),
     };
     let bytes = read(path)?;

@@ -1,11 +1,15 @@
 //! Runs a program, and ends the process as Python does: statuses, what is flushed, what is still said.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::compile::Options;
 use crate::diagnostic::render;
 use crate::heap::Raw;
 use crate::host::OsHost;
 use crate::interpreter::{self, Ending};
 use crate::object::Exc;
+use crate::repl::{self, Screen, Settings};
 use crate::syntax::Mode;
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
@@ -30,6 +34,8 @@ pub(super) struct RunOptions {
     pub(super) top_level_await: bool,
     /// Output is written at once.
     pub(super) unbuffered: bool,
+    /// The prompt is shown afterwards.
+    pub(super) prompt: bool,
 }
 
 /// How the process ends.
@@ -63,6 +69,10 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     if options.unbuffered {
         host.set_unbuffered();
     }
+    let screen = Arc::new(Screen::default());
+    if options.prompt {
+        host.print_above(screen.clone());
+    }
     let choices = host.choices();
     if let Some(path) = std::env::var_os(REPLAY) {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -88,6 +98,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
         Ending::Status(status) => End::Status(status as u8),
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
     };
+    let end = if options.prompt { interact(&mut vm, screen, style) } else { end };
     interpreter::shut_down(&mut vm);
     vm.host_mut().flush_files();
     if let Some(path) = recording
@@ -117,6 +128,35 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
             // The process ends: giving back each cell of the heap first would only take time.
             std::mem::forget(vm);
             status
+        }
+    }
+}
+
+/// Shows the prompt on the names of the program that ran.
+fn interact(vm: &mut Vm, screen: Arc<Screen>, style: Style) -> End {
+    let history = match std::env::var_os("AIO_HISTORY") {
+        Some(path) => Some(path).filter(|path| !path.is_empty()).map(PathBuf::from),
+        None => std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".aio_history")),
+    };
+    let terminal = vm.host().is_terminal(StdStream::In) && vm.host().is_terminal(StdStream::Out);
+    let settings = Settings { color: style.color, rich: style.rich, terminal, history };
+    if let Err(error) = repl::install(vm, settings, screen) {
+        say(&format!("aio: there can be no prompt: {error}"));
+        return End::Status(FAILED);
+    }
+    let done = (|| {
+        let console = vm.import("_repl")?;
+        let main = vm.find_module("__main__").map_or(Raw::NONE, |module| module.raw());
+        let main = vm.push_raw(main);
+        let names = vm.attribute(main, "__dict__")?;
+        vm.call_method(console, "interact", &[names])
+    })();
+    match done {
+        Ok(status) => End::Status(status.get(vm).as_int().unwrap_or(0) as u8),
+        Err(raised) => {
+            let exception = vm.take_raised(raised);
+            let exception = vm.push_raw(exception);
+            uncaught(vm, exception)
         }
     }
 }

@@ -12,12 +12,8 @@ use super::cell::Header;
 pub(super) const BLOCK: usize = 64 * 1024;
 /// Where the cells begin.
 pub(super) const CELLS: usize = 640;
-/// Blocks allocated at a time, by a small heap.
+/// Blocks allocated at a time.
 const CHUNK: usize = 16;
-/// Blocks allocated at a time by a heap that has [`GROWN`] chunks: two huge pages.
-const BIG_CHUNK: usize = 64;
-/// So many small chunks show that a program is not one of those that end at once, and are to start in little memory.
-const GROWN: usize = 8;
 /// The largest cell that shares a block; larger ones get memory of their own.
 pub(super) const LARGEST: usize = 8192;
 
@@ -129,7 +125,7 @@ impl Block {
 /// Hands out empty blocks, in chunks, and takes them back all at once.
 #[derive(Debug, Default)]
 pub(super) struct BlockSource {
-    chunks: Vec<(NonNull<u8>, Layout)>,
+    chunks: Vec<NonNull<u8>>,
     free: Vec<NonNull<Block>>,
     made: u32,
     /// Memory of large cells that died, by size: what comes from the system has to be cleared page by page first, which costs more than
@@ -144,11 +140,6 @@ const KEPT: usize = 24 << 20;
 /// Larger ones go back to the system at once.
 const LARGEST_KEPT: usize = 2 << 20;
 
-/// The size of a huge page on every system that has them for us.
-const HUGE_PAGE: usize = 2 << 20;
-/// Large cells from this size on ask for huge pages: at most half a page is then taken before it is used.
-const HUGE_FROM: usize = 4 << 20;
-
 /// Bytes of a block for a large cell: rounded to four sizes between a power of two and the next, so that others fit it too.
 pub(super) fn rounded(size: usize) -> Option<usize> {
     let step = 1usize << (size.ilog2().saturating_sub(2)).max(10);
@@ -156,10 +147,21 @@ pub(super) fn rounded(size: usize) -> Option<usize> {
 }
 
 impl BlockSource {
+    const LAYOUT: Layout = match Layout::from_size_align(BLOCK * CHUNK, BLOCK) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a valid layout"),
+    };
+
     /// An empty block for cells of `cell_size` bytes; None if the system has no memory.
     pub(super) fn take(&mut self, cell_size: usize, drops: bool) -> Option<NonNull<Block>> {
         if self.free.is_empty() {
-            self.take_chunk()?;
+            // SAFETY: the layout has a size.
+            let chunk = NonNull::new(unsafe { alloc_zeroed(Self::LAYOUT) })?;
+            self.chunks.push(chunk);
+            for i in (0..CHUNK).rev() {
+                // SAFETY: within the chunk.
+                self.free.push(unsafe { chunk.add(i * BLOCK).cast() });
+            }
         }
         let block = self.free.pop()?;
         self.made += 1;
@@ -169,24 +171,6 @@ impl BlockSource {
             block.write(Block { cell_size, count, number: self.made, drops, large: 0, marks: [0; BLOCK / 16 / 64] });
         }
         Some(block)
-    }
-
-    /// Gets more empty blocks; None if the system has no memory.
-    #[cold]
-    fn take_chunk(&mut self) -> Option<()> {
-        let (blocks, align) = if self.chunks.len() < GROWN { (CHUNK, BLOCK) } else { (BIG_CHUNK, HUGE_PAGE) };
-        let layout = Layout::from_size_align(BLOCK * blocks, align).ok()?;
-        // SAFETY: the layout has a size.
-        let chunk = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        if align == HUGE_PAGE {
-            ask_for_huge_pages(chunk, layout.size());
-        }
-        self.chunks.push((chunk, layout));
-        for i in (0..blocks).rev() {
-            // SAFETY: within the chunk.
-            self.free.push(unsafe { chunk.add(i * BLOCK).cast() });
-        }
-        Some(())
     }
 
     /// Memory for one cell of `size` bytes; None if the system has no memory.
@@ -201,11 +185,7 @@ impl BlockSource {
             None => {
                 let layout = Layout::from_size_align(large, BLOCK).ok()?;
                 // SAFETY: the layout has a size. Whoever allocates a cell initialises all of it.
-                let memory = NonNull::new(unsafe { alloc(layout) })?;
-                if large >= HUGE_FROM {
-                    ask_for_huge_pages(memory, large);
-                }
-                memory.cast()
+                NonNull::new(unsafe { alloc(layout) })?.cast()
             }
         };
         self.made += 1;
@@ -239,20 +219,6 @@ impl BlockSource {
     }
 }
 
-/// Has the system back large memory with huge pages, where it can: one fault for each two megabytes instead of 512 of them, each of
-/// which costs more than what a script does with a page.
-fn ask_for_huge_pages(memory: NonNull<u8>, size: usize) {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::mm::{Advice, madvise};
-        let start = memory.align_offset(HUGE_PAGE);
-        let whole = size.saturating_sub(start) & !(HUGE_PAGE - 1);
-        // SAFETY: the range lies within the memory, which is ours; the advice doesn't change what it holds.
-        // A system without huge pages refuses: nothing is lost.
-        let _ = unsafe { madvise(memory.add(start).as_ptr().cast(), whole, Advice::LinuxHugepage) };
-    }
-}
-
 /// Gives the memory of a large cell back to the system.
 fn free_large(block: NonNull<Block>, large: usize) {
     // SAFETY: made by `take_large` with this layout.
@@ -267,9 +233,9 @@ impl Drop for BlockSource {
         for (large, blocks) in std::mem::take(&mut self.kept) {
             blocks.into_iter().for_each(|block| free_large(block, large));
         }
-        for (chunk, layout) in &self.chunks {
+        for chunk in &self.chunks {
             // SAFETY: made with this layout; the heap drops its cells first.
-            unsafe { dealloc(chunk.as_ptr(), *layout) }
+            unsafe { dealloc(chunk.as_ptr(), Self::LAYOUT) }
         }
     }
 }

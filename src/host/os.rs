@@ -55,6 +55,14 @@ pub struct OsHost {
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
     network: OsNetwork,
+    /// Where output goes while somebody types at the prompt.
+    above: Option<Arc<dyn Above>>,
+}
+
+/// A screen on which somebody types: what is printed meanwhile goes above the line being edited.
+pub trait Above: std::fmt::Debug + Send + Sync {
+    /// Prints; false if nobody types just now.
+    fn print(&self, bytes: &[u8]) -> bool;
 }
 
 /// Hands signals of the process to a machine.
@@ -139,8 +147,14 @@ impl OsHost {
             choices: Rc::default(),
             ticker: None,
             network: OsNetwork::new(wake.clone(), pending.clone()),
+            above: None,
             signals: Watch::new(pending, wake),
         }
+    }
+
+    /// Output goes to a screen while somebody types on it.
+    pub fn print_above(&mut self, screen: Arc<dyn Above>) {
+        self.above = Some(screen);
     }
 
     /// Output is written at once.
@@ -193,6 +207,10 @@ impl OsHost {
     }
 
     fn write_output(&mut self) -> io::Result<()> {
+        if self.above.as_ref().is_some_and(|above| above.print(&self.output)) {
+            self.output.clear();
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         let result = stdout.write_all(&self.output).and_then(|()| stdout.flush());
         self.output.clear();
@@ -323,6 +341,9 @@ impl Host for OsHost {
                 // What was printed before is seen before, as with one terminal.
                 if self.line_buffered {
                     self.write_output()?;
+                }
+                if self.above.as_ref().is_some_and(|above| above.print(bytes)) {
+                    return Ok(());
                 }
                 let mut stderr = io::stderr().lock();
                 stderr.write_all(bytes)

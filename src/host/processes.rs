@@ -194,7 +194,7 @@ pub(super) fn tell(signal: i32, word: &Arc<AtomicU32>, pending: &Arc<AtomicU64>,
 }
 
 /// Signals are for the thread that runs a machine: this one gets none.
-pub(super) fn block_signals() {
+pub fn block_signals() {
     // SAFETY: an empty set is made and filled by the system.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();

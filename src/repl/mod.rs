@@ -1,1 +1,150 @@
 //! The interactive prompt.
+//!
+//! The editor runs in a thread of its own (`editor.rs`), so that the event loop goes on while somebody types; `assist.rs` is what it knows
+//! of the language. It tells the loop over a pipe that something was typed. What happens then is written in aio itself
+//! (`stdlib/_repl.aio`), upon the natives here.
+
+mod assist;
+mod editor;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::compile::Options;
+use crate::diagnostic::{Color, render};
+use crate::heap::Tracer;
+use crate::interpreter::{compile_text, raise_syntax_error};
+use crate::native::natives;
+use crate::native::types::exception::io_error;
+use crate::object::{List, Str};
+use crate::source::SourceFile;
+use crate::syntax::Mode;
+use crate::vm::host::StdStream;
+use crate::vm::native::{Cx, NativeResult, Outcome, Root};
+use crate::vm::{Extension, ExtensionSlot};
+
+pub use editor::Screen;
+use editor::{Editor, Event};
+
+/// How the prompt looks and where its history is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether reports and what is typed are coloured.
+    pub color: Color,
+    /// Whether what is wrong with a text is shown with excerpts instead of as Python does it.
+    pub rich: bool,
+    /// Whether somebody types at a terminal. Else lines are read as they come, and shown as if they had been typed: the output is a transcript.
+    pub terminal: bool,
+    /// The file with the history.
+    pub history: Option<PathBuf>,
+}
+
+/// The prompt of a machine.
+#[derive(Debug)]
+struct Prompt {
+    settings: Settings,
+    editor: Editor,
+}
+
+impl Extension for Prompt {
+    fn trace(&self, _: &mut Tracer<'_>) {}
+}
+
+/// Makes the module `_prompt`, and starts the editor. What is printed while somebody types goes to `screen`, which the host was given.
+///
+/// # Errors
+/// The system has no thread or no pipe.
+pub fn install(cx: &mut Cx, settings: Settings, screen: Arc<Screen>) -> std::io::Result<()> {
+    let editor = Editor::start(&settings, screen)?;
+    let module = cx.new_module("_prompt").held();
+    cx.functions_of(module, &PROMPT);
+    cx.set_extension(ExtensionSlot::Prompt, Box::new(Prompt { settings, editor }));
+    Ok(())
+}
+
+fn prompt(cx: &mut Cx) -> &mut Prompt {
+    cx.extension_mut(ExtensionSlot::Prompt).expect("installed with the module")
+}
+
+natives!(
+    /// The editor of the prompt.
+    pub static PROMPT: Functions;
+
+    /// The descriptor that can be read from when there is something to take.
+    fn fileno(cx: &mut Cx) -> NativeResult {
+        Ok(i64::from(prompt(cx).editor.descriptor()).into())
+    }
+
+    /// Whether somebody types at a terminal.
+    fn is_terminal(cx: &mut Cx) -> NativeResult {
+        Ok(prompt(cx).settings.terminal.into())
+    }
+
+    /// Ask for a statement.
+    fn ask(cx: &mut Cx) -> NativeResult {
+        // What was printed comes before the prompt.
+        for stream in [StdStream::Out, StdStream::Err] {
+            if let Err(error) = cx.host_mut().flush(stream) {
+                return Err(io_error(cx, &error, None));
+            }
+        }
+        prompt(cx).editor.ask();
+        Ok(Outcome::NONE)
+    }
+
+    /// What was typed: a text, False for its end, True where it was interrupted, a pair of a line and a place in it of which completions are
+    /// wanted (see `answer`); None if nothing is there yet.
+    fn take(cx: &mut Cx) -> NativeResult {
+        Ok(match prompt(cx).editor.take() {
+            None => Outcome::NONE,
+            Some(Event::Text(text)) => cx.str(&text).into(),
+            Some(Event::End) => false.into(),
+            Some(Event::Interrupt) => true.into(),
+            Some(Event::Complete { line, place }) => {
+                let line = cx.str(&line).value();
+                cx.tuple(&[line, crate::heap::Value::int(place as i64)]).into()
+            }
+        })
+    }
+
+    /// Say which texts could stand instead of what begins at the character `start` and ends where was asked.
+    fn answer(cx: &mut Cx, start: i64, candidates: Root) -> NativeResult {
+        let texts: Vec<String> = match candidates.get(cx).exact::<List>() {
+            Some(list) => {
+                list.items().filter_map(|item| item.exact::<Str>().map(|s| s.to_str_lossy().into_owned())).collect()
+            }
+            None => return Err(cx.type_error("candidates are a list".into())),
+        };
+        prompt(cx).editor.answer(usize::try_from(start).unwrap_or(0), texts);
+        Ok(Outcome::NONE)
+    }
+
+    /// Compile a statement, with `await` allowed outside functions; None if its errors have been shown already.
+    fn compile(cx: &mut Cx, text: Root, filename: Root) -> NativeResult {
+        let (text, filename) = (cx.str_text(text)?, cx.str_text(filename)?);
+        let source = SourceFile::new(filename.as_str(), text);
+        let options = Options { filename: filename.as_str().into(), top_level_await: true, ..Options::default() };
+        match compile_text(&source, Mode::Interactive, &options) {
+            Ok((code, warnings)) => {
+                cx.register_source(&code, source.text());
+                for warning in warnings {
+                    let line = source.line(warning.span.start);
+                    let text = format!("{filename}:{line}: SyntaxWarning: {}\n", warning.message);
+                    // Nobody is left to be told that a warning could not be shown.
+                    let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
+                }
+                Ok(cx.load(&code).into())
+            }
+            Err(diagnostics) => {
+                let Settings { rich, color, .. } = prompt(cx).settings;
+                if !rich {
+                    return Err(raise_syntax_error(cx, &source, &diagnostics));
+                }
+                let report = render(&diagnostics, &source, color);
+                // As above.
+                let _ = cx.host_mut().write(StdStream::Err, report.as_bytes());
+                Ok(Outcome::NONE)
+            }
+        }
+    }
+);

@@ -98,8 +98,8 @@ pub enum ExtensionSlot {
     EventLoop,
     /// `native` modules' state.
     Natives,
-    /// `interpreter`: module loading.
-    Interpreter,
+    /// `repl`: the prompt.
+    Prompt,
 }
 
 #[derive(Clone, Copy)]
