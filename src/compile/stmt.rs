@@ -6,7 +6,9 @@ use crate::bytecode::code::Const;
 use crate::bytecode::op::{Instr, Intrinsic, Reg};
 use crate::resolve::{Owner, ScopeKind};
 use crate::source::Span;
-use crate::syntax::ast::{Alias, Constant, ExceptHandler, ExprId, ExprKind, IfBranch, StmtId, StmtKind, Symbol, Try};
+use crate::syntax::ast::{
+    Alias, Constant, ExceptHandler, ExprId, ExprKind, IfBranch, Root, StmtId, StmtKind, Symbol, Try,
+};
 
 impl Compiler<'_> {
     pub(super) fn module_body(&mut self, body: &[StmtId], interactive: bool) {
@@ -33,22 +35,23 @@ impl Compiler<'_> {
             }
         }
         for &id in body {
-            match &self.ast.stmt(id).kind {
-                StmtKind::Expr { value } if interactive => self.display(*value, id),
-                _ => self.stmt(id),
-            }
+            self.stmt(id);
         }
         if !future {
             self.deferred_annotations("__annotate__");
         }
     }
 
+    /// Whether a statement is the prompt's own, not one of a function or class.
+    fn at_prompt(&self) -> bool {
+        matches!(self.ast.root, Root::Interactive(_)) && self.units.len() == 1
+    }
+
     /// The prompt shows the values of expression statements.
-    fn display(&mut self, value: ExprId, id: StmtId) {
-        self.begin(id);
+    fn display(&mut self, value: ExprId) {
         let top = self.b().top();
         let reg = self.push(value);
-        self.at(self.ast.stmt(id).span);
+        self.at(self.ast.expr(value).span);
         self.intrinsic(Intrinsic::DisplayHook, reg, reg);
         self.b().set_top(top);
     }
@@ -202,6 +205,7 @@ impl Compiler<'_> {
             StmtKind::Import { names } => names.iter().for_each(|alias| self.import(alias)),
             StmtKind::ImportFrom { module, names, level } => self.import_from(*module, names, *level),
             StmtKind::Global { .. } | StmtKind::Nonlocal { .. } | StmtKind::Pass => {}
+            StmtKind::Expr { value } if self.at_prompt() => self.display(*value),
             StmtKind::Expr { value } => self.discard(*value),
             StmtKind::Break => self.leave_loop(true),
             StmtKind::Continue => self.leave_loop(false),

@@ -158,7 +158,8 @@ impl Compiler<'_> {
     /// The first of the registers that hold the targets, if these are different locals whose registers follow one another: they can be
     /// filled at once, as an unpacking that fails fills none.
     fn neighbours(&mut self, targets: &[ExprId]) -> Option<Reg> {
-        let mut places = targets.iter().map(|&target| self.plain_name(target).and_then(|name| self.direct_target(name)));
+        let mut places =
+            targets.iter().map(|&target| self.plain_name(target).and_then(|name| self.direct_target(name)));
         let first = places.next()??;
         let mut next = usize::from(first.0) + 1;
         let follow = places.all(|place| {

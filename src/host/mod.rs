@@ -10,6 +10,6 @@ mod ticker;
 mod wake;
 
 pub use choices::Choices;
-pub use processes::block_signals as without_signals;
 pub use os::{Above, OsHost, Signals, die_of_interrupt};
+pub use processes::block_signals as without_signals;
 pub use sandbox::{Exit, Sandbox};

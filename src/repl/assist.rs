@@ -164,7 +164,9 @@ fn painted(text: &str, cursor: usize) -> String {
         let color = match lexeme.token {
             Token::Newline if part.starts_with('#') => COMMENT,
             Token::Number => NUMBER,
-            Token::String | Token::FStringStart | Token::TStringStart | Token::StringMiddle | Token::StringEnd => STRING,
+            Token::String | Token::FStringStart | Token::TStringStart | Token::StringMiddle | Token::StringEnd => {
+                STRING
+            }
             token if token.is_keyword() => KEYWORD,
             Token::Match | Token::Case | Token::Type => KEYWORD,
             _ if pair.is_some_and(|(one, other)| from == one || from == other) => BRACKET,
@@ -212,10 +214,28 @@ mod tests {
 
     #[test]
     fn statements_go_on_until_they_are_whole() {
-        for whole in ["x = 1\n", "if x:\n    y\n\n", "if x:\n    y\n    \n", ":tasks\n", "\n", "x = (\n1)\n", "x = )\n", "f('''a\nb''')\n"] {
+        for whole in [
+            "x = 1\n",
+            "if x:\n    y\n\n",
+            "if x:\n    y\n    \n",
+            ":tasks\n",
+            "\n",
+            "x = (\n1)\n",
+            "x = )\n",
+            "f('''a\nb''')\n",
+        ] {
             assert!(!needs_more(whole), "{whole:?}");
         }
-        for part in ["if x:\n", "if x:\n    y\n", "x = (\n", "f('''a\n", "x = \\\n", "@f\n", "@f\ndef g(): pass\n", "async def f():\n"] {
+        for part in [
+            "if x:\n",
+            "if x:\n    y\n",
+            "x = (\n",
+            "f('''a\n",
+            "x = \\\n",
+            "@f\n",
+            "@f\ndef g(): pass\n",
+            "async def f():\n",
+        ] {
             assert!(needs_more(part), "{part:?}");
         }
     }
@@ -231,7 +251,14 @@ mod tests {
 
     #[test]
     fn colours_change_nothing_but_colours() {
-        for text in ["if x: # no", "f'{a}b' + \"\"\"c\nd\"\"\" # é", "x = (1, [2})", "ß = 'ü", "\u{feff}x", "match x:\n    case 1: ..."] {
+        for text in [
+            "if x: # no",
+            "f'{a}b' + \"\"\"c\nd\"\"\" # é",
+            "x = (1, [2})",
+            "ß = 'ü",
+            "\u{feff}x",
+            "match x:\n    case 1: ...",
+        ] {
             let plain: String = {
                 let painted = painted(text, 3);
                 let mut out = String::new();

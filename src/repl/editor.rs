@@ -154,7 +154,11 @@ fn edit(
         .bracketed_paste(true)
         .tab_stop(4)
         .indent_size(4)
-        .color_mode(if settings.color == Color::On { rustyline::ColorMode::Enabled } else { rustyline::ColorMode::Disabled })
+        .color_mode(if settings.color == Color::On {
+            rustyline::ColorMode::Enabled
+        } else {
+            rustyline::ColorMode::Disabled
+        })
         .build();
     let mut editor = rustyline::Editor::<Assistant, FileHistory>::with_config(config)?;
     editor.set_helper(Some(Assistant::new(settings.color == Color::On, bell.clone(), answered, PATIENCE)));

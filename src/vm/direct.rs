@@ -156,7 +156,12 @@ impl Vm {
     }
 
     /// `object[start:stop:step] = value`: None, with nothing done, where more than lists is to be moved.
-    pub(super) fn store_part_at_once(&mut self, object: Raw, slice: [Raw; 3], value: Raw) -> Option<Result<(), Raised>> {
+    pub(super) fn store_part_at_once(
+        &mut self,
+        object: Raw,
+        slice: [Raw; 3],
+        value: Raw,
+    ) -> Option<Result<(), Raised>> {
         let heap = self.heap.forever();
         let list = Value::adopt(object).exact::<List>()?;
         let from = Value::adopt(value).exact::<List>().filter(|from| *from != list)?;
@@ -343,11 +348,8 @@ fn plain_places(slice: [Raw; 3], len: usize) -> Option<(i64, i64, usize)> {
         let at = value.as_int()?;
         Some(if at < 0 { at.saturating_add(len).max(low) } else { at.min(high) })
     };
-    let (start, stop) = if step < 0 {
-        (bound(start, high)?, bound(stop, low)?)
-    } else {
-        (bound(start, low)?, bound(stop, high)?)
-    };
+    let (start, stop) =
+        if step < 0 { (bound(start, high)?, bound(stop, low)?) } else { (bound(start, low)?, bound(stop, high)?) };
     let distance = if step < 0 { start - stop } else { stop - start };
     let count = match step {
         _ if distance <= 0 => 0,
