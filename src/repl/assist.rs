@@ -34,8 +34,9 @@ pub(super) fn needs_more(text: &str) -> bool {
         return false;
     }
     // A line of nothing but blanks ends a block as an empty one does.
-    let end = text.trim_end_matches([' ', '\t']);
-    is_incomplete(&SourceFile::new("", end))
+    let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
+    let text = format!("{}{end}", line.trim_end_matches([' ', '\t']));
+    is_incomplete(&SourceFile::new("", text))
 }
 
 /// What a new line behind `before` begins with.
