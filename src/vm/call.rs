@@ -1280,16 +1280,23 @@ impl Vm {
             for missing in start + argc..start + count {
                 self.fiber.registers.set(missing, Raw::UNBOUND);
             }
+            // What the native that calls has pushed must be seen, should this one run a script that collects.
+            self.push_exit(at);
             (self.fiber.window, self.fiber.top) = (start, start + count);
             let result = match (native.get().def.run)(self, Args { start, count }) {
-                Ok(Outcome::Value(raw)) => Ok(raw),
+                Ok(Outcome::Value(raw)) => {
+                    self.fiber.records.pop();
+                    Ok(raw)
+                }
                 Ok(other) => {
                     self.fiber.window = window;
-                    self.push_exit(at);
                     let invoked = self.carry_out_checked(other, start);
                     self.finish_nested(invoked)
                 }
-                Err(raised) => Err(raised),
+                Err(raised) => {
+                    self.fiber.records.pop();
+                    Err(raised)
+                }
             };
             (self.fiber.window, self.fiber.top) = (window, top);
             return result;
