@@ -629,6 +629,29 @@ pub(super) fn descriptor(cx: &mut Cx, fd: Root) -> Result<i32, Raised> {
     }
 }
 
+/// As `watch_descriptor`, for scripts: what a transport uses is refused.
+pub(super) fn watch_free_descriptor(
+    cx: &mut Cx,
+    this: Root,
+    fd: Root,
+    interest: reactor::Interest,
+    callback: Option<(Root, Args)>,
+) -> Result<bool, Raised> {
+    let object = this.get(cx).raw();
+    if loops(cx).find(object).is_none() && callback.is_none() {
+        return Ok(false);
+    }
+    open_loop(cx, object)?;
+    let number = descriptor(cx, fd)?;
+    let told = open_loop(cx, object)?.reactor.told(number);
+    if let Some(transport) = told.filter(|raw| super::class_name(cx, Value::adopt(*raw)).ends_with("Transport")) {
+        let transport = cx.push_raw(transport);
+        let text = cx.repr_text(transport)?;
+        return Err(cx.runtime_error(format!("File descriptor {number} is used by transport {text}")));
+    }
+    watch_descriptor(cx, this, fd, interest, callback)
+}
+
 /// Sets who is told when a descriptor is ready.
 pub(super) fn watch_descriptor(
     cx: &mut Cx,

@@ -3,6 +3,7 @@
 use crate::heap::{Raw, Value};
 use crate::native::natives;
 use crate::object::{AnyFuture, Callback, NativeObject, Set, Task};
+use crate::vm::fiber::FiberId;
 use crate::vm::native::{Cx, NativeResult, Outcome, Root};
 
 use super::combine::Watcher;
@@ -122,7 +123,7 @@ natives!(
 );
 
 natives!(
-    /// What policies are made of.
+    /// What policies and runners are made of.
     pub(super) static POLICY: ScriptFunctions;
 
     /// The policy that was set, or None.
@@ -134,6 +135,24 @@ natives!(
     fn _set_policy(cx: &mut Cx, policy: Root) -> NativeResult {
         loops(cx).policy = policy.get(cx).raw();
         Ok(Outcome::NONE)
+    }
+
+    /// From now on the first Ctrl-C cancels this task. Whether that is so: not in other threads, nor where a script handles the signal.
+    fn _guard_main(cx: &mut Cx, task: Root) -> NativeResult {
+        if cx.current_fiber() != FiberId::MAIN || !cx.interrupts() {
+            return Ok(false.into());
+        }
+        let raw = task.get(cx).raw();
+        loops(cx).main = raw;
+        cx.defer_interrupt = true;
+        Ok(true.into())
+    }
+
+    /// Ctrl-C is KeyboardInterrupt again. Whether there was one that cancelled the task.
+    fn _end_guard(cx: &mut Cx) -> NativeResult {
+        let main = std::mem::replace(&mut loops(cx).main, Raw::NONE);
+        cx.defer_interrupt = false;
+        Ok(main.is_unbound().into())
     }
 
     /// The loop that was set for this thread.

@@ -9,6 +9,7 @@ use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Rai
 
 use super::functions::{
     any, check_context, delegate, ensure_future, new_task_outcome, optional_context, watch_descriptor,
+    watch_free_descriptor,
 };
 use super::run::{Phase, engine};
 use super::{
@@ -329,23 +330,45 @@ natives!(
 
     /// Call a function whenever a descriptor can be read from.
     fn add_reader(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
-        watch_descriptor(cx, this, fd, reactor::Interest::Read, Some((callback, args.0)))?;
+        watch_free_descriptor(cx, this, fd, reactor::Interest::Read, Some((callback, args.0)))?;
         Ok(Outcome::NONE)
     }
 
     /// Call nothing any more when a descriptor can be read from. Return whether something was.
     fn remove_reader(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
-        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Read, None)?.into())
+        Ok(watch_free_descriptor(cx, this, fd, reactor::Interest::Read, None)?.into())
     }
 
     /// Call a function whenever a descriptor can be written to.
     fn add_writer(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
-        watch_descriptor(cx, this, fd, reactor::Interest::Write, Some((callback, args.0)))?;
+        watch_free_descriptor(cx, this, fd, reactor::Interest::Write, Some((callback, args.0)))?;
         Ok(Outcome::NONE)
     }
 
     /// Call nothing any more when a descriptor can be written to. Return whether something was.
     fn remove_writer(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_free_descriptor(cx, this, fd, reactor::Interest::Write, None)?.into())
+    }
+
+    /// Call a function whenever a descriptor can be read from. Not asked whose descriptor it is.
+    fn _add_reader(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Read, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be read from. Return whether something was. Not asked whose descriptor it is.
+    fn _remove_reader(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
+        Ok(watch_descriptor(cx, this, fd, reactor::Interest::Read, None)?.into())
+    }
+
+    /// Call a function whenever a descriptor can be written to. Not asked whose descriptor it is.
+    fn _add_writer(cx: &mut Cx, this: Root, fd: Root, callback: Root, args: Rest) -> NativeResult {
+        watch_descriptor(cx, this, fd, reactor::Interest::Write, Some((callback, args.0)))?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Call nothing any more when a descriptor can be written to. Return whether something was. Not asked whose descriptor it is.
+    fn _remove_writer(cx: &mut Cx, this: Root, fd: Root) -> NativeResult {
         Ok(watch_descriptor(cx, this, fd, reactor::Interest::Write, None)?.into())
     }
 

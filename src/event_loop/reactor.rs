@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use polling::{Event, PollMode, Poller};
 use rustix::event::{Timespec, epoll};
 
-use crate::heap::{Gc, Tracer};
+use crate::heap::{Gc, Raw, Tracer};
 use crate::native::types::exception::io_error;
 use crate::object::{AnyFuture, Future, Handle, Instance};
 use crate::vm::fiber::{FiberId, Source};
@@ -115,6 +115,15 @@ impl Reactor {
     pub(crate) fn get(&self, fd: i32, interest: Interest) -> Option<Watcher> {
         let watched = self.watched.get(fd as usize)?;
         if interest == Interest::Read { watched.reader } else { watched.writer }
+    }
+
+    /// The object of the library that is told of a descriptor.
+    pub(crate) fn told(&self, fd: i32) -> Option<Raw> {
+        let watched = self.watched.get(usize::try_from(fd).ok()?)?;
+        [watched.reader, watched.writer].into_iter().flatten().find_map(|watcher| match watcher {
+            Watcher::Tell(object) => Some(object.value().raw()),
+            Watcher::Call(_) | Watcher::Settle(_) => None,
+        })
     }
 
     fn put(&mut self, fd: i32, interest: Interest, watcher: Option<Watcher>) {

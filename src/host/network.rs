@@ -21,7 +21,7 @@ use super::os::borrow;
 use super::pool::Pool;
 use super::wake::Wake;
 use crate::vm::network::{
-    Answer, Found, Lookup, LookupError, NetAddress, Network, Orphans, Question, SocketKind, Waited,
+    Answer, Control, Found, Lookup, LookupError, Message, NetAddress, Network, Orphans, Question, SocketKind, Waited,
 };
 
 /// Sockets of the system.
@@ -176,6 +176,91 @@ impl Network for OsNetwork {
     fn receive_from(&mut self, fd: i32, into: &mut [u8], flags: i32) -> io::Result<(usize, NetAddress)> {
         let (count, from) = by_fd(fd, |s| s.recv_from_with_flags(writable(into), flags))?;
         Ok((count, from_system(&from)))
+    }
+
+    fn send_message(
+        &mut self,
+        fd: i32,
+        bytes: &[u8],
+        control: &[Control],
+        flags: i32,
+        to: Option<&NetAddress>,
+    ) -> io::Result<usize> {
+        borrow(fd)?;
+        let to = to.map(to_system).transpose()?;
+        // SAFETY: sizes alone are computed.
+        let space = |length: usize| unsafe { libc::CMSG_SPACE(length as u32) } as usize;
+        let size: usize = control.iter().map(|(_, _, data)| space(data.len())).sum();
+        // Words, since the heads are aligned like them.
+        let mut beside = vec![0u64; size.div_ceil(8)];
+        let mut piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        // SAFETY: a head of zeros is an empty one.
+        let mut head: libc::msghdr = unsafe { std::mem::zeroed() };
+        head.msg_iov = &raw mut piece;
+        head.msg_iovlen = 1;
+        if let Some(to) = &to {
+            head.msg_name = to.as_ptr().cast_mut().cast();
+            head.msg_namelen = to.len();
+        }
+        if size > 0 {
+            head.msg_control = beside.as_mut_ptr().cast();
+            head.msg_controllen = size;
+            // SAFETY: there is room for each message with its head, as computed above.
+            unsafe {
+                let mut at = libc::CMSG_FIRSTHDR(&raw const head);
+                for (level, kind, data) in control {
+                    if at.is_null() {
+                        break;
+                    }
+                    (*at).cmsg_level = *level;
+                    (*at).cmsg_type = *kind;
+                    (*at).cmsg_len = libc::CMSG_LEN(data.len() as u32) as usize;
+                    std::ptr::copy_nonoverlapping(data.as_ptr(), libc::CMSG_DATA(at), data.len());
+                    at = libc::CMSG_NXTHDR(&raw const head, at);
+                }
+            }
+        }
+        // SAFETY: everything the head refers to is alive.
+        let count = unsafe { libc::sendmsg(fd, &raw const head, flags | libc::MSG_NOSIGNAL) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn receive_message(&mut self, fd: i32, into: &mut [u8], beside: usize, flags: i32) -> io::Result<Message> {
+        borrow(fd)?;
+        let mut room = vec![0u64; beside.div_ceil(8)];
+        let mut piece = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+        // SAFETY: a head of zeros is an empty one.
+        let mut head: libc::msghdr = unsafe { std::mem::zeroed() };
+        head.msg_iov = &raw mut piece;
+        head.msg_iovlen = 1;
+        if beside > 0 {
+            head.msg_control = room.as_mut_ptr().cast();
+            head.msg_controllen = beside;
+        }
+        // SAFETY: the system writes an address of the length it says, and nothing beyond the buffers.
+        let (count, from) = unsafe {
+            SockAddr::try_init(|storage, length| {
+                head.msg_name = storage.cast();
+                head.msg_namelen = *length;
+                let count = libc::recvmsg(fd, &raw mut head, flags);
+                *length = head.msg_namelen;
+                usize::try_from(count).map_err(|_| io::Error::last_os_error())
+            })?
+        };
+        let mut control = vec![];
+        // SAFETY: the heads are where the system wrote them, and each says how long its message is.
+        unsafe {
+            let mut at = if beside > 0 { libc::CMSG_FIRSTHDR(&raw const head) } else { std::ptr::null_mut() };
+            let end = room.as_ptr().cast::<u8>().add(head.msg_controllen.min(beside));
+            while !at.is_null() {
+                let data = libc::CMSG_DATA(at);
+                let length = ((*at).cmsg_len).saturating_sub(libc::CMSG_LEN(0) as usize);
+                let length = length.min((end as usize).saturating_sub(data as usize));
+                control.push(((*at).cmsg_level, (*at).cmsg_type, std::slice::from_raw_parts(data, length).to_vec()));
+                at = libc::CMSG_NXTHDR(&raw const head, at);
+            }
+        }
+        Ok(Message { count, control, flags: head.msg_flags, from: from_system(&from) })
     }
 
     fn set_option(&mut self, fd: i32, level: i32, option: i32, value: &[u8]) -> io::Result<()> {

@@ -370,6 +370,27 @@ impl Network for NoNetwork {
         refused()
     }
 
+    fn send_message(
+        &mut self,
+        _fd: i32,
+        _bytes: &[u8],
+        _control: &[crate::vm::network::Control],
+        _flags: i32,
+        _to: Option<&NetAddress>,
+    ) -> io::Result<usize> {
+        refused()
+    }
+
+    fn receive_message(
+        &mut self,
+        _fd: i32,
+        _into: &mut [u8],
+        _beside: usize,
+        _flags: i32,
+    ) -> io::Result<crate::vm::network::Message> {
+        refused()
+    }
+
     fn wait_any(&mut self, _: &[(i32, bool)], _: &mut [bool], _: Option<f64>) -> io::Result<Waited> {
         refused()
     }

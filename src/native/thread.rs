@@ -249,6 +249,18 @@ natives!(
         Ok(number.into())
     }
 
+    /// Have the main thread do what it does when a signal comes in: Ctrl-C, unless another is named.
+    fn interrupt_main(cx: &mut Cx, #[default(2)] signum: i64) -> NativeResult {
+        if !(1..i64::from(crate::vm::signal::SIGNALS)).contains(&signum) {
+            return Err(cx.value_error("signal number out of range"));
+        }
+        let own = cx.host().process_id() as i32;
+        match cx.host_mut().send_signal(own, signum as i32) {
+            Ok(()) => Ok(Outcome::NONE),
+            Err(error) => Err(super::types::exception::io_error(cx, &error, None)),
+        }
+    }
+
     /// Return the size of the stacks of threads made from now on: it is always the same.
     fn stack_size(cx: &mut Cx, #[default(0)] size: i64) -> NativeResult {
         if size < 0 {

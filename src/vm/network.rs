@@ -98,6 +98,19 @@ pub enum LookupError {
 /// The outcome of a question.
 pub type Lookup = Result<Answer, LookupError>;
 
+/// What is sent beside the bytes of a message, descriptors for example: level, type and data.
+pub type Control = (i32, i32, Vec<u8>);
+
+/// A message that was received: how many bytes, what came beside them, `MSG_...`, and who sent it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "said above")]
+pub struct Message {
+    pub count: usize,
+    pub control: Vec<Control>,
+    pub flags: i32,
+    pub from: NetAddress,
+}
+
 /// Descriptors whose objects are gone: they are closed at the next opportunity, since the collector can't call the host.
 pub type Orphans = Rc<std::cell::RefCell<Vec<i32>>>;
 
@@ -127,6 +140,17 @@ pub trait Network: Debug {
     fn receive(&mut self, fd: i32, into: &mut [u8], flags: i32) -> io::Result<usize>;
     /// Receives a datagram and who sent it.
     fn receive_from(&mut self, fd: i32, into: &mut [u8], flags: i32) -> io::Result<(usize, NetAddress)>;
+    /// Sends bytes and what goes beside them.
+    fn send_message(
+        &mut self,
+        fd: i32,
+        bytes: &[u8],
+        control: &[Control],
+        flags: i32,
+        to: Option<&NetAddress>,
+    ) -> io::Result<usize>;
+    /// Receives bytes and up to so many bytes of what came beside them, heads included.
+    fn receive_message(&mut self, fd: i32, into: &mut [u8], beside: usize, flags: i32) -> io::Result<Message>;
     /// Sets an option; its value is as the system has it in memory.
     fn set_option(&mut self, fd: i32, level: i32, option: i32, value: &[u8]) -> io::Result<()>;
     /// An option's value as the system has it in memory, into the buffer: how many bytes.

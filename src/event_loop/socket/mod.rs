@@ -12,10 +12,10 @@ use crate::heap::{Collection, Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::native::types::bytes::{buffer_of, bytes_like};
 use crate::native::types::exception::io_error;
-use crate::object::{ByteArray, Bytes, ClassFlags, Exc, MemoryView, NativeObject, Payload};
+use crate::object::{ByteArray, Bytes, ClassFlags, Exc, MemoryView, NativeObject, Payload, Tuple};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
-use crate::vm::network::{NetAddress, Network, Orphans, SocketKind, Waited};
+use crate::vm::network::{Control, Message, NetAddress, Network, Orphans, SocketKind, Waited};
 
 use super::loops;
 use address::{AF_INET, shown};
@@ -354,6 +354,58 @@ fn connect_to(cx: &mut Cx, this: Root, address: Root, function: &str) -> Result<
     result
 }
 
+/// What is to be sent beside the bytes of a message.
+fn control_of(cx: &mut Cx, given: Option<Root>) -> Result<Vec<Control>, Raised> {
+    let mut control = vec![];
+    let Some(given) = given else { return Ok(control) };
+    cx.for_each(given, &mut |cx, item| {
+        let parts: Option<Vec<Raw>> = item.get(cx).exact::<Tuple>().map(|t| t.items().map(Value::raw).collect());
+        let Some(&[level, kind, data]) = parts.as_deref() else {
+            let text = "[sendmsg() argument 2] must be sequence of length 3";
+            return Err(cx.type_error(text.into()));
+        };
+        let (Some(level), Some(kind)) = (Value::adopt(level).as_int(), Value::adopt(kind).as_int()) else {
+            return Err(cx.type_error("an integer is required".into()));
+        };
+        let data = cx.push_raw(data);
+        let data = match Value::adopt(data.get(cx).raw()).exact::<crate::object::NativeObject>() {
+            // An array has its bytes by a method.
+            Some(_) => {
+                let bytes = cx.call_method(data, "tobytes", &[])?;
+                bytes_like(cx, bytes)?.to_vec()
+            }
+            None => bytes_like(cx, data)?.to_vec(),
+        };
+        control.push((level as i32, kind as i32, data));
+        Ok(())
+    })?;
+    Ok(control)
+}
+
+fn beside_of(cx: &mut Cx, size: i64) -> Result<usize, Raised> {
+    match usize::try_from(size) {
+        Ok(size) if size <= 1 << 20 => Ok(size),
+        _ => Err(cx.value_error("invalid ancillary data buffer length")),
+    }
+}
+
+/// A message as scripts see it, after what its bytes are.
+fn shown_message(cx: &mut Cx, first: Raw, message: Message) -> NativeResult {
+    let first = cx.push_raw(first);
+    let list = cx.list(&[]).value().raw();
+    let list = cx.push_raw(list);
+    for (level, kind, data) in message.control {
+        let data = Bytes::new(&cx.heap, &data).value().raw();
+        let (level, kind) = (Raw::int(i64::from(level)), Raw::int(i64::from(kind)));
+        let item = cx.tuple(&[Value::adopt(level), Value::adopt(kind), Value::adopt(data)]).value().raw();
+        let item = cx.push_raw(item);
+        cx.list_push(list, item)?;
+    }
+    let from = shown(cx, &message.from);
+    let flags = Raw::int(i64::from(message.flags));
+    Ok(cx.tuple(&[first.get(cx), list.get(cx), Value::adopt(flags), Value::adopt(from)]).into())
+}
+
 fn is_nowait(flags: i64) -> bool {
     flags as i32 & DO_NOT_WAIT != 0
 }
@@ -588,7 +640,16 @@ natives!(
     }
 
     /// Send a datagram.
-    fn sendto(cx: &mut Cx, this: Root, data: Root, flags_or_address: Root, address: Option<Root>) -> NativeResult {
+    fn sendto(
+        cx: &mut Cx,
+        this: Root,
+        data: Root,
+        flags_or_address: Option<Root>,
+        address: Option<Root>,
+    ) -> NativeResult {
+        let Some(flags_or_address) = flags_or_address else {
+            return Err(cx.type_error("sendto() takes 2 or 3 arguments (1 given)".into()));
+        };
         let bytes = bytes_like(cx, data)?;
         let (flags, to) = match address {
             Some(to) => (cx.index_as_i64(flags_or_address)?, to),
@@ -610,11 +671,7 @@ natives!(
         #[default(0)] flags: i64,
         address: Option<Root>,
     ) -> NativeResult {
-        if let Some(more) = ancdata
-            && cx.truth(more)?
-        {
-            return Err(cx.missing("ancillary data of sendmsg"));
-        }
+        let control = control_of(cx, ancdata)?;
         let mut all = vec![];
         cx.for_each(buffers, &mut |cx, piece| {
             let bytes = bytes_like(cx, piece)?;
@@ -629,10 +686,73 @@ natives!(
             None => None,
         };
         let count = operate(cx, this, true, is_nowait(flags), |n, fd, more| match &to {
+            _ if !control.is_empty() => n.send_message(fd, &all, &control, flags as i32 | more, to.as_ref()),
             Some(to) => n.send_to(fd, &all, flags as i32 | more, to),
             None => n.send(fd, &all, flags as i32 | more),
         })?;
         Ok((count as i64).into())
+    }
+
+    /// Receive bytes and what came beside them: both, the message's flags and its sender.
+    fn recvmsg(
+        cx: &mut Cx,
+        this: Root,
+        bufsize: i64,
+        #[default(0)] ancbufsize: i64,
+        #[default(0)] flags: i64,
+    ) -> NativeResult {
+        let Ok(size) = usize::try_from(bufsize) else {
+            return Err(cx.value_error("negative buffer size in recvmsg()"));
+        };
+        let beside = beside_of(cx, ancbufsize)?;
+        with_buffer(cx, size, |cx, buffer| {
+            let message = operate(cx, this, false, is_nowait(flags), |n, fd, more| {
+                n.receive_message(fd, buffer, beside, flags as i32 | more)
+            })?;
+            let bytes = Bytes::new(&cx.heap, &buffer[..message.count]).value().raw();
+            shown_message(cx, bytes, message)
+        })
+    }
+
+    /// Receive bytes into several buffers: how many, what came beside them, the message's flags and its sender.
+    fn recvmsg_into(
+        cx: &mut Cx,
+        this: Root,
+        buffers: Root,
+        #[default(0)] ancbufsize: i64,
+        #[default(0)] flags: i64,
+    ) -> NativeResult {
+        // The list keeps them while it is waited.
+        let kept = cx.list(&[]).value().raw();
+        let kept = cx.push_raw(kept);
+        let mut rooms = vec![];
+        cx.for_each(buffers, &mut |cx, piece| {
+            rooms.push(room_of(cx, piece, "recvmsg_into")?);
+            cx.list_push(kept, piece)?;
+            Ok(())
+        })?;
+        let raws: Vec<Raw> = match kept.get(cx).exact::<crate::object::List>() {
+            Some(list) => list.items().map(Value::raw).collect(),
+            None => vec![],
+        };
+        let targets: Vec<(Root, usize)> = raws.into_iter().map(|raw| cx.push_raw(raw)).zip(rooms).collect();
+        let beside = beside_of(cx, ancbufsize)?;
+        let size = targets.iter().map(|(_, room)| room).sum();
+        with_buffer(cx, size, |cx, buffer| {
+            let message = operate(cx, this, false, is_nowait(flags), |n, fd, more| {
+                n.receive_message(fd, buffer, beside, flags as i32 | more)
+            })?;
+            let mut left = &buffer[..message.count];
+            for (target, room) in targets {
+                let (now, later) = left.split_at(room.min(left.len()));
+                if !now.is_empty() {
+                    copy_into(cx, target, now)?;
+                }
+                left = later;
+            }
+            let count = Raw::int(message.count as i64);
+            shown_message(cx, count, message)
+        })
     }
 
     /// Receive up to so many bytes; none means that the other end is closed.

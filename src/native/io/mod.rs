@@ -362,6 +362,19 @@ natives!(
         open_any(cx, path, "rb", -1, [None; 3], true, None)
     }
 
+    /// What is written in the language, and loaded when it is asked for.
+    fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
+        let text = cx.str_text(name)?;
+        let io = cx.import("io")?;
+        if text != "BufferedRWPair" {
+            return Err(cx.attribute_error(&format!("module 'io' has no attribute '{text}'"), io, name));
+        }
+        let module = cx.import("_rwpair")?;
+        let class = cx.attribute(module, &text)?;
+        cx.set_attribute(io, name, class)?;
+        Ok(class.get(cx).into())
+    }
+
     /// Return the encoding, or `'locale'` or `'utf-8'` for None.
     fn text_encoding(cx: &mut Cx, encoding: Root, #[default(2)] stacklevel: i64) -> NativeResult {
         if encoding.get(cx).is_none() {

@@ -863,6 +863,15 @@ natives!(
         }
     }
 
+    /// Say what mode it was opened with.
+    #[setter]
+    #[name("mode")]
+    fn set_own_mode(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let mode = cx.str_text(value)?;
+        set_mode(cx, this, &mode);
+        Ok(Outcome::NONE)
+    }
+
     /// The encoding.
     #[getter]
     fn encoding(cx: &mut Cx, this: Root) -> NativeResult {
