@@ -403,7 +403,7 @@ impl Writer {
 
     fn string(&mut self, text: &str) -> Option<()> {
         self.out.push(b'"');
-        let plain = |byte: u8, ascii: bool| !matches!(byte, b'"' | b'\\' | 0..0x20) && !(ascii && byte >= 0x7F);
+        let plain = |byte: u8, ascii: bool| !(matches!(byte, b'"' | b'\\' | 0..0x20) || ascii && byte >= 0x7F);
         let mut rest = text;
         while let Some(at) = rest.bytes().position(|byte| !plain(byte, self.ensure_ascii)) {
             self.out.extend_from_slice(&rest.as_bytes()[..at]);

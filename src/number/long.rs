@@ -134,8 +134,11 @@ fn divides_soon(a: &BigUint, b: &BigUint) -> bool {
     quotient <= QUOTIENT || b.bits() <= QUOTIENT || quotient.saturating_mul(b.bits()) <= WORK / 8
 }
 
+/// A quotient and what is left.
+pub type Divided = (BigUint, BigUint);
+
 /// Quotient and rest of `a / b`, which is not zero.
-pub fn divide(a: &BigUint, b: &BigUint, watch: &Watch<'_>) -> Result<(BigUint, BigUint), Fault> {
+pub fn divide(a: &BigUint, b: &BigUint, watch: &Watch<'_>) -> Result<Divided, Fault> {
     watch.check()?;
     if a < b {
         return Ok((BigUint::zero(), a.clone()));
@@ -165,9 +168,9 @@ fn divide_by_pieces(
     a: &BigUint,
     b: &BigUint,
     piece: u64,
-    step: &dyn Fn(&BigUint, &BigUint) -> Result<(BigUint, BigUint), Fault>,
+    step: &dyn Fn(&BigUint, &BigUint) -> Result<Divided, Fault>,
     watch: &Watch<'_>,
-) -> Result<(BigUint, BigUint), Fault> {
+) -> Result<Divided, Fault> {
     let mut rest = BigUint::zero();
     let mut digits = vec![];
     cut(a, piece, a.bits().div_ceil(piece), &mut digits);
@@ -214,7 +217,7 @@ fn settle(mut quotient: BigUint, mut rest: BigInt, b: &BigUint) -> (BigUint, Big
 }
 
 /// Divides what is less than `b` shifted by its `n` bits: two halves of the quotient, each from the divisor's upper half.
-fn divide_twice_as_long(a: &BigUint, b: &BigUint, n: u64, watch: &Watch<'_>) -> Result<(BigUint, BigUint), Fault> {
+fn divide_twice_as_long(a: &BigUint, b: &BigUint, n: u64, watch: &Watch<'_>) -> Result<Divided, Fault> {
     if divides_soon(a, b) {
         watch.check()?;
         return Ok(num_integer::Integer::div_rem(a, b));
@@ -239,7 +242,7 @@ fn divide_half(
     low: &BigUint,
     n: u64,
     watch: &Watch<'_>,
-) -> Result<(BigUint, BigUint), Fault> {
+) -> Result<Divided, Fault> {
     let (quotient, rest) = if &(lead >> n) == high {
         ((BigUint::one() << n) - 1u32, lead - (high << n) + high)
     } else {

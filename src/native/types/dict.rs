@@ -152,7 +152,7 @@ natives!(
 
     /// Remove a key and return its value, or the default.
     fn pop(cx: &mut Cx, this: Root, key: Root, #[text("<unrepresentable>")] default: Given<Root>) -> NativeResult {
-        if own(cx, this).len() == 0 {
+        if own(cx, this).is_empty() {
             // An empty one doesn't ask for the key's hash.
             return match default.0 {
                 Some(default) => Ok(default.get(cx).into()),

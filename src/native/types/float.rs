@@ -270,7 +270,7 @@ pub(super) fn to_float(cx: &mut Cx, x: Root) -> Result<f64, Raised> {
         Some(Ok(float)) => return Ok(float),
         Some(Err(_)) if matches!(x.get(cx).kind(), Kind::ByteArray | Kind::MemoryView) => {
             let shown = cx.repr_text(x)?;
-            return Err(cx.value_error(&format!("could not convert string to float: {shown}")));
+            return Err(cx.value_error(format!("could not convert string to float: {shown}")));
         }
         Some(Err(fault)) => return Err(cx.fault(fault)),
         None => {}
