@@ -1,7 +1,7 @@
 //! Text in, result out: joins the stages, and loads modules.
 //!
-//! Modules are looked for in this order: those loaded, those written in Rust, those embedded, then the folders of `sys.path`
-//! (`name.aio`, `name.py`, and packages). Loading is a native whose continuation goes on with the next dotted part, so a module's
+//! Modules are looked for in this order: those loaded, those written in Rust, packages and `name.py` in the folders of `sys.path`, those
+//! embedded, then `name.aio` in these folders. Loading is a native whose continuation goes on with the next dotted part, so a module's
 //! body runs in the run loop like any other frame.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
@@ -162,8 +162,48 @@ enum Body {
     Text(String),
 }
 
+/// Modules of the library that CPython has loaded before a program begins, or has in its binary: files of a program can't take their places.
+const UNSHADOWED: &[&str] = &[
+    "abc",
+    "atexit",
+    "codecs",
+    "encodings",
+    "errno",
+    "faulthandler",
+    "gc",
+    "genericpath",
+    "io",
+    "itertools",
+    "marshal",
+    "os",
+    "posixpath",
+    "pwd",
+    "site",
+    "stat",
+    "time",
+    "zipimport",
+];
+
+/// Looks for a module that is not loaded: in the folders of its package, `paths`, or anywhere.
 fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Option<Found>, Raised> {
-    if let Some(embedded) = stdlib::find(full) {
+    // The library's packages have modules of the library, others don't, whatever they are called.
+    let in_library = paths.as_ref().is_none_or(|paths| paths.iter().any(|path| path.starts_with(stdlib::FOLDER)));
+    let embedded = if in_library { stdlib::find(full) } else { None };
+    let last = full.rsplit('.').next().unwrap_or(full);
+    let top = paths.is_none();
+    let folders = match paths {
+        Some(paths) => paths,
+        None => sys_path(cx)?,
+    };
+    if let Some(embedded) = embedded {
+        // As in CPython a program's own file comes before the library's of that name. Scripts don't: `queue.aio` is a script about queues.
+        if top && !full.starts_with('_') && !UNSHADOWED.contains(&full) {
+            for folder in &folders {
+                if let Some(found) = find_in(cx, folder, last, &["py"])? {
+                    return Ok(Some(found));
+                }
+            }
+        }
         let filename = stdlib::filename(full);
         return Ok(Some(Found {
             body: Body::Embedded(embedded),
@@ -171,24 +211,29 @@ fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Op
             package: embedded.package.then(|| filename.trim_end_matches(".aio").to_owned()),
         }));
     }
-    let last = full.rsplit('.').next().unwrap_or(full);
-    let paths = match paths {
-        Some(paths) => paths,
-        None => sys_path(cx)?,
-    };
-    for folder in paths {
-        let base = if folder.is_empty() { last.to_owned() } else { format!("{folder}/{last}") };
-        for extension in ["aio", "py"] {
-            let init = format!("{base}/__init__.{extension}");
-            if cx.host().is_folder(&base) && cx.host().is_file(&init) {
-                return read_source(cx, &init, Some(base.clone())).map(Some);
+    for folder in &folders {
+        if let Some(found) = find_in(cx, folder, last, &["aio", "py"])? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Looks for a package or a file with one of these endings in a folder.
+fn find_in(cx: &mut Cx, folder: &str, name: &str, endings: &[&str]) -> Result<Option<Found>, Raised> {
+    let base = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    if cx.host().is_folder(&base) {
+        for ending in ["aio", "py"] {
+            let init = format!("{base}/__init__.{ending}");
+            if cx.host().is_file(&init) {
+                return read_source(cx, &init, Some(base)).map(Some);
             }
         }
-        for extension in ["aio", "py"] {
-            let file = format!("{base}.{extension}");
-            if cx.host().is_file(&file) {
-                return read_source(cx, &file, None).map(Some);
-            }
+    }
+    for ending in endings {
+        let file = format!("{base}.{ending}");
+        if cx.host().is_file(&file) {
+            return read_source(cx, &file, None).map(Some);
         }
     }
     Ok(None)

@@ -38,9 +38,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODULES.iter().map(|module| module.name)
 }
 
+/// The folder that the library is in, as tracebacks and `__file__` show it. There is none.
+pub const FOLDER: &str = "<aio>";
+
 /// How tracebacks and `__file__` name a module of the library.
 pub fn filename(name: &str) -> String {
-    format!("<aio>/{}.aio", name.replace('.', "/"))
+    format!("{FOLDER}/{}.aio", name.replace('.', "/"))
 }
 
 #[cfg(test)]

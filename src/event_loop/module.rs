@@ -207,7 +207,8 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
         let raw = cx.intern(name).value().raw();
         put(cx, module, name, raw);
     }
-    let path = cx.list(&[]).value().raw();
+    let folder = cx.str(&format!("{}/asyncio", crate::stdlib::FOLDER)).held();
+    let path = cx.list(&[folder.value()]).value().raw();
     put(cx, module, "__path__", path);
     let package = cx.intern("asyncio").value().raw();
     put(cx, module, "__package__", package);
