@@ -815,8 +815,8 @@ pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     vm
 }
 
-/// Runs a program as `__main__`. `filename` is its `__file__`, unless it begins with `<`.
-pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
+/// Runs a program as `__main__`. `filename` is its `__file__`, unless it begins with `<`; `package` its `__package__`, if it is a module.
+pub fn run_main(cx: &mut Cx, filename: &str, package: Option<&str>, code: &Arc<Code>) -> Ending {
     let module = cx.new_module("__main__").value().raw();
     let module = push(cx, module);
     let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
@@ -826,6 +826,9 @@ pub fn run_main(cx: &mut Cx, filename: &str, code: &Arc<Code>) -> Ending {
     let setup = (|| {
         if !filename.starts_with('<') {
             set_text(cx, dict, "__file__", filename)?;
+        }
+        if let Some(package) = package {
+            set_text(cx, dict, "__package__", package)?;
         }
         set_value(cx, dict, "__builtins__", builtins)
     })();

@@ -44,6 +44,29 @@ fn scripts_come_from_files_text_and_standard_input() {
 }
 
 #[test]
+fn modules_run_as_programs() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli-modules");
+    std::fs::create_dir_all(folder.join("pack")).expect("the temporary folder can be written");
+    let text = "import sys\nfrom . import helper\nprint(__name__, __package__, helper.x, sys.argv[1:])\n";
+    for (name, text) in [("__init__.py", ""), ("helper.aio", "x = 5"), ("__main__.py", text), ("tool.aio", text)] {
+        std::fs::write(folder.join("pack").join(name), text).expect("the temporary folder can be written");
+    }
+    let run = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_aio")).current_dir(&folder).args(args).output().expect("the binary starts")
+    };
+    for module in ["pack", "pack.tool"] {
+        assert_eq!(stdout(&run(&["-m", module, "-x"])), "__main__ pack 5 ['-x']\n");
+    }
+    for (module, told) in [
+        ("nothing", "aio: No module named nothing\n"),
+        ("json", "aio: No module named json.__main__; 'json' is a package and cannot be directly executed\n"),
+    ] {
+        let output = run(&["-m", module]);
+        assert_eq!((stderr(&output).as_str(), output.status.code()), (told, Some(1)));
+    }
+}
+
+#[test]
 fn exit_statuses() {
     for (code, status) in [
         ("pass", 0),

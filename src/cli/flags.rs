@@ -40,7 +40,7 @@ pub const FLAGS: &[Flag] = &[
         letter: Some('m'),
         long: false,
         program: true,
-        ..valued("module", "MODULE", &[], "Run a module as a program (not there yet)")
+        ..valued("module", "MODULE", &[], "Run a module as a program")
     },
     Flag { letter: Some('i'), long: false, ..flag("interactive", "Show the prompt after the program, with its names") },
     Flag { letter: Some('u'), long: false, ..flag("unbuffered", "Write output at once, without collecting it first") },
@@ -121,7 +121,7 @@ pub fn command() -> Command {
     let mut command = Command::new("aio")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs asyncio scripts: Python's language with the event loop built in.")
-        .override_usage("aio [FLAGS] FILE [ARGUMENTS]...\n       aio [FLAGS] -c CODE [ARGUMENTS]...\n       aio [FLAGS] - [ARGUMENTS]...   (a script on standard input)\n       aio                              (the prompt)\n       aio run|check [FLAGS] FILE...\n       aio explain CODE")
+        .override_usage("aio [FLAGS] FILE [ARGUMENTS]...\n       aio [FLAGS] -c CODE [ARGUMENTS]...\n       aio [FLAGS] -m MODULE [ARGUMENTS]...\n       aio [FLAGS] - [ARGUMENTS]...   (a script on standard input)\n       aio                              (the prompt)\n       aio run|check [FLAGS] FILE...\n       aio explain CODE")
         .disable_help_subcommand(true);
     for flag in FLAGS {
         let mut arg = Arg::new(flag.name).help(flag.help);

@@ -12,6 +12,7 @@ use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
 use crate::interpreter;
 use crate::source::SourceFile;
+use crate::stdlib;
 use crate::syntax::{Mode, decode_source};
 
 /// Status of a usage error, and of a script that cannot be read.
@@ -39,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     /// `sys.path[0]`.
     pub(crate) folder: String,
+    /// `__package__`, for a module run as a program.
+    pub(crate) package: Option<String>,
 }
 
 /// Runs the command line (without the binary's name), and returns the status to exit with.
@@ -80,15 +83,18 @@ pub fn main(args: &[String]) -> u8 {
         "check" => return check(&split.rest, style, top_level_await),
         _ => {}
     }
-    if let Some(module) = text("module") {
-        say(&format!("aio: -m {module}: running modules is not there yet; name the file instead"));
-        return USAGE;
+    let alone = split.rest.is_empty() && text("module").is_none() && std::io::stdin().is_terminal();
+    if let Some(module) = text("module")
+        && find_module(module).is_none()
+    {
+        say(&format!("aio: {}", no_module(module)));
+        return FAILED;
     }
-    let alone = split.rest.is_empty() && std::io::stdin().is_terminal();
-    let program = match text("code") {
-        Some(code) => program_of_text(code, &split.rest),
-        None if word == "repl" || alone => Ok(program_of_nothing(split.rest.clone())),
-        None => program_of_file(&split.rest),
+    let program = match (text("code"), text("module").and_then(find_module)) {
+        (Some(code), _) => program_of_text(code, &split.rest),
+        (None, Some(found)) => program_of_module(found, &split.rest),
+        (None, None) if word == "repl" || alone => Ok(program_of_nothing(split.rest.clone())),
+        (None, None) => program_of_file(&split.rest),
     };
     let program = match program {
         Ok(program) => program,
@@ -138,13 +144,19 @@ fn print(bytes: &[u8]) -> u8 {
 fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
     let argv = std::iter::once("-c".to_owned()).chain(rest.iter().cloned()).collect();
     let filename = "<string>".to_owned();
-    Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new() })
+    Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new(), package: None })
 }
 
 /// What runs before the prompt if nothing is to.
 fn program_of_nothing(rest: Vec<String>) -> Program {
     let argv = std::iter::once(String::new()).chain(rest).collect();
-    Program { source: SourceFile::new("<stdin>", ""), filename: "<stdin>".into(), argv, folder: String::new() }
+    Program {
+        source: SourceFile::new("<stdin>", ""),
+        filename: "<stdin>".into(),
+        argv,
+        folder: String::new(),
+        package: None,
+    }
 }
 
 fn program_of_file(rest: &[String]) -> Result<Program, String> {
@@ -155,14 +167,61 @@ fn program_of_file(rest: &[String]) -> Result<Program, String> {
     };
     let bytes = read(path)?;
     let source = SourceFile::new(path.as_str(), decode(&bytes, path)?);
-    Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path) })
+    Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path), package: None })
+}
+
+/// A module that `-m` can run: where it is, its text where it is one of the library, its package.
+struct ModuleFound {
+    path: String,
+    text: Option<&'static str>,
+    package: String,
+}
+
+/// Looks for what `-m` is to run: in the working folder, then in the library.
+fn find_module(name: &str) -> Option<ModuleFound> {
+    let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+    let base = name.replace('.', "/");
+    let candidates = [(base.clone(), parent), (format!("{base}/__main__"), name)];
+    for (base, package) in &candidates {
+        let paths = ["py", "aio"].map(|ending| format!("{base}.{ending}"));
+        if let Some(path) = paths.into_iter().find(|path| std::path::Path::new(path).is_file()) {
+            return Some(ModuleFound { path: full_path(&path), text: None, package: (*package).to_owned() });
+        }
+    }
+    [(name.to_owned(), parent), (format!("{name}.__main__"), name)].into_iter().find_map(|(full, package)| {
+        let embedded = stdlib::find(&full).filter(|embedded| !embedded.package)?;
+        let path = stdlib::filename(&full);
+        Some(ModuleFound { path, text: Some(embedded.text), package: package.to_owned() })
+    })
+}
+
+/// What is said where `-m` has nothing to run.
+fn no_module(name: &str) -> String {
+    let folder = std::path::Path::new(&name.replace('.', "/")).join("__init__");
+    let is_package =
+        stdlib::find(name).is_some() || ["py", "aio"].iter().any(|ending| folder.with_extension(ending).is_file());
+    if is_package {
+        format!("No module named {name}.__main__; '{name}' is a package and cannot be directly executed")
+    } else {
+        format!("No module named {name}")
+    }
+}
+
+fn program_of_module(found: ModuleFound, rest: &[String]) -> Result<Program, String> {
+    let text = match found.text {
+        Some(text) => text.to_owned(),
+        None => decode(&read(&found.path)?, &found.path)?,
+    };
+    let argv = std::iter::once(found.path.clone()).chain(rest.iter().cloned()).collect();
+    let source = SourceFile::new(found.path.as_str(), text);
+    Ok(Program { source, filename: found.path, argv, folder: full_path(""), package: Some(found.package) })
 }
 
 fn program_of_input(argv: Vec<String>) -> Result<Program, String> {
     let mut bytes = vec![];
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| format!("cannot read standard input: {e}"))?;
     let source = SourceFile::new("<stdin>", decode(&bytes, "<stdin>")?);
-    Ok(Program { source, filename: "<stdin>".into(), argv, folder: String::new() })
+    Ok(Program { source, filename: "<stdin>".into(), argv, folder: String::new(), package: None })
 }
 
 #[allow(clippy::disallowed_methods, reason = "the script is read before there is a machine with a host")]
@@ -196,6 +255,7 @@ fn full_path(path: &str) -> String {
         return path.to_owned();
     }
     match std::env::current_dir() {
+        Ok(folder) if path.is_empty() => folder.to_string_lossy().into_owned(),
         Ok(folder) => format!("{}/{path}", folder.to_string_lossy().trim_end_matches('/')),
         Err(_) => path.to_owned(),
     }

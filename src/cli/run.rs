@@ -93,7 +93,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     if program.filename.starts_with('<') {
         vm.register_source(&code, program.source.text());
     }
-    let ending = interpreter::run_main(&mut vm, &program.filename, &code);
+    let ending = interpreter::run_main(&mut vm, &program.filename, program.package.as_deref(), &code);
     let end = match ending {
         Ending::Status(status) => End::Status(status as u8),
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
