@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::atomic::Ordering;
 
-use crate::heap::{Raw, Value};
+use crate::heap::{Raw, Value, interrupt};
 use crate::native::natives;
 use crate::object::{Dict, List, Str, Tuple};
+
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 /// Makes the module.
@@ -60,8 +62,17 @@ natives!(
             None if !indent.get(cx).is_none() => return Ok(Outcome::NONE),
             indent => indent,
         };
-        let mut writer =
-            Writer { out: vec![], ensure_ascii, allow_nan, sort_keys, indent, item_separator, key_separator };
+        let mut writer = Writer {
+            cx: &*cx,
+            out: vec![],
+            asked: ASKED,
+            ensure_ascii,
+            allow_nan,
+            sort_keys,
+            indent,
+            item_separator,
+            key_separator,
+        };
         if writer.value(value.get(cx), 0).is_none() {
             return Ok(Outcome::NONE);
         }
@@ -283,9 +294,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Bytes between two looks around while a text is written.
+const ASKED: usize = 1 << 16;
+
 /// Writes a text; None where something is out of the ordinary.
-struct Writer {
+struct Writer<'a> {
+    cx: &'a Cx,
     out: Vec<u8>,
+    /// The length up to which nothing has to be asked.
+    asked: usize,
     ensure_ascii: bool,
     allow_nan: bool,
     sort_keys: bool,
@@ -294,8 +311,23 @@ struct Writer {
     key_separator: Vec<u8>,
 }
 
-impl Writer {
+impl Writer<'_> {
+    /// Looks now and then whether the text still fits into memory, and whether a signal waits: what is shared in a value is written each
+    /// time, so that a small one can have an endless text. The library's own encoder then does what is to be done.
+    #[inline]
+    fn may_go_on(&mut self) -> Option<()> {
+        if self.out.len() < self.asked {
+            return Some(());
+        }
+        self.asked = self.out.len() + ASKED;
+        let disturbed = self.cx.interrupt().load(Ordering::Relaxed) & (interrupt::SIGNAL | interrupt::STOP) != 0;
+        // While it grows there is twice of it, and then the copy.
+        let fits = self.cx.heap.check(self.out.len().saturating_mul(3)).is_ok();
+        (fits && !disturbed).then_some(())
+    }
+
     fn value(&mut self, value: Value<'_>, depth: usize) -> Option<()> {
+        self.may_go_on()?;
         if let Some(text) = value.exact::<Str>() {
             return self.string(text.as_str()?);
         }
