@@ -402,35 +402,13 @@ impl Network for OsNetwork {
     }
 
     fn wait_any(&mut self, fds: &[(i32, bool)], ready: &mut [bool], seconds: Option<f64>) -> io::Result<Waited> {
-        self.close_orphans();
-        let until = seconds.map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9)));
-        let wake = self.wake.clone();
-        let wake = wake.descriptor()?;
-        if self.pending.load(Ordering::Relaxed) != 0 || self.pool.has_answers() {
-            return Ok(Waited::Woken);
+        let wanted = |write: bool| if write { PollFlags::OUT } else { PollFlags::IN }.bits() as i16;
+        let mut polled: Vec<(i32, i16, i16)> = fds.iter().map(|(fd, write)| (*fd, wanted(*write), 0)).collect();
+        let waited = self.poll(&mut polled, seconds)?;
+        for (ready, (_, _, found)) in ready.iter_mut().zip(polled) {
+            *ready = found != 0;
         }
-        let mut polled = vec![PollFd::from_borrowed_fd(wake, PollFlags::IN)];
-        for (fd, write) in fds {
-            polled.push(PollFd::from_borrowed_fd(borrow(*fd)?, if *write { PollFlags::OUT } else { PollFlags::IN }));
-        }
-        loop {
-            let left = until.map(|u| u.saturating_duration_since(Instant::now()).as_secs_f64());
-            match rustix::event::poll(&mut polled, left.map(timespec).as_ref()) {
-                Ok(0) => return Ok(Waited::TimedOut),
-                Ok(_) => {
-                    for (ready, polled) in ready.iter_mut().zip(&polled[1..]) {
-                        *ready = !polled.revents().is_empty();
-                    }
-                    if polled[0].revents().is_empty() {
-                        return Ok(Waited::Ready);
-                    }
-                    self.wake.clear();
-                    return Ok(Waited::Woken);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Ok(waited)
     }
 
     fn wake_descriptor(&mut self) -> io::Result<i32> {
