@@ -345,7 +345,7 @@ impl<'h> Gc<'h, Instance> {
             Some(more) if at < more.capacity() => more,
             old => {
                 let capacity = (at + 1).next_power_of_two().max(4);
-                let more = Slots::with_capacity(heap, capacity).expect("a few slots");
+                let more = Slots::few(heap, capacity);
                 if let Some(old) = old {
                     for (i, slot) in old.tail().iter().enumerate() {
                         more.set_tail(heap, i, slot.get());

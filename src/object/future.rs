@@ -288,9 +288,8 @@ impl<'h> AnyFuture<'h> {
                 list
             }
         };
-        let memory = "callbacks are made one by one";
-        list.push(heap, Value::int(kind as i64)).expect(memory);
-        list.push(heap, target).expect(memory);
+        list.push_unchecked(heap, Value::int(kind as i64));
+        list.push_unchecked(heap, target);
     }
 
     /// All callbacks, in order.

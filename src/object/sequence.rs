@@ -68,6 +68,11 @@ impl Slots {
         heap.alloc_zeroed(Slots { capacity })
     }
 
+    /// The same for a number of slots that is bounded by what is there already.
+    pub fn few(heap: &Heap, capacity: usize) -> Gc<'_, Slots> {
+        heap.alloc_zeroed_unchecked(Slots { capacity })
+    }
+
     /// Number of slots.
     #[inline(always)]
     pub fn capacity(&self) -> usize {
@@ -181,12 +186,17 @@ impl<'h> Gc<'h, List> {
             return Ok(slots);
         }
         let capacity = need.max(len + len / 2).max(4);
-        let old = self.storage();
         heap.check(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
-        let slots = heap.alloc_zeroed(Slots { capacity })?;
+        Ok(self.grow(heap, capacity))
+    }
+
+    fn grow(self, heap: &'h Heap, capacity: usize) -> Gc<'h, Slots> {
+        let len = self.len();
+        let old = self.storage();
+        let slots = Slots::few(heap, capacity);
         slots.copy_tail(heap, 0, &old[..len]);
         self.set_ref(heap, |l| &l.slots, Some(slots));
-        Ok(slots)
+        slots
     }
 
     /// Appends an item.
@@ -200,6 +210,17 @@ impl<'h> Gc<'h, List> {
         slots.set_tail(heap, len, value);
         self.get().len.set(len + 1);
         Ok(())
+    }
+
+    /// Appends an item that needs more memory elsewhere than here: the limit is looked at by the next safepoint.
+    pub fn push_unchecked(self, heap: &'h Heap, value: Value<'_>) {
+        let len = self.len();
+        let slots = match self.get().slots.get() {
+            Some(slots) if slots.capacity > len => slots,
+            _ => self.grow(heap, (len + len / 2).max(4)),
+        };
+        slots.set_tail(heap, len, value);
+        self.get().len.set(len + 1);
     }
 
     /// Removes and returns the last item.

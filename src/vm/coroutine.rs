@@ -156,7 +156,7 @@ impl<'h> Gc<'h, NativeCoroutine> {
         } else {
             let window = match self.get().window.get() {
                 Some(window) if window.capacity() >= len as usize => window,
-                _ => Slots::with_capacity(heap, len as usize * 2).expect("a window is small"),
+                _ => Slots::few(heap, len as usize * 2),
             };
             for index in 0..len {
                 window.set_tail(heap, index as usize, Value::adopt(value(index)));

@@ -15,7 +15,7 @@ impl Vm {
     pub fn new_exception(&mut self, class: Exc, args: &[Root]) -> Gc<'_, Exception> {
         let args = Tuple::build(&self.heap, args.len(), |i| args[i].get(self));
         let fields = field_count(class);
-        let fields = (fields > 0).then(|| Slots::with_capacity(&self.heap, fields).expect("a few slots"));
+        let fields = (fields > 0).then(|| Slots::few(&self.heap, fields));
         let exception = self.heap.alloc(Exception {
             args: Ref::new(args),
             cause: crate::heap::AnyRef::none(),

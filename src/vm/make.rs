@@ -76,7 +76,7 @@ impl Vm {
     /// What `BaseException.__new__` makes, given the arguments in registers.
     fn new_exception_of(&self, class: Held<Class>, start: u32, count: u32) -> Raw {
         let fields = field_count(self.exception_kind(class));
-        let fields = (fields > 0).then(|| Slots::with_capacity(&self.heap, fields).expect("a few slots"));
+        let fields = (fields > 0).then(|| Slots::few(&self.heap, fields));
         let args = match count {
             0 => self.empty_tuple(),
             _ => Tuple::build(&self.heap, count as usize, |i| self.fiber.registers.get(start + i as u32)),

@@ -161,7 +161,7 @@ impl Vm {
                 let fields = match exception.get().fields.get() {
                     Some(fields) if index < fields.capacity() => fields,
                     old => {
-                        let new = Slots::with_capacity(heap, index + 1).expect("a few slots");
+                        let new = Slots::few(heap, index + 1);
                         for (i, slot) in old.iter().flat_map(|o| o.tail()).enumerate() {
                             new.set_tail(heap, i, slot.get());
                         }
