@@ -66,6 +66,16 @@ kinds! {
         FrozenSet,
         /// A deque.
         Deque,
+        /// A duration.
+        TimeDelta,
+        /// A date.
+        Date,
+        /// A time of day.
+        TimeOfDay,
+        /// A date with a time of day.
+        DateTime,
+        /// A time zone with a fixed offset.
+        TimeZone,
         /// A range.
         Range,
         /// A slice.

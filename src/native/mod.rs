@@ -35,6 +35,7 @@ pub mod bisect;
 pub mod builtins;
 pub mod codecs;
 pub mod collections;
+pub mod datetime;
 pub mod gc;
 pub mod functools;
 pub mod hash;
@@ -232,6 +233,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_thread", thread::install),
     ("_traceback", traceback::install),
     ("_weakref", weak::install),
+    ("datetime", datetime::install),
     ("errno", os::install_errno),
     ("gc", gc::install),
     ("io", io::install),

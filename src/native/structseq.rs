@@ -123,6 +123,7 @@ sequences! {
         "width", "modulus", "inf", "nan", "imag", "algorithm", "hash_bits", "seed_bits", "cutoff",
     ];
     THREAD_INFO "sys" "thread_info" ["name", "lock", "version"];
+    ISO_CALENDAR_DATE "datetime" "IsoCalendarDate" ["year", "week", "weekday"];
     ASYNCGEN_HOOKS "sys" "asyncgen_hooks" ["firstiter", "finalizer"];
 }
 

@@ -157,13 +157,26 @@ natives!(
         data_string: Root,
         #[text("'%a %b %d %H:%M:%S %Y'")] format: Option<Root>,
     ) -> NativeResult {
-        let module = cx.import("_strptime")?;
-        let parse = cx.attribute(module, "_strptime_time")?;
-        let result = match format {
-            Some(format) => cx.call(parse, &[data_string, format])?,
-            None => cx.call(parse, &[data_string])?,
+        let format = match format {
+            Some(format) => format,
+            None => {
+                let usual = cx.str("%a %b %d %H:%M:%S %Y").value().raw();
+                cx.push_raw(usual)
+            }
         };
-        Ok(result.get(cx).into())
+        let read = super::datetime::strptime::read(cx, data_string, format)?;
+        let dst = if read.zone_name.is_some() { 0 } else { -1 };
+        let numbers =
+            [read.year, read.month, read.day, read.hour, read.minute, read.second, read.weekday, read.year_day, dst];
+        let name = read.zone_name.as_ref().map_or(Raw::NONE, |name| cx.str(name).value().raw());
+        let offset = read.offset.map_or(Raw::NONE, |(seconds, _)| Raw::int(seconds));
+        let mut items: Vec<Value<'_>> = numbers.iter().map(|number| Value::int(*number)).collect();
+        items.extend([Value::adopt(name), Value::adopt(offset)]);
+        let tuple = cx.tuple(&items).value().raw();
+        let tuple = cx.push_raw(tuple);
+        let module = cx.import("_struct_time")?;
+        let class = cx.attribute(module, "struct_time")?;
+        Ok(cx.call(class, &[tuple])?.get(cx).into())
     }
 
     /// Read one of the clocks.

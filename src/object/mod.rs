@@ -4,6 +4,7 @@
 
 mod bytes;
 mod class;
+mod datetime;
 mod deque;
 mod descriptor;
 mod dict;
@@ -22,6 +23,7 @@ mod text;
 
 pub use bytes::{Buffer, ByteArray, Bytes};
 pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
+pub use datetime::{Date, DateTime, MOST_DAYS, Moment, Span, TimeDelta, TimeOfDay, TimeZone};
 pub use deque::Deque;
 pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
 pub use dict::{Dict, DictIndex, Entries, Found, Probe};
@@ -63,6 +65,8 @@ pub fn register(heap: &mut Heap) {
         ContextMap,
         ContextVar,
         CoroutineWrapper,
+        Date,
+        DateTime,
         Deque,
         Dict,
         DictIndex,
@@ -99,6 +103,9 @@ pub fn register(heap: &mut Heap) {
         Str,
         Super,
         Task,
+        TimeDelta,
+        TimeOfDay,
+        TimeZone,
         Traceback,
         Tuple,
         Union,
