@@ -2,7 +2,7 @@
 //!
 //! - `tests/golden/<area>/<case>.aio` with `.out` (stdout), `.err` (stderr, absent means empty), `.status` (absent means 0)
 //!   and `.opts` (`flags`, `args`, `env NAME=VALUE`, `stdin`, one a line). Expectations come from CPython by way of
-//!   `tests/oracle.py`, never from aio. Virtual time, except in `sockets/`, `signals/` and `subprocess/`. A name that begins with `_` is a module.
+//!   `tests/oracle.py`, never from aio. Virtual time, except in `sockets/`, `signals/`, `subprocess/` and `processes/`. A name that begins with `_` is a module.
 //! - `examples/<case>.aio` likewise, expectations in tests/golden/examples.
 //! - `tests/errors/<case>.aio` with `.err`: the rendered diagnostics. `tests/stages/<case>.aio` with `.tokens`, `.ast`, `.code`:
 //!   what `--dump` shows. These are aio's own output: `AIO_BLESS=1` rewrites them and the diff is what is reviewed.
@@ -24,7 +24,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TIME_LIMIT: Duration = Duration::from_secs(if cfg!(feature = "gc_stress") { 150 } else { 30 });
 
 /// Areas that wait for the outside world and so run in real time.
-const REAL_TIME: [&str; 3] = ["sockets", "signals", "subprocess"];
+const REAL_TIME: [&str; 4] = ["sockets", "signals", "subprocess", "processes"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -38,7 +38,7 @@ NATIVE_ONLY = re.compile(
     r"|run_coroutine_threadsafe|setrecursionlimit|RecursionError)\b"
     r"|(?<![\w.])hash\("
 )
-NATIVE_AREAS = {"sockets", "limits", "threads", "executors", "signals", "subprocess"}
+NATIVE_AREAS = {"sockets", "limits", "threads", "executors", "signals", "subprocess", "processes"}
 
 
 def normalise(text, folder="", renamed=()):

@@ -405,6 +405,13 @@ natives!(
         Ok(loops(cx).running().map_or(Outcome::NONE, |l| Outcome::Value(l.object)))
     }
 
+    /// Say which loop runs, or that none does.
+    fn _set_running_loop(cx: &mut Cx, event_loop: Option<Root>) -> NativeResult {
+        let object = event_loop.map(|root| root.get(cx).raw());
+        loops(cx).set_running(object);
+        Ok(Outcome::NONE)
+    }
+
     /// The loop that runs, or the one that was set.
     fn get_event_loop(cx: &mut Cx) -> NativeResult {
         Ok(Outcome::Value(self::event_loop(cx)?))

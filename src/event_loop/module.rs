@@ -130,6 +130,7 @@ pub(super) static SUBMODULES: &[(&str, &[&str])] = &[
             "new_event_loop",
             "get_running_loop",
             "_get_running_loop",
+            "_set_running_loop",
         ],
     ),
     ("base_events", &["BaseEventLoop"]),

@@ -42,6 +42,13 @@ impl OsNetwork {
         OsNetwork { wake, pending, orphans: Orphans::default(), pool, closed: vec![] }
     }
 
+    /// In a process just forked: the threads that answer are gone, and who wakes this process must not wake the other.
+    pub(super) fn begin_again(&mut self) -> io::Result<()> {
+        self.wake.begin_again()?;
+        std::mem::forget(std::mem::replace(&mut self.pool, Pool::new(self.wake.clone())));
+        Ok(())
+    }
+
     /// Closes the descriptors of objects that died.
     fn close_orphans(&mut self) {
         if self.orphans.borrow().is_empty() {

@@ -424,6 +424,18 @@ impl Host for OsHost {
         processes::spawn(plan, environment)
     }
 
+    fn fork(&mut self) -> io::Result<i32> {
+        let child = processes::fork()?;
+        if child == 0 {
+            // The threads of the system are gone, and with them whoever would let go of what they held.
+            std::mem::forget(self.ticker.take());
+            self.network.begin_again()?;
+            self.signals.pending.store(0, Ordering::Relaxed);
+            self.random = None;
+        }
+        Ok(child)
+    }
+
     fn reap(&mut self, id: i32) -> io::Result<Option<(i32, i32)>> {
         processes::reap(id)
     }
@@ -505,6 +517,31 @@ impl Host for OsHost {
     fn open_pipe(&mut self) -> io::Result<(i32, i32)> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         Ok((std::os::fd::IntoRawFd::into_raw_fd(read), std::os::fd::IntoRawFd::into_raw_fd(write)))
+    }
+
+    fn open_counter(&mut self, initial: u32, single: bool, nonblocking: bool) -> io::Result<i32> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let mut flags = EventfdFlags::CLOEXEC;
+        flags.set(EventfdFlags::SEMAPHORE, single);
+        flags.set(EventfdFlags::NONBLOCK, nonblocking);
+        Ok(std::os::fd::IntoRawFd::into_raw_fd(eventfd(initial, flags)?))
+    }
+
+    fn open_memory(&mut self, name: &str) -> io::Result<i32> {
+        let file = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
+        Ok(std::os::fd::IntoRawFd::into_raw_fd(file))
+    }
+
+    fn read_at(&mut self, fd: i32, into: &mut [u8], position: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(borrow(fd)?, into, position)?)
+    }
+
+    fn write_at(&mut self, fd: i32, bytes: &[u8], position: u64) -> io::Result<usize> {
+        Ok(rustix::io::pwrite(borrow(fd)?, bytes, position)?)
+    }
+
+    fn duplicate_to(&mut self, fd: i32, to: i32, inheritable: bool) -> io::Result<()> {
+        processes::duplicate_to(fd, to, inheritable)
     }
 
     fn sync_fd(&mut self, fd: i32) -> io::Result<()> {

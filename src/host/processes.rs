@@ -82,6 +82,27 @@ pub(super) fn spawn(plan: &ChildPlan, environment: Vec<(OsString, OsString)>) ->
     Ok(Child { id, descriptor: descriptor.unwrap_or(-1) })
 }
 
+/// Doubles the process: 0 in the child.
+pub(super) fn fork() -> io::Result<i32> {
+    // SAFETY: the child goes on with the one thread that is here. The allocator may be used after it, and what other threads of aio's own
+    // held is replaced before anybody asks for it (`OsHost::fork`).
+    let child = unsafe { libc::fork() };
+    if child < 0 { Err(io::Error::last_os_error()) } else { Ok(child) }
+}
+
+/// Makes `to` a second number for what `fd` stands for.
+pub(super) fn duplicate_to(fd: i32, to: i32, inheritable: bool) -> io::Result<()> {
+    // SAFETY: nothing but numbers is handed over; objects that own descriptors find out by errors that theirs was replaced.
+    let done = unsafe {
+        if fd == to {
+            libc::fcntl(fd, libc::F_GETFD)
+        } else {
+            libc::dup3(fd, to, if inheritable { 0 } else { libc::O_CLOEXEC })
+        }
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// The status of a child that has ended, as the system has it; None if it has not. 0 stands for any child.
 pub(super) fn reap(id: i32) -> io::Result<Option<(i32, i32)>> {
     let found = if id > 0 {

@@ -44,6 +44,16 @@ impl Wake {
         }
     }
 
+    /// In a process just forked: the number stands for a descriptor of this process alone.
+    pub(super) fn begin_again(&self) -> io::Result<()> {
+        let number = self.number.load(Ordering::Acquire);
+        if number >= 0 {
+            let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            super::processes::duplicate_to(made.as_raw_fd(), number, false)?;
+        }
+        Ok(())
+    }
+
     /// Makes the descriptor unreadable again.
     pub(super) fn clear(&self) {
         if let Some(fd) = self.owned.get() {

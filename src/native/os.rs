@@ -503,6 +503,43 @@ natives!(
         }
     }
 
+    /// Read at most so many bytes at a position.
+    fn pread(cx: &mut Cx, fd: i64, length: i64, offset: i64) -> NativeResult {
+        let length = length.clamp(0, 1 << 30) as usize;
+        let mut bytes = vec![];
+        cx.grow(&mut bytes, length)?;
+        bytes.resize(length, 0);
+        match cx.host_mut().read_at(fd as i32, &mut bytes, offset as u64) {
+            Ok(count) => Ok(crate::object::Bytes::new(&cx.heap, &bytes[..count]).into()),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
+    /// Write bytes at a position, and return how many were written.
+    fn pwrite(cx: &mut Cx, fd: i64, data: Root, offset: i64) -> NativeResult {
+        let bytes = crate::native::types::bytes::bytes_like(cx, data)?.to_vec();
+        match cx.host_mut().write_at(fd as i32, &bytes, offset as u64) {
+            Ok(count) => Ok((count as i64).into()),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
+    /// Make a descriptor a second number for what another stands for.
+    fn dup2(
+        cx: &mut Cx,
+        #[either] fd: i64,
+        #[either] fd2: i64,
+        #[either]
+        #[default(true)]
+        inheritable: bool,
+    ) -> NativeResult {
+        cx.host_mut().flush_files();
+        match cx.host_mut().duplicate_to(fd as i32, fd2 as i32, inheritable) {
+            Ok(()) => Ok(fd2.into()),
+            Err(error) => Err(io_error(cx, &error, None)),
+        }
+    }
+
     /// Move a descriptor's position, and return it.
     fn lseek(cx: &mut Cx, fd: i64, position: i64, how: i64) -> NativeResult {
         use std::io::SeekFrom;

@@ -131,6 +131,35 @@ natives!(
         }
     }
 
+    /// Double the process. Returns 0 in the child, which goes on with the calling thread alone, and the child's number in the parent.
+    fn fork(cx: &mut Cx) -> NativeResult {
+        match cx.host_mut().fork() {
+            Ok(0) => {
+                cx.forget_other_fibers();
+                Ok(0i64.into())
+            }
+            Ok(child) => Ok(i64::from(child).into()),
+            Err(error) => Err(fail(cx, &error)),
+        }
+    }
+
+    /// Make a count that processes share, and return its descriptor.
+    fn counter(cx: &mut Cx, initial: i64, single: bool, nonblocking: bool) -> NativeResult {
+        match cx.host_mut().open_counter(initial as u32, single, nonblocking) {
+            Ok(fd) => Ok(i64::from(fd).into()),
+            Err(error) => Err(fail(cx, &error)),
+        }
+    }
+
+    /// Make a file in memory, without a name, and return its descriptor.
+    fn memory(cx: &mut Cx, name: Root) -> NativeResult {
+        let name = super::text_argument(cx, name, "memory", "name")?;
+        match cx.host_mut().open_memory(&name) {
+            Ok(fd) => Ok(i64::from(fd).into()),
+            Err(error) => Err(fail(cx, &error)),
+        }
+    }
+
     /// Return the number and the status of a child that has ended (0: any), or None if it has not.
     fn reap(cx: &mut Cx, pid: i64) -> NativeResult {
         match cx.host_mut().reap(pid as i32) {

@@ -508,6 +508,32 @@ impl Vm {
         }
     }
 
+    /// In a process just forked: the running fiber is the only thread there is. The others are gone without a trace, their stacks and what they
+    /// held included; the main one's stays where it is, since the running one may stand on it, but it never goes on.
+    pub fn forget_other_fibers(&mut self) {
+        let fibers = &mut self.fibers;
+        let running = fibers.running;
+        let gone: Vec<FiberId> =
+            fibers.entries.keys().copied().filter(|id| *id != running && *id != FiberId::MAIN).collect();
+        for id in gone {
+            // A stack on which something stands can't be dropped.
+            std::mem::forget(fibers.entries.remove(&id));
+        }
+        if running != FiberId::MAIN {
+            fibers.ticket += 1;
+            let ticket = fibers.ticket;
+            fibers.entry(FiberId::MAIN).state = State::Parked { outside: false, ticket };
+        }
+        fibers.ready.clear();
+        fibers.urgent = 0;
+        fibers.alive = 1;
+        fibers.outside = 0;
+        fibers.deadlines.clear();
+        fibers.sources.clear();
+        fibers.ticking = false;
+        std::mem::forget(std::mem::take(&mut fibers.inbox));
+    }
+
     /// Unwinds all fibers but the main one, which calls this at the end of a program.
     pub fn end_fibers(&mut self) {
         if self.fibers.running != FiberId::MAIN || self.fibers.entries.len() == 1 {

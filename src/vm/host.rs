@@ -388,6 +388,32 @@ pub trait Host: Debug {
     fn open_pipe(&mut self) -> io::Result<(i32, i32)> {
         Err(io::ErrorKind::Unsupported.into())
     }
+    /// Makes a descriptor that is a count which processes share: reading it takes one (or all, if not `single`) and waits while there is none,
+    /// writing adds.
+    fn open_counter(&mut self, initial: u32, single: bool, nonblocking: bool) -> io::Result<i32> {
+        let _ = (initial, single, nonblocking);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Makes a file without a name that is in memory alone.
+    fn open_memory(&mut self, name: &str) -> io::Result<i32> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Reads at a position, whatever the descriptor's own position is.
+    fn read_at(&mut self, fd: i32, into: &mut [u8], position: u64) -> io::Result<usize> {
+        let _ = (fd, into, position);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Writes at a position.
+    fn write_at(&mut self, fd: i32, bytes: &[u8], position: u64) -> io::Result<usize> {
+        let _ = (fd, bytes, position);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Makes `to` a second number for what `fd` stands for.
+    fn duplicate_to(&mut self, fd: i32, to: i32, inheritable: bool) -> io::Result<()> {
+        let _ = (fd, to, inheritable);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Waits until what was written is on the disk.
     fn sync_fd(&mut self, fd: i32) -> io::Result<()>;
     /// Whether it is a terminal.
@@ -427,6 +453,10 @@ pub trait Host: Debug {
     /// Starts a child. It gets what was written to files.
     fn spawn(&mut self, plan: &ChildPlan) -> io::Result<Child> {
         let _ = plan;
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+    /// Doubles the process: its child gets 0 and goes on with a copy of everything but other threads of the system, the parent gets its number.
+    fn fork(&mut self) -> io::Result<i32> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
     /// The number and status of a child that has ended, as the system has it; None if it has not. 0 stands for any child.
