@@ -1,5 +1,9 @@
-//! Compiles `stdlib/` and embeds it: the texts, for tracebacks and whoever asks for the source of something, and the code.
+//! Compiles `stdlib/` and embeds it: the code, and the texts for whoever asks for them.
+//!
+//! All of it is one file, the code first and then the texts, deflated: what a process touches of its binary is memory it takes,
+//! in runs of 64 KiB around each place, and between the names and tables of the rest most of this would be touched at the start.
 
+use std::io::Write;
 use std::path::Path;
 use std::{env, fs};
 
@@ -9,6 +13,8 @@ use aio_front::diagnostic::{Color, Diagnostic, render};
 use aio_front::source::SourceFile;
 use aio_front::syntax::Mode;
 use aio_front::syntax::parser::parse_with_warnings;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -20,15 +26,28 @@ fn main() {
     collect(&root, "", &mut modules);
     modules.sort();
     // A table of the modules, in order of their dotted names.
+    let mut library = Vec::new();
+    let mut texts = Vec::new();
+    let mut codes = Vec::new();
+    for (_, path, _) in &modules {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let at = library.len();
+        library.extend(compiled(path, &text));
+        codes.push(at..library.len());
+        texts.push(text);
+    }
     let mut table = String::from("static MODULES: &[Embedded] = &[\n");
-    for (name, path, package) in modules {
-        let code = out.join(format!("{name}.code"));
-        fs::write(&code, compiled(&path)).expect("OUT_DIR can be written");
+    for (((name, _, package), code), text) in modules.iter().zip(codes).zip(texts) {
+        let at = library.len();
+        library.extend(deflated(&text));
         table.push_str(&format!(
-            "Embedded {{ name: {name:?}, text: include_str!({path:?}), code: include_bytes!({code:?}), package: {package} }},\n"
+            "Embedded {{ name: {name:?}, code: {code:?}, text: {at}..{end}, package: {package} }},\n",
+            end = library.len()
         ));
     }
-    table.push_str("];\n");
+    let file = out.join("library");
+    fs::write(&file, library).expect("OUT_DIR can be written");
+    table.push_str(&format!("];\nstatic LIBRARY: &[u8] = include_bytes!({file:?});\n"));
     fs::write(out.join("stdlib.rs"), table).expect("OUT_DIR can be written");
 }
 
@@ -51,8 +70,7 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<(String, String, bool)
 }
 
 /// The code of a module, packed. What is wrong with its text stops the build.
-fn compiled(path: &str) -> Vec<u8> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+fn compiled(path: &str, text: &str) -> Vec<u8> {
     let source = SourceFile::new(path, text);
     let refuse = |errors: Vec<Diagnostic>| -> ! { panic!("\n{}", render(&errors, &source, Color::Off)) };
     let parsed = parse_with_warnings(&source, Mode::Module).unwrap_or_else(|errors| refuse(errors));
@@ -62,4 +80,10 @@ fn compiled(path: &str) -> Vec<u8> {
         println!("cargo::warning={path}:{}: {}", source.line(warning.span.start), warning.message);
     }
     pack(&code)
+}
+
+fn deflated(text: &str) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes()).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
 }

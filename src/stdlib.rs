@@ -1,7 +1,11 @@
 //! The embedded modules of the standard library, looked up by name. The build script compiled them: what an import costs is what
 //! the module does.
 
+use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
+
+use flate2::read::DeflateDecoder;
 
 use crate::bytecode::code::Code;
 use crate::bytecode::packed::unpack;
@@ -9,14 +13,14 @@ use crate::bytecode::packed::unpack;
 include!(concat!(env!("OUT_DIR"), "/stdlib.rs"));
 
 /// A module of the library: its source and code, and whether it is a package.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Embedded {
     /// The dotted name.
     pub name: &'static str,
-    /// The text.
-    pub text: &'static str,
-    /// The code of that text, packed.
-    code: &'static [u8],
+    /// Where the packed code is in the library.
+    code: Range<usize>,
+    /// Where the deflated text is.
+    text: Range<usize>,
     /// Whether other modules are in it.
     pub package: bool,
 }
@@ -24,7 +28,15 @@ pub struct Embedded {
 impl Embedded {
     /// The code of the module, which tracebacks show as being in the file of this name.
     pub fn code(&self, filename: &str) -> Arc<Code> {
-        Arc::new(unpack(self.code, &filename.into()))
+        Arc::new(unpack(&LIBRARY[self.code.clone()], &filename.into()))
+    }
+
+    /// The text of the module.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut decoder = DeflateDecoder::new(&LIBRARY[self.text.clone()]);
+        decoder.read_to_string(&mut text).expect("the build script wrote it");
+        text
     }
 }
 
@@ -60,6 +72,7 @@ mod tests {
         for module in MODULES {
             let code = module.code("m");
             crate::bytecode::verify::verify(&code).expect("sound code");
+            assert!(module.text().ends_with('\n'), "{}", module.name);
         }
     }
 }

@@ -210,8 +210,9 @@ fn run_for(text: &str, seed: u64, steps: u64) -> Result<Ended, String> {
         }
     });
     let text = text.to_owned();
-    let program =
-        thread::Builder::new().stack_size(STACK).spawn(move || run_here(&text, seed, steps)).expect("a thread");
+    // The name is what is told if the stack overflows.
+    let thread = thread::Builder::new().name(format!("seed {seed}")).stack_size(STACK);
+    let program = thread.spawn(move || run_here(&text, seed, steps)).expect("a thread");
     let result = program.join().unwrap_or_else(|_| Err("a panic".to_owned()));
     sender.send(()).ok();
     watch.join().ok();

@@ -173,7 +173,7 @@ fn program_of_file(rest: &[String]) -> Result<Program, String> {
 /// A module that `-m` can run: where it is, its text where it is one of the library, its package.
 struct ModuleFound {
     path: String,
-    text: Option<&'static str>,
+    text: Option<String>,
     package: String,
 }
 
@@ -191,7 +191,7 @@ fn find_module(name: &str) -> Option<ModuleFound> {
     [(name.to_owned(), parent), (format!("{name}.__main__"), name)].into_iter().find_map(|(full, package)| {
         let embedded = stdlib::find(&full).filter(|embedded| !embedded.package)?;
         let path = stdlib::filename(&full);
-        Some(ModuleFound { path, text: Some(embedded.text), package: package.to_owned() })
+        Some(ModuleFound { path, text: Some(embedded.text()), package: package.to_owned() })
     })
 }
 
@@ -209,7 +209,7 @@ fn no_module(name: &str) -> String {
 
 fn program_of_module(found: ModuleFound, rest: &[String]) -> Result<Program, String> {
     let text = match found.text {
-        Some(text) => text.to_owned(),
+        Some(text) => text,
         None => decode(&read(&found.path)?, &found.path)?,
     };
     let argv = std::iter::once(found.path.clone()).chain(rest.iter().cloned()).collect();
