@@ -469,6 +469,8 @@ opcodes! {
     BuildString(dst: Reg, base: Reg, count: u8);
     /// Appends `item` to the list in `list`.
     ListAppend(list: Reg, item: Reg);
+    /// Makes room in the new list or dict in `target` for what a builtin iterator says is to come.
+    MakeRoom(target: Reg, iter: Reg);
     /// Extends the list in `list` by an iterable.
     ListExtend(list: Reg, iterable: Reg);
     /// Adds `item` to the set in `set`.

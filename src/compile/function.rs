@@ -259,6 +259,12 @@ impl Compiler<'_> {
             Element::Set(..) => Instr::BuildSet { dst: acc, base: acc, count: 0 },
             Element::Dict(..) => Instr::BuildMap { dst: acc, base: acc, pairs: 0 },
         });
+        if let ([Comprehension { ifs, is_async: false, .. }], Element::List(..) | Element::Dict(..)) =
+            (&generators[..], &element)
+            && ifs.is_empty()
+        {
+            self.emit(Instr::MakeRoom { target: acc, iter: it });
+        }
         self.b().push();
         let around = std::mem::replace(&mut self.unit().here, scope);
         self.inner_locals(scope, true);

@@ -258,6 +258,61 @@ impl<'h> Gc<'h, Dict> {
         Some(value)
     }
 
+    /// Sets the value of a key, found or added in one search. False, with nothing done, where only a script knows whether a key is
+    /// the same.
+    pub fn store(self, heap: &'h Heap, hash: i64, key: Value<'_>, value: Value<'_>) -> Result<bool, OutOfMemory> {
+        let dict = self.get();
+        let number = dict.used.get();
+        let Some(entries) = dict.entries.get() else {
+            self.insert_growing(heap, hash, key, value)?;
+            return Ok(true);
+        };
+        let tail = entries.tail();
+        // Whether entry `number` has the key.
+        let same = |number: usize| {
+            let entry = &tail[number];
+            if entry.hash.get() != hash || entry.key().is_unbound() { SameKey::No } else { same_key(entry.key(), key) }
+        };
+        let mut place = None;
+        let found = match dict.index.get() {
+            None => (0..number).map(|number| (number, same(number))).find(|(_, same)| *same != SameKey::No),
+            Some(index) => {
+                let index = index.tail();
+                let mask = index.len() - 1;
+                let mut at = start(heap, hash, index.len());
+                loop {
+                    let number = index[at].get() as usize;
+                    if number == 0 {
+                        place = Some(&index[at]);
+                        break None;
+                    }
+                    let same = same(number - 1);
+                    if same != SameKey::No {
+                        break Some((number - 1, same));
+                    }
+                    at = (at + 1) & mask;
+                }
+            }
+        };
+        match found {
+            Some((_, SameKey::Ask)) => return Ok(false),
+            Some((number, _)) => entries.set_entry_value(heap, number, value),
+            None if number == entries.capacity => {
+                self.insert_growing(heap, hash, key, value)?;
+            }
+            None => {
+                entries.set_entry(heap, number, hash, key, value);
+                if let Some(place) = place {
+                    place.set(entry_number(number));
+                }
+                dict.used.set(number + 1);
+                dict.len.set(dict.len.get() + 1);
+                dict.version.set(heap.next_version());
+            }
+        }
+        Ok(true)
+    }
+
     /// Adds a key that is not in the dict. Returns the number of its entry.
     pub fn insert(self, heap: &'h Heap, hash: i64, key: Value<'_>, value: Value<'_>) -> Result<usize, OutOfMemory> {
         let number = self.used();
@@ -418,5 +473,11 @@ fn place(heap: &Heap, index: &[StdCell<u32>], hash: i64, number: usize) {
     while index[at].get() != 0 {
         at = (at + 1) & mask;
     }
-    index[at].set(u32::try_from(number + 1).expect("a dict has under 4 Gi entries"));
+    index[at].set(entry_number(number));
+}
+
+/// What stands in the index for an entry.
+#[inline(always)]
+fn entry_number(number: usize) -> u32 {
+    u32::try_from(number + 1).expect("a dict has under 4 Gi entries")
 }

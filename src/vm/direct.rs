@@ -228,16 +228,11 @@ impl Vm {
         let dict = Value::adopt(dict).exact::<Dict>()?;
         let (key, value) = (Value::adopt(key), Value::adopt(value));
         let hash = hash_without_script(heap, key)?;
-        match dict.find_from(heap, hash, key, Probe::START) {
-            Found::Entry(number) => dict.set_value_at(heap, number, value),
-            Found::Missing => {
-                if dict.insert(heap, hash, key, value).is_err() {
-                    return Some(Err(self.memory_error()));
-                }
-            }
-            Found::Ask(..) => return None,
+        match dict.store(heap, hash, key, value) {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => None,
+            Err(_) => Some(Err(self.memory_error())),
         }
-        Some(Ok(()))
     }
 
     /// `set.add(key)`: whether it is new.

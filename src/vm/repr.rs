@@ -596,8 +596,25 @@ impl Vm {
                 if index > 0 {
                     out.extend_from_slice(b", ");
                 }
-                self.write_type(out, arg.raw())?;
+                self.write_parameter(out, arg.raw())?;
             }
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    /// What stands in the brackets of an alias: also a list of types, as that of a callable's parameters.
+    fn write_parameter(&mut self, out: &mut Vec<u8>, raw: Raw) -> Result<(), Raised> {
+        let value: Value<'static> = Value::adopt(raw);
+        let Some(list) = value.exact::<List>() else { return self.write_type(out, raw) };
+        out.push(b'[');
+        let mut index = 0;
+        while let Some(item) = list.item(index) {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            self.write_type(out, item.raw())?;
+            index += 1;
         }
         out.push(b']');
         Ok(())
@@ -616,19 +633,6 @@ impl Vm {
                 } else {
                     out.extend_from_slice(self.class_path(class).as_bytes());
                 }
-            }
-            Kind::List if !value.is_subclassed() => {
-                let list = value.exact::<List>().expect("a list");
-                out.push(b'[');
-                let mut index = 0;
-                while let Some(item) = list.item(index) {
-                    if index > 0 {
-                        out.extend_from_slice(b", ");
-                    }
-                    self.write_type(out, item.raw())?;
-                    index += 1;
-                }
-                out.push(b']');
             }
             _ => self.write_item(out, raw)?,
         }

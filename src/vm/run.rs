@@ -22,7 +22,7 @@ use super::call::Invoked;
 use super::compare::CompareKind;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Args, NativeFunction, NativeKind, Outcome, Quick, Raised};
-use super::step::Stepped;
+use super::step::{Items, Stepped, next_key_at_once};
 use super::unwind::Delivery;
 
 const INT: u64 = Kind::Int as u64;
@@ -40,6 +40,8 @@ const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
 const BOUND: u64 = Kind::BoundMethod as u64 | crate::heap::POINTER;
 const CLASS: u64 = Kind::Class as u64 | crate::heap::POINTER;
 const MODULE: u64 = Kind::Module as u64 | crate::heap::POINTER;
+const NATIVE_ITERATOR: u64 = Kind::NativeIterator as u64 | crate::heap::POINTER;
+const DICT_ITERATOR: u64 = Kind::DictIterator as u64 | crate::heap::POINTER;
 const RANGE_ITERATOR: u64 = Kind::RangeIterator as u64 | crate::heap::POINTER;
 const SEQUENCE_ITERATOR: u64 = Kind::SequenceIterator as u64 | crate::heap::POINTER;
 const GENERATOR: u64 = Kind::Generator as u64 | crate::heap::POINTER;
@@ -739,6 +741,29 @@ impl Vm {
                                         None => {}
                                     }
                                 }
+                                NATIVE_ITERATOR | DICT_ITERATOR => {
+                                    // Two targets get their items without a tuple.
+                                    let behind = (*body).get();
+                                    let pair = behind & 0xFF == Op::UnpackSequence as u32
+                                        && b!(behind) == a!(insn)
+                                        && c!(behind) == 2;
+                                    if pair {
+                                        if cfg!(feature = "checked") {
+                                            assert!(a!(behind) + 1 < code.get().registers as usize);
+                                        }
+                                        if self.next_pair_at_once(iter, &mut *regs.add(a!(behind)).cast::<Items>()) {
+                                            pc = body.add(const { length(Op::UnpackSequence) });
+                                            continue 'run;
+                                        }
+                                    } else if iter.tag() == DICT_ITERATOR {
+                                        let mut item = Raw::UNBOUND;
+                                        if next_key_at_once(iter, &mut item) {
+                                            set!(a!(insn), item);
+                                            pc = body;
+                                            continue 'run;
+                                        }
+                                    }
+                                }
                                 GENERATOR => {
                                     if let Some((generator, state)) = idle_generator(iter)
                                         && self.fiber.records.len() < self.fiber.records.capacity()
@@ -1367,6 +1392,10 @@ impl Vm {
                                 raise!(ListAppend, self.memory_error());
                             }
                             go!(ListAppend)
+                        }
+                        Op::MakeRoom => {
+                            self.prepare_for(reg!(a!(insn)), reg!(b!(insn)));
+                            go!(MakeRoom)
                         }
                         Op::ListExtend => effect!(ListExtend, self.list_extend(reg!(a!(insn)), reg!(b!(insn)))),
                         Op::SetAdd => {

@@ -37,6 +37,9 @@ pub enum Form {
 /// Iterators over iterators over iterators: so many deep they are advanced by recursion.
 const DEEPEST: u8 = 8;
 
+/// The most items that room is made for at once.
+const MOST_ROOM: usize = 1 << 14;
+
 /// What a step gave. Items are written to where the caller says, by halves: a result of two values in memory, read as whole vectors just
 /// after it was written by halves, stalls the processor for longer than the step takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,33 @@ impl Vm {
         self.levels_below(iterator).is_some()
     }
 
+    /// Makes room in a new list or dict for the items an iterator has left, as far as that is known and no great number: moving what is
+    /// there each time it grows costs more than the room.
+    pub(super) fn prepare_for(&self, target: Raw, iterator: Raw) {
+        let left = self.items_to_come(Value::adopt(iterator)).unwrap_or(0).min(MOST_ROOM);
+        let target = Value::adopt(target);
+        let heap = self.heap.forever();
+        // What doesn't fit is refused when it comes.
+        let _ = match (target.exact::<List>(), target.exact::<Dict>()) {
+            _ if left == 0 => Ok(()),
+            (Some(list), _) => list.reserve(heap, left).map(|_| ()),
+            (_, Some(dict)) => dict.reserve(heap, left),
+            _ => Ok(()),
+        };
+    }
+
+    /// How many items an iterator has left at most, also of those that go over others.
+    fn items_to_come(&self, iterator: Value<'_>) -> Option<usize> {
+        let Some(native) = iterator.exact::<NativeIterator>() else { return self.items_left(iterator) };
+        let sources = match native.form.get() {
+            Form::Enumerate => &native.tail()[..1],
+            Form::Zip => native.tail(),
+            Form::Map => &native.tail()[1..],
+            _ => return None,
+        };
+        sources.iter().filter_map(|source| self.items_left(source.get())).min()
+    }
+
     /// How deep the direct steps of an iterator go.
     fn level_of(&self, iterator: Value<'_>) -> u8 {
         iterator.exact::<NativeIterator>().map_or(0, |native| native.level.get())
@@ -209,6 +239,45 @@ impl Vm {
                 }
             }
             _ => Ok(Stepped::Ask),
+        }
+    }
+
+    /// The next two items of `enumerate`, `zip` or `dict.items()` where they come from the plainest of sources, as they mostly do; false,
+    /// with nothing done, for any other and at the end.
+    #[inline(never)]
+    pub(super) fn next_pair_at_once(&self, iterator: Raw, items: &mut Items) -> bool {
+        let value = Value::adopt(iterator);
+        let Some(native) = value.exact::<NativeIterator>() else {
+            let Some((iterator, key, value)) = next_entry(value) else { return false };
+            if iterator.part != DictPart::Items {
+                return false;
+            }
+            *items = [key, value];
+            iterator.pass();
+            return true;
+        };
+        let [first, second] = native.tail() else { return false };
+        match native.form.get() {
+            Form::Enumerate => {
+                let Some(number) = second.get().as_int().filter(|n| *n < i64::MAX) else { return false };
+                let Some(item) = peek(first.get()) else { return false };
+                *items = [Raw::int(number), item];
+                advance(first.get());
+                native.set_tail(&self.heap, 1, Value::int(number + 1));
+                true
+            }
+            Form::Zip => {
+                let (Some(one), Some(other)) = (peek(first.get()), peek(second.get())) else { return false };
+                // One iterator twice gives neighbours.
+                if first.get().is(second.get()) {
+                    return false;
+                }
+                *items = [one, other];
+                advance(first.get());
+                advance(second.get());
+                true
+            }
+            _ => false,
         }
     }
 
@@ -488,6 +557,59 @@ impl Vm {
         iterator.set(&self.heap, |i| &i.set, Value::NONE);
         Ok(Stepped::End)
     }
+}
+
+/// The next item of an iterator over a list, a tuple or a range, which stays where it is; None for any other and at the end.
+#[inline(always)]
+fn peek(source: Value<'_>) -> Option<Raw> {
+    if let Some(iterator) = source.exact::<SequenceIterator>() {
+        if iterator.backward {
+            return None;
+        }
+        let (sequence, at) = (iterator.sequence.get(), iterator.next.get());
+        return match sequence.exact::<List>() {
+            Some(list) => list.item(at).map(|item| item.raw()),
+            None => sequence.exact::<Tuple>().and_then(|tuple| (at < tuple.len()).then(|| tuple.item(at).raw())),
+        };
+    }
+    let range = source.exact::<RangeIterator>()?;
+    (range.left.get() > 0).then(|| Raw::int(range.next.get()))
+}
+
+/// Moves an iterator on whose item was looked at by `peek`.
+#[inline(always)]
+fn advance(source: Value<'_>) {
+    if let Some(iterator) = source.exact::<SequenceIterator>() {
+        iterator.next.set(iterator.next.get() + 1);
+    } else if let Some(range) = source.exact::<RangeIterator>() {
+        range.left.set(range.left.get() - 1);
+        range.next.set(range.next.get().wrapping_add(range.step));
+    }
+}
+
+/// The entry that an iterator over a dict comes to next, if nothing was removed there or came since it began.
+#[inline(always)]
+fn next_entry<'h>(iterator: Value<'h>) -> Option<(Gc<'h, DictIterator>, Raw, Raw)> {
+    let iterator = iterator.exact::<DictIterator>()?;
+    let dict = iterator.dict.get().exact::<Dict>()?;
+    if dict.len() != iterator.len || iterator.backward || iterator.left.get() == 0 {
+        return None;
+    }
+    let (key, value) = dict.entry(iterator.next.get())?;
+    Some((iterator, key.raw(), value.raw()))
+}
+
+/// The next key or value of an iterator over a dict; false, with nothing done, where that takes more than a look.
+#[inline(never)]
+pub(super) fn next_key_at_once(iterator: Raw, to: &mut Raw) -> bool {
+    let Some((iterator, key, value)) = next_entry(Value::adopt(iterator)) else { return false };
+    match iterator.part {
+        DictPart::Keys => *to = key,
+        DictPart::Values => *to = value,
+        DictPart::Items => return false,
+    }
+    iterator.pass();
+    true
 }
 
 /// What a `map` is about to do.
