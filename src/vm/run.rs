@@ -696,21 +696,21 @@ impl Vm {
                         ($op:ident, $body:expr, $done:expr) => {{
                             let (body, done): (*const StdCell<u32>, *const StdCell<u32>) = ($body, $done);
                             let iter = reg!(b!(insn));
-                            match iter.tag() {
-                                RANGE_ITERATOR => {
-                                    let range: Gc<'_, RangeIterator> = Gc::from_header(iter.header());
-                                    let left = range.left.get();
-                                    if left == 0 {
-                                        pc = done;
-                                        continue 'run;
-                                    }
-                                    let next = range.next.get();
-                                    range.left.set(left - 1);
-                                    range.next.set(next.wrapping_add(range.step));
-                                    set!(a!(insn), Raw::int(next));
-                                    pc = body;
+                            if iter.tag() == RANGE_ITERATOR {
+                                let range: Gc<'_, RangeIterator> = Gc::from_header(iter.header());
+                                let left = range.left.get();
+                                if left == 0 {
+                                    pc = done;
                                     continue 'run;
                                 }
+                                let next = range.next.get();
+                                range.left.set(left - 1);
+                                range.next.set(next.wrapping_add(range.step));
+                                set!(a!(insn), Raw::int(next));
+                                pc = body;
+                                continue 'run;
+                            }
+                            match iter.tag() {
                                 SEQUENCE_ITERATOR => {
                                     let sequence: Gc<'_, SequenceIterator> = Gc::from_header(iter.header());
                                     let source = sequence.sequence.get().raw();
@@ -1560,6 +1560,13 @@ impl Vm {
                                         go!(GetItem);
                                     }
                                 }
+                                DICT => {
+                                    let dict: Gc<'_, Dict> = Gc::from_header(object.header());
+                                    if let Some(Some(number)) = self.dict_find_at_once(dict, Value::adopt(index)) {
+                                        set!(a!(insn), dict.value_at(number).raw());
+                                        go!(GetItem);
+                                    }
+                                }
                                 _ => {}
                             }
                             store!(GetItem, a!(insn), self.get_item(object, index))
@@ -1573,6 +1580,10 @@ impl Vm {
                                 if list.set_item(&self.heap, at as usize, Value::adopt(value)) {
                                     go!(SetItem);
                                 }
+                            } else if object.tag() == DICT
+                                && matches!(self.dict_set_at_once(object, index, value), Some(Ok(())))
+                            {
+                                go!(SetItem);
                             }
                             discard!(SetItem, self.set_item(object, index, value))
                         }
