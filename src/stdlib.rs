@@ -72,7 +72,8 @@ mod tests {
         for module in MODULES {
             let code = module.code("m");
             crate::bytecode::verify::verify(&code).expect("sound code");
-            assert!(module.text().ends_with('\n'), "{}", module.name);
+            let text = module.text();
+            assert!(text.is_empty() || text.ends_with('\n'), "{}", module.name);
         }
     }
 }
