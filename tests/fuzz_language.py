@@ -404,9 +404,9 @@ def run(command, folder, name, cases):
         except subprocess.TimeoutExpired as error:
             text, status, errors = (error.stdout or b"").decode("utf-8", "replace"), "timeout", ""
         last = first - 1
-        for line in text.splitlines():
+        for line in text.split("\n"):
             number, _, rest = line.partition(" ")
-            if number.isdigit():
+            if number.isascii() and number.isdigit():
                 lines[int(number)] = rest
                 last = int(number)
         if text.rstrip().endswith("done"):

@@ -172,18 +172,27 @@ impl Compiler<'_> {
         let tuple = self.b().top_reg();
         match args {
             [only] if self.starred(*only).is_some() => {
+                // It becomes a tuple after the keywords were evaluated.
                 self.push(self.starred(*only).unwrap_or(*only));
+                self.keyword_dict(base, keywords, span);
+                let top = self.b().top();
+                let items = self.b().top_reg();
+                self.emit(Instr::Move { dst: items, src: tuple });
+                self.b().push();
                 let callee = self.b().top_reg();
                 self.emit(Instr::Move { dst: callee, src: base });
                 self.b().push();
                 self.at(span);
-                self.intrinsic(Intrinsic::CallArgs, tuple, tuple);
+                self.intrinsic(Intrinsic::CallArgs, items, tuple);
+                self.b().set_top(top);
             }
-            _ => self.tuple_of(args, tuple, span),
+            _ => {
+                self.tuple_of(args, tuple, span);
+                let top = u16::from(tuple.0) + 1;
+                self.b().set_top(top);
+                self.keyword_dict(base, keywords, span);
+            }
         }
-        let top = u16::from(tuple.0) + 1;
-        self.b().set_top(top);
-        self.keyword_dict(base, keywords, span);
     }
 
     /// Pushes a dict of keyword arguments for the callable in `base`, or None if there are none.

@@ -109,6 +109,7 @@ natives!(
                     _ => ("", ""),
                 };
                 if !what.is_empty() {
+                    cx.iter(iterable)?;
                     return Err(cx.type_error(format!("sum() can't sum {what} [use {join}.join(seq) instead]")));
                 }
                 let raw = value.raw();

@@ -145,6 +145,7 @@ natives!(
 
     /// Return the distance of two points, given as sequences of coordinates.
     fn dist(cx: &mut Cx, p: Root, q: Root) -> NativeResult {
+        let (p, q) = (cx.tuple_from(p)?, cx.tuple_from(q)?);
         let (p, q) = (floats(cx, p)?, floats(cx, q)?);
         if p.len() != q.len() {
             return Err(cx.value_error("both points must have the same number of dimensions"));

@@ -64,8 +64,18 @@ pub enum Access {
     Slot(u8),
     /// Field of an exception.
     Field(u8),
-    /// Native functions: index into the machine's table.
-    Native(u16),
+    /// Native functions.
+    Native {
+        /// Whether CPython keeps it as a member of a C structure, which its class and errors show.
+        member: bool,
+    },
+}
+
+impl Access {
+    /// Whether it is a `member_descriptor`.
+    pub fn is_member(self) -> bool {
+        !matches!(self, Access::Native { member: false })
+    }
 }
 
 /// An attribute of a builtin type, or a slot of a class with `__slots__`.

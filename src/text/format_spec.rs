@@ -125,7 +125,7 @@ impl Parser<'_> {
             let (separator, kind) = (separator as char, show_kind(kind));
             return Err(Fault::value(format!("Cannot specify '{separator}' with '{kind}'.")));
         }
-        if spec.width > MAX_LENGTH || spec.precision.is_some_and(|precision| precision > MAX_LENGTH && !text_like) {
+        if spec.width > MAX_LENGTH {
             return Err(Fault::new(FaultKind::Memory, ""));
         }
         Ok(spec)
@@ -405,6 +405,12 @@ pub fn format_float(out: &mut Vec<u8>, x: f64, spec: &FormatSpec, type_name: &st
         Some(Ok(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'n' | b'%'))) => Some(kind),
         Some(_) => return Err(spec.unknown(type_name)),
     };
+    if spec.precision.is_some_and(|precision| precision > i32::MAX as usize) {
+        return Err(Fault::value("precision too big"));
+    }
+    if spec.precision.is_some_and(|precision| precision > MAX_LENGTH) {
+        return Err(Fault::new(FaultKind::Memory, ""));
+    }
     let mut text = String::with_capacity(32);
     push_digits(&mut text, if kind == Some(b'%') { x * 100.0 } else { x }, kind, spec, true);
     if kind == Some(b'%') {

@@ -281,7 +281,7 @@ impl Vm {
                 let native = Value::adopt(getter).exact::<NativeFunction>()?;
                 if !native.get().simple
                     || native.get().positional != 1
-                    || !matches!(getset.get().access, Access::Native(_))
+                    || !matches!(getset.get().access, Access::Native { .. })
                     || !self.getset_applies(getset, object)
                 {
                     return None;

@@ -300,12 +300,14 @@ impl Vm {
         def: &'static NativeDef,
     ) -> Raw {
         let heap = self.heap.forever();
+        // A field that has functions of its own is reached through them alone.
         let known = class.namespace().get_str(heap, name).and_then(|v| v.exact::<GetSet>());
+        let known = known.filter(|getset| matches!(getset.get().access, Access::Native { .. }));
         let getset = known.unwrap_or_else(|| {
             heap.alloc(GetSet {
                 name: Ref::new(name),
                 class: Ref::new(class),
-                access: Access::Native(0),
+                access: Access::Native { member: is_member(&class.name().to_str_lossy(), def.name) },
                 getter: AnyRef::none(),
                 setter: AnyRef::none(),
                 doc: Slot::new(Value::NONE),
@@ -412,6 +414,47 @@ impl Vm {
         // With several bases the one with the most fields is the one that says what an instance keeps.
         nearest.fold(first, |best, other| if field_count(other) > field_count(best) { other } else { best })
     }
+}
+
+/// Whether CPython has an attribute of a builtin class as a member of its C structure (a `member_descriptor`), not by functions.
+fn is_member(class: &str, name: &str) -> bool {
+    let names: &[&str] = match class {
+        "ContextVar" => &["name"],
+        "BaseException" => &["__suppress_context__"],
+        "async_generator" => &["ag_running"],
+        "builtin_function_or_method" => &["__module__"],
+        "classmethod" | "staticmethod" => &["__func__", "__wrapped__"],
+        "classmethod_descriptor" | "getset_descriptor" | "member_descriptor" | "method_descriptor"
+        | "wrapper_descriptor" => &["__objclass__", "__name__"],
+        "code" => &[
+            "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_stacksize", "co_flags", "co_nlocals", "co_consts",
+            "co_names", "co_filename", "co_name", "co_qualname", "co_firstlineno", "co_linetable", "co_exceptiontable",
+        ],
+        "complex" => &["real", "imag"],
+        "coroutine" => &["cr_origin"],
+        "frame" => &["f_trace_lines"],
+        "function" => &["__closure__", "__doc__", "__globals__", "__module__", "__builtins__"],
+        "method" => &["__func__", "__self__"],
+        "method-wrapper" => &["__self__"],
+        "module" => &["__dict__"],
+        "property" => &["fget", "fset", "fdel", "__doc__"],
+        "range" | "slice" => &["start", "stop", "step"],
+        "super" => &["__thisclass__", "__self__", "__self_class__"],
+        "traceback" => &["tb_frame", "tb_lasti"],
+        "type" => {
+            &["__basicsize__", "__itemsize__", "__flags__", "__weakrefoffset__", "__base__", "__dictoffset__"]
+        }
+        "timedelta" => &["days", "seconds", "microseconds"],
+        "Interpolation" => &["value", "expression", "conversion", "format_spec"],
+        "Template" => &["strings", "interpolations"],
+        "GenericAlias" => &["__origin__", "__args__", "__unpacked__"],
+        "SimpleNamespace" => &["__dict__"],
+        "TypeAliasType" => &["__name__"],
+        "Union" => &["__args__"],
+        "ReferenceType" => &["__callback__"],
+        _ => &[],
+    };
+    names.contains(&name)
 }
 
 /// Kinds whose derived instances are cells of their own, with the class in the shape (or in a field), not plain instances that hold the

@@ -63,8 +63,16 @@ impl Vm {
                     let method = value.exact::<BoundMethod>().expect("a bound method");
                     start -= 1;
                     argc += 1;
-                    self.fiber.registers.set(start, method.receiver.get().raw());
+                    let receiver = method.receiver.get().raw();
+                    self.fiber.registers.set(start, receiver);
                     callee = method.function.get().raw();
+                    if let Some(native) = Value::adopt(callee).exact::<NativeFunction>().map(Gc::held) {
+                        // Errors of the call name the class of what it is bound to.
+                        self.bound_to = receiver;
+                        let args = self.native_arguments(native, start, argc, keywords);
+                        self.bound_to = Raw::UNBOUND;
+                        return self.run_native(native.get().def, args?);
+                    }
                 }
                 Kind::Class => {
                     let class = value.exact::<Class>().expect("a class").held();
@@ -538,7 +546,7 @@ impl Vm {
         let name = def.name;
         if argc as usize <= by_name {
             let label = self.tp_name(class);
-            return Err(self.type_error(if super::is_wrapper(name) {
+            return Err(self.type_error(if super::is_wrapper_of(native) {
                 format!("descriptor '{name}' of '{label}' object needs an argument")
             } else {
                 format!("unbound method {label}.{name}() needs an argument")
@@ -776,7 +784,26 @@ impl Vm {
             if def.scripted {
                 return Err(self.scripted_too_many(native, given));
             }
+            if matches!(def.name, "__init__" | "__new__")
+                && let label @ ("set" | "frozenset") = self.short_label(native).as_str()
+            {
+                // These two name the class that is made.
+                let receiver: Value<'static> = Value::adopt(bound[0]);
+                let class = receiver.exact::<Class>().map_or_else(|| self.class_of(receiver).held(), Gc::held);
+                let name = if class.has(ClassFlags::HEAP) { class.name().to_str_lossy().into_owned() } else { label.into() };
+                return Err(self.type_error(format!("{name} expected at most 1 argument, got {}", given - 1)));
+            }
             return Err(self.native_too_many(native, given));
+        }
+        if has_rest && !def.scripted && keyword_rest.is_none() {
+            // More names than there are parameters for them are counted first.
+            let known = params.iter().filter(|p| p.kind == ParamKind::Keyword).count();
+            if known > 0 && by_name > known {
+                let label = self.short_label(native);
+                let s = if known == 1 { "" } else { "s" };
+                let text = format!("{label}() takes at most {known} keyword argument{s} ({by_name} given)");
+                return Err(self.type_error(text));
+            }
         }
         if let Some(at) = keyword_rest {
             bound[at] = Dict::new(&self.heap).value().raw();
@@ -795,6 +822,12 @@ impl Vm {
                         return Err(self.type_error(format!("{label}() got multiple values for argument '{name}'")));
                     }
                     (Some(at), _) => {
+                        if let Some(at) = first_missing(def, &bound) {
+                            let name = params[at].name;
+                            if !names.items().any(|n| n.exact::<Str>().is_some_and(|n| n.as_bytes() == name.as_bytes())) {
+                                return Err(self.native_missing(native, given, at));
+                            }
+                        }
                         let label = self.short_label(native);
                         let position = at + 1 - usize::from(has_receiver(def));
                         let name = params[at].name;
@@ -809,6 +842,11 @@ impl Vm {
                         }
                     }
                     (None, None) => {
+                        if !def.scripted && self.short_label(native) == "enumerate" && given <= 1 {
+                            let name = text.to_str_lossy().into_owned();
+                            let text = format!("'{name}' is an invalid keyword argument for enumerate()");
+                            return Err(self.type_error(text));
+                        }
                         // What is missing is said before what is too much.
                         if !def.scripted
                             && let Some(at) = first_missing(def, &bound)
@@ -865,11 +903,20 @@ impl Vm {
         let name = native.get().def.name;
         match native.get().class.get() {
             Some(class) if is_call_of_class(name) => class.name().to_str_lossy().into_owned(),
-            Some(class) => format!("{}.{name}", class.name().to_str_lossy()),
+            Some(class) => format!("{}.{name}", self.bound_class().unwrap_or(class).name().to_str_lossy()),
             None => match native.get().module.get::<Str>() {
                 Some(module) if module.as_bytes() != b"builtins" => format!("{}.{name}", module.to_str_lossy()),
                 _ => name.to_owned(),
             },
+        }
+    }
+
+    /// The class that the errors of a call of a method name, if it was bound before.
+    fn bound_class(&self) -> Option<Held<Class>> {
+        let receiver: Value<'static> = Value::adopt(self.bound_to);
+        match receiver.is_unbound() {
+            true => None,
+            false => Some(receiver.exact::<Class>().map_or_else(|| self.class_of(receiver).held(), Gc::held)),
         }
     }
 
@@ -909,6 +956,12 @@ impl Vm {
             return Ok(());
         }
         let label = self.short_label(native);
+        if given > 0 && def.name == "sorted" {
+            return match given {
+                1 => Ok(()),
+                _ => Err(self.type_error(format!("sorted expected 1 argument, got {given}"))),
+            };
+        }
         if by_name == 0 && def.name == "__new__" && matches!(&*label, "str" | "int") {
             let s = if total == 1 { "" } else { "s" };
             return Err(self.type_error(format!("{label} expected at most {total} argument{s}, got {given}")));
@@ -934,6 +987,9 @@ impl Vm {
         let given = given - receiver;
         if is_operator(native) {
             return self.operator_arity(def.name, least, most, given);
+        }
+        if def.name == "__set_name__" {
+            return self.type_error(format!("__set_name__() takes 2 positional arguments but {given} were given"));
         }
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if def.name == "sorted"
@@ -972,9 +1028,9 @@ impl Vm {
             _ => (most, ""),
         };
         let s = if bound == 1 { "" } else { "s" };
-        // Two of CPython's wrappers have words of their own.
-        if matches!(name, "__setattr__" | "__setitem__") {
-            return self.type_error(format!("{name} expected {bound} arguments, got {given}"));
+        // Some of CPython's wrappers name themselves.
+        if matches!(name, "__setattr__" | "__setitem__" | "__set__" | "__get__") {
+            return self.type_error(format!("{name} expected {at}{bound} argument{s}, got {given}"));
         }
         if matches!(name, "__pow__" | "__rpow__") {
             return self.type_error(format!("expected {least} or {most} arguments, got {given}"));
@@ -1007,6 +1063,9 @@ impl Vm {
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if is_operator(native) {
             return self.operator_arity(def.name, least, most, given);
+        }
+        if def.name == "__set_name__" {
+            return self.type_error(format!("__set_name__() takes 2 positional arguments but {given} were given"));
         }
         if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) && label == "enumerate" {
             // It counts its arguments itself.

@@ -460,6 +460,10 @@ impl Vm {
         }
         let best = self.best_base(&bases)?;
         let old = self.base_of(class).expect("it has bases");
+        if best != old && !(best.has(ClassFlags::HEAP) && old.has(ClassFlags::HEAP)) {
+            let (new, old) = (self.tp_name(best), self.tp_name(old));
+            return Err(self.type_error(format!("__bases__ assignment: '{new}' deallocator differs from '{old}'")));
+        }
         if self.solid_base(best) != self.solid_base(old) {
             let (new, old) = (self.tp_name(best), self.tp_name(old));
             return Err(self.type_error(format!("__bases__ assignment: '{new}' object layout differs from '{old}'")));

@@ -58,7 +58,10 @@ impl Vm {
             return Err(self.type_error(format!("type.__new__({name}): {name} is not a subtype of type")));
         }
         if args.len() != 3 {
-            return Err(self.type_error(if asked == type_ {
+            let named = keywords.get(self).exact::<Dict>().is_some_and(|d| !d.is_empty());
+            return Err(self.type_error(if asked == type_ && args.len() == 1 && named {
+                "type() takes no keyword arguments".to_owned()
+            } else if asked == type_ {
                 "type() takes 1 or 3 arguments".to_owned()
             } else {
                 format!("type.__new__() takes exactly 3 arguments ({} given)", args.len())

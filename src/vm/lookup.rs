@@ -64,7 +64,9 @@ impl Vm {
             Kind::Native => {
                 let native = value.exact::<NativeFunction>().expect("a native").get();
                 match native.def.kind {
-                    NativeKind::Method | NativeKind::Getter | NativeKind::Setter if is_wrapper(native.def.name) => {
+                    NativeKind::Method | NativeKind::Getter | NativeKind::Setter
+                        if is_wrapper_of(value.exact::<NativeFunction>().expect("a native").held()) =>
+                    {
                         Place::WrapperDescriptor
                     }
                     NativeKind::Method | NativeKind::Getter | NativeKind::Setter => Place::MethodDescriptor,
@@ -79,14 +81,14 @@ impl Vm {
                     Some(native) if native.get().def.kind == NativeKind::Function => {
                         return self.kind_class(Kind::BoundMethod);
                     }
-                    Some(native) if is_wrapper(native.get().def.name) => Place::MethodWrapper,
+                    Some(native) if is_wrapper_of(native.held()) => Place::MethodWrapper,
                     Some(_) => return self.kind_class(Kind::Native),
                     None => return self.kind_class(Kind::BoundMethod),
                 }
             }
             _ => match value.exact::<GetSet>().expect("a getset").get().access {
-                Access::Slot(_) | Access::Field(_) => Place::MemberDescriptor,
-                Access::Native(_) => return self.kind_class(Kind::GetSet),
+                access if access.is_member() => Place::MemberDescriptor,
+                _ => return self.kind_class(Kind::GetSet),
             },
         };
         self.placed_class(place)
@@ -336,6 +338,11 @@ impl Vm {
         {
             name = self.function_name(function.held());
         }
+        if name.is_none()
+            && let Some(native) = property.get().get.get().exact::<NativeFunction>()
+        {
+            name = Value::adopt(Str::new(&self.heap, native.get().def.name).value().raw());
+        }
         let message = match name.exact::<Str>() {
             Some(name) => format!("property '{}' of '{qualname}' object has no {what}", name.to_str_lossy()),
             None => format!("property of '{qualname}' object has no {what}"),
@@ -386,7 +393,7 @@ impl Vm {
                 Some(exception) => Ok(Loaded::Value(exception.field(usize::from(index)).raw())),
                 None => Err(self.doesnt_apply(getset, receiver)),
             },
-            Access::Native(_) => {
+            Access::Native { .. } => {
                 let getter = getset.get().getter.value().raw();
                 if getter.same(Raw::NONE) {
                     let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
@@ -636,43 +643,101 @@ impl Vm {
     }
 }
 
+/// Whether CPython reaches a method through a slot of its type: not those that dict, list and the sets have as methods besides.
+pub(crate) fn is_wrapper_of(native: Held<NativeFunction>) -> bool {
+    let name = native.get().def.name;
+    let class = native.get().class.get().map_or(String::new(), |class| class.name().to_str_lossy().into_owned());
+    let twice = match name {
+        "__contains__" => matches!(&*class, "dict" | "set" | "frozenset"),
+        "__getitem__" => matches!(&*class, "dict" | "list"),
+        _ => false,
+    };
+    !twice && is_wrapper(name)
+}
+
 /// Whether CPython reaches a method of this name through a slot of the type, which shows in the class of the method.
 pub(crate) fn is_wrapper(name: &str) -> bool {
-    const METHODS: &[&str] = &[
-        "__reduce__",
-        "__reduce_ex__",
-        "__format__",
-        "__dir__",
-        "__sizeof__",
-        "__getstate__",
-        "__setstate__",
-        "__getnewargs__",
-        "__getnewargs_ex__",
-        "__reversed__",
-        "__length_hint__",
-        "__enter__",
-        "__exit__",
-        "__aenter__",
-        "__aexit__",
-        "__instancecheck__",
-        "__subclasscheck__",
-        "__subclasses__",
-        "__class_getitem__",
-        "__init_subclass__",
-        "__subclasshook__",
-        "__prepare__",
-        "__round__",
-        "__trunc__",
-        "__floor__",
-        "__ceil__",
-        "__complex__",
-        "__bytes__",
-        "__copy__",
-        "__deepcopy__",
-        "__missing__",
-        "__set_name__",
-        "__typing_subst__",
-        "__mro_entries__",
+    const SLOTS: &[&str] = &[
+        "__abs__",
+        "__add__",
+        "__aiter__",
+        "__and__",
+        "__anext__",
+        "__await__",
+        "__bool__",
+        "__buffer__",
+        "__call__",
+        "__contains__",
+        "__del__",
+        "__delattr__",
+        "__delete__",
+        "__delitem__",
+        "__divmod__",
+        "__eq__",
+        "__float__",
+        "__floordiv__",
+        "__ge__",
+        "__get__",
+        "__getattr__",
+        "__getattribute__",
+        "__getitem__",
+        "__gt__",
+        "__hash__",
+        "__iadd__",
+        "__iand__",
+        "__ifloordiv__",
+        "__ilshift__",
+        "__imatmul__",
+        "__imod__",
+        "__imul__",
+        "__index__",
+        "__init__",
+        "__int__",
+        "__invert__",
+        "__ior__",
+        "__ipow__",
+        "__irshift__",
+        "__isub__",
+        "__iter__",
+        "__itruediv__",
+        "__ixor__",
+        "__le__",
+        "__len__",
+        "__lshift__",
+        "__lt__",
+        "__matmul__",
+        "__mod__",
+        "__mul__",
+        "__ne__",
+        "__neg__",
+        "__next__",
+        "__or__",
+        "__pos__",
+        "__pow__",
+        "__radd__",
+        "__rand__",
+        "__rdivmod__",
+        "__release_buffer__",
+        "__repr__",
+        "__rfloordiv__",
+        "__rlshift__",
+        "__rmatmul__",
+        "__rmod__",
+        "__rmul__",
+        "__ror__",
+        "__rpow__",
+        "__rrshift__",
+        "__rshift__",
+        "__rsub__",
+        "__rtruediv__",
+        "__rxor__",
+        "__set__",
+        "__setattr__",
+        "__setitem__",
+        "__str__",
+        "__sub__",
+        "__truediv__",
+        "__xor__",
     ];
-    name.starts_with("__") && name.ends_with("__") && !METHODS.contains(&name)
+    name.starts_with("__") && SLOTS.binary_search(&name).is_ok()
 }

@@ -265,10 +265,10 @@ impl Vm {
             let mark = self.mark();
             let key = keys.get(self).exact::<List>().and_then(|l| l.item(i)).map_or(Raw::NONE, |v| v.raw());
             let key = self.push_raw(key);
-            if self.as_str(key.get(self)).is_none() {
-                return Err(self.type_error("keywords must be strings".into()));
-            }
             if self.dict_find(dict, key)?.is_some() {
+                if self.as_str(key.get(self)).is_none() {
+                    return Err(self.type_error("keywords must be strings".into()));
+                }
                 let function = self.callee_text(callee)?;
                 let name = self.str_text(key)?;
                 return Err(self.type_error(format!("{function} got multiple values for keyword argument '{name}'")));

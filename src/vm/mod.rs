@@ -70,7 +70,7 @@ pub use error::closest;
 use frame::{Fiber, RecordKind};
 use host::{Choice, Host};
 pub use inspect::{CallSite, is_library_file};
-pub(crate) use lookup::is_wrapper;
+pub(crate) use lookup::{is_wrapper, is_wrapper_of};
 pub use names::Name;
 use native::{NativeFunction, Raised, Root};
 pub use ops::UnaryKind;
@@ -178,6 +178,8 @@ pub struct Vm {
     empty_tuple: Raw,
     /// Texts of one Latin-1 character.
     characters: Vec<Raw>,
+    /// What a native whose arguments are being bound was bound to as a method; unbound for others.
+    bound_to: Raw,
     /// `builtins.__import__` is not the machine's own any more.
     pub(crate) import_replaced: bool,
     /// What awaiting needs to know of natives, and what was reported.
@@ -263,6 +265,7 @@ impl Vm {
             permanent: vec![],
             empty_tuple: Raw::NONE,
             characters: vec![],
+            bound_to: Raw::UNBOUND,
             import_replaced: false,
             coroutines: coroutine::Coroutines::default(),
             sources: inspect::Sources::default(),

@@ -531,7 +531,7 @@ impl Vm {
         if let Some(raw) = self.joined_texts(kind, x, y) {
             return Ok(Invoked::Value(raw));
         }
-        if x.kind() == Kind::List && !x.is_subclassed() && kind == BinaryKind::Add {
+        if x.kind() == Kind::List && !x.is_subclassed() && kind == BinaryKind::Add && !self.has_own_radd(y) {
             self.list_extend_raw(a, b)?;
             return Ok(Invoked::Value(a));
         }
@@ -547,6 +547,12 @@ impl Vm {
         let start = self.fiber.top;
         let outcome = self.binary_outcome(kind, true, a, b)?;
         self.carry_out(outcome, start)
+    }
+
+    /// Whether a value is of a class of the language with `__radd__`, which CPython asks even before a list extends itself.
+    fn has_own_radd(&self, value: Value<'_>) -> bool {
+        let class = self.class_of(value).held();
+        class.has(ClassFlags::HEAP) && class.lookup(&self.heap, self.name(Name::RAdd)).is_some()
     }
 
     /// The protocol: in-place method, method, reflected method, in CPython's order. The window holds: a, b, kind and flags, then what is
@@ -589,7 +595,12 @@ impl Vm {
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {
-                tries.extend(reflected);
+                // So does a sequence that changes in place.
+                let script = reflected.is_some_and(|(m, ..)| Value::adopt(m).kind() != Kind::Native);
+                match script && native && is_sequence(Value::adopt(a)) {
+                    true => tries.insert(0, reflected.expect("just seen")),
+                    false => tries.extend(reflected),
+                }
                 tries.extend(own);
             } else {
                 tries.extend(own);
@@ -599,7 +610,12 @@ impl Vm {
         if kind == BinaryKind::Mul {
             // A sequence's own method would complain of what is no number in its own words.
             let index = self.name(Name::Index).held();
+            let only_first = inplace && self.has_sequence_slots(Value::adopt(a)) && !is_sequence(Value::adopt(a));
             tries.retain(|(method, receiver, count)| {
+                let sequences = Value::adopt(*method).kind() == Kind::Native && is_sequence(Value::adopt(*receiver));
+                if only_first && sequences {
+                    return false;
+                }
                 let class = self.class_of(Value::adopt(*count)).held();
                 Value::adopt(*method).kind() != Kind::Native
                     || !is_sequence(Value::adopt(*receiver))
@@ -646,7 +662,10 @@ impl Vm {
     /// Whether an in-place multiplication looks at a value as a sequence, although it can't be repeated: then the other one isn't
     /// looked at.
     fn has_sequence_slots(&self, value: Value<'_>) -> bool {
-        matches!(value.kind(), Kind::Dict | Kind::Set | Kind::FrozenSet | Kind::DictView | Kind::Range)
+        matches!(
+            value.kind(),
+            Kind::Dict | Kind::Set | Kind::FrozenSet | Kind::DictView | Kind::Range | Kind::MemoryView
+        )
             || self.class_of(value).held().has(ClassFlags::HEAP)
     }
 

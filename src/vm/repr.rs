@@ -11,7 +11,7 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::number::{complex, float_repr, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{
-    Access, BoundMethod, ByteArray, Bytes, Class, ClassMethod, CodeObject, Complex, Dict, DictPart, DictView, Exc,
+    BoundMethod, ByteArray, Bytes, Class, ClassMethod, CodeObject, Complex, Dict, DictPart, DictView, Exc,
     Exception, Frame, FrozenSet, Function, GenericAlias, GetSet, List, MappingProxy, Module, Range, Set, Slice,
     StaticMethod, Str, Super, Tuple, Union, Variable, any_generator, field_index,
 };
@@ -22,38 +22,6 @@ use super::frame::Held;
 use super::native::{NativeFunction, NativeKind, Raised, Root};
 use super::text::TextOf;
 use super::{Name, Vm};
-
-/// Methods with two underscores on each side that no operator or statement stands for: they show as methods.
-const PLAIN_DUNDERS: &[&str] = &[
-    "__format__",
-    "__getnewargs__",
-    "__sizeof__",
-    "__reduce__",
-    "__reduce_ex__",
-    "__dir__",
-    "__class_getitem__",
-    "__reversed__",
-    "__round__",
-    "__trunc__",
-    "__floor__",
-    "__ceil__",
-    "__enter__",
-    "__exit__",
-    "__length_hint__",
-    "__getstate__",
-    "__setstate__",
-    "__init_subclass__",
-    "__subclasshook__",
-    "__copy__",
-    "__deepcopy__",
-    "__bytes__",
-    "__complex__",
-    "__getnewargs_ex__",
-    "__instancecheck__",
-    "__subclasscheck__",
-    "__mro_entries__",
-    "__prepare__",
-];
 
 impl Vm {
     /// Whether `repr` of a value is written here, whatever its class says: exact builtin kinds.
@@ -462,7 +430,7 @@ impl Vm {
             }
             Kind::GetSet => {
                 let it = value.exact::<GetSet>().expect("a getset");
-                let what = if matches!(it.get().access, Access::Native(_)) { "attribute" } else { "member" };
+                let what = if it.get().access.is_member() { "member" } else { "attribute" };
                 let name = it.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
                 let class = it.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
                 format!("<{what} '{name}' of '{class}' objects>")
@@ -540,7 +508,10 @@ impl Vm {
             let of = self.type_name_for_error(Value::adopt(receiver));
             let id = self.heap.id(Value::adopt(receiver));
             let what =
-                if is_slot(name, &of) { format!("method-wrapper '{name}'") } else { format!("built-in method {name}") };
+                match super::is_wrapper_of(native.held()) {
+                    true => format!("method-wrapper '{name}'"),
+                    false => format!("built-in method {name}"),
+                };
             let _ = write!(out, "<{what} of {of} object at {id:#x}>");
             return Ok(());
         }
@@ -822,7 +793,7 @@ pub(super) fn is_slot(name: &str, class: &str) -> bool {
         "__getitem__" => matches!(class, "dict" | "list"),
         _ => false,
     };
-    name.len() > 4 && name.starts_with("__") && name.ends_with("__") && !twice && !PLAIN_DUNDERS.contains(&name)
+    !twice && super::is_wrapper(name)
 }
 
 /// Appends `repr` of a text, with nothing to look up where it is printable ASCII.

@@ -1655,7 +1655,6 @@ impl Vm {
                                     set!(base, receiver);
                                     let native: Held<NativeFunction> = Gc::from_header(function.header());
                                     quick!(Call, a!(insn), native, base, argc + 1);
-                                    call!(Call, a!(insn), native.value().raw(), base, argc + 1, None)
                                 }
                             }
                             call!(Call, a!(insn), callee, base + 1, argc, None)

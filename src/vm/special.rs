@@ -28,6 +28,10 @@ impl Vm {
             && !dict.is_empty()
         {
             let pairs: Vec<(Raw, Raw)> = dict.iter().map(|(k, v)| (k.raw(), v.raw())).collect();
+            let is_text = |raw: Raw| self.as_str(Value::adopt(raw)).is_some();
+            if pairs.iter().any(|(name, _)| !is_text(*name)) && !self.is_lenient_callee(callee) {
+                return Err(self.type_error("keywords must be strings".into()));
+            }
             let tuple = Tuple::build(&self.heap, pairs.len(), |i| Value::adopt(pairs[i].0));
             names = Some(tuple.value().raw());
             for (_, value) in &pairs {
@@ -35,6 +39,24 @@ impl Vm {
             }
         }
         self.invoke(callee, at + 1, count as u32, names)
+    }
+
+    /// Whether a call has something else to complain of before it looks whether the names of keywords are texts: what can't be called, and
+    /// operators' methods, which take no keywords.
+    fn is_lenient_callee(&self, callee: Raw) -> bool {
+        let value: Value<'static> = Value::adopt(callee);
+        let wrapper = |value: Value<'static>| {
+            value.exact::<NativeFunction>().is_some_and(|native| super::is_wrapper_of(native.held()))
+        };
+        match value.kind() {
+            Kind::Function | Kind::Class => false,
+            Kind::Native => wrapper(value),
+            Kind::BoundMethod => {
+                let method = value.exact::<BoundMethod>().expect("a bound method");
+                wrapper(Value::adopt(method.get().function.get().raw()))
+            }
+            _ => self.class_of(value).lookup(&self.heap, self.name(Name::Call)).is_none(),
+        }
     }
 
     /// Calls `method`, found in the class of `receiver`, without arguments; the register before `start` is free and `start` holds

@@ -156,6 +156,7 @@ impl Vm {
                 if getset.get().class.get().is_some_and(|class| class == group) {
                     return Err(self.raise_text(Exc::AttributeError, "readonly attribute"));
                 }
+                self.check_field(getset, value)?;
                 let index = usize::from(index);
                 let heap = self.heap.forever();
                 let fields = match exception.get().fields.get() {
@@ -172,15 +173,13 @@ impl Vm {
                 fields.set_tail(heap, index, Value::adopt(value));
                 Ok(Stored::Done)
             }
-            Access::Native(_) => {
+            Access::Native { .. } => {
                 let setter = getset.get().setter.value().raw();
                 if setter.same(Raw::NONE) {
                     let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
                     let class = getset.get().class.get().map_or(String::new(), |c| self.tp_name(c));
                     // Members of C structures, as CPython has them, are refused in other words.
-                    let member = matches!(class.as_str(), "range" | "slice" | "complex")
-                        || (class == "property" && matches!(name.as_str(), "fget" | "fset" | "fdel"));
-                    let message = match member {
+                    let message = match getset.get().access.is_member() {
                         true => "readonly attribute".to_owned(),
                         false => format!("attribute '{name}' of '{class}' objects is not writable"),
                     };
@@ -188,6 +187,22 @@ impl Vm {
                 }
                 Ok(Stored::Call(setter, smallvec![object, value]))
             }
+        }
+    }
+
+    /// Fields that are numbers in CPython's structures stay numbers.
+    fn check_field(&mut self, getset: Held<GetSet>, value: Raw) -> Result<(), Raised> {
+        let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
+        let class = getset.get().class.get().map_or(String::new(), |c| self.tp_name(c));
+        if !class.starts_with("Unicode") || !matches!(&*name, "start" | "end") {
+            return Ok(());
+        }
+        if value.is_unbound() {
+            return Err(self.type_error("can't delete numeric/char attribute".to_owned()));
+        }
+        match crate::object::key::as_int_ref(self.payload(Value::adopt(value))) {
+            Some(_) => Ok(()),
+            None => Err(self.type_error("an integer is required".to_owned())),
         }
     }
 

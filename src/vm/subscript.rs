@@ -1,7 +1,7 @@
 //! `object[key]`: reading, setting and deleting items and slices.
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{
+use crate::object::{Exc, 
     ByteArray, Bytes, Class, ClassFlags, Deque, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple,
 };
 
@@ -365,6 +365,7 @@ impl Vm {
             }
         }
         let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
+            self.is_sequence_index(target, index)?;
             let got = self.type_name_for_error(target);
             return Err(self.type_error(format!("'{got}' object does not support item assignment")));
         };
@@ -376,6 +377,27 @@ impl Vm {
     pub fn set_item_root(&mut self, object: Root, key: Root, value: Root) -> Result<(), Raised> {
         let (object, key, value) = (object.get(self).raw(), key.get(self).raw(), value.get(self).raw());
         self.run_nested(|cx| cx.set_item(object, key, value)).map(|_| ())
+    }
+
+    /// Whether an index is given to what is, or might be, a sequence, although nothing can be stored in it: CPython converts the index
+    /// first, which may fail.
+    fn is_sequence_index(&mut self, target: Value<'static>, index: Raw) -> Result<bool, Raised> {
+        let class = self.class_of(target).held();
+        let groups = class.is_subclass(self.exception_class(Exc::BaseExceptionGroup).held())
+            && class != self.exception_class(Exc::BaseExceptionGroup).held();
+        let sequence = matches!(
+            target.kind(),
+            Kind::Str | Kind::Bytes | Kind::Tuple | Kind::Range | Kind::Set | Kind::FrozenSet | Kind::DictView
+        ) || class.has(ClassFlags::HEAP)
+            || groups;
+        let key = self.push_raw(index);
+        let number = matches!(Value::adopt(index).kind(), Kind::Int | Kind::True | Kind::False | Kind::BigInt)
+            || self.own_method(key, Name::Index)?.is_some();
+        if sequence && number {
+            self.subscript_index(key)?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// `del object[index]` out of line.
@@ -399,16 +421,7 @@ impl Vm {
         let name = self.name(Name::DelItem).held();
         let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {
             let got = self.type_name_for_error(target);
-            // What is, or might be, a sequence converts an index first and has words of its own.
-            let sequence = matches!(
-                target.kind(),
-                Kind::Str | Kind::Bytes | Kind::Tuple | Kind::Range | Kind::Set | Kind::FrozenSet | Kind::DictView
-            ) || class.has(ClassFlags::HEAP);
-            let key = self.push_raw(index);
-            let number = matches!(Value::adopt(index).kind(), Kind::Int | Kind::True | Kind::False | Kind::BigInt)
-                || self.own_method(key, Name::Index)?.is_some();
-            if sequence && number {
-                self.subscript_index(key)?;
+            if self.is_sequence_index(target, index)? {
                 return Err(self.type_error(format!("'{got}' object doesn't support item deletion")));
             }
             return Err(self.type_error(format!("'{got}' object does not support item deletion")));

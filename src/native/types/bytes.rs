@@ -329,7 +329,8 @@ fn pad(
                     )));
                 }
                 None => {
-                    let got = cx.type_name_for_error(root.get(cx));
+                    let none = root.get(cx).is_none();
+                    let got = if none { "None".to_owned() } else { cx.type_name_for_error(root.get(cx)) };
                     return Err(
                         cx.type_error(format!("{method}() argument 2 must be a byte string of length 1, not {got}"))
                     );
@@ -464,11 +465,11 @@ fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, R
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
         let how = check(cx, how)?;
+        let kind = u8::try_from(conversion.kind).unwrap_or(0);
+        let value = args.next(cx)?;
         if cx.heap.check(how.room()).is_err() {
             return Err(cx.memory_error());
         }
-        let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        let value = args.next(cx)?;
         match kind {
             b'r' | b'a' => {
                 let text = cx.ascii(value)?;
@@ -778,16 +779,22 @@ fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: 
             }
         };
     };
+    slice_range(cx, slice, array.len())?;
     let new: Content = match value {
         None => Cow::Borrowed(b""),
         Some(value) => match buffer_of(cx, value) {
             Some(bytes) => bytes,
-            None if cx.as_str(value.get(cx)).is_some() || value.get(cx).as_int().is_some() => {
-                return Err(
-                    cx.type_error("can assign only bytes, buffers, or iterables of ints in range(0, 256)".to_owned())
-                );
+            None => {
+                let number = matches!(cx.payload(value.get(cx)).kind(), Kind::Float | Kind::Complex | Kind::Str)
+                    || cx.own_method(value, Name::Index)?.is_some()
+                    || cx.own_method(value, Name::Int)?.is_some()
+                    || cx.own_method(value, Name::Float)?.is_some();
+                if number {
+                    let text = "can assign only bytes, buffers, or iterables of ints in range(0, 256)";
+                    return Err(cx.type_error(text.to_owned()));
+                }
+                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value)?)
             }
-            None => Cow::Owned(bytes_of_items(cx, Of::ByteArray, value)?),
         },
     };
     let range = slice_range(cx, slice, array.len())?;
@@ -1023,9 +1030,10 @@ macro_rules! bytes_table {
             }
 
             /// With some bytes in place of others, everywhere or so many times.
-            fn replace(cx: &mut Cx, this: Root, old: Root, new: Root, #[default(-1)] count: i64) -> NativeResult {
+            fn replace(cx: &mut Cx, this: Root, old: Root, new: Root, #[text("-1")] count: Given<Root>) -> NativeResult {
                 let bytes = receiver(cx, this, "replace", $of)?;
                 let (old, new) = (bytes_like(cx, old)?, bytes_like(cx, new)?);
+                let count = count.0.map_or(Ok(-1), |count| cx.index_as_i64(count))?;
                 let replaced = search::replace(BYTES, &bytes, &old, &new, usize::try_from(count).ok());
                 match check(cx, replaced)? {
                     Some(replaced) => done($of.make(cx, &replaced)?),
@@ -1355,6 +1363,12 @@ bytes_table! {
         #[either] #[text("'strict'")] errors: Given<Root>,
     ) -> Result<(), Raised> {
         let array = array(cx, this, "__init__")?;
+        codec_name(cx, encoding.0, "bytearray", "encoding")?;
+        codec_name(cx, errors.0, "bytearray", "errors")?;
+        if array.len() > 0 {
+            // What was there is gone whatever comes of the source.
+            splice(cx, array, 0, array.len(), b"")?;
+        }
         let bytes = constructed(cx, Of::ByteArray, source.0, encoding.0, errors.0)?;
         splice(cx, array, 0, array.len(), &bytes)
     }

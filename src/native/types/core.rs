@@ -16,12 +16,13 @@ pub static ROWS: &[TypeRow] = &[
     // Never seen by scripts: classes with a `__dict__` or weak references take theirs from here.
     TypeRow::native("builtins", "instance attributes", &[&object::DICT, &object::WEAKREF]).with(CLOSED),
     TypeRow::of(Kind::Function, "function", &[&function::FUNCTION, &object::DICT]).with(FINAL),
-    TypeRow::of(Kind::BoundMethod, "method", &[&function::METHOD]).with(FINAL),
-    TypeRow::of(Kind::Native, "builtin_function_or_method", &[&function::NATIVE, &function::BUILTIN]).with(CLOSED),
+    TypeRow::of(Kind::BoundMethod, "method", &[&function::METHOD, &object::ORDERED]).with(FINAL),
+    TypeRow::of(Kind::Native, "builtin_function_or_method", &[&function::NATIVE, &function::BUILTIN, &object::ORDERED])
+        .with(CLOSED),
     descriptor_row("method_descriptor", &[&function::NATIVE, &function::UNBOUND]),
     descriptor_row("wrapper_descriptor", &[&function::NATIVE, &function::UNBOUND]),
     descriptor_row("classmethod_descriptor", &[&function::NATIVE, &function::UNBOUND]),
-    descriptor_row("method-wrapper", &[&function::NATIVE, &function::BUILTIN]),
+    descriptor_row("method-wrapper", &[&function::NATIVE, &function::BUILTIN, &object::ORDERED]),
     descriptor_row("member_descriptor", &[&descriptor::GETSET]),
     TypeRow::of(Kind::GetSet, "getset_descriptor", &[&descriptor::GETSET]).with(CLOSED),
     TypeRow::of(Kind::Property, "property", &[&descriptor::PROPERTY]),

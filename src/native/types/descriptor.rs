@@ -500,7 +500,7 @@ natives!(
         let name = getset.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
         let class = getset.get().class.get().map_or(String::new(), |c| cx.tp_name(c));
         let what = match getset.get().access {
-            Access::Native(_) => "attribute",
+            Access::Native { .. } => "attribute",
             Access::Slot(_) | Access::Field(_) => "member",
         };
         let text = format!("<{what} '{name}' of '{class}' objects>");

@@ -585,6 +585,30 @@ natives!(
         cx.compare_roots(CompareKind::Ne, a, b).map(Outcome::from)
     }
 
+    /// Return self<value.
+    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (a, b) = (proxied(cx, this), proxied(cx, value));
+        cx.compare_roots(CompareKind::Lt, a, b).map(Outcome::from)
+    }
+
+    /// Return self<=value.
+    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (a, b) = (proxied(cx, this), proxied(cx, value));
+        cx.compare_roots(CompareKind::Le, a, b).map(Outcome::from)
+    }
+
+    /// Return self>value.
+    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (a, b) = (proxied(cx, this), proxied(cx, value));
+        cx.compare_roots(CompareKind::Gt, a, b).map(Outcome::from)
+    }
+
+    /// Return self>=value.
+    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (a, b) = (proxied(cx, this), proxied(cx, value));
+        cx.compare_roots(CompareKind::Ge, a, b).map(Outcome::from)
+    }
+
     /// Return self|value.
     fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let (a, b) = (proxied(cx, this), proxied(cx, value));

@@ -292,6 +292,33 @@ natives!(
     /// Base class for I/O related errors.
     pub static OS_ERROR_METHODS: Methods;
 
+    /// How many characters were written before a stream would have had to wait.
+    #[getter]
+    fn characters_written(cx: &mut Cx, this: Root) -> NativeResult {
+        let raw = field(cx, this, Exc::OSError, "characters_written");
+        if raw.same(Raw::NONE) {
+            return Err(cx.raise_text(Exc::AttributeError, "characters_written"));
+        }
+        Ok(Outcome::Value(raw))
+    }
+
+    #[setter]
+    fn characters_written(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        if value.get(cx).is_unbound() {
+            if field(cx, this, Exc::OSError, "characters_written").same(Raw::NONE) {
+                return Err(cx.raise_text(Exc::AttributeError, "characters_written"));
+            }
+            set_field(cx, this, Exc::OSError, "characters_written", Raw::NONE);
+            return Ok(Outcome::NONE);
+        }
+        let index = cx.index(value)?;
+        let Some(count) = crate::native::types::int_ref(cx, index.get(cx)).and_then(|n| n.to_i64()) else {
+            return Err(cx.value_error("cannot fit 'int' into an index-sized integer"));
+        };
+        set_field(cx, this, Exc::OSError, "characters_written", Raw::int(count));
+        Ok(Outcome::NONE)
+    }
+
     /// Make an OSError; the errno says of which derived class.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
@@ -617,6 +644,15 @@ fn set_field(cx: &Cx, this: Root, class: Exc, name: &str, value: Raw) {
 fn keyword_fields(cx: &mut Cx, this: Root, class: Exc, kwargs: KeywordRest, names: &[&str]) -> NativeResult {
     let pairs: Vec<(Raw, Raw)> =
         kwargs.0.get(cx).exact::<Dict>().map_or(vec![], |d| d.iter().map(|(k, v)| (k.raw(), v.raw())).collect());
+    if pairs.len() > names.len() {
+        let (name, most, given) = (class.name(), names.len(), pairs.len());
+        let s = if most == 1 { "" } else { "s" };
+        return Err(cx.type_error(format!("{name}() takes at most {most} keyword argument{s} ({given} given)")));
+    }
+    for name in names {
+        // What an earlier call has set isn't kept.
+        set_field(cx, this, class, name, Raw::NONE);
+    }
     for (key, value) in pairs {
         let key = Value::adopt(key).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
         if !names.contains(&key.as_str()) {
@@ -829,31 +865,40 @@ fn unicode_text(cx: &mut Cx, this: Root, class: Exc) -> NativeResult {
     let encoding = cx.push_raw(encoding);
     let encoding = cx.str_text(encoding)?;
     let value = cx.payload(Value::adopt(object));
+    let bytes_wanted = class == Exc::UnicodeDecodeError;
+    let fits = if bytes_wanted { cx.bytes_like(value).is_some() } else { cx.as_str(value).is_some() };
+    if !fits {
+        let wanted = if bytes_wanted { "bytes" } else { "string" };
+        return Err(cx.type_error(format!("UnicodeError 'object' attribute must be a {wanted}")));
+    }
     let text = match class {
         Exc::UnicodeDecodeError => {
             let bytes = cx.bytes_like(value).unwrap_or_default();
-            let start = start.clamp(0, bytes.len().saturating_sub(1) as i64) as usize;
-            let end = end.clamp(1.min(bytes.len() as i64), bytes.len() as i64) as usize;
-            codec::decode_message(&encoding, &bytes, start, end, &reason)
+            match usize::try_from(start) {
+                Ok(at) if at < bytes.len() && end == start + 1 => {
+                    codec::decode_message(&encoding, &bytes, at, at + 1, &reason)
+                }
+                _ => format!("'{encoding}' codec can't decode bytes in position {start}-{}: {reason}", end - 1),
+            }
         }
         _ => {
             let bytes = cx.as_str(value).map_or(vec![], |s| s.as_bytes().to_vec());
             let len = crate::text::wtf8::count(&bytes) as i64;
-            let start = start.clamp(0, (len - 1).max(0)) as usize;
-            let end = end.clamp(1.min(len), len) as usize;
-            if class == Exc::UnicodeEncodeError {
-                codec::encode_message(&encoding, &bytes, start, end, &reason)
-            } else if end == start + 1 && (start as i64) < len {
-                let point = crate::text::wtf8::code_points(&bytes).nth(start).unwrap_or(0);
+            let one = (0..len).contains(&start) && end == start + 1;
+            let what = match (class, one) {
+                (Exc::UnicodeEncodeError, _) => format!("'{encoding}' codec can't encode"),
+                _ => "can't translate".to_owned(),
+            };
+            if one {
+                let point = crate::text::wtf8::code_points(&bytes).nth(start as usize).unwrap_or(0);
                 let shown = match point {
                     0..=0xFF => format!("\\x{point:02x}"),
                     0x100..=0xFFFF => format!("\\u{point:04x}"),
                     _ => format!("\\U{point:08x}"),
                 };
-                format!("can't translate character '{shown}' in position {start}: {reason}")
+                format!("{what} character '{shown}' in position {start}: {reason}")
             } else {
-                let last = end as i64 - 1;
-                format!("can't translate characters in position {start}-{last}: {reason}")
+                format!("{what} characters in position {start}-{}: {reason}", end - 1)
             }
         }
     };

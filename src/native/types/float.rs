@@ -212,8 +212,12 @@ with_operators! {
     /// What the machine's floats are: IEEE doubles, least significant byte first.
     #[class]
     fn __getformat__(cx: &mut Cx, class: Root, typestr: Root) -> NativeResult {
-        let known = cx.as_str(typestr.get(cx)).is_some_and(|s| matches!(s.as_bytes(), b"double" | b"float"));
-        if !known {
+        let Some(given) = cx.as_str(typestr.get(cx)) else {
+            let none = typestr.get(cx).is_none();
+            let got = if none { "None".to_owned() } else { cx.type_name_for_error(typestr.get(cx)) };
+            return Err(cx.type_error(format!("__getformat__() argument must be str, not {got}")));
+        };
+        if !matches!(given.as_bytes(), b"double" | b"float") {
             return Err(cx.value_error("__getformat__() argument 1 must be 'double' or 'float'"));
         }
         Ok(cx.str("IEEE, little-endian").into())

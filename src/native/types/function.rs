@@ -5,7 +5,7 @@ use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
 use crate::number::hash::hash_identity;
 use crate::object::{BoundMethod, Class, CodeObject, Dict, Exc, Function, Module, Str, Tuple, Variable};
-use crate::vm::Name;
+use crate::vm::{CompareKind, Name};
 use crate::vm::native::{
     Args, Cx, Given, KeywordRest, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Rest, Resumed,
     Root, Then,
@@ -178,6 +178,11 @@ natives!(
         let namespace = |c: Gc<'_, CodeObject>| c.flags().contains(CodeFlags::NAMESPACE);
         if namespace(code) != namespace(function.code()) {
             return Err(cx.missing("functions made of the code of a class body"));
+        }
+        // Its names stay what they were.
+        for name in [Name::Name, Name::Qualname] {
+            let text = cx.attribute(this, name.text())?;
+            set_text(cx, this, name, text)?;
         }
         function.set_ref(&cx.heap, |f| &f.code, Some(code));
         Ok(Outcome::NONE)
@@ -521,7 +526,16 @@ natives!(
 
     #[getter]
     fn __qualname__(cx: &mut Cx, this: Root) -> NativeResult {
-        let (native, _) = native_arg(cx, this, "__qualname__")?;
+        let (native, receiver) = native_arg(cx, this, "__qualname__")?;
+        if let Some(receiver) = receiver
+            && !crate::vm::is_wrapper_of(native)
+        {
+            // A bound method is named after the class of its object.
+            let receiver: Value<'static> = Value::adopt(receiver);
+            let class = receiver.exact::<Class>().map_or_else(|| cx.class_of(receiver).held(), Gc::held);
+            let qualname = class.get().qualname.get().exact::<Str>().map_or(String::new(), |q| q.to_str_lossy().into_owned());
+            return Ok(cx.str(&format!("{qualname}.{}", native.get().def.name)).into());
+        }
         Ok(cx.str(&native_qualname(native)).into())
     }
 
@@ -565,8 +579,37 @@ natives!(
 
     /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
-        native_arg(cx, this, "__get__")?;
+        let (native, bound) = native_arg(cx, this, "__get__")?;
         let class = owner.0.unwrap_or(instance);
+        let nothing = instance.get(cx).is_none() && class.get(cx).is_none();
+        if bound.is_none()
+            && !nothing
+            && let Some(base) = native.get().class.get().map(Gc::held)
+        {
+            let (name, base_name) = (native.get().def.name, cx.tp_name(base));
+            if native.get().def.kind == NativeKind::ClassMethod {
+                let of: Value<'static> = match owner.0 {
+                    Some(owner) if !owner.get(cx).is_none() => Value::adopt(owner.get(cx).raw()),
+                    _ => cx.class_of(instance.get(cx)).held().value(),
+                };
+                let got = cx.type_name_for_error(of);
+                let Some(of) = of.exact::<Class>() else {
+                    let text = format!("descriptor '{name}' for type '{base_name}' needs a type, not a '{got}' as arg 2");
+                    return Err(cx.type_error(text));
+                };
+                if !of.is_subclass(base) {
+                    let got = cx.tp_name(of);
+                    let text = format!("descriptor '{name}' requires a subtype of '{base_name}' but received '{got}'");
+                    return Err(cx.type_error(text));
+                }
+            } else if instance.get(cx).is_none() && base_name != "NoneType" {
+                return Ok(this.get(cx).into());
+            } else if native.get().def.kind == NativeKind::Method && !cx.class_of(instance.get(cx)).is_subclass(base) {
+                let got = cx.type_name_for_error(instance.get(cx));
+                let text = format!("descriptor '{name}' for '{base_name}' objects doesn't apply to a '{got}' object");
+                return Err(cx.type_error(text));
+            }
+        }
         cx.descriptor_get(this, instance, class)
     }
 
@@ -601,6 +644,36 @@ natives!(
             format!("<cell at {at:#x}: {} object at {:#x}>", cx.type_name_for_error(content), cx.heap.id(content))
         };
         Ok(cx.str(&text).into())
+    }
+
+    /// Return self==value.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Eq)
+    }
+
+    /// Return self!=value.
+    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Ne)
+    }
+
+    /// Return self<value.
+    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Lt)
+    }
+
+    /// Return self<=value.
+    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Le)
+    }
+
+    /// Return self>value.
+    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Gt)
+    }
+
+    /// Return self>=value.
+    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        compare_cells(cx, this, value, CompareKind::Ge)
     }
 
     #[getter]
@@ -804,6 +877,20 @@ fn method_arg(cx: &mut Cx, this: Root, method: &str) -> Result<Gc<'static, Bound
         Some(bound) => Ok(bound.held()),
         None => wrong_receiver(cx, this, method, "method"),
     }
+}
+
+/// Cells compare as their contents do; an empty one comes before any other.
+fn compare_cells(cx: &mut Cx, this: Root, value: Root, kind: CompareKind) -> NativeResult {
+    let (Some(a), Some(b)) = (this.get(cx).exact::<Variable>(), value.get(cx).exact::<Variable>()) else {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    };
+    let (a, b) = (a.get().content.get().raw(), b.get().content.get().raw());
+    if a.is_unbound() || b.is_unbound() {
+        let (a, b) = (!a.is_unbound(), !b.is_unbound());
+        return Ok(kind.holds(a.cmp(&b)).into());
+    }
+    let (a, b) = (cx.push_raw(a), cx.push_raw(b));
+    Ok(cx.compare_roots(kind, a, b)?.into())
 }
 
 fn cell_arg(cx: &mut Cx, this: Root) -> Result<Gc<'static, Variable>, Raised> {

@@ -85,6 +85,9 @@ natives!(
 
     /// Go on from a place.
     fn __setstate__(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
+        if cx.own_method(state, crate::vm::Name::Index)?.is_none() {
+            return Err(cx.type_error("an integer is required".to_owned()));
+        }
         let place = cx.index_as_i64(state)?;
         let value: Value<'static> = Value::adopt(cx.payload(this.get(cx)).raw());
         let iterator = value.exact::<SequenceIterator>().expect("a method's receiver");

@@ -95,7 +95,9 @@ pub(crate) fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root, this: Root
         _ => 0,
     };
     let own = rank(this.get(cx).kind());
-    if own > 0 && (rank(a.get(cx).kind()) > own || rank(b.get(cx).kind()) > own) {
+    // Numbers have nothing to say to what is none.
+    let others = [a, b].iter().any(|root| rank(root.get(cx).kind()) == 0);
+    if own > 0 && (others || rank(a.get(cx).kind()) > own || rank(b.get(cx).kind()) > own) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
     let (x, y) = (cx.payload(a.get(cx)).raw(), cx.payload(b.get(cx)).raw());

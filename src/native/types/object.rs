@@ -473,3 +473,28 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     let parts = [helper, args, state, list_items, dict_items].map(|r| r.get(cx));
     Ok(cx.tuple(&parts).into())
 }
+
+natives!(
+    /// Comparisons that types have of their own, although they have no order: a receiver of another type is refused.
+    pub(super) static ORDERED: Methods;
+
+    /// Return self<value.
+    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
+    }
+
+    /// Return self<=value.
+    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
+    }
+
+    /// Return self>value.
+    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
+    }
+
+    /// Return self>=value.
+    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
+    }
+);

@@ -663,12 +663,23 @@ fn intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
     let result = empty_like(cx, a);
     // Of two sets the larger one is asked.
     let (asked, other) = if is_set(cx, b) && any(cx, b).len() > any(cx, a).len() { (b, a) } else { (a, b) };
-    each_key(cx, other, &mut |cx, key, hash| {
+    let mut keep = |cx: &mut Cx, key: Root, hash: i64| {
         if cx.set_find(asked, key, hash)?.is_some() {
             cx.set_add_hash(result, key, hash)?;
         }
         Ok(true)
-    })?;
+    };
+    if is_set(cx, other) || other.get(cx).exact::<Dict>().is_some() {
+        each_key(cx, other, &mut keep)?;
+    } else {
+        // What can't be hashed isn't said to be meant for a set here.
+        cx.visit_while(other, &mut |cx, key| {
+            let hash = cx.hash(key)?;
+            keep(cx, key, hash)?;
+            // Once everything was found, the rest isn't looked at.
+            Ok(any(cx, result).len() < any(cx, a).len())
+        })?;
+    }
     Ok(result)
 }
 

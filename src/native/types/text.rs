@@ -462,12 +462,13 @@ natives!(
         old: Root,
         new: Root,
         #[either]
-        #[default(-1)]
-        count: i64,
+        #[text("-1")]
+        count: Given<Root>,
     ) -> NativeResult {
         let text = receiver(cx, this, "replace")?;
         let old = argument(cx, old, "replace", " 1")?;
         let new = argument(cx, new, "replace", " 2")?;
+        let count = count.0.map_or(Ok(-1), |count| cx.index_as_i64(count))?;
         let replaced =
             search::replace(TEXT, text.as_bytes(), old.as_bytes(), new.as_bytes(), usize::try_from(count).ok());
         match check(cx, replaced)? {
@@ -541,6 +542,10 @@ natives!(
     /// With values in place of the fields in braces.
     fn format(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let pattern = receiver(cx, this, "format")?;
+        if this.get(cx).is_subclassed() && !pattern.is_empty() && memchr::memchr2(b'{', b'}', pattern.as_bytes()).is_none() {
+            // With nothing to put in, it is itself.
+            return Ok(this.get(cx).into());
+        }
         let mut out = Vec::with_capacity(pattern.len() + 16);
         let source = Source { args: Some(args.0), names: kwargs.0 };
         format_template(cx, &mut out, pattern.as_bytes(), source, &mut Numbering::default(), template::MAX_DEPTH)?;
@@ -663,7 +668,12 @@ natives!(
     /// With values in place of the conversions.
     fn __mod__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let pattern = receiver(cx, this, "__mod__")?;
-        percent_format(cx, pattern, value)
+        let made = percent_format(cx, pattern, value)?;
+        if this.get(cx).is_subclassed() && !pattern.is_empty() && memchr::memchr(b'%', pattern.as_bytes()).is_none() {
+            // With nothing to put in, it is itself.
+            return Ok(this.get(cx).into());
+        }
+        Ok(made)
     }
 
     /// A text formatted by this one.

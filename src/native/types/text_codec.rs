@@ -161,6 +161,10 @@ pub(crate) fn decode_bytes(
     encoding: Option<Gc<'static, Str>>,
     errors: Option<Gc<'static, Str>>,
 ) -> Result<Raw, Raised> {
+    if bytes.is_empty() {
+        // Whatever the encoding is, and whether there is one of that name.
+        return Ok(cx.text_raw(b""));
+    }
     let encoding = match encoding {
         Some(name) if Encoding::lookup(&name.to_str_lossy()).is_none() => {
             let name = name.as_bytes().to_vec();
@@ -213,6 +217,11 @@ pub(super) fn codec_name(
 ) -> Result<Option<Gc<'static, Str>>, Raised> {
     let Some(root) = given else { return Ok(None) };
     match cx.as_str(root.get(cx)) {
+        Some(name) if name.as_str().is_none() => {
+            // It can't be written in UTF-8.
+            encode_text(cx, root, None, None)?;
+            Err(cx.value_error("embedded null character"))
+        }
         Some(name) if memchr::memchr(0, name.as_bytes()).is_none() => Ok(Some(name.held())),
         Some(_) => Err(cx.value_error("embedded null character")),
         None => {

@@ -296,11 +296,11 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
         let how = check(cx, how)?;
+        let kind = u8::try_from(conversion.kind).unwrap_or(0);
+        let value = args.next(cx)?;
         if cx.heap.check(how.room()).is_err() {
             return Err(cx.memory_error());
         }
-        let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        let value = args.next(cx)?;
         match kind {
             b's' | b'r' | b'a' => {
                 let text = match kind {
