@@ -157,6 +157,12 @@ impl Watched {
         old.iter().chain(young.iter()).copied().for_each(visit);
     }
 
+    /// The newest of the last few that fits.
+    fn newest(&self, most: usize, fits: impl FnMut(&*mut Header) -> bool) -> Option<*mut Header> {
+        let (old, young) = (self.old.borrow(), self.young.borrow());
+        young.iter().rev().chain(old.iter().rev()).take(most).copied().find(fits)
+    }
+
     /// Visits the cells that the collection can have found dead, and keeps those for which `keep` says so.
     fn retain(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
         let mut old = self.old.take();

@@ -72,6 +72,20 @@ impl Gc<'_, WeakRef> {
 }
 
 impl Heap {
+    /// A plain weak reference to a value, one without a callback, if it is among those made lately: looking through all of them would
+    /// take too long.
+    pub fn recent_reference_to(&self, target: Value<'_>) -> Option<Gc<'_, WeakRef>> {
+        const LATELY: usize = 64;
+        let found = self.weak.newest(LATELY, |cell| {
+            // SAFETY: entries are weak references not yet swept.
+            let weak = unsafe { Gc::<WeakRef>::from_header(*cell) };
+            let plain = weak.get().callback().is_none() && WeakRef::shown(weak).same(weak.value().raw());
+            plain && weak.get().target().is_some_and(|t| t.is(target))
+        })?;
+        // SAFETY: as above.
+        Some(unsafe { Gc::<WeakRef>::from_header(found) })
+    }
+
     /// The weak references to a value, oldest first.
     pub fn references_to(&self, target: Value<'_>) -> Vec<Gc<'_, WeakRef>> {
         let mut found = vec![];

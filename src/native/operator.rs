@@ -144,6 +144,12 @@ natives!(
         Ok((!cx.truth(a)?).into())
     }
 
+    /// Same as a.__index__()
+    fn index(cx: &mut Cx, a: Root) -> NativeResult {
+        let index = cx.index(a)?;
+        Ok(index.get(cx).into())
+    }
+
     /// Return True if a is true, False otherwise.
     fn truth(cx: &mut Cx, a: Root) -> NativeResult {
         Ok(cx.truth(a)?.into())

@@ -74,6 +74,13 @@ natives!(
         }
         let plain = class.get(cx).raw().same(cx.kind_class(Kind::WeakRef).value().raw());
         let callback = callback.map_or(Raw::NONE, |c| c.get(cx).raw());
+        if plain && callback.same(Raw::NONE) {
+            // There is one plain reference to each object.
+            let known = cx.heap.recent_reference_to(object.get(cx)).map(|weak| weak.value().raw());
+            if let Some(known) = known {
+                return Ok(Outcome::Value(known));
+            }
+        }
         let made = WeakRef::new(&cx.heap, object.get(cx), Value::adopt(callback)).expect("it has a cell").held();
         // The callback is to come soon: the object's death is looked for as that of one with a finaliser.
         if !callback.same(Raw::NONE) && object.get(cx).kind() == Kind::Instance {
@@ -177,15 +184,16 @@ fn compare(cx: &mut Cx, this: Root, other: Root, equal: bool) -> NativeResult {
     Ok((same == equal).into())
 }
 
+/// Whether a reference is neither of a derived class nor has a callback.
+fn is_plain(weak: Gc<'_, WeakRef>) -> bool {
+    weak.get().callback().is_none() && WeakRef::shown(weak).same(weak.value().raw())
+}
+
 /// The references to an object as scripts know them, each plain one without a callback once.
-fn shown_references(cx: &Cx, object: Root) -> Vec<Raw> {
+pub(crate) fn shown_references(cx: &Cx, object: Root) -> Vec<Raw> {
     let mut plain = false;
     let all = cx.heap.references_to(object.get(cx));
-    let kept = all.into_iter().filter(|weak| {
-        let shown = WeakRef::shown(*weak);
-        let is_plain = weak.get().callback().is_none() && shown.same(weak.value().raw());
-        !(is_plain && std::mem::replace(&mut plain, true))
-    });
+    let kept = all.into_iter().filter(|weak| !(is_plain(*weak) && std::mem::replace(&mut plain, true)));
     kept.map(WeakRef::shown).collect()
 }
 

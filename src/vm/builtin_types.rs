@@ -424,11 +424,26 @@ fn is_member(class: &str, name: &str) -> bool {
         "async_generator" => &["ag_running"],
         "builtin_function_or_method" => &["__module__"],
         "classmethod" | "staticmethod" => &["__func__", "__wrapped__"],
-        "classmethod_descriptor" | "getset_descriptor" | "member_descriptor" | "method_descriptor"
+        "classmethod_descriptor"
+        | "getset_descriptor"
+        | "member_descriptor"
+        | "method_descriptor"
         | "wrapper_descriptor" => &["__objclass__", "__name__"],
         "code" => &[
-            "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_stacksize", "co_flags", "co_nlocals", "co_consts",
-            "co_names", "co_filename", "co_name", "co_qualname", "co_firstlineno", "co_linetable", "co_exceptiontable",
+            "co_argcount",
+            "co_posonlyargcount",
+            "co_kwonlyargcount",
+            "co_stacksize",
+            "co_flags",
+            "co_nlocals",
+            "co_consts",
+            "co_names",
+            "co_filename",
+            "co_name",
+            "co_qualname",
+            "co_firstlineno",
+            "co_linetable",
+            "co_exceptiontable",
         ],
         "complex" => &["real", "imag"],
         "coroutine" => &["cr_origin"],
@@ -441,9 +456,7 @@ fn is_member(class: &str, name: &str) -> bool {
         "range" | "slice" => &["start", "stop", "step"],
         "super" => &["__thisclass__", "__self__", "__self_class__"],
         "traceback" => &["tb_frame", "tb_lasti"],
-        "type" => {
-            &["__basicsize__", "__itemsize__", "__flags__", "__weakrefoffset__", "__base__", "__dictoffset__"]
-        }
+        "type" => &["__basicsize__", "__itemsize__", "__flags__", "__weakrefoffset__", "__base__", "__dictoffset__"],
         "timedelta" => &["days", "seconds", "microseconds"],
         "Interpolation" => &["value", "expression", "conversion", "format_spec"],
         "Template" => &["strings", "interpolations"],

@@ -790,7 +790,8 @@ impl Vm {
                 // These two name the class that is made.
                 let receiver: Value<'static> = Value::adopt(bound[0]);
                 let class = receiver.exact::<Class>().map_or_else(|| self.class_of(receiver).held(), Gc::held);
-                let name = if class.has(ClassFlags::HEAP) { class.name().to_str_lossy().into_owned() } else { label.into() };
+                let name =
+                    if class.has(ClassFlags::HEAP) { class.name().to_str_lossy().into_owned() } else { label.into() };
                 return Err(self.type_error(format!("{name} expected at most 1 argument, got {}", given - 1)));
             }
             return Err(self.native_too_many(native, given));
@@ -824,7 +825,8 @@ impl Vm {
                     (Some(at), _) => {
                         if let Some(at) = first_missing(def, &bound) {
                             let name = params[at].name;
-                            if !names.items().any(|n| n.exact::<Str>().is_some_and(|n| n.as_bytes() == name.as_bytes())) {
+                            if !names.items().any(|n| n.exact::<Str>().is_some_and(|n| n.as_bytes() == name.as_bytes()))
+                            {
                                 return Err(self.native_missing(native, given, at));
                             }
                         }

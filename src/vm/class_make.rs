@@ -306,6 +306,8 @@ impl Vm {
             });
             dict.set_str(heap, *name, getset.value()).expect("a namespace has room");
         }
+        let has = |name: Name| dict.get_str(heap, self.name(name)).is_some();
+        let (adds_dict, adds_weakref) = (adds_dict && !has(Name::Dict), adds_weakref && !has(Name::Weakref));
         if adds_dict {
             self.copy_getset(class, Name::Dict);
         }

@@ -66,12 +66,25 @@ impl Vm {
             let got = self.type_name_for_error(Value::adopt(raw));
             return Err(self.type_error(format!("__index__ returned non-int (type {got})")));
         }
+        let given = Value::adopt(raw);
+        if given.is_subclassed() || given.as_bool().is_some() {
+            self.warn_strict_subclass(raw, "__index__", "int")?;
+        }
         let raw = self.payload(Value::adopt(raw)).raw();
         let raw = match Value::adopt(raw).as_bool() {
             Some(b) => Raw::int(i64::from(b)),
             None => raw,
         };
         Ok(self.push_raw(raw))
+    }
+
+    /// Warns of a conversion's method that gave something of a class derived from the type.
+    pub(crate) fn warn_strict_subclass(&mut self, given: Raw, method: &str, kind: &str) -> Result<(), Raised> {
+        let root = self.push_raw(given);
+        let got = self.type_name_for_error(root.get(self));
+        self.warn_deprecated(&format!(
+            "{method} returned non-{kind} (type {got}).  The ability to return an instance of a strict subclass of {kind} is deprecated, and may be removed in a future version of Python."
+        ))
     }
 
     /// An int that fits 64 bits, from anything with `__index__`.
@@ -191,7 +204,13 @@ impl Vm {
             cx.carry_out(outcome, start)
         })?;
         match self.payload(Value::adopt(raw)).as_float() {
-            Some(float) => Ok(float),
+            Some(float) => {
+                if Value::adopt(raw).is_subclassed() && root.get(self).kind() != Kind::Float {
+                    let class = self.type_name_for_error(root.get(self));
+                    self.warn_strict_subclass(raw, &format!("{class}.__float__"), "float")?;
+                }
+                Ok(float)
+            }
             None => {
                 let class = self.type_name_for_error(root.get(self));
                 let got = self.type_name_for_error(Value::adopt(raw));

@@ -665,8 +665,7 @@ impl Vm {
         matches!(
             value.kind(),
             Kind::Dict | Kind::Set | Kind::FrozenSet | Kind::DictView | Kind::Range | Kind::MemoryView
-        )
-            || self.class_of(value).held().has(ClassFlags::HEAP)
+        ) || self.class_of(value).held().has(ClassFlags::HEAP)
     }
 
     /// As `binary`, for natives: nested.

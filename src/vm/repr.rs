@@ -11,9 +11,9 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::number::{complex, float_repr, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{
-    BoundMethod, ByteArray, Bytes, Class, ClassMethod, CodeObject, Complex, Dict, DictPart, DictView, Exc,
-    Exception, Frame, FrozenSet, Function, GenericAlias, GetSet, List, MappingProxy, Module, Range, Set, Slice,
-    StaticMethod, Str, Super, Tuple, Union, Variable, any_generator, field_index,
+    BoundMethod, ByteArray, Bytes, Class, ClassMethod, CodeObject, Complex, Dict, DictPart, DictView, Exc, Exception,
+    Frame, FrozenSet, Function, GenericAlias, GetSet, List, MappingProxy, Module, Range, Set, Slice, StaticMethod, Str,
+    Super, Tuple, Union, Variable, any_generator, field_index,
 };
 use crate::text::codec;
 use crate::text::repr as text_repr;
@@ -507,11 +507,10 @@ impl Vm {
             let name = native.get().def.name;
             let of = self.type_name_for_error(Value::adopt(receiver));
             let id = self.heap.id(Value::adopt(receiver));
-            let what =
-                match super::is_wrapper_of(native.held()) {
-                    true => format!("method-wrapper '{name}'"),
-                    false => format!("built-in method {name}"),
-                };
+            let what = match super::is_wrapper_of(native.held()) {
+                true => format!("method-wrapper '{name}'"),
+                false => format!("built-in method {name}"),
+            };
             let _ = write!(out, "<{what} of {of} object at {id:#x}>");
             return Ok(());
         }
@@ -747,33 +746,41 @@ impl Vm {
         self.write_str(&mut reason, field("reason").raw())?;
         let reason = String::from_utf8_lossy(&reason).into_owned();
         let payload: Value<'static> = Value::adopt(self.payload(object).raw());
-        let length = match payload.kind() {
-            Kind::Str => payload.exact::<Str>().map_or(0, |s| s.chars()),
-            Kind::Bytes => payload.exact::<Bytes>().map_or(0, |b| b.len()),
-            _ => 0,
-        } as i64;
-        // Positions are brought into the object, as its attributes' getters do.
-        let start = start.clamp(0, (length - 1).max(0)) as usize;
-        let end = end.clamp(1.min(length), length.max(1)).max(0) as usize;
+        let last = end - 1;
+        let one = |length: usize| (0..length as i64).contains(&start) && end == start + 1;
         let message = match (class, payload.exact::<Bytes>(), payload.exact::<Str>()) {
-            (Exc::UnicodeDecodeError, Some(bytes), _) => {
-                codec::decode_message(&text(field("encoding")), bytes.as_bytes(), start, end, &reason)
-            }
-            (Exc::UnicodeEncodeError, _, Some(s)) => {
-                codec::encode_message(&text(field("encoding")), s.as_bytes(), start, end, &reason)
+            (Exc::UnicodeDecodeError, Some(bytes), _) => match one(bytes.len()) {
+                true => {
+                    let at = start as usize;
+                    codec::decode_message(&text(field("encoding")), bytes.as_bytes(), at, at + 1, &reason)
+                }
+                false => {
+                    let encoding = text(field("encoding"));
+                    format!("'{encoding}' codec can't decode bytes in position {start}-{last}: {reason}")
+                }
+            },
+            (Exc::UnicodeDecodeError, ..) => {
+                return Err(self.type_error("UnicodeError 'object' attribute must be a bytes".to_owned()));
             }
             (_, _, Some(s)) => {
-                let point = crate::text::wtf8::code_points(s.as_bytes()).nth(start);
-                match point {
-                    Some(point) if end == start + 1 => {
-                        let mut shown = String::new();
-                        text_repr::push_escape(&mut shown, point);
-                        format!("can't translate character '{shown}' in position {start}: {reason}")
+                let what = match class {
+                    Exc::UnicodeEncodeError => format!("'{}' codec can't encode", text(field("encoding"))),
+                    _ => "can't translate".to_owned(),
+                };
+                match one(s.chars()) {
+                    true => {
+                        let point = crate::text::wtf8::code_points(s.as_bytes()).nth(start as usize).unwrap_or(0);
+                        let shown = match point {
+                            0..=0xFF => format!("\\x{point:02x}"),
+                            0x100..=0xFFFF => format!("\\u{point:04x}"),
+                            _ => format!("\\U{point:08x}"),
+                        };
+                        format!("{what} character '{shown}' in position {start}: {reason}")
                     }
-                    _ => format!("can't translate characters in position {start}-{}: {reason}", end as i64 - 1),
+                    false => format!("{what} characters in position {start}-{last}: {reason}"),
                 }
             }
-            _ => reason,
+            _ => return Err(self.type_error("UnicodeError 'object' attribute must be a string".to_owned())),
         };
         out.extend_from_slice(message.as_bytes());
         Ok(())

@@ -1,8 +1,8 @@
 //! `object[key]`: reading, setting and deleting items and slices.
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{Exc, 
-    ByteArray, Bytes, Class, ClassFlags, Deque, Dict, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple,
+use crate::object::{
+    ByteArray, Bytes, Class, ClassFlags, Deque, Dict, Exc, GenericAlias, List, MappingProxy, Range, Slice, Str, Tuple,
 };
 
 use super::call::Invoked;

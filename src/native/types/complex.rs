@@ -182,7 +182,13 @@ fn part(cx: &mut Cx, x: Root, otherwise: &str) -> Result<(Number, bool), Raised>
         && let Some(made) = cx.call_special(x, Name::Complex, &[])?
     {
         return match number_of(cx, made.get(cx)) {
-            Some(number) => Ok((number, true)),
+            Some(number) => {
+                if made.get(cx).is_subclassed() {
+                    let raw = made.get(cx).raw();
+                    cx.warn_strict_subclass(raw, "__complex__", "complex")?;
+                }
+                Ok((number, true))
+            }
             None => {
                 let class = cx.type_name_for_error(x.get(cx));
                 let got = cx.type_name_for_error(made.get(cx));

@@ -5,11 +5,11 @@ use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
 use crate::number::hash::hash_identity;
 use crate::object::{BoundMethod, Class, CodeObject, Dict, Exc, Function, Module, Str, Tuple, Variable};
-use crate::vm::{CompareKind, Name};
 use crate::vm::native::{
     Args, Cx, Given, KeywordRest, NativeFunction, NativeKind, NativeResult, Outcome, ParamKind, Raised, Rest, Resumed,
     Root, Then,
 };
+use crate::vm::{CompareKind, Name};
 
 natives!(
     /// Create a function object.
@@ -533,7 +533,8 @@ natives!(
             // A bound method is named after the class of its object.
             let receiver: Value<'static> = Value::adopt(receiver);
             let class = receiver.exact::<Class>().map_or_else(|| cx.class_of(receiver).held(), Gc::held);
-            let qualname = class.get().qualname.get().exact::<Str>().map_or(String::new(), |q| q.to_str_lossy().into_owned());
+            let qualname =
+                class.get().qualname.get().exact::<Str>().map_or(String::new(), |q| q.to_str_lossy().into_owned());
             return Ok(cx.str(&format!("{qualname}.{}", native.get().def.name)).into());
         }
         Ok(cx.str(&native_qualname(native)).into())
@@ -594,7 +595,8 @@ natives!(
                 };
                 let got = cx.type_name_for_error(of);
                 let Some(of) = of.exact::<Class>() else {
-                    let text = format!("descriptor '{name}' for type '{base_name}' needs a type, not a '{got}' as arg 2");
+                    let text =
+                        format!("descriptor '{name}' for type '{base_name}' needs a type, not a '{got}' as arg 2");
                     return Err(cx.type_error(text));
                 };
                 if !of.is_subclass(base) {

@@ -358,6 +358,10 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
             return Err(cx.type_error(format!("__int__ returned non-int (type {got})")));
         }
         let root = cx.push_raw(raw);
+        let own = x.get(cx).is_subclassed() && as_int_ref(cx.payload(x.get(cx))).is_some();
+        if !own && (root.get(cx).is_subclassed() || root.get(cx).as_bool().is_some()) {
+            cx.warn_strict_subclass(raw, "__int__", "int")?;
+        }
         return Ok(plain_raw(cx, root));
     }
     if let Some(int) = parse(cx, x, 10)? {

@@ -301,8 +301,8 @@ natives!(
     /// list of weak references to the object
     #[getter]
     fn __weakref__(cx: &mut Cx, this: Root) -> NativeResult {
-        // Weak references are not kept with what they refer to.
-        Ok(Outcome::NONE)
+        let first = crate::native::weak::shown_references(cx, this).first().copied();
+        Ok(Outcome::Value(first.unwrap_or(Raw::NONE)))
     }
 );
 

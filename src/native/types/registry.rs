@@ -29,7 +29,9 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::Str, "str", &[&text::TEXT_METHODS]).with(MATCHED),
     TypeRow::of(Kind::Bytes, "bytes", &[&bytes::BYTES_METHODS]).with(MATCHED),
     TypeRow::of(Kind::ByteArray, "bytearray", &[&bytes::BYTEARRAY_METHODS]).with(MATCHED),
-    TypeRow::of(Kind::MemoryView, "memoryview", &[&memoryview::MEMORYVIEW_METHODS, &super::object::ORDERED]).with(SEQUENCE).with(FIXED),
+    TypeRow::of(Kind::MemoryView, "memoryview", &[&memoryview::MEMORYVIEW_METHODS, &super::object::ORDERED])
+        .with(SEQUENCE)
+        .with(FIXED),
     TypeRow::of(Kind::List, "list", &[&list::LIST_METHODS]).with(MATCHED).with(SEQUENCE),
     TypeRow::of(Kind::Tuple, "tuple", &[&tuple::TUPLE_METHODS]).with(MATCHED).with(SEQUENCE),
     TypeRow::of(Kind::Dict, "dict", &[&dict::DICT_METHODS]).with(MATCHED).with(F::MAPPING),

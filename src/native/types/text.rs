@@ -542,7 +542,10 @@ natives!(
     /// With values in place of the fields in braces.
     fn format(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let pattern = receiver(cx, this, "format")?;
-        if this.get(cx).is_subclassed() && !pattern.is_empty() && memchr::memchr2(b'{', b'}', pattern.as_bytes()).is_none() {
+        if this.get(cx).is_subclassed()
+            && !pattern.is_empty()
+            && memchr::memchr2(b'{', b'}', pattern.as_bytes()).is_none()
+        {
             // With nothing to put in, it is itself.
             return Ok(this.get(cx).into());
         }
