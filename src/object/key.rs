@@ -56,6 +56,9 @@ pub fn equal_without_script(a: Value<'_>, b: Value<'_>, depth: usize) -> Option<
     }
     let (ka, kb) = (a.kind(), b.kind());
     match (ka, kb) {
+        (Kind::TimeDelta, Kind::TimeDelta) | (Kind::Date, Kind::Date) | (Kind::DateTime, Kind::DateTime) => {
+            super::order_dated(a, b).map(|order| order.is_eq())
+        }
         (Kind::Str, Kind::Str) => Some(a.exact::<Str>()?.equals(b.exact::<Str>()?)),
         (Kind::Bytes, Kind::Bytes) => Some(a.exact::<Bytes>()?.as_bytes() == b.exact::<Bytes>()?.as_bytes()),
         (Kind::Tuple, Kind::Tuple) => {
@@ -144,6 +147,7 @@ fn hash_nested(heap: &Heap, value: Value<'_>, depth: usize) -> Option<i64> {
             hash_complex(c.real, c.imaginary, hash_identity(heap.id(value)))
         }
         Kind::Bytes => value.exact::<Bytes>()?.hash(heap),
+        Kind::TimeDelta | Kind::Date | Kind::DateTime => super::datetime::hash_dated(heap, value)?,
         Kind::Tuple => hash_tuple(heap, value.exact::<Tuple>()?, depth)?,
         Kind::Ellipsis | Kind::NotImplemented | Kind::Function | Kind::Native | Kind::Module | Kind::Code => {
             hash_identity(heap.id(value))

@@ -23,7 +23,10 @@ mod text;
 
 pub use bytes::{Buffer, ByteArray, Bytes};
 pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
-pub use datetime::{Date, DateTime, MOST_DAYS, Moment, Span, TimeDelta, TimeOfDay, TimeZone};
+pub use datetime::{
+    Date, DateTime, EPOCH_ORDINAL, LAST_ORDINAL, MOST_DAYS, Moment, Span, TimeDelta, TimeOfDay, TimeZone,
+    days_in_month, from_ordinal, is_leap, order_dated, ordinal,
+};
 pub use deque::Deque;
 pub use descriptor::{Access, ClassMethod, GenericAlias, GetSet, MappingProxy, Property, StaticMethod, Super, Union};
 pub use dict::{Dict, DictIndex, Entries, Found, Probe};

@@ -273,7 +273,7 @@ impl Vm {
             }
             return self.compare_fallback(kind, a, b).map(Invoked::Value);
         }
-        if let Some(holds) = self.sets_compare_at_once(kind, a, b) {
+        if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let start = self.fiber.top;
@@ -290,7 +290,7 @@ impl Vm {
         if is_closed(x) && is_closed(y) {
             return self.compare(kind, a, b);
         }
-        if let Some(holds) = self.sets_compare_at_once(kind, a, b) {
+        if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let start = self.fiber.top;

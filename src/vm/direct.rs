@@ -4,10 +4,11 @@
 use smallvec::SmallVec;
 
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Gc, Heap, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
 use crate::object::{
-    AnySet, ByteArray, Bytes, Combination, Dict, Found, List, Probe, Set, SetFound, Slice, Str, Tuple,
+    AnySet, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, Set, SetFound, Slice, Span, Str,
+    TimeDelta, Tuple, order_dated,
 };
 
 use super::Vm;
@@ -203,6 +204,11 @@ impl Vm {
             let done = array.splice(heap, array.len(), array.len(), bytes.as_bytes());
             return Some(done.map(|()| a).map_err(|_| self.memory_error()));
         }
+        if matches!(kind, BinaryKind::Add | BinaryKind::Sub)
+            && let Some(raw) = dated(heap, kind == BinaryKind::Sub, x, y)
+        {
+            return Some(Ok(raw));
+        }
         let combination = match kind {
             BinaryKind::Or => Combination::Union,
             BinaryKind::And => Combination::Intersection,
@@ -214,9 +220,12 @@ impl Vm {
         Some(made.map(|set| set.value().raw()).map_err(|_| self.memory_error()))
     }
 
-    /// Comparisons of sets, where no script has to be asked.
+    /// Comparisons of sets and of dates, where no script has to be asked.
     #[inline]
-    pub(super) fn sets_compare_at_once(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<bool> {
+    pub(super) fn compare_at_once(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<bool> {
+        if let Some(order) = order_dated(Value::adopt(a), Value::adopt(b)) {
+            return Some(kind.holds(order));
+        }
         let (a, b) = (AnySet::of(Value::adopt(a))?, AnySet::of(Value::adopt(b))?);
         compare_sets(kind, a, b)
     }
@@ -358,4 +367,34 @@ fn plain_places(slice: [Raw; 3], len: usize) -> Option<(i64, i64, usize)> {
 #[inline]
 fn each_place(first: i64, step: i64, count: usize) -> impl Iterator<Item = usize> {
     (0..count as i64).map(move |number| (first + number * step) as usize)
+}
+
+/// `a + b` and `a - b` of dates and durations, where no zone has to be asked and the result is one there is.
+fn dated(heap: &'static Heap, minus: bool, a: Value<'_>, b: Value<'_>) -> Option<Raw> {
+    let span = |span: Span| heap.alloc(TimeDelta { span }).value().raw();
+    if let Some(delta) = b.exact::<TimeDelta>() {
+        let delta = delta.span;
+        if let Some(moment) = a.exact::<DateTime>() {
+            let at = moment.at.get().moved(delta, minus)?;
+            return Some(DateTime::new(heap, at, moment.zone.get()).value().raw());
+        }
+        if let Some(own) = a.exact::<TimeDelta>() {
+            return own.span.plus(delta, minus).ok().map(span);
+        }
+        let date = a.exact::<Date>()?;
+        let days = i64::from(delta.days) * if minus { -1 } else { 1 };
+        let at = date.at.moved_by_days(days)?;
+        return Some(heap.alloc(Date { at }).value().raw());
+    }
+    if !minus {
+        let (moment, delta) = (b.exact::<DateTime>()?, a.exact::<TimeDelta>()?.span);
+        let at = moment.at.get().moved(delta, false)?;
+        return Some(DateTime::new(heap, at, moment.zone.get()).value().raw());
+    }
+    if let (Some(a), Some(b)) = (a.exact::<DateTime>(), b.exact::<DateTime>()) {
+        let same = a.zone.get().is(b.zone.get());
+        return same.then(|| span(a.at.get().since(b.at.get())));
+    }
+    let (a, b) = (a.exact::<Date>()?, b.exact::<Date>()?);
+    Some(span(a.at.since(b.at)))
 }

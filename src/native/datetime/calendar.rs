@@ -2,43 +2,12 @@
 
 use crate::object::{Moment, Span};
 
-/// The day before which no date is has the number 0; the last has this one.
-pub(super) const LAST_ORDINAL: i64 = 3_652_059;
-
-const BEFORE: [i64; 14] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-
-pub(super) fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
-    if month == 2 { 28 + i64::from(is_leap(year)) } else { BEFORE[month as usize + 1] - BEFORE[month as usize] }
-}
-
-/// The days of a year before a month.
-fn days_before(year: i64, month: i64) -> i64 {
-    BEFORE[month as usize] + i64::from(month > 2 && is_leap(year))
-}
-
-/// The number of a day; the first of January of the year 1 has 1.
-pub(super) fn ordinal(year: i64, month: i64, day: i64) -> i64 {
-    let y = year - 1;
-    y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + days_before(year, month) + day
-}
+pub(super) use crate::object::{EPOCH_ORDINAL as EPOCH, LAST_ORDINAL, days_in_month, from_ordinal, is_leap, ordinal};
 
 /// The number of the day of a date.
 pub(super) fn ordinal_of(at: Moment) -> i64 {
-    ordinal(i64::from(at.year), i64::from(at.month), i64::from(at.day))
+    at.ordinal()
 }
-
-/// The year, month and day with a number.
-pub(super) fn from_ordinal(ordinal: i64) -> (i64, i64, i64) {
-    let date = crate::native::time::Date::from_seconds((ordinal - EPOCH) * 86_400);
-    (date.year, date.month, date.day)
-}
-
-/// The number of the first of January 1970.
-pub(super) const EPOCH: i64 = 719_163;
 
 /// 0 for Monday.
 pub(super) fn weekday(ordinal: i64) -> i64 {
@@ -93,43 +62,16 @@ pub(super) fn from_iso_calendar(year: i64, week: i64, day: i64) -> Result<i64, W
 
 /// A moment moved by a duration; None if that is not in the years 1 to 9999.
 pub(super) fn moved(at: Moment, span: Span, back: bool) -> Option<Moment> {
-    let sign = if back { -1 } else { 1 };
-    let mut micros = i64::from(at.micros) + sign * i64::from(span.micros);
-    let mut seconds = seconds_of_day(at) + sign * i64::from(span.seconds) + micros.div_euclid(1_000_000);
-    micros = micros.rem_euclid(1_000_000);
-    let days = sign * i64::from(span.days) + seconds.div_euclid(86_400);
-    seconds = seconds.rem_euclid(86_400);
-    let mut moved = at;
-    if days != 0 {
-        let ordinal = ordinal_of(at) + days;
-        if !(1..=LAST_ORDINAL).contains(&ordinal) {
-            return None;
-        }
-        // Most are moved within a month.
-        let day = i64::from(at.day) + days;
-        if (1..=28).contains(&day) {
-            moved.day = day as u8;
-        } else {
-            let (year, month, day) = from_ordinal(ordinal);
-            (moved.year, moved.month, moved.day) = (year as u16, month as u8, day as u8);
-        }
-    }
-    (moved.hour, moved.minute, moved.second) =
-        ((seconds / 3600) as u8, (seconds / 60 % 60) as u8, (seconds % 60) as u8);
-    moved.micros = micros as u32;
-    moved.fold = 0;
-    Some(moved)
+    at.moved(span, back)
 }
 
 pub(super) fn seconds_of_day(at: Moment) -> i64 {
-    i64::from(at.hour) * 3600 + i64::from(at.minute) * 60 + i64::from(at.second)
+    at.seconds_of_day()
 }
 
 /// From `b` to `a`, zones apart.
 pub(super) fn between(a: Moment, b: Moment) -> Span {
-    let days = ordinal_of(a) - ordinal_of(b);
-    let seconds = seconds_of_day(a) - seconds_of_day(b);
-    Span::of(days, seconds, i64::from(a.micros) - i64::from(b.micros)).expect("dates are not so far apart")
+    a.since(b)
 }
 
 /// A short line of ASCII being written.

@@ -285,7 +285,14 @@ natives!(
         #[either] week: Root,
         #[either] day: Root,
     ) -> NativeResult {
-        let date = (int(cx, year)?, int(cx, week)?, int(cx, day)?);
+        let mut date = (0, 0, 0);
+        for (number, root) in [(&mut date.0, year), (&mut date.1, week), (&mut date.2, day)] {
+            let index = cx.index(root)?;
+            match index.get(cx).as_int().filter(|number| i32::try_from(*number).is_ok()) {
+                Some(given) => *number = given,
+                None => return Err(cx.value_error("ISO calendar component out of range")),
+            }
+        }
         match from_iso_calendar(date.0, date.1, date.2) {
             Ok(ordinal) => Ok(date_by(cx, class, from_ordinal(ordinal))?.get(cx).into()),
             Err(fault) => Err(week_error(cx, fault, date)),

@@ -7,7 +7,6 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use crate::heap::{Raw, Value};
 use crate::native::natives;
 use crate::number::float;
-use crate::number::hash::{TupleHash, hash_i64};
 use crate::number::int::{Int, IntRef, true_divide};
 use crate::object::key::as_int_ref;
 use crate::object::{Span, int_value};
@@ -157,11 +156,7 @@ pub(super) fn in_seconds(cx: &mut Cx, span: Span) -> Result<f64, Raised> {
 
 /// The hash of a duration.
 pub(super) fn hash(span: Span) -> i64 {
-    let mut hash = TupleHash::new();
-    for part in [span.days, span.seconds, span.micros] {
-        hash.push(hash_i64(part.into()));
-    }
-    hash.finish()
+    span.hash()
 }
 
 /// What `repr` shows between the parentheses.
@@ -190,13 +185,11 @@ fn compare(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeRes
 comparisons!(COMPARED, compare);
 
 fn sum(cx: &mut Cx, a: Span, b: Span) -> NativeResult {
-    let part = |a: i32, b: i32| i64::from(a) + i64::from(b);
-    result(cx, Span::of(part(a.days, b.days), part(a.seconds, b.seconds), part(a.micros, b.micros)))
+    result(cx, a.plus(b, false))
 }
 
 fn difference(cx: &mut Cx, a: Span, b: Span) -> NativeResult {
-    let part = |a: i32, b: i32| i64::from(a) - i64::from(b);
-    result(cx, Span::of(part(a.days, b.days), part(a.seconds, b.seconds), part(a.micros, b.micros)))
+    result(cx, a.plus(b, true))
 }
 
 /// Both operands, if both are durations.

@@ -121,7 +121,7 @@ fn difference(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
 }
 
 /// As ISO 8601 writes it.
-fn text(cx: &mut Cx, this: Root, between: &str, precision: Precision) -> NativeResult {
+fn text(cx: &mut Cx, this: Root, between: &[u8], precision: Precision) -> NativeResult {
     let mut line = Line::new();
     let at = at(cx, this);
     line.date(at);
@@ -131,7 +131,7 @@ fn text(cx: &mut Cx, this: Root, between: &str, precision: Precision) -> NativeR
         line.offset(offset, ":");
     }
     let (date, time) = line.bytes().split_at(date);
-    Ok(Str::from_parts(&cx.heap, &[date, between.as_bytes(), time]).into())
+    Ok(Str::from_parts(&cx.heap, &[date, between, time]).into())
 }
 
 /// The fields that `replace` is given.
@@ -293,7 +293,7 @@ natives!(
         #[text("'auto'")]
         timespec: Given<Root>,
     ) -> NativeResult {
-        let mut between = "T".to_owned();
+        let mut between = b"T".to_vec();
         if let Some(root) = sep.0 {
             let Some(given) = cx.as_str(root.get(cx)) else {
                 let got = cx.argument_name_for_error(root.get(cx));
@@ -306,7 +306,7 @@ natives!(
                     format!("isoformat() argument 1 must be a unicode character, not a string of length {count}");
                 return Err(cx.type_error(text));
             }
-            between = given.to_str_lossy().into_owned();
+            between = given.as_bytes().to_vec();
         }
         let precision = precision(cx, timespec, 2)?;
         text(cx, this, &between, precision)
@@ -319,7 +319,7 @@ natives!(
             let blank = cx.push_raw(blank);
             return Ok(cx.call_method(this, "isoformat", &[blank])?.get(cx).into());
         }
-        text(cx, this, " ", Precision::Auto)
+        text(cx, this, b" ", Precision::Auto)
     }
 
     /// Return repr(self).
