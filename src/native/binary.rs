@@ -1,9 +1,9 @@
 //! The module `_binary`: what `binascii`, `zlib` and `struct` need of the machine: checksums, base64, deflate, the bytes of floats.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
+use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 use crate::heap::Value;
 use crate::native::natives;
@@ -164,10 +164,7 @@ natives!(
             if i % (1 << 16) == 0 {
                 cx.poll()?;
             }
-            sum ^= u32::from(*byte);
-            for _ in 0..8 {
-                sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
-            }
+            sum = CRC[((sum ^ u32::from(*byte)) & 255) as usize] ^ sum >> 8;
         }
         Ok(i64::from(!sum).into())
     }
@@ -269,47 +266,21 @@ natives!(
         let out = done.expect("writing to memory does not fail");
         Ok(Bytes::new(&cx.heap, &out).into())
     }
-
-    /// Return what compressed bytes stand for, how many were used, and whether the end was found; None if they are wrong.
-    fn decompress(cx: &mut Cx, data: Root, wbits: Root) -> NativeResult {
-        let bytes = bytes_like(cx, data)?;
-        let wbits = cx.index_as_i64(wbits)?;
-        if wbits > 15 && (wbits < 32 || bytes.starts_with(&[0x1f, 0x8b])) {
-            let mut left: &[u8] = &bytes;
-            let mut out = vec![];
-            let mut decoder = flate2::bufread::GzDecoder::new(&mut left);
-            let read = decoder.read_to_end(&mut out);
-            let used = bytes.len() - left.len();
-            let finished = match read {
-                Ok(_) => true,
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
-                Err(_) => return Ok(Value::NONE.into()),
-            };
-            return triple(cx, &out, used, finished);
-        }
-        let bytes = bytes.to_vec();
-        let mut machine = Decompress::new(wbits > 0);
-        let mut out: Vec<u8> = vec![];
-        loop {
-            let used = machine.total_in() as usize;
-            let made = out.len();
-            // A little at a time, so that it can be stopped.
-            cx.poll()?;
-            cx.grow(&mut out, made.clamp(4096, 1 << 20))?;
-            match machine.decompress_vec(&bytes[used..], &mut out, FlushDecompress::None) {
-                Ok(Status::StreamEnd) => return triple(cx, &out, machine.total_in() as usize, true),
-                Ok(_) if machine.total_in() as usize == used && out.len() == made => {
-                    return triple(cx, &out, used, false);
-                }
-                Ok(_) => {}
-                Err(_) => return Ok(Value::NONE.into()),
-            }
-        }
-    }
 );
 
-fn triple(cx: &mut Cx, out: &[u8], used: usize, finished: bool) -> NativeResult {
-    let bytes = Bytes::new(&cx.heap, out).value();
-    let row = [bytes, Value::int(used as i64), if finished { Value::TRUE } else { Value::FALSE }];
-    Ok(cx.tuple(&row).into())
-}
+/// What a byte does to a CRC-32.
+const CRC: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut sum = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+};

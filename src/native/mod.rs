@@ -54,6 +54,7 @@ pub mod time;
 pub mod traceback;
 pub mod unicodedata;
 pub mod weak;
+pub mod zlib;
 
 pub use crate::vm::native::Natives;
 
@@ -233,6 +234,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_thread", thread::install),
     ("_traceback", traceback::install),
     ("_weakref", weak::install),
+    ("_zlib", zlib::install),
     ("datetime", datetime::install),
     ("errno", os::install_errno),
     ("gc", gc::install),
