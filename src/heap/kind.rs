@@ -66,6 +66,8 @@ kinds! {
         FrozenSet,
         /// A deque.
         Deque,
+        /// An array of packed numbers.
+        Array,
         /// A duration.
         TimeDelta,
         /// A date.

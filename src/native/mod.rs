@@ -29,6 +29,7 @@ pub mod sys;
 pub mod types;
 
 pub mod abc;
+pub mod array;
 pub mod ast;
 pub mod binary;
 pub mod bisect;
@@ -235,6 +236,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_traceback", traceback::install),
     ("_weakref", weak::install),
     ("_zlib", zlib::install),
+    ("array", array::install),
     ("datetime", datetime::install),
     ("errno", os::install_errno),
     ("gc", gc::install),

@@ -51,6 +51,7 @@ fn is_referable(cx: &Cx, value: Value<'_>) -> bool {
             | K::Future
             | K::Task
             | K::NativeObject
+            | K::Array
             | K::Deque
             | K::MemoryView
             | K::GenericAlias

@@ -2,6 +2,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
+mod array;
 mod bytes;
 mod class;
 mod datetime;
@@ -21,6 +22,7 @@ mod sequence;
 mod set;
 mod text;
 
+pub use array::{Array, Item, array_item_size};
 pub use bytes::{Buffer, ByteArray, Bytes};
 pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
 pub use datetime::{
@@ -54,6 +56,7 @@ use crate::heap::Heap;
 pub fn register(heap: &mut Heap) {
     macro_rules! all { ($($ty:ty),* $(,)?) => { $(heap.register::<$ty>();)* } }
     all!(
+        Array,
         AsyncGeneratorStep,
         BigInt,
         BoundMethod,

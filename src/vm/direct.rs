@@ -7,8 +7,8 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Heap, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
 use crate::object::{
-    AnySet, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, Set, SetFound, Slice, Span, Str,
-    TimeDelta, Tuple, order_dated,
+    AnySet, Array, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, Set, SetFound, Slice, Span,
+    Str, TimeDelta, Tuple, order_dated,
 };
 
 use super::Vm;
@@ -53,6 +53,10 @@ impl Vm {
         if let Some(bytes) = value.exact::<ByteArray>() {
             let cells = bytes.cells();
             return Some(Raw::int(i64::from(cells[place(at, cells.len())?].get())));
+        }
+        if let Some(array) = value.exact::<Array>() {
+            let raw = array.value_at(&self.heap, place(at, array.len())?);
+            return (!raw.is_unbound()).then_some(raw);
         }
         None
     }
@@ -151,6 +155,11 @@ impl Vm {
             let byte = u8::try_from(value.as_int()?).ok()?;
             let cells = bytes.cells();
             cells[place(index.as_int()?, cells.len())?].set(byte);
+            return Some(Ok(()));
+        }
+        if let Some(array) = target.exact::<Array>() {
+            let (at, bytes) = (place(index.as_int()?, array.len())?, array.packed(value)?);
+            array.set_bytes(at, &bytes);
             return Some(Ok(()));
         }
         None

@@ -402,6 +402,9 @@ impl Vm {
         if let Some(view) = value.exact::<MemoryView>() {
             return (!view.released.get()).then(|| view.to_vec());
         }
+        if let Some(array) = value.exact::<crate::object::Array>() {
+            return Some(array.memory().to_vec());
+        }
         value.exact::<ByteArray>().map(|array| array.to_vec())
     }
 

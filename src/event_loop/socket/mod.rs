@@ -12,7 +12,7 @@ use crate::heap::{Collection, Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::native::types::bytes::{buffer_of, bytes_like};
 use crate::native::types::exception::io_error;
-use crate::object::{ByteArray, Bytes, ClassFlags, Exc, MemoryView, NativeObject, Payload, Tuple};
+use crate::object::{Array, ByteArray, Bytes, ClassFlags, Exc, MemoryView, NativeObject, Payload, Tuple};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::network::{Control, Message, NetAddress, Network, Orphans, SocketKind, Waited};
@@ -199,6 +199,9 @@ pub(crate) fn room_of(cx: &mut Cx, target: Root, function: &str) -> Result<usize
     if let Some(array) = cx.payload(target.get(cx)).exact::<ByteArray>() {
         return Ok(array.len());
     }
+    if let Some(array) = cx.payload(target.get(cx)).exact::<Array>() {
+        return Ok(array.memory().len());
+    }
     if let Some(view) = target.get(cx).exact::<MemoryView>()
         && !view.readonly
     {
@@ -210,6 +213,12 @@ pub(crate) fn room_of(cx: &mut Cx, target: Root, function: &str) -> Result<usize
 
 /// Copies bytes to the beginning of a writable buffer.
 pub(crate) fn copy_into(cx: &mut Cx, target: Root, bytes: &[u8]) -> Result<(), Raised> {
+    if let Some(array) = cx.payload(target.get(cx)).exact::<Array>() {
+        for (cell, byte) in array.memory().cells().iter().zip(bytes) {
+            cell.set(*byte);
+        }
+        return Ok(());
+    }
     if let Some(array) = cx.payload(target.get(cx)).exact::<ByteArray>() {
         for (cell, byte) in array.cells().iter().zip(bytes) {
             cell.set(*byte);

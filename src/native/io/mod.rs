@@ -177,9 +177,12 @@ fn room_of(cx: &mut Cx, target: Root) -> Result<usize, Raised> {
     if let Some(array) = cx.payload(value).exact::<crate::object::ByteArray>() {
         return Ok(array.len());
     }
-    if let Some(view) = value.exact::<crate::object::MemoryView>() {
-        let _ = view;
-        return cx.length(target);
+    if let Some(array) = cx.payload(value).exact::<crate::object::Array>() {
+        return Ok(array.memory().len());
+    }
+    if let Some(view) = value.exact::<crate::object::MemoryView>().filter(|view| !view.readonly && !view.released.get())
+    {
+        return Ok(view.count * view.item_size);
     }
     let got = cx.type_name_for_error(target.get(cx));
     Err(cx.type_error(format!("readinto() argument must be read-write bytes-like object, not {got}")))
@@ -190,6 +193,17 @@ fn copy_into(cx: &mut Cx, target: Root, bytes: &[u8]) -> Result<(), Raised> {
         for (cell, byte) in array.cells().iter().zip(bytes) {
             cell.set(*byte);
         }
+        return Ok(());
+    }
+    if let Some(array) = cx.payload(target.get(cx)).exact::<crate::object::Array>() {
+        for (cell, byte) in array.memory().cells().iter().zip(bytes) {
+            cell.set(*byte);
+        }
+        return Ok(());
+    }
+    if let Some(view) = target.get(cx).exact::<crate::object::MemoryView>()
+        && view.fill(bytes)
+    {
         return Ok(());
     }
     let mark = cx.mark();

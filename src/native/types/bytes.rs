@@ -86,6 +86,7 @@ pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
     match payload.kind() {
         Kind::Bytes => payload.exact::<Bytes>().map(|b| Cow::Borrowed(b.as_bytes())),
         Kind::ByteArray => payload.exact::<ByteArray>().map(|b| Cow::Owned(b.to_vec())),
+        Kind::Array => payload.exact::<crate::object::Array>().map(|a| Cow::Owned(a.memory().to_vec())),
         Kind::MemoryView => payload.exact::<crate::object::MemoryView>().map(|v| Cow::Owned(v.to_vec())),
         _ => None,
     }

@@ -49,7 +49,7 @@ fn size_of(format: char) -> Option<usize> {
 const FULL_READ_ONLY: i64 = 284;
 
 /// A view of a bytes-like object.
-pub(super) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
+pub(crate) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
     let flags = cx.push_raw(Raw::int(FULL_READ_ONLY));
     let value: Value<'static> = Value::adopt(object.get(cx).raw());
     let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
@@ -70,6 +70,9 @@ pub(super) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
         MemoryView { count: bytes.len(), ..base }
     } else if let Some(array) = payload.exact::<ByteArray>() {
         MemoryView { count: array.len(), ..base }
+    } else if let Some(array) = payload.exact::<crate::object::Array>() {
+        let (memory, count, format, item_size) = crate::native::array::view_parts(array);
+        MemoryView { memory, count, format, item_size, stride: item_size as isize, ..base }
     } else if payload.kind() == Kind::MemoryView {
         like(view(cx, object, "__new__")?)
     } else if let Some(made) = cx.call_special(object, Name::Buffer, &[flags])? {
