@@ -93,12 +93,7 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
         let kept = context::snapshot(cx);
         let kept = context::object(cx, kept);
         let kept = cx.push_raw(kept);
-        let nothing = crate::object::Dict::new(&cx.heap).value().raw();
-        let keywords = cx.push_raw(nothing);
-        let key = cx.intern("context").value().raw();
-        let key = cx.push_raw(key);
-        cx.dict_set(keywords, key, kept)?;
-        super::functions::create_task_nested(cx, raw, main, keywords)?
+        task_of_factory(cx, raw, main, Some(kept))?
     };
     let until = task.get(cx).raw();
     if cx.current_fiber() == FiberId::MAIN {
@@ -106,6 +101,18 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
         cx.defer_interrupt = true;
     }
     engine(cx, raw, until, Phase::Main)
+}
+
+/// A task for a coroutine from the loop's factory.
+fn task_of_factory(cx: &mut Cx, event_loop: Raw, coroutine: Root, context: Option<Root>) -> Result<Root, Raised> {
+    let keywords = crate::object::Dict::new(&cx.heap).value().raw();
+    let keywords = cx.push_raw(keywords);
+    if let Some(context) = context {
+        let key = cx.intern("context").value().raw();
+        let key = cx.push_raw(key);
+        cx.dict_set(keywords, key, context)?;
+    }
+    super::functions::create_task_nested(cx, event_loop, coroutine, keywords)
 }
 
 fn start(cx: &mut Cx, window: Args) -> NativeResult {
@@ -568,9 +575,12 @@ fn await_method(cx: &mut Cx, window: Args, name: &str, phase: Phase) -> NativeRe
     if loops(cx).find(object).is_none() {
         return end(cx, window);
     }
-    let made = cx
-        .call_method(window.root(LOOP), name, &[])
-        .and_then(|coroutine| task::new_task(cx, object, coroutine, None, context::snapshot));
+    let made = cx.call_method(window.root(LOOP), name, &[]).and_then(|coroutine| {
+        match loops(cx).find(object).is_none_or(|state| state.task_factory.same(Raw::NONE)) {
+            true => task::new_task(cx, object, coroutine, None, context::snapshot),
+            false => task_of_factory(cx, object, coroutine, None),
+        }
+    });
     match made {
         Ok(task) => {
             let until = task.get(cx).raw();

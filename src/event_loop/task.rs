@@ -429,6 +429,10 @@ pub(crate) fn start_eagerly(cx: &mut Cx, event_loop: Raw, task: Gc<'static, Task
         task.set_any(&cx.heap, |t| &t.context, Value::adopt(now));
     }
     ended(cx, task, resumed)?;
+    if task.get().base.state.get() != FutureState::Pending {
+        // CPython forgets what never had to wait.
+        task.set_any(&cx.heap, |t| &t.coroutine, Value::NONE);
+    }
     cx.release(mark);
     Ok(())
 }
