@@ -46,6 +46,7 @@ pub mod json;
 pub mod math;
 pub mod operator;
 mod quick;
+pub mod pickle;
 pub mod process;
 pub mod random;
 pub mod re;
@@ -229,6 +230,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_heapq", heapq::install),
     ("_json", json::install),
     ("_operator", operator::install),
+    ("_pickle_plain", pickle::install),
     ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),
