@@ -1,9 +1,11 @@
 //! Tuples with named fields, as the system's modules return them: `sys.version_info`, `sys.flags`.
 
-use crate::heap::{Kind, Value};
-use crate::object::{Class, ClassFlags, Instance, Tuple};
+use crate::heap::{Kind, Raw, Value};
+use crate::object::{Class, ClassFlags, Dict, Instance, Str, Tuple};
 use crate::vm::TypeRow;
-use crate::vm::native::{Args, Cx, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Root};
+use crate::vm::native::{
+    Args, Cx, KeywordRest, NativeDef, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Root,
+};
 
 use super::{Natives, natives};
 
@@ -83,7 +85,58 @@ natives!(
         text.push(')');
         Ok(cx.str(&text).into())
     }
+
+    /// Return a copy with other values for some fields.
+    fn __replace__(cx: &mut Cx, this: Root, changes: KeywordRest) -> NativeResult {
+        let class = cx.class_of(this.get(cx)).name().to_str_lossy().into_owned();
+        let fields = fields_of(&class);
+        let mut items: Vec<Root> = vec![];
+        for at in 0..fields.len() {
+            let value = cx.payload(this.get(cx)).exact::<Tuple>().filter(|t| at < t.len()).map(|t| t.item(at).raw());
+            let Some(value) = value else { break };
+            items.push(cx.push_raw(value));
+        }
+        let mut unknown: Vec<Raw> = vec![];
+        let given: Vec<(Raw, Raw)> =
+            changes.0.get(cx).exact::<Dict>().map_or(vec![], |d| d.iter().map(|(k, v)| (k.raw(), v.raw())).collect());
+        for (name, value) in given {
+            let text = Value::adopt(name).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
+            match fields.iter().position(|field| *field == text) {
+                Some(at) if at < items.len() => items[at] = cx.push_raw(value),
+                _ => unknown.push(name),
+            }
+        }
+        if !unknown.is_empty() {
+            let values: Vec<Value<'_>> = unknown.into_iter().map(Value::adopt).collect();
+            let list = cx.list(&values).value().raw();
+            let list = cx.push_raw(list);
+            let shown = cx.repr_text(list)?;
+            return Err(cx.type_error(format!("Got unexpected field name(s): {shown}")));
+        }
+        Ok(make(cx, &class, &items)?.get(cx).into())
+    }
 );
+
+/// Says of each class how many fields it has, and which those of its patterns are.
+pub(crate) fn describe(cx: &mut Cx) {
+    for row in TYPES {
+        let fields = fields_of(row.name);
+        let names: Vec<Raw> = fields.iter().map(|field| cx.intern(field).value().raw()).collect();
+        let tuple = Tuple::build(&cx.heap, names.len(), |at| Value::adopt(names[at])).value().raw();
+        let number = Raw::int(fields.len() as i64);
+        let facts = [
+            ("n_fields", number),
+            ("n_sequence_fields", number),
+            ("n_unnamed_fields", Raw::int(0)),
+            ("__match_args__", tuple),
+        ];
+        for (name, value) in facts {
+            let key = cx.intern(name).held();
+            let class = cx.named_class(row.name).held();
+            class.namespace().set_str(cx.heap.forever(), key, Value::adopt(value)).expect("a namespace has room");
+        }
+    }
+}
 
 /// Declares classes of tuples with named fields.
 macro_rules! sequences {
@@ -98,7 +151,11 @@ macro_rules! sequences {
             name: $name,
             module: $module,
             base: "tuple",
-            flags: ClassFlags::FINAL,
+            flags: if matches!($name.as_bytes(), b"version_info" | b"flags") {
+                ClassFlags::FINAL.union(ClassFlags::NO_NEW)
+            } else {
+                ClassFlags::FINAL
+            },
             layout: Kind::Tuple,
             methods: &[&STRUCT_SEQUENCE, &$table],
         }),*];

@@ -321,6 +321,7 @@ fn texts(cx: &mut Cx, texts: &[String]) -> Root {
 /// Installs the module.
 pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(structseq::TYPES);
+    structseq::describe(cx);
     let module = cx.new_module("sys").held();
     cx.functions_of(module, &SYS);
     cx.functions_of(module, &super::traceback::HOOKS);

@@ -285,7 +285,13 @@ fn seconds_of(cx: &mut Cx, seconds: Option<Root>) -> Result<i64, Raised> {
 fn broken_down(cx: &mut Cx, seconds: Option<Root>, _: &str) -> NativeResult {
     let seconds = seconds_of(cx, seconds)?;
     let fields = Date::from_seconds(seconds).fields();
-    let tuple = Tuple::build(&cx.heap, fields.len(), |i| Value::int(fields[i])).value().raw();
+    let zone = cx.str("UTC").value().raw();
+    let tuple = Tuple::build(&cx.heap, fields.len() + 2, |i| match fields.get(i) {
+        Some(number) => Value::int(*number),
+        None if i == fields.len() => Value::adopt(zone),
+        None => Value::int(0),
+    });
+    let tuple = tuple.value().raw();
     let tuple = cx.push_raw(tuple);
     let module = cx.import("_struct_time")?;
     let class = cx.attribute(module, "struct_time")?;

@@ -175,7 +175,8 @@ impl<'a> Template<'a> {
         }
         let mut size = None;
         while let digit @ b'0'..=b'9' = self.peek()? {
-            let next = size.unwrap_or(0usize).checked_mul(10).map(|size| size + (digit - b'0') as usize);
+            let next =
+                size.unwrap_or(0usize).checked_mul(10).and_then(|size| size.checked_add((digit - b'0') as usize));
             size = Some(next.filter(|&size| size <= most).ok_or_else(|| Fault::value(too_big))?);
             self.at += 1;
         }

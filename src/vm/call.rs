@@ -844,7 +844,10 @@ impl Vm {
                         }
                     }
                     (None, None) => {
-                        if !def.scripted && self.short_label(native) == "enumerate" && given <= 1 {
+                        let enumerates = !def.scripted
+                            && self.short_label(native) == "enumerate"
+                            && native.get().class.get().is_some_and(|class| class.value().raw().same(bound[0]));
+                        if enumerates && given <= 1 {
                             let name = text.to_str_lossy().into_owned();
                             let text = format!("'{name}' is an invalid keyword argument for enumerate()");
                             return Err(self.type_error(text));
@@ -860,7 +863,7 @@ impl Vm {
                         if matches!(&*label, "min" | "max") && given == 0 {
                             return Err(self.type_error(format!("{label} expected at least 1 argument, got 0")));
                         }
-                        if label == "enumerate" {
+                        if enumerates {
                             let text = format!("'{name}' is an invalid keyword argument for {label}()");
                             return Err(self.type_error(text));
                         }

@@ -221,7 +221,9 @@ impl Vm {
                     }
                 };
                 if !equal {
-                    break Some((x, y));
+                    // What was compared may have made a list shorter: then only the lengths count.
+                    let gone = at >= len(self, ra) || at >= len(self, rb);
+                    break if gone { None } else { Some((x, y)) };
                 }
             } else if Value::adopt(x).as_float().is_some_and(f64::is_nan) {
                 // Identity is enough, as in CPython.
@@ -553,12 +555,12 @@ impl Vm {
         if let (Some(start), Some(stop), Some(step)) =
             (range.start.get().as_int(), range.stop.get().as_int(), range.step.get().as_int())
         {
-            let (low, high, by) = if step > 0 { (start, stop, step) } else { (stop, start, step.wrapping_neg()) };
+            let (low, high) = if step > 0 { (start, stop) } else { (stop, start) };
             if low >= high {
                 return Int::Small(0);
             }
             let span = (high as i128) - (low as i128) - 1;
-            let n = span / i128::from(by as u64 as i64 as i128 as u64 as i64).max(1) + 1;
+            let n = span / i128::from(step).abs() + 1;
             return match i64::try_from(n) {
                 Ok(n) => Int::Small(n),
                 Err(_) => Int::Big(Big::from(n)),

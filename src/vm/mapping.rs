@@ -450,6 +450,12 @@ impl Vm {
 
     pub(super) fn set_key_hash(&mut self, key: Root) -> Result<i64, Raised> {
         if self.payload(key.get(self)).kind() == Kind::Set {
+            // One of a derived class may have a hash of its own.
+            let class = self.class_of(key.get(self)).held();
+            let hash = self.lookup_class(class, self.name(super::Name::Hash).held());
+            if key.get(self).is_subclassed() && hash.is_some_and(|hash| !hash.is_none()) {
+                return self.set_element_hash(key);
+            }
             return self.hash_frozenset(key);
         }
         self.set_element_hash(key)

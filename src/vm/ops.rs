@@ -446,6 +446,9 @@ impl Vm {
                 if check(bytes.len(), 2) {
                     return Err(self.memory_error());
                 }
+                if count == 1 {
+                    return Ok(Some(sequence.raw()));
+                }
                 Bytes::new(heap, &bytes.as_bytes().repeat(count)).value().raw()
             }
             Kind::ByteArray => {
@@ -475,6 +478,9 @@ impl Vm {
             _ => {
                 let tuple = sequence.exact::<Tuple>().expect("a tuple");
                 let len = tuple.len();
+                if count == 1 {
+                    return Ok(Some(sequence.raw()));
+                }
                 if check(len, 16) {
                     return Err(self.memory_error());
                 }

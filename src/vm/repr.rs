@@ -735,7 +735,6 @@ impl Vm {
             Exc::UnicodeTranslateError
         };
         let field = |name: &str| exception.field(field_index(class, name).expect("a field of the class"));
-        let text = |v: Value<'static>| v.exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
         let object = field("object");
         if object.is_none() {
             // It was never initialised.
@@ -744,7 +743,12 @@ impl Vm {
         let (start, end) = (field("start").as_int().unwrap_or(0), field("end").as_int().unwrap_or(0));
         let mut reason = Vec::new();
         self.write_str(&mut reason, field("reason").raw())?;
-        let reason = String::from_utf8_lossy(&reason).into_owned();
+        let reason = crate::text::wtf8::stand_ins(&reason).into_owned();
+        let mut encoding = Vec::new();
+        if class != Exc::UnicodeTranslateError {
+            self.write_str(&mut encoding, field("encoding").raw())?;
+        }
+        let encoding = crate::text::wtf8::stand_ins(&encoding).into_owned();
         let payload: Value<'static> = Value::adopt(self.payload(object).raw());
         let last = end - 1;
         let one = |length: usize| (0..length as i64).contains(&start) && end == start + 1;
@@ -752,10 +756,9 @@ impl Vm {
             (Exc::UnicodeDecodeError, Some(bytes), _) => match one(bytes.len()) {
                 true => {
                     let at = start as usize;
-                    codec::decode_message(&text(field("encoding")), bytes.as_bytes(), at, at + 1, &reason)
+                    codec::decode_message(&encoding, bytes.as_bytes(), at, at + 1, &reason)
                 }
                 false => {
-                    let encoding = text(field("encoding"));
                     format!("'{encoding}' codec can't decode bytes in position {start}-{last}: {reason}")
                 }
             },
@@ -764,7 +767,7 @@ impl Vm {
             }
             (_, _, Some(s)) => {
                 let what = match class {
-                    Exc::UnicodeEncodeError => format!("'{}' codec can't encode", text(field("encoding"))),
+                    Exc::UnicodeEncodeError => format!("'{encoding}' codec can't encode"),
                     _ => "can't translate".to_owned(),
                 };
                 match one(s.chars()) {
@@ -782,7 +785,7 @@ impl Vm {
             }
             _ => return Err(self.type_error("UnicodeError 'object' attribute must be a string".to_owned())),
         };
-        out.extend_from_slice(message.as_bytes());
+        out.extend_from_slice(&crate::text::wtf8::without_stand_ins(&message));
         Ok(())
     }
 }

@@ -230,9 +230,12 @@ impl Vm {
 
     pub(super) fn range_slice(&mut self, range: Root, slice: Root) -> Result<Raw, Raised> {
         use crate::number::int as integer;
+        let bounds = slice.get(self).exact::<Slice>().expect("a slice").held();
+        let is_small = |slot: &Slot| slot.get().is_none() || slot.get().as_int().is_some();
+        let small = [&bounds.get().start, &bounds.get().stop, &bounds.get().step].into_iter().all(is_small);
         let len = match self.range_len(range.get(self)) {
-            integer::Int::Small(n) => n as usize,
-            integer::Int::Big(_) => return Err(self.missing("slices of ranges longer than 64 bits")),
+            integer::Int::Small(n) if small => n as usize,
+            len => return self.long_range_slice(range, slice, len),
         };
         let (start, stop, step, _) = self.slice_bounds(slice, len)?;
         let heap = self.heap.forever();
@@ -246,6 +249,25 @@ impl Vm {
         let new_step = integer::multiply(by.as_ref(), integer::IntRef::Small(step)).unwrap_or(integer::Int::Small(1));
         let slot = |i: integer::Int| Slot::new(crate::object::int_value(heap, i));
         let new = Range { start: slot(place(start)), stop: slot(place(stop)), step: slot(new_step) };
+        Ok(heap.alloc(new).value().raw())
+    }
+
+    /// As `range_slice`, where something doesn't fit 64 bits.
+    fn long_range_slice(&mut self, range: Root, slice: Root, len: crate::number::int::Int) -> Result<Raw, Raised> {
+        use crate::number::int as integer;
+        let len = crate::object::int_value(&self.heap, len).raw();
+        let len = self.push_raw(len);
+        let bounds = self.call_method(slice, "indices", &[len])?;
+        let heap = self.heap.forever();
+        let get = |v: Value<'_>| crate::object::key::as_int_ref(v).expect("an int").to_int();
+        let bounds = bounds.get(self).exact::<Tuple>().expect("three numbers").held();
+        let value = range.get(self).exact::<Range>().expect("a range").held();
+        let (first, by) = (get(value.start.get()), get(value.step.get()));
+        let times = |a: &integer::Int| integer::multiply(a.as_ref(), by.as_ref()).unwrap_or(integer::Int::Small(0));
+        let [start, stop, step] = [0, 1, 2].map(|at| times(&get(bounds.item(at))));
+        let place = |offset: integer::Int| integer::add(first.as_ref(), offset.as_ref());
+        let slot = |i: integer::Int| Slot::new(crate::object::int_value(heap, i));
+        let new = Range { start: slot(place(start)), stop: slot(place(stop)), step: slot(step) };
         Ok(heap.alloc(new).value().raw())
     }
 

@@ -52,6 +52,15 @@ def types():
     return found
 
 
+def is_own(module, name):
+    """Whether a name of a module without `__all__` is public and its own, not imported from somewhere."""
+    value = getattr(module, name, None)
+    if name.startswith("_") or type(value).__name__ == "module":
+        return False
+    home = getattr(value, "__module__", None)
+    return not callable(value) or home is None or home.lstrip("_") == module.__name__ or home in ("builtins", "posix", "posixpath")
+
+
 def shown(owner, names):
     print(owner, *sorted(set(names)))
 
@@ -67,8 +76,7 @@ for module in MODULES:
     public = getattr(here, "__all__", None)
     names = set(dir(here))
     # Modules that a module imports are not its own, and private names are nobody's business.
-    own = {n for n in names if not n.startswith("_") and type(getattr(here, n, None)).__name__ != "module"}
-    own |= set(public or ())
+    own = set(public or (n for n in names if is_own(here, n)))
     shown("module:" + module, own)
     for name in sorted(own):
         kind = getattr(here, name, None)

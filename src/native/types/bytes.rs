@@ -1298,6 +1298,19 @@ bytes_table! {
         {
             return done(source.get(cx).raw());
         }
+        if let Some(source) = source.0
+            && plain
+            && !derived_class
+            && !is_exact_buffer(source.get(cx))
+            && let Some(made) = cx.call_special(source, Name::Bytes, &[])?
+        {
+            // It may be of a derived class.
+            if made.get(cx).kind() != Kind::Bytes {
+                let got = cx.type_name_for_error(made.get(cx));
+                return Err(cx.type_error(format!("__bytes__ returned non-bytes (type {got})")));
+            }
+            return done(made.get(cx).raw());
+        }
         let bytes = constructed(cx, Of::Bytes, source.0, encoding.0, errors.0)?;
         let raw = Of::Bytes.make(cx, &bytes)?;
         done(if derived_class { derived(cx, class, raw) } else { raw })

@@ -252,6 +252,19 @@ natives!(
         set_args(cx, this, args);
         keyword_fields(cx, this, Exc::AttributeError, kwargs, &["name", "obj"])
     }
+
+    /// What is pickled: the object isn't.
+    fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
+        reduce_with_fields(cx, this, Exc::AttributeError, &["name"], true)
+    }
+
+    /// The attributes of a copy.
+    fn __getstate__(cx: &mut Cx, this: Root) -> NativeResult {
+        let reduced = reduce_with_fields(cx, this, Exc::AttributeError, &["name"], true)?;
+        let Outcome::Value(raw) = reduced else { return Ok(reduced) };
+        let state = Value::adopt(raw).exact::<Tuple>().map_or(Raw::NONE, |t| t.item(2).raw());
+        Ok(Outcome::Value(state))
+    }
 );
 
 natives!(
@@ -276,6 +289,11 @@ natives!(
         let message = if args.0.len() == 1 { args.0.get(cx, 0).raw() } else { Raw::NONE };
         set_field(cx, this, Exc::ImportError, "msg", message);
         Ok(Outcome::NONE)
+    }
+
+    /// What is pickled: the names are attributes.
+    fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
+        reduce_with_fields(cx, this, Exc::ImportError, &["name", "path", "name_from"], false)
     }
 
     /// Return str(self): the message.
@@ -638,6 +656,31 @@ fn set_field(cx: &Cx, this: Root, class: Exc, name: &str, value: Raw) {
     {
         fields.set_tail(&cx.heap, index, Value::adopt(value));
     }
+}
+
+/// What is pickled of an exception with fields that aren't among its arguments: those that are set are attributes.
+fn reduce_with_fields(cx: &mut Cx, this: Root, class: Exc, names: &[&str], with_args: bool) -> NativeResult {
+    let exception = own(cx, this).held();
+    let made = cx.class_of(exception.value()).value().raw();
+    let args = exception.args().value().raw();
+    let set: Vec<(&str, Raw)> = names.iter().map(|name| (*name, field(cx, this, class, name))).collect();
+    let set: Vec<_> = set.into_iter().filter(|(_, value)| !value.same(Raw::NONE)).collect();
+    if set.is_empty() && exception.get().dict.get().is_none() && !with_args {
+        return Ok(cx.tuple(&[Value::adopt(made), Value::adopt(args)]).into());
+    }
+    let heap = cx.heap.forever();
+    let state = Dict::new(heap);
+    for (key, value) in exception.get().dict.get().into_iter().flat_map(|dict| dict.iter()) {
+        if let Some(name) = key.exact::<Str>() {
+            state.set_str(heap, name.held(), value).expect("a copy has room");
+        }
+    }
+    let args_field = [("args", args)];
+    for (name, value) in set.into_iter().chain(with_args.then_some(args_field).into_iter().flatten()) {
+        let name = cx.intern(name).held();
+        state.set_str(heap, name, Value::adopt(value)).expect("a few more fit");
+    }
+    Ok(cx.tuple(&[Value::adopt(made), Value::adopt(args), state.value()]).into())
 }
 
 /// Fields that are given by keyword.

@@ -10,7 +10,9 @@ use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Rest, Resumed, R
 use crate::vm::step::Form;
 use crate::vm::{Name, TypeRow};
 
-use super::iterator_copy::{COPIED, COPIED_CALLS, COPIED_PAIR, COPIED_RANGE, COPIED_TOGETHER, PLACED_ITERATOR};
+use super::iterator_copy::{
+    COPIED, COPIED_CALLS, COPIED_PAIR, COPIED_RANGE, COPIED_TOGETHER, PLACED_ITERATOR, PLACED_RANGE,
+};
 
 natives!(
     /// The builtin functions of iteration.
@@ -230,7 +232,8 @@ pub static TYPES: &[TypeRow] = &[
     made(Kind::SequenceIterator, "str_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
     made(Kind::SequenceIterator, "bytes_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
     made(Kind::SequenceIterator, "bytearray_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),
-    made(Kind::RangeIterator, "range_iterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::RangeIterator),
+    made(Kind::RangeIterator, "range_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_RANGE])
+        .of_kind(Kind::RangeIterator),
     made(Kind::DictIterator, "dict_keyiterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::DictIterator),
     made(Kind::DictIterator, "dict_valueiterator", &[&ITERATOR, &COUNTED, &COPIED]),
     made(Kind::DictIterator, "dict_itemiterator", &[&ITERATOR, &COUNTED, &COPIED]),

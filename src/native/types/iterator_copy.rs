@@ -4,7 +4,8 @@ use std::cell::Cell as StdCell;
 
 use crate::heap::{Gc, Raw, Slot, Value};
 use crate::native::natives;
-use crate::object::{DictIterator, Range, RangeIterator, SequenceIterator, SetIterator, Str};
+use crate::number::int::Int;
+use crate::object::{DictIterator, Range, RangeIterator, SequenceIterator, SetIterator, Str, int_value};
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 use crate::vm::step::Form;
@@ -45,8 +46,10 @@ natives!(
         }
         if let Some(range) = value.exact::<RangeIterator>() {
             let (next, step, left) = (range.next.get(), range.step, range.left.get() as i64);
-            let stop = next.wrapping_add(step.wrapping_mul(left));
-            let [start, stop, step] = [next, stop, step].map(|bound| Slot::new(Value::int(bound)));
+            let stop = i128::from(next) + i128::from(step) * i128::from(left);
+            let stop = int_value(&cx.heap, Int::from_big(stop.into())).raw();
+            let [start, step] = [next, step].map(|bound| Slot::new(Value::int(bound)));
+            let stop = Slot::new(Value::adopt(stop));
             let range = cx.heap.alloc(Range { start, stop, step }).value().raw();
             let (maker, range) = (maker(cx, "iter")?, cx.push_raw(range));
             return reduced(cx, maker, range, Some(Value::NONE));
@@ -180,6 +183,22 @@ natives!(
         if strict {
             cx.advance_directly(iterator, Form::Asked, 0, 0);
         }
+        Ok(Outcome::NONE)
+    }
+);
+
+natives!(
+    /// Iterators over ranges can go on later.
+    pub(super) static PLACED_RANGE: Methods;
+
+    /// Leave so many numbers out.
+    fn __setstate__(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
+        let place = cx.index_as_i64(state)?;
+        let value: Value<'static> = Value::adopt(this.get(cx).raw());
+        let range = value.exact::<RangeIterator>().expect("a method's receiver");
+        let place = (place.max(0) as u64).min(range.left.get());
+        range.left.set(range.left.get() - place);
+        range.next.set(range.next.get().wrapping_add(range.step.wrapping_mul(place as i64)));
         Ok(Outcome::NONE)
     }
 );

@@ -675,9 +675,11 @@ fn intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
         // What can't be hashed isn't said to be meant for a set here.
         cx.visit_while(other, &mut |cx, key| {
             let hash = cx.hash(key)?;
+            let before = any(cx, result).len();
             keep(cx, key, hash)?;
             // Once everything was found, the rest isn't looked at.
-            Ok(any(cx, result).len() < any(cx, a).len())
+            let now = any(cx, result).len();
+            Ok(now == before || now < any(cx, a).len())
         })?;
     }
     Ok(result)
