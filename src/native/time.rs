@@ -17,6 +17,8 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
         ("CLOCK_MONOTONIC", Raw::int(1)),
         ("CLOCK_PROCESS_CPUTIME_ID", Raw::int(2)),
         ("CLOCK_THREAD_CPUTIME_ID", Raw::int(3)),
+        ("CLOCK_MONOTONIC_RAW", Raw::int(4)),
+        ("CLOCK_BOOTTIME", Raw::int(7)),
     ];
     let all = numbers.into_iter().chain(clocks).chain([("tzname", names.value().raw())]);
     for (name, raw) in all {
@@ -177,6 +179,51 @@ natives!(
         let module = cx.import("_struct_time")?;
         let class = cx.attribute(module, "struct_time")?;
         Ok(cx.call(class, &[tuple])?.get(cx).into())
+    }
+
+    /// Read one of the clocks, in nanoseconds.
+    fn clock_gettime_ns(cx: &mut Cx, clk_id: i64) -> NativeResult {
+        match clk_id {
+            0 => Ok(nanoseconds(cx.host().time())),
+            1 | 4 | 7 => Ok(nanoseconds(cx.host().monotonic())),
+            2 | 3 => Ok(nanoseconds(cx.host().process_time())),
+            _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
+        }
+    }
+
+    /// Return how fine one of the clocks is, in seconds.
+    fn clock_getres(cx: &mut Cx, clk_id: i64) -> NativeResult {
+        match clk_id {
+            0..=4 | 7 => Ok(1e-9.into()),
+            _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
+        }
+    }
+
+    /// Return what is known of a clock, by the name of the function that reads it.
+    fn get_clock_info(cx: &mut Cx, name: Root) -> NativeResult {
+        let given = crate::native::text_argument(cx, name, "get_clock_info", "name")?;
+        let (implementation, monotonic, adjustable) = match given.as_str() {
+            "time" => ("clock_gettime(CLOCK_REALTIME)", false, true),
+            "monotonic" | "perf_counter" => ("clock_gettime(CLOCK_MONOTONIC)", true, false),
+            "process_time" => ("clock_gettime(CLOCK_PROCESS_CPUTIME_ID)", true, false),
+            "thread_time" => ("clock_gettime(CLOCK_THREAD_CPUTIME_ID)", true, false),
+            _ => return Err(cx.value_error("unknown clock")),
+        };
+        let types = cx.import("types")?;
+        let class = cx.attribute(types, "SimpleNamespace")?;
+        let made = cx.call(class, &[])?;
+        let implementation = cx.str(implementation).value().raw();
+        let facts = [
+            ("implementation", implementation),
+            ("monotonic", Raw::bool(monotonic)),
+            ("adjustable", Raw::bool(adjustable)),
+            ("resolution", Raw::float(1e-9)),
+        ];
+        for (name, raw) in facts {
+            let value = cx.push_raw(raw);
+            crate::native::set(cx, made, name, value)?;
+        }
+        Ok(made.get(cx).into())
     }
 
     /// Read one of the clocks.

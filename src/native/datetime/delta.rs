@@ -236,6 +236,13 @@ fn divide(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         }
         return Ok(quotient(cx, left.total(), right.total())?.into());
     }
+    if let Some(small) = b.get(cx).as_int().filter(|small| *small != 0) {
+        let (total, small) = (left.total(), i128::from(small));
+        let (quotient, rest) = Integer::div_mod_floor(&total, &small);
+        let order = (rest * 2).abs().cmp(&small.abs());
+        let up = order.is_gt() || order.is_eq() && quotient & 1 == 1;
+        return result(cx, Span::of_micros(quotient + i128::from(up)));
+    }
     if let Some(int) = integer(cx, b) {
         if int.is_zero() {
             return Err(zero_division(cx));

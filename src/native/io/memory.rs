@@ -1,8 +1,8 @@
 //! Streams in memory: `StringIO` and `BytesIO`.
 
-use crate::heap::{Gc, Kind, Raw};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{ByteArray, Bytes, Exc, Payload};
+use crate::object::{ByteArray, Bytes, Exc, Payload, Tuple};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -532,5 +532,64 @@ natives!(
     /// It has positions.
     fn seekable(cx: &mut Cx, this: Root) -> NativeResult {
         bytes(cx, this, |_| true).map(Outcome::from)
+    }
+);
+
+natives!(
+    /// How streams in memory are pickled and copied.
+    pub(super) static STATE: Methods;
+
+    /// What is pickled: the content, of texts how lines end, the position and other attributes.
+    fn __getstate__(cx: &mut Cx, this: Root) -> NativeResult {
+        let newline = match has::<StringIo>(cx, this) {
+            true => Some(text(cx, this, |s| s.newline)?),
+            false => None,
+        };
+        let content = cx.call_method(this, "getvalue", &[])?;
+        let position = cx.call_method(this, "tell", &[])?;
+        let attributes = match cx.find_attribute(this, "__dict__")? {
+            Some(dict) => cx.call_method(dict, "copy", &[])?,
+            None => cx.push_raw(Raw::NONE),
+        };
+        let mut items = vec![content.get(cx).raw()];
+        match newline {
+            Some(Newline::Universal) => items.push(Raw::NONE),
+            Some(newline) => {
+                let ending = match newline {
+                    Newline::Lf => "\n",
+                    Newline::Cr => "\r",
+                    Newline::CrLf => "\r\n",
+                    Newline::Keep | Newline::Universal => "",
+                };
+                items.push(cx.str(ending).value().raw());
+            }
+            None => {}
+        }
+        items.extend([position.get(cx).raw(), attributes.get(cx).raw()]);
+        let values: Vec<Value<'_>> = items.iter().map(|raw| Value::adopt(*raw)).collect();
+        Ok(cx.tuple(&values).into())
+    }
+
+    /// Become what was pickled.
+    fn __setstate__(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
+        // A StringIO has nothing in it before it is initialised.
+        let count = if has::<BytesIo>(cx, this) { 3 } else { 4 };
+        let parts: Vec<Raw> = match cx.payload(state.get(cx)).exact::<Tuple>() {
+            Some(tuple) => tuple.items().map(Value::raw).collect(),
+            None => vec![],
+        };
+        if parts.len() < count {
+            let (name, got) = (cx.type_name_for_error(this.get(cx)), cx.type_name_for_error(state.get(cx)));
+            let text = format!("{name}.__setstate__ argument should be {count}-tuple, got {got}");
+            return Err(cx.type_error(text));
+        }
+        let parts: Vec<Root> = parts.into_iter().map(|raw| cx.push_raw(raw)).collect();
+        cx.call_method(this, "__init__", &parts[..count - 2])?;
+        cx.call_method(this, "seek", &parts[count - 2..count - 1])?;
+        if !parts[count - 1].get(cx).is_none() {
+            let own = cx.attribute(this, "__dict__")?;
+            cx.call_method(own, "update", &parts[count - 1..count])?;
+        }
+        Ok(Outcome::NONE)
     }
 );

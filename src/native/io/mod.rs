@@ -46,8 +46,12 @@ static TYPES: &[TypeRow] = &[
     .derived("BufferedIOBase")
     .with(ClassFlags::OPEN),
     TypeRow::native("_io", "TextIOWrapper", &[&text::TEXT_IO_WRAPPER]).derived("TextIOBase").with(ClassFlags::OPEN),
-    TypeRow::native("_io", "StringIO", &[&memory::STRING_IO]).derived("TextIOBase").with(ClassFlags::OPEN),
-    TypeRow::native("_io", "BytesIO", &[&memory::BYTES_IO]).derived("BufferedIOBase").with(ClassFlags::OPEN),
+    TypeRow::native("_io", "StringIO", &[&memory::STRING_IO, &memory::STATE])
+        .derived("TextIOBase")
+        .with(ClassFlags::OPEN),
+    TypeRow::native("_io", "BytesIO", &[&memory::BYTES_IO, &memory::STATE])
+        .derived("BufferedIOBase")
+        .with(ClassFlags::OPEN),
 ];
 
 /// Makes the classes, unless they are there.
