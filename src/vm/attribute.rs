@@ -13,8 +13,8 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Access, BoundMethod, Class, ClassFlags, Dict, Exc, Function, GetSet, Instance, Module, Property, ShapeId, Str,
-    Super,
+    Access, BoundMethod, Class, ClassFlags, ClassMethod, Dict, Exc, Function, GetSet, Instance, Module, Property,
+    ShapeId, StaticMethod, Str, Super,
 };
 
 use super::call::Invoked;
@@ -628,44 +628,65 @@ impl Vm {
         object: Raw,
         name: Raw,
         cache: [&StdCell<u32>; 5],
-    ) -> Result<(Raw, bool), Raised> {
+    ) -> Result<(Raw, Option<Raw>), Raised> {
         let value: Value<'static> = Value::adopt(object);
         let name = text(name);
-        if let Some([_, low, high]) = self.recall(UseOf::Call, cache, shape_key(object), name) {
-            return Ok((Raw::cell(super::run::pointer_of(low, high)), true));
+        if let Some([kind, low, high]) = self.recall(UseOf::Call, cache, shape_key(object), name) {
+            let receiver = match kind {
+                cached::STATIC => None,
+                cached::OF_CLASS => Some(self.class_of(value).value().raw()),
+                _ => Some(object),
+            };
+            return Ok((Raw::cell(super::run::pointer_of(low, high)), receiver));
         }
         let class = self.class_of(value).held();
+        if let Some(of) = value.exact::<Class>()
+            && !class.has(ClassFlags::GETATTRIBUTE)
+            && self.lookup_class(class, name).is_none()
+            && let Some(attr) = self.lookup_class(of, name)
+            && let Some((wrapped, bound)) = wrapped_function(attr)
+        {
+            let (low, high) = pointer_words(wrapped);
+            let kind = if bound { cached::CLASS_OWN } else { cached::CLASS_STATIC };
+            fill(cache, [of.namespace().version(), self.epoch, kind, low, high]);
+            return Ok((wrapped, bound.then_some(object)));
+        }
         if matches!(value.kind(), Kind::Class | Kind::Module)
             && !class.has(ClassFlags::GETATTRIBUTE)
             && let Some(Ok(Invoked::Value(found))) = self.load_cached(object, class, name, cache)
         {
-            return Ok((found, false));
+            return Ok((found, None));
         }
         let special = matches!(value.kind(), Kind::Class | Kind::Super | Kind::BoundMethod);
         if !special
             && !class.has(ClassFlags::GETATTRIBUTE)
             && let Some(attr) = self.lookup_class(class, name).map(Value::raw)
         {
-            let kind = match Value::adopt(attr).kind() {
-                Kind::Function => cached::FUNCTION,
+            let (kind, callee, receiver) = match Value::<'static>::adopt(attr).kind() {
+                Kind::Function => (cached::FUNCTION, attr, Some(object)),
                 Kind::Native => {
                     let native: Held<NativeFunction> = Value::adopt(attr).exact().expect("a native");
-                    if native.get().def.kind == NativeKind::Method { cached::NATIVE } else { cached::EMPTY }
+                    let method = native.get().def.kind == NativeKind::Method;
+                    (if method { cached::NATIVE } else { cached::EMPTY }, attr, Some(object))
                 }
-                _ => cached::EMPTY,
+                _ => match wrapped_function(Value::<'static>::adopt(attr)) {
+                    Some((wrapped, true)) => (cached::OF_CLASS, wrapped, Some(class.value().raw())),
+                    Some((wrapped, false)) => (cached::STATIC, wrapped, None),
+                    None => (cached::EMPTY, attr, None),
+                },
             };
             if kind != cached::EMPTY {
                 if let Some(own) = self.own_attribute(value, name) {
-                    return Ok((own.raw(), false));
+                    return Ok((own.raw(), None));
                 }
                 if self.instances_agree(value, class) {
-                    let (low, high) = pointer_words(attr);
+                    let (low, high) = pointer_words(callee);
                     self.remember(UseOf::Call, cache, shape_key(object), name, [kind, low, high]);
                 }
-                return Ok((attr, true));
+                return Ok((callee, receiver));
             }
         }
-        self.load_nested(object, name).map(|raw| (raw, false))
+        self.load_nested(object, name).map(|raw| (raw, None))
     }
 
     /// Whether whatever has this value's shape key has the same class and none of the names that the shape does not have.
@@ -693,6 +714,15 @@ impl Vm {
             Some(_) => class.has(ClassFlags::NO_DICT),
         }
     }
+}
+
+/// The function that a static or class method of a class wraps, and whether it is the latter's, which is called with the class.
+fn wrapped_function(attr: Value<'_>) -> Option<(Raw, bool)> {
+    let (function, bound) = match attr.exact::<StaticMethod>() {
+        Some(method) => (method.get().function.get(), false),
+        None => (attr.exact::<ClassMethod>()?.get().function.get(), true),
+    };
+    function.exact::<Function>().map(|function| (function.value().raw(), bound))
 }
 
 /// The text of a name operand.

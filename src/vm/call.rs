@@ -271,7 +271,8 @@ impl Vm {
         argc: u32,
         keywords: Option<Raw>,
     ) -> Result<(), Raised> {
-        let code = function.code().code.clone();
+        let holder = function.code();
+        let code = &*holder.get().code;
         let positional = usize::from(code.positional);
         let keyword_only = usize::from(code.keyword_only);
         let named = positional + keyword_only;

@@ -278,8 +278,12 @@ impl Vm {
         if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
+        let declined = self.has_declined();
+        if !declined && let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
+            return Ok(invoked);
+        }
         let start = self.fiber.top;
-        let outcome = self.compare_outcome(kind, a, b, false)?;
+        let outcome = self.compare_outcome_after(kind, a, b, false, declined)?;
         self.carry_out(outcome, start)
     }
 
@@ -295,8 +299,12 @@ impl Vm {
         if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
+        let declined = self.has_declined();
+        if !declined && let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
+            return Ok(invoked);
+        }
         let start = self.fiber.top;
-        let outcome = self.compare_outcome(kind, a, b, true)?;
+        let outcome = self.compare_outcome_after(kind, a, b, true, declined)?;
         self.carry_out(outcome, start)
     }
 
@@ -315,6 +323,18 @@ impl Vm {
     /// The protocol. The window holds: a, b, kind and flags, then method, receiver, argument and whether to invert for each thing left to
     /// try, last first.
     pub fn compare_outcome(&mut self, kind: CompareKind, a: Raw, b: Raw, truth: bool) -> NativeResult {
+        self.compare_outcome_after(kind, a, b, truth, false)
+    }
+
+    /// As `compare_outcome`; `declined` if the first method that would be asked was asked already.
+    fn compare_outcome_after(
+        &mut self,
+        kind: CompareKind,
+        a: Raw,
+        b: Raw,
+        truth: bool,
+        declined: bool,
+    ) -> NativeResult {
         let start = self.fiber.top;
         self.push_raw(a);
         self.push_raw(b);
@@ -339,7 +359,10 @@ impl Vm {
         let own = find(class_a, kind).map(|(m, invert)| (m, a, b, invert));
         let reflected = find(class_b, kind.reflected()).map(|(m, invert)| (m, b, a, invert));
         let first = class_a != class_b && class_b.is_subclass(class_a) && reflected.is_some();
-        let tries = if first { [reflected, own] } else { [own, reflected] };
+        let mut tries = if first { [reflected, own] } else { [own, reflected] };
+        if declined && let Some(first) = tries.iter_mut().find(|asked| asked.is_some()) {
+            *first = None;
+        }
         for (method, receiver, argument, invert) in tries.into_iter().rev().flatten() {
             self.push_raw(method);
             self.push_raw(receiver);
@@ -425,6 +448,9 @@ impl Vm {
     pub(super) fn truth_of(&mut self, raw: Raw) -> Result<Invoked, Raised> {
         if let Some(truth) = self.builtin_truth(Value::adopt(raw)) {
             return Ok(Invoked::Value(Raw::bool(truth)));
+        }
+        if let Some(invoked) = self.truth_by_method(raw)? {
+            return Ok(invoked);
         }
         let start = self.fiber.top;
         let outcome = self.truth_outcome(raw)?;

@@ -49,6 +49,10 @@ pub(super) enum Deliver {
     StoreNot,
     /// What it delegates to (not a generator of the language) yielded or returned.
     Delegate,
+    /// A method asked for the result of an operation gave it, for `dst`, or declined: then the instruction is carried out again without it.
+    Operated,
+    /// It must be an iterator, for `dst`.
+    Iterator,
 }
 
 /// A frame, or what else is on the stack of records.
@@ -95,6 +99,11 @@ impl Record {
     #[inline(always)]
     pub(super) fn code(&self) -> Held<CodeObject> {
         self.function.expect("a frame of the language has a function").code()
+    }
+
+    /// The number of the current instruction's operation.
+    pub(super) fn op(&self) -> u8 {
+        self.code().get().words[self.word() as usize].get() as u8
     }
 
     /// The word of the current instruction.

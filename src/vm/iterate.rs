@@ -326,6 +326,9 @@ impl Vm {
         if let Some(iterator) = self.iter_direct(raw) {
             return Ok(Invoked::Value(self.behind(iterator)));
         }
+        if let Some(invoked) = self.iter_by_method(raw)? {
+            return Ok(invoked);
+        }
         let start = self.fiber.top;
         let outcome = self.iter_outcome(raw)?;
         self.carry_out(outcome, start)
@@ -401,6 +404,9 @@ impl Vm {
 
     /// The next item of an iterator that cannot be advanced directly; UNBOUND if there is none.
     pub(super) fn next_item(&mut self, iterator: Raw) -> Result<Invoked, Raised> {
+        if let Some(invoked) = self.by_method(iterator, Name::Next, &[iterator])? {
+            return Ok(invoked);
+        }
         if let Some(invoked) = self.next_mapped(iterator)? {
             return Ok(invoked);
         }

@@ -247,6 +247,19 @@ impl Vm {
 
     /// `f(**mapping)` after other keywords.
     pub(super) fn dict_merge_raw(&mut self, dict: Raw, mapping: Raw, callee: Raw) -> Result<(), Raised> {
+        let heap = self.heap.forever();
+        if let (Some(target), Some(source)) =
+            (Value::<'static>::adopt(dict).exact::<Dict>(), Value::<'static>::adopt(mapping).exact::<Dict>())
+            && target.is_empty()
+        {
+            return match source.copy(heap) {
+                Ok(copy) => {
+                    target.take_from(heap, copy);
+                    Ok(())
+                }
+                Err(_) => Err(self.memory_error()),
+            };
+        }
         let (dict, mapping, callee) = (self.push_raw(dict), self.push_raw(mapping), self.push_raw(callee));
         if mapping.get(self).exact::<Dict>().is_none() && self.find_attribute(mapping, "keys")?.is_none() {
             let function = self.callee_text(callee)?;

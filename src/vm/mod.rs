@@ -42,6 +42,7 @@ mod run;
 mod scripted;
 pub mod signal;
 pub mod special;
+mod special_methods;
 pub mod step;
 mod store;
 mod subscript;
@@ -80,6 +81,8 @@ pub(crate) use repr::bytearray_literal;
 const METHOD_CACHE: usize = 2048;
 /// Places for what instructions found in objects of a shape; a power of two.
 const KNOWN: usize = 1024;
+/// Places for special methods looked up; a power of two.
+const SPECIALS: usize = 256;
 
 /// What a layer above keeps in the machine (the event loop, the module system): found by its number.
 pub trait Extension: Any + fmt::Debug {
@@ -155,6 +158,10 @@ pub struct Vm {
     interned: HashTable<Raw>,
     method_cache: Box<[std::cell::Cell<CachedMethod>]>,
     known: Box<[std::cell::Cell<Known>]>,
+    /// Special methods looked up before.
+    specials: Box<[std::cell::Cell<special_methods::Special>]>,
+    /// The method that an instruction asked first has declined, and the instruction is about to be carried out again.
+    declined: bool,
     /// Changes whenever a cached way of finding an attribute may have become wrong.
     epoch: u32,
     raised: Raw,
@@ -240,6 +247,8 @@ impl Vm {
                 METHOD_CACHE
             ]
             .into(),
+            specials: vec![std::cell::Cell::new(special_methods::Special::NONE); SPECIALS].into(),
+            declined: false,
             known: vec![
                 std::cell::Cell::new(Known {
                     name: std::ptr::null(),
@@ -708,6 +717,7 @@ impl Vm {
             permanent,
             method_cache,
             known,
+            specials,
             views,
             signals,
             ..
@@ -732,6 +742,9 @@ impl Vm {
         // A method found for a class that died could be found again for another at its address.
         for entry in method_cache.iter_mut() {
             entry.get_mut().class = std::ptr::null();
+        }
+        for entry in specials.iter_mut() {
+            entry.set(special_methods::Special::NONE);
         }
         for entry in known.iter_mut() {
             entry.get_mut().name = std::ptr::null();

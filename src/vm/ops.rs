@@ -510,11 +510,15 @@ impl Vm {
                 None => Err(self.no_binary(kind, false, a, b)),
             };
         }
+        let declined = self.has_declined();
+        if !declined && let Some(invoked) = self.operate_by_method(binary_names(kind).0, a, b)? {
+            return Ok(invoked);
+        }
         if let Some(done) = self.binary_at_once(kind, false, a, b) {
             return done.map(Invoked::Value);
         }
         let start = self.fiber.top;
-        let outcome = self.binary_outcome(kind, false, a, b)?;
+        let outcome = self.binary_outcome_after(kind, false, a, b, declined)?;
         self.carry_out(outcome, start)
     }
 
@@ -550,11 +554,20 @@ impl Vm {
                 None => Err(self.no_binary(kind, true, a, b)),
             };
         }
+        let declined = self.has_declined();
+        if !declined && x.kind() == Kind::Instance {
+            let (name, _, inplace_name) = binary_names(kind);
+            let class = self.class_of(x);
+            let own = self.lookup_class(class, self.name(inplace_name)).is_some();
+            if let Some(invoked) = self.operate_by_method(if own { inplace_name } else { name }, a, b)? {
+                return Ok(invoked);
+            }
+        }
         if let Some(done) = self.binary_at_once(kind, true, a, b) {
             return done.map(Invoked::Value);
         }
         let start = self.fiber.top;
-        let outcome = self.binary_outcome(kind, true, a, b)?;
+        let outcome = self.binary_outcome_after(kind, true, a, b, declined)?;
         self.carry_out(outcome, start)
     }
 
@@ -567,6 +580,18 @@ impl Vm {
     /// The protocol: in-place method, method, reflected method, in CPython's order. The window holds: a, b, kind and flags, then what is
     /// left to try: method, receiver and argument each, last first.
     pub fn binary_outcome(&mut self, kind: BinaryKind, inplace: bool, a: Raw, b: Raw) -> NativeResult {
+        self.binary_outcome_after(kind, inplace, a, b, false)
+    }
+
+    /// As `binary_outcome`; `declined` if the first method that would be asked was asked already.
+    fn binary_outcome_after(
+        &mut self,
+        kind: BinaryKind,
+        inplace: bool,
+        a: Raw,
+        b: Raw,
+        declined: bool,
+    ) -> NativeResult {
         let start = self.fiber.top;
         self.push_raw(a);
         self.push_raw(b);
@@ -630,6 +655,9 @@ impl Vm {
                     || !is_sequence(Value::adopt(*receiver))
                     || self.lookup_class(class, index).is_some()
             });
+        }
+        if declined && !tries.is_empty() {
+            tries.remove(0);
         }
         for (method, receiver, argument) in tries.into_iter().rev() {
             self.push_raw(method);
@@ -747,6 +775,9 @@ impl Vm {
             }
         }
         let name = [Name::Neg, Name::Pos, Name::Invert][kind as usize];
+        if let Some(invoked) = self.by_method(a, name, &[a])? {
+            return Ok(invoked);
+        }
         let class = self.class_of(value).held();
         let name = self.name(name).held();
         let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else {

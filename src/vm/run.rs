@@ -65,6 +65,14 @@ pub(super) mod cached {
     /// Data of a class, reached through an instance: the number of the entry is in the upper bits, a pointer to the class's dict in the
     /// next two words.
     pub(in crate::vm) const CLASS: u32 = 7;
+    /// What a static method wraps: it is called without the object.
+    pub(in crate::vm) const STATIC: u32 = 8;
+    /// What a class method wraps: it is called with the object's class.
+    pub(in crate::vm) const OF_CLASS: u32 = 9;
+    /// As `STATIC`, or a method, reached through a class: the shape word is the version of its dict.
+    pub(in crate::vm) const CLASS_STATIC: u32 = 10;
+    /// What a class method wraps, reached through a class: it is called with that. The shape word is the version of its dict.
+    pub(in crate::vm) const CLASS_OWN: u32 = 11;
 }
 
 /// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
@@ -503,6 +511,9 @@ impl Vm {
                                     let caller = (*parent).function.expect("a frame of the language");
                                     go_on!(caller, home, in_place || caller.code().get().detached, (*parent).next)
                                 }
+                            }
+                            if flags == 0 && self.take_at_once(result) {
+                                continue 'reload;
                             }
                             match self.return_slow(value) {
                                 Ok(value) => break 'run Leave::Deliver(Delivery::Returned(value)),
@@ -1670,6 +1681,17 @@ impl Vm {
                         }
                         Op::CallMethod => {
                             let (base, argc) = (b!(insn), c!(insn));
+                            // What a class or static method wraps.
+                            macro_rules! call_of_class {
+                                ($callee:expr, $first:expr, $argc:expr) => {{
+                                    let callee: Raw = $callee;
+                                    if callee.tag() == FUNCTION {
+                                        let function: Held<Function> = Gc::from_header(callee.header());
+                                        enter!(CallMethod, a!(insn), function, $first, $argc);
+                                    }
+                                    call!(CallMethod, a!(insn), callee, $first, $argc, None)
+                                }};
+                            }
                             // The fourth byte operand has a word of its own.
                             let object = reg!(word!(ip, 1) as usize);
                             // Both registers before the arguments are in the frame's live ones now, and hold what was there long ago.
@@ -1688,8 +1710,34 @@ impl Vm {
                                         call_native!(CallMethod, a!(insn), native, base + 1, argc + 1);
                                         call!(CallMethod, a!(insn), native.value().raw(), base + 1, argc + 1, None)
                                     }
+                                    cached::STATIC => {
+                                        let callee = Raw::cell(pointer);
+                                        set!(base, Raw::NONE);
+                                        set!(base + 1, callee);
+                                        call_of_class!(callee, base + 2, argc)
+                                    }
+                                    cached::OF_CLASS => {
+                                        let callee = Raw::cell(pointer);
+                                        set!(base, callee);
+                                        set!(base + 1, self.class_of(Value::adopt(object)).value().raw());
+                                        call_of_class!(callee, base + 1, argc + 1)
+                                    }
                                     _ => {}
                                 }
+                            }
+                            if matches!(word!(ip, 5), cached::CLASS_STATIC | cached::CLASS_OWN)
+                                && let Some(dict) = namespace_of(object)
+                                && dict.version() == word!(ip, 3)
+                                && word!(ip, 4) == self.epoch
+                            {
+                                let callee = Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7)));
+                                if word!(ip, 5) == cached::CLASS_OWN {
+                                    set!(base, callee);
+                                    call_of_class!(callee, base + 1, argc + 1)
+                                }
+                                set!(base, Raw::NONE);
+                                set!(base + 1, callee);
+                                call_of_class!(callee, base + 2, argc)
                             }
                             if word!(ip, 5) == cached::MODULE
                                 && let Some(dict) = namespace_of(object)
@@ -1713,13 +1761,13 @@ impl Vm {
                             let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
                             sync!(CallMethod, Deliver::Store, a!(insn));
                             match self.find_method(object, name!(ip, 2), cache) {
-                                Ok((callee, true)) => {
+                                Ok((callee, Some(receiver))) => {
                                     reload!();
                                     set!(base, callee);
-                                    set!(base + 1, object);
+                                    set!(base + 1, receiver);
                                     call!(CallMethod, a!(insn), callee, base + 1, argc + 1, None)
                                 }
-                                Ok((callee, false)) => {
+                                Ok((callee, None)) => {
                                     reload!();
                                     set!(base, Raw::NONE);
                                     set!(base + 1, callee);
@@ -1755,9 +1803,9 @@ impl Vm {
                             let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             sync!(LoadMethod, Deliver::Store, base);
                             match self.find_method(object, name!(ip, 1), cache) {
-                                Ok((callee, method)) => {
+                                Ok((callee, receiver)) => {
                                     reload!();
-                                    set!(base + 1, if method { object } else { Raw::UNBOUND });
+                                    set!(base + 1, receiver.unwrap_or(Raw::UNBOUND));
                                     set!(base, callee);
                                     go!(LoadMethod)
                                 }
@@ -2066,28 +2114,28 @@ impl Vm {
                             let object = reg!(word!(ip, 1) as usize);
                             let cache = [&*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
                             let known = shape_key(object) == word!(ip, 3) && word!(ip, 4) == self.epoch;
-                            let (callee, method) = if known && matches!(word!(ip, 5), cached::FUNCTION | cached::NATIVE)
-                            {
-                                (Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))), true)
-                            } else {
-                                // As in `CallMethod`.
-                                set!(base, Raw::UNBOUND);
-                                set!(base + 1, object);
-                                sync!(CallMethodAwait, Deliver::Store, base);
-                                match self.find_method(object, name!(ip, 2), cache) {
-                                    Ok(found) => {
-                                        reload!();
-                                        found
+                            let (callee, receiver) =
+                                if known && matches!(word!(ip, 5), cached::FUNCTION | cached::NATIVE) {
+                                    (Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))), Some(object))
+                                } else {
+                                    // As in `CallMethod`.
+                                    set!(base, Raw::UNBOUND);
+                                    set!(base + 1, object);
+                                    sync!(CallMethodAwait, Deliver::Store, base);
+                                    match self.find_method(object, name!(ip, 2), cache) {
+                                        Ok(found) => {
+                                            reload!();
+                                            found
+                                        }
+                                        Err(_) => {
+                                            self.fiber.records.last_mut().expect("this frame").ip = ip.add(1);
+                                            break 'run Leave::Raise;
+                                        }
                                     }
-                                    Err(_) => {
-                                        self.fiber.records.last_mut().expect("this frame").ip = ip.add(1);
-                                        break 'run Leave::Raise;
-                                    }
-                                }
-                            };
-                            let own = usize::from(method);
-                            set!(base, if method { callee } else { Raw::NONE });
-                            set!(base + 1, if method { object } else { callee });
+                                };
+                            let own = usize::from(receiver.is_some());
+                            set!(base, if receiver.is_some() { callee } else { Raw::NONE });
+                            set!(base + 1, receiver.unwrap_or(callee));
                             let (first, argc) = (base + 2 - own, argc + own);
                             fused_await!(CallMethodAwait, base, a!(insn), callee, argc, || {
                                 self.window((*fp).base, regs, first, argc, detached)

@@ -1,5 +1,7 @@
 //! What is left of the instructions: calls with `*` and `**`, `with`, imports, and the intrinsics.
 
+use smallvec::SmallVec;
+
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{BoundMethod, Dict, Exc, Exception, List, Module, Str, Tuple};
@@ -27,7 +29,7 @@ impl Vm {
         if let Some(dict) = dict
             && !dict.is_empty()
         {
-            let pairs: Vec<(Raw, Raw)> = dict.iter().map(|(k, v)| (k.raw(), v.raw())).collect();
+            let pairs: SmallVec<[(Raw, Raw); 8]> = dict.iter().map(|(k, v)| (k.raw(), v.raw())).collect();
             let is_text = |raw: Raw| self.as_str(Value::adopt(raw)).is_some();
             if pairs.iter().any(|(name, _)| !is_text(*name)) && !self.is_lenient_callee(callee) {
                 return Err(self.type_error("keywords must be strings".into()));

@@ -273,6 +273,9 @@ impl Vm {
 
     /// `object[index]` out of line.
     pub(super) fn get_item(&mut self, object: Raw, index: Raw) -> Result<Invoked, Raised> {
+        if let Some(invoked) = self.by_method(object, Name::GetItem, &[object, index])? {
+            return Ok(invoked);
+        }
         if let Some(raw) = self.item_at_once(object, index) {
             return Ok(Invoked::Value(raw));
         }
@@ -370,6 +373,9 @@ impl Vm {
     /// `object[index] = value` out of line.
     pub(super) fn set_item(&mut self, object: Raw, index: Raw, value: Raw) -> Result<Invoked, Raised> {
         let target = Value::adopt(object);
+        if let Some(invoked) = self.by_method(object, Name::SetItem, &[object, index, value])? {
+            return Ok(invoked);
+        }
         if !target.is_subclassed() && target.kind() == Kind::Dict {
             self.dict_set_raw(object, index, value)?;
             return Ok(Invoked::Value(Raw::NONE));

@@ -75,6 +75,24 @@ impl Vm {
                             }
                             self.set_register(&record, raw);
                         }
+                        (Deliver::Operated, Delivery::Returned(raw)) if !raw.same(Raw::NOT_IMPLEMENTED) => {
+                            self.set_register(&record, raw);
+                        }
+                        (Deliver::Operated | Deliver::Iterator, Delivery::Returned(raw)) => {
+                            self.take_of_method(raw)?;
+                        }
+                        (Deliver::JumpTrue | Deliver::JumpFalse, Delivery::Returned(raw))
+                            if !raw.same(Raw::TRUE) && !raw.same(Raw::FALSE) =>
+                        {
+                            match self.take_of_method(raw)? {
+                                Some(Invoked::Value(truth)) => {
+                                    delivery = Delivery::Returned(truth);
+                                    continue;
+                                }
+                                Some(Invoked::Raise) => return self.unwind(),
+                                _ => {}
+                            }
+                        }
                         (Deliver::StoreNot, Delivery::Returned(raw)) => {
                             self.set_register(&record, Raw::bool(!raw.same(Raw::TRUE)));
                         }
@@ -531,10 +549,32 @@ impl Vm {
                             // The traceback keeps what it had, until the exception is dropped.
                             self.frame_made();
                         }
+                        if !stopping && self.ends_iteration() {
+                            return Ok(None);
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// Whether the exception that has just left a method is the StopIteration of one that was asked for the next item by the loop of the
+    /// frame on top: then the loop ends, and the exception with it.
+    fn ends_iteration(&mut self) -> bool {
+        let Some(record) = self.fiber.records.last_mut() else { return false };
+        let asked = matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. });
+        if !asked || record.deliver != Deliver::Next {
+            return false;
+        }
+        let target = record.target;
+        if !self.is_exception(Value::adopt(self.raised), Exc::StopIteration) {
+            return false;
+        }
+        self.raised = Raw::UNBOUND;
+        if let Some(record) = self.fiber.records.last_mut() {
+            record.next = target;
+        }
+        true
     }
 
     /// Takes a plain frame off the records; its frame object, if there is one, gets the locals.
