@@ -290,11 +290,6 @@ impl Builder {
         }
     }
 
-    /// Whether anything jumps to `label` yet.
-    pub fn is_target(&self, label: Label) -> bool {
-        self.labels[label.0 as usize].bound.is_some()
-    }
-
     // ---- handlers ----
 
     /// From here on an exception continues at `label`, with the exception in `register`.

@@ -58,7 +58,12 @@ pub const FLAGS: &[Flag] = &[
         &["auto", "always", "never"],
         "Colours in reports: auto (a terminal, no NO_COLOR), always, never",
     ),
-    valued("traceback", "FORM", &["auto", "plain", "rich"], "Form of uncaught exceptions: plain is Python's"),
+    valued(
+        "traceback",
+        "FORM",
+        &["auto", "plain", "rich"],
+        "How the prompt shows what is wrong with a text: plain is Python's form",
+    ),
 ];
 
 /// The words that may stand before flags and file.

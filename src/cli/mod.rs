@@ -24,8 +24,7 @@ const FAILED: u8 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
     pub(crate) color: Color,
-    /// Whether uncaught exceptions are shown with excerpts instead of as Python does it.
-    #[allow(dead_code, reason = "parsed and kept; the excerpts of run-time reports are not drawn yet")]
+    /// Whether the prompt shows what is wrong with a text with excerpts instead of as Python does it.
     pub(crate) rich: bool,
 }
 

@@ -363,9 +363,3 @@ pub(crate) fn deadlock(cx: &mut Cx) -> String {
     }
     text
 }
-
-/// Whether an exception is one that the loop never keeps for itself.
-#[allow(dead_code, reason = "kept for reports of other layers")]
-fn is_exit(cx: &Cx, value: Value<'_>) -> bool {
-    cx.is_exception(value, Exc::SystemExit)
-}

@@ -8,7 +8,7 @@ use crate::native::natives;
 use crate::object::{AnyFuture, BLOCKING, ClassFlags, Exc, FutureState, NativeObject, PLACED, Payload};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
-use super::{functions, future, loops};
+use super::{functions, future};
 
 /// Futures of tasks that wait, in order. A place is a number that stays; those that left are UNBOUND until they reach an end.
 #[derive(Debug, Default)]
@@ -571,9 +571,3 @@ natives!(
     /// A semaphore that cannot be released more often than it was acquired.
     pub(super) static BOUNDED_SEMAPHORE: ScriptMethods;
 );
-
-/// Whether a loop runs at all.
-#[allow(dead_code, reason = "for what is made outside of a loop")]
-fn has_loop(cx: &mut Cx) -> bool {
-    loops(cx).running().is_some()
-}

@@ -7,7 +7,7 @@ use crate::object::{AnyFuture, Exc, Exception, MUST_CANCEL, NativeObject, Payloa
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::clock::Use;
-use super::{Ready, clock, functions, future, loops, loops_ref, running, running_object};
+use super::{Ready, clock, functions, future, loops, running_object};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -468,11 +468,4 @@ fn ended(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             Err(cx.rethrow(exception))
         }
     }
-}
-
-/// The task that runs, for those who only look.
-#[allow(dead_code, reason = "kept beside its mutable twin")]
-fn current(cx: &mut Cx) -> Option<Gc<'static, Task>> {
-    let _ = loops_ref(cx);
-    running(cx).current
 }

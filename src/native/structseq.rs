@@ -45,16 +45,7 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
     let mut defs = [NONE; N];
     let mut at = 0;
     while at < N {
-        defs[at] = NativeDef {
-            name: fields[at],
-            doc: &[],
-            kind: NativeKind::Getter,
-            params: SELF,
-            suspends: false,
-            scripted: false,
-            quick: crate::vm::native::Quick::No,
-            run: GETTERS[at],
-        };
+        defs[at] = NativeDef { name: fields[at], run: GETTERS[at], ..NONE };
         at += 1;
     }
     defs

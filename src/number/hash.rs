@@ -2,8 +2,8 @@
 //!
 //! Sets are ordered by hash, so scripts see these numbers.
 
+use super::float;
 use super::int::IntRef;
-use super::{Fault, float};
 use num_bigint::BigInt;
 
 const BITS: u32 = 61;
@@ -165,17 +165,6 @@ impl HashKey {
             u64::from_le_bytes(bytes)
         };
         HashKey { k0: next(), k1: next() }
-    }
-
-    /// Reads `PYTHONHASHSEED`: a number, or `random` with bits from the host.
-    pub fn from_environment(text: &str, random: impl FnOnce() -> (u64, u64)) -> Result<HashKey, Fault> {
-        if text == "random" {
-            let (k0, k1) = random();
-            return Ok(HashKey { k0, k1 });
-        }
-        text.parse()
-            .map(HashKey::from_seed)
-            .map_err(|_| Fault::value("PYTHONHASHSEED must be \"random\" or an integer in range [0; 4294967295]"))
     }
 
     /// `hash` of bytes.

@@ -121,12 +121,6 @@ impl FutureBase {
     pub fn first(&self) -> (Callback, Value<'_>) {
         (Callback::from_byte(self.callback_kind.get()), self.callback.value())
     }
-
-    /// Number of callbacks.
-    pub fn callback_count(&self) -> usize {
-        let first = usize::from(self.callback_kind.get() != Callback::None as u8);
-        first + self.more.get().map_or(0, |l| l.len() / 2)
-    }
 }
 
 /// A future. Its class is in the shape of its header.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Binding, Context, Entry, Local, Owner, ScopeId, ScopeKind, Scopes, Uses};
+use super::{Binding, Context, Entry, Local, ScopeId, ScopeKind, Scopes, Uses};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::ast::{Ast, Symbol};
 
@@ -271,23 +271,5 @@ impl Analyzer<'_> {
             slots[id.index()].insert(name, slot);
         }
         self.scopes.scope_mut(unit).locals = locals;
-    }
-}
-
-impl Scopes {
-    /// The parent of `owner`'s scope in which its name is bound, for qualified names: type parameters don't count.
-    pub fn definer(&self, id: ScopeId) -> Option<ScopeId> {
-        let mut at = self.scope(id).parent;
-        while let Some(parent) = at {
-            let scope = self.scope(parent);
-            if matches!(scope.kind, ScopeKind::TypeParams | ScopeKind::Comprehension)
-                || matches!(scope.owner, Owner::TypeParams(_))
-            {
-                at = scope.parent;
-            } else {
-                return Some(parent);
-            }
-        }
-        None
     }
 }

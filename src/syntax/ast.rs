@@ -175,16 +175,6 @@ impl Ast {
         self.exprs.len()
     }
 
-    /// How many statements there are.
-    pub fn stmt_count(&self) -> usize {
-        self.stmts.len()
-    }
-
-    /// How many patterns there are.
-    pub fn pattern_count(&self) -> usize {
-        self.patterns.len()
-    }
-
     /// The node of `id`, to change it. A change of children has to go through a new node, or heights would lie.
     pub(crate) fn expr_mut(&mut self, id: ExprId) -> &mut Expr {
         &mut self.exprs[id.index()]

@@ -2,6 +2,7 @@
 
 use num_bigint::BigUint;
 
+use crate::text::escape::simple;
 use crate::text::names;
 
 use super::ast::Constant;
@@ -130,17 +131,13 @@ fn escape(content: &str, at: usize, mode: Mode, out: &mut Decoded, mut report: i
         out.bytes.push(b'\\');
         return at + 1;
     };
-    let simple = match letter {
-        b'\n' => return at + 2,
-        b'\r' => return at + 2 + usize::from(text.get(at + 2) == Some(&b'\n')),
-        b'\\' | b'\'' | b'"' => letter,
-        b'a' => 7,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'v' => 11,
+    if let Some(byte) = simple(letter) {
+        out.bytes.push(byte);
+        return at + 2;
+    }
+    match letter {
+        b'\n' => at + 2,
+        b'\r' => at + 2 + usize::from(text.get(at + 2) == Some(&b'\n')),
         b'0'..=b'7' => {
             let digits = text[at + 1..].iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
             let digits = &content[at + 1..at + 1 + digits];
@@ -153,12 +150,12 @@ fn escape(content: &str, at: usize, mode: Mode, out: &mut Decoded, mut report: i
             } else {
                 push_code(code, out)
             }
-            return at + 1 + digits.len();
+            at + 1 + digits.len()
         }
-        b'x' => return hex(content, at, 2, mode, out, report),
-        b'u' if !mode.bytes => return hex(content, at, 4, mode, out, report),
-        b'U' if !mode.bytes => return hex(content, at, 8, mode, out, report),
-        b'N' if !mode.bytes => return named(content, at, out, report),
+        b'x' => hex(content, at, 2, mode, out, report),
+        b'u' if !mode.bytes => hex(content, at, 4, mode, out, report),
+        b'U' if !mode.bytes => hex(content, at, 8, mode, out, report),
+        b'N' if !mode.bytes => named(content, at, out, report),
         _ => {
             let char = content[at + 1..].chars().next().expect("there is a byte");
             if char.is_ascii() {
@@ -169,11 +166,9 @@ fn escape(content: &str, at: usize, mode: Mode, out: &mut Decoded, mut report: i
                 return at + 1;
             }
             out.bytes.extend_from_slice(&content.as_bytes()[at + 1..at + 1 + char.len_utf8()]);
-            return at + 1 + char.len_utf8();
+            at + 1 + char.len_utf8()
         }
-    };
-    out.bytes.push(simple);
-    at + 2
+    }
 }
 
 fn hex(content: &str, at: usize, width: usize, mode: Mode, out: &mut Decoded, mut report: impl FnMut(Escape)) -> usize {

@@ -748,7 +748,10 @@ mod tests {
     }
 
     fn encoded(text: &str, encoding: &str, handler: &str) -> String {
-        let (text, _) = super::super::escape::decode_text_literal(text).unwrap();
+        let ascii: String =
+            text.chars().map(|c| if c.is_ascii() { c.into() } else { format!("\\U{:08x}", c as u32) }).collect();
+        let escapes = Encoding::lookup("unicode_escape").unwrap();
+        let Ok(text) = decode(ascii.as_bytes(), escapes, Handler::Strict) else { panic!("{text} is no literal") };
         let (encoding, handler) = (Encoding::lookup(encoding).unwrap(), Handler::lookup(handler).unwrap());
         match encode(&text, encoding, handler) {
             Ok(bytes) => super::super::repr::bytes(&bytes),

@@ -1,6 +1,7 @@
-//! Backslash escapes: in the literals of scripts, and in the codecs `unicode_escape` and `raw_unicode_escape`.
+//! Backslash escapes as the codecs `unicode_escape` and `raw_unicode_escape` read them. Literals of scripts have diagnostics of their own
+//! (`syntax/literal.rs`).
 
-use super::{names, wtf8};
+use super::names;
 
 /// What follows a backslash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +21,6 @@ pub(super) fn read(rest: &[u8], text: bool) -> Escape {
     let Some(&first) = rest.first() else { return Escape::Malformed(0, "\\ at end of string") };
     let point = match first {
         b'\n' => return Escape::Nothing(1),
-        b'\\' | b'\'' | b'"' => first,
-        b'a' => 7,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'v' => 11,
         b'0'..=b'7' => {
             let digits = rest.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
             let point = rest[..digits].iter().fold(0, |point, byte| point << 3 | (byte - b'0') as u32);
@@ -37,9 +30,27 @@ pub(super) fn read(rest: &[u8], text: bool) -> Escape {
         b'u' if text => return read_hex(rest, 4, "truncated \\uXXXX escape"),
         b'U' if text => return read_hex(rest, 8, "truncated \\UXXXXXXXX escape"),
         b'N' if text => return read_name(rest),
-        _ => return Escape::Unknown,
+        _ => match simple(first) {
+            Some(byte) => byte,
+            None => return Escape::Unknown,
+        },
     };
-    Escape::Point(point as u32, 1)
+    Escape::Point(u32::from(point), 1)
+}
+
+/// What an escape of one letter means.
+pub fn simple(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'\\' | b'\'' | b'"' => letter,
+        b'a' => 7,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 11,
+        _ => return None,
+    })
 }
 
 fn read_hex(rest: &[u8], count: usize, truncated: &'static str) -> Escape {
@@ -71,165 +82,39 @@ fn read_name(rest: &[u8]) -> Escape {
     }
 }
 
-/// Why a literal can't be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EscapeError {
-    /// Where in the literal's body the escape is, and how many bytes of it.
-    pub span: std::ops::Range<usize>,
-    /// CPython's whole message, such as `(unicode error) 'unicodeescape' codec can't decode …`.
-    pub message: String,
-}
-
-/// An escape that means nothing, which gets a SyntaxWarning.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidEscape {
-    /// Where in the literal's body the backslash is.
-    pub offset: usize,
-    /// The warning's message.
-    pub message: String,
-}
-
-impl InvalidEscape {
-    fn new(offset: usize, escape: &[u8], octal: bool) -> InvalidEscape {
-        let (escape, octal) = (String::from_utf8_lossy(escape), if octal { "octal " } else { "" });
-        let message = format!(
-            "\"\\{escape}\" is an invalid {octal}escape sequence. Such sequences will not work in the future. \
-             Did you mean \"\\\\{escape}\"? A raw string is also an option."
-        );
-        InvalidEscape { offset, message }
-    }
-}
-
-/// The value of a string literal's body, in generalised UTF-8, and its first invalid escape.
-pub fn decode_text_literal(body: &str) -> Result<(Vec<u8>, Option<InvalidEscape>), EscapeError> {
-    let bytes = body.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut invalid = None;
-    let mut at = 0;
-    while let Some(run) = memchr::memchr(b'\\', &bytes[at..]) {
-        out.extend_from_slice(&bytes[at..at + run]);
-        at += run;
-        let rest = &bytes[at + 1..];
-        match read(rest, true) {
-            Escape::Point(point, length) => {
-                if point > 0xff && rest[0].is_ascii_digit() {
-                    invalid.get_or_insert_with(|| InvalidEscape::new(at, &rest[..length], true));
-                }
-                wtf8::push(&mut out, point);
-                at += 1 + length;
-            }
-            Escape::Nothing(length) => at += 1 + length,
-            Escape::Unknown => {
-                if rest[0].is_ascii() {
-                    invalid.get_or_insert_with(|| InvalidEscape::new(at, &rest[..1], false));
-                }
-                out.push(b'\\');
-                at += 1;
-            }
-            Escape::Malformed(length, reason) => {
-                // CPython counts in its own copy of the text, where other than ASCII characters are `\U` escapes.
-                let start = counted(&bytes[..at]);
-                let end = start + counted(&bytes[at..=at + length]);
-                let place = match end - start {
-                    1 => format!("byte 0x5c in position {start}"),
-                    _ => format!("bytes in position {start}-{}", end - 1),
-                };
-                let message = format!("(unicode error) 'unicodeescape' codec can't decode {place}: {reason}");
-                return Err(EscapeError { span: at..at + 1 + length, message });
-            }
-        }
-    }
-    out.extend_from_slice(&bytes[at..]);
-    Ok((out, invalid))
-}
-
-fn counted(text: &[u8]) -> usize {
-    let mut count = 0;
-    let mut after_backslash = false;
-    for &byte in text {
-        match byte {
-            0..0x80 => count += 1,
-            // A backslash before such a character is an escape of its own there.
-            0xc0.. => count += 10 + if after_backslash { 5 } else { 0 },
-            _ => {}
-        }
-        after_backslash = byte == b'\\' && !after_backslash;
-    }
-    count
-}
-
-/// The value of a bytes literal's body, and its first invalid escape.
-pub fn decode_bytes_literal(body: &str) -> Result<(Vec<u8>, Option<InvalidEscape>), EscapeError> {
-    let bytes = body.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut invalid = None;
-    let mut at = 0;
-    while let Some(run) = memchr::memchr(b'\\', &bytes[at..]) {
-        out.extend_from_slice(&bytes[at..at + run]);
-        at += run;
-        let rest = &bytes[at + 1..];
-        match read(rest, false) {
-            Escape::Point(point, length) => {
-                if point > 0xff {
-                    invalid.get_or_insert_with(|| InvalidEscape::new(at, &rest[..length], true));
-                }
-                out.push(point as u8);
-                at += 1 + length;
-            }
-            Escape::Nothing(length) => at += 1 + length,
-            Escape::Unknown => {
-                invalid.get_or_insert_with(|| InvalidEscape::new(at, &rest[..1], false));
-                out.push(b'\\');
-                at += 1;
-            }
-            Escape::Malformed(length, _) => {
-                let message = match length {
-                    0 => "(value error) Trailing \\ in string".to_owned(),
-                    _ => format!("(value error) invalid \\x escape at position {at}"),
-                };
-                return Err(EscapeError { span: at..at + 1 + length, message });
-            }
-        }
-    }
-    out.extend_from_slice(&bytes[at..]);
-    Ok((out, invalid))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn values() {
-        let text = |body| decode_text_literal(body).unwrap();
-        assert_eq!(text(r"a\n\x41\101\u65e5\U0001f600\N{BULLET}\'\\").0, "a\nAA日😀•'\\".as_bytes());
-        assert_eq!(text(r"\ud800é").0, b"\xed\xa0\x80\xc3\xa9");
-        assert_eq!(text("a\\\nb").0, b"ab");
-        let (value, invalid) = text(r"a\d\e");
-        assert_eq!(value, br"a\d\e");
-        let invalid = invalid.unwrap();
-        assert_eq!(invalid.offset, 1);
-        assert!(invalid.message.starts_with("\"\\d\" is an invalid escape sequence."), "{}", invalid.message);
-        assert!(text(r"\400").1.is_some_and(|invalid| invalid.message.contains("invalid octal escape")));
-        assert!(text(r"\é").1.is_none());
-        assert_eq!(decode_bytes_literal(r"\x41\u65e5\777").unwrap().0, b"A\\u65e5\xff");
+        for (rest, value) in [
+            (r"n", Escape::Point(10, 1)),
+            (r"101", Escape::Point(0x41, 3)),
+            (r"777", Escape::Point(0x1ff, 3)),
+            (r"x41", Escape::Point(0x41, 3)),
+            (r"u65e5", Escape::Point('日' as u32, 5)),
+            (r"ud800", Escape::Point(0xd800, 5)),
+            (r"U0001f600", Escape::Point('😀' as u32, 9)),
+            (r"N{BULLET}", Escape::Point('•' as u32, 9)),
+            (r"d", Escape::Unknown),
+            ("\n", Escape::Nothing(1)),
+        ] {
+            assert_eq!(read(rest.as_bytes(), true), value, "{rest}");
+        }
+        assert_eq!(read(br"u65e5", false), Escape::Unknown);
     }
 
     #[test]
     fn errors() {
-        for (body, message) in [
-            (r"\N{foo}", "bytes in position 0-6: unknown Unicode character name"),
-            (r"\x4", "bytes in position 0-2: truncated \\xXX escape"),
-            (r"\U00110000", "bytes in position 0-9: illegal Unicode character"),
-            (r"日\x", "bytes in position 10-11: truncated \\xXX escape"),
-            (r"a\日\x", "bytes in position 17-18: truncated \\xXX escape"),
-            (r"\N{}", "bytes in position 0-2: malformed \\N character escape"),
-            (r"ab\N{LATIN SMALL LETTER", "bytes in position 2-22: malformed \\N character escape"),
+        for (rest, length, reason) in [
+            (r"N{foo}", 6, "unknown Unicode character name"),
+            (r"N{}", 2, "malformed \\N character escape"),
+            (r"x4", 2, "truncated \\xXX escape"),
+            (r"U00110000", 9, "illegal Unicode character"),
+            (r"", 0, "\\ at end of string"),
         ] {
-            let expected = format!("(unicode error) 'unicodeescape' codec can't decode {message}");
-            assert_eq!(decode_text_literal(body).unwrap_err().message, expected);
+            assert_eq!(read(rest.as_bytes(), true), Escape::Malformed(length, reason), "{rest}");
         }
-        let fault = decode_bytes_literal(r"ab\x1").unwrap_err();
-        assert_eq!((fault.message.as_str(), fault.span), ("(value error) invalid \\x escape at position 2", 2..5));
     }
 }

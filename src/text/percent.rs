@@ -195,63 +195,6 @@ impl Conversion<'_> {
     }
 }
 
-/// The complaints about the arguments of a template.
-pub mod complaints {
-    use super::Fault;
-
-    /// A piece finds no argument left.
-    pub fn not_enough() -> Fault {
-        Fault::type_error("not enough arguments for format string")
-    }
-
-    /// Arguments are left at the end; not when they are a mapping.
-    pub fn not_all_converted(text: bool) -> Fault {
-        Fault::type_error(if text {
-            "not all arguments converted during string formatting"
-        } else {
-            "not all arguments converted during bytes formatting"
-        })
-    }
-
-    /// The argument of a `*` is no integer.
-    pub fn star_wants_int() -> Fault {
-        Fault::type_error("* wants int")
-    }
-
-    /// `%d`, `%i`, `%u` got something that isn't a number, `%o`, `%x`, `%X` something that isn't an integer.
-    pub fn no_number(kind: u8, type_name: &str) -> Fault {
-        let wanted = if matches!(kind, b'o' | b'x' | b'X') { "an integer" } else { "a real number" };
-        Fault::type_error(format!("%{} format: {wanted} is required, not {type_name}", kind as char))
-    }
-
-    /// `%e`, `%f`, `%g` got something that isn't a real number.
-    pub fn no_float(text: bool, type_name: &str) -> Fault {
-        Fault::type_error(if text {
-            format!("must be real number, not {type_name}")
-        } else {
-            format!("float argument required, not {type_name}")
-        })
-    }
-
-    /// `%c` got neither a number nor one character; `length` is given for a string or bytes of another length.
-    pub fn no_char(text: bool, type_name: &str, length: Option<usize>) -> Fault {
-        let (wanted, kind) = if text {
-            ("an int or a unicode character", "string")
-        } else {
-            ("an integer in range(256) or a single byte", "bytes object")
-        };
-        let found = length.map_or_else(|| type_name.to_owned(), |length| format!("a {kind} of length {length}"));
-        Fault::type_error(format!("%c requires {wanted}, not {found}"))
-    }
-
-    /// `%b` or `%s` of bytes got something that can't be bytes.
-    pub fn no_bytes(type_name: &str) -> Fault {
-        Fault::type_error(format!(
-            "%b requires a bytes-like object, or an object that implements __bytes__, not '{type_name}'"
-        ))
-    }
-}
-
 /// A conversion whose `*` have been replaced by their arguments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Resolved {
@@ -454,16 +397,6 @@ mod tests {
         assert_eq!((conversion.width, conversion.precision), (Size::Argument, Size::Argument));
         let resolved = Resolved::new(&conversion, Some(-5), Some(-1)).unwrap();
         assert_eq!((resolved.width, resolved.precision, resolved.flags.left), (5, Some(0), true));
-    }
-
-    #[test]
-    fn complaints_about_arguments() {
-        assert_eq!(complaints::no_number(b'd', "str").message, "%d format: a real number is required, not str");
-        assert_eq!(complaints::no_number(b'x', "float").message, "%x format: an integer is required, not float");
-        assert_eq!(
-            complaints::no_char(true, "str", Some(2)).message,
-            "%c requires an int or a unicode character, not a string of length 2"
-        );
     }
 
     #[test]

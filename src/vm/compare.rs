@@ -537,11 +537,7 @@ impl Vm {
             return Err(self.unhashable(root));
         }
         let (method, receiver) = (method.raw(), root.get(self).raw());
-        let result = self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
-            cx.carry_out(outcome, start)
-        })?;
+        let result = self.call_unbound_nested(method, receiver, &[], Then::Return)?;
         match as_int_ref(self.payload(Value::adopt(result))) {
             // What `__hash__` returns is reduced as ints are.
             Some(int) => Ok(match int.to_i64() {

@@ -2,13 +2,13 @@
 
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Ref, Value};
-use crate::object::{BoundMethod, Class, Exc, Exception, Slots, Str, Tuple, field_count, field_index};
+use crate::object::{Class, Exc, Exception, Slots, Str, Tuple, field_count, field_index};
 
 use crate::text::wtf8;
 
 use super::frame::Record;
 use super::native::{Raised, Root};
-use super::{Name, Vm};
+use super::Vm;
 
 impl Vm {
     /// Makes an exception of a builtin class with these arguments, without calling anything.
@@ -632,18 +632,6 @@ impl Vm {
             new.get().suppress_context.set(old.get().suppress_context.get());
         }
         Ok(new)
-    }
-
-    /// What is shown for a bound method's function in messages.
-    #[allow(dead_code, reason = "used by natives' messages")]
-    pub(crate) fn method_function<'h>(&self, value: Value<'h>) -> Value<'h> {
-        value.exact::<BoundMethod>().map_or(value, |m| m.get().function.get())
-    }
-
-    /// `self.name(...)` as text, for messages.
-    #[allow(dead_code, reason = "used by natives' messages")]
-    pub(crate) fn name_text(&self, name: Name) -> &'static str {
-        name.text()
     }
 }
 

@@ -22,17 +22,6 @@ pub enum StdStream {
     Err,
 }
 
-/// A module's source, found by name.
-#[derive(Clone, Debug)]
-pub struct ModuleSource {
-    /// Its text.
-    pub text: String,
-    /// The file as tracebacks show it.
-    pub filename: String,
-    /// For a package its folder.
-    pub package: Option<String>,
-}
-
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenMode {

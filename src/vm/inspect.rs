@@ -258,11 +258,6 @@ impl Vm {
         (line != 0).then_some(line)
     }
 
-    /// Whether a frame runs, or waits for what it called.
-    pub fn frame_is_running(&self, frame: Gc<'_, Frame>) -> bool {
-        matches!(self.standing(frame.held()), Standing::Record(..) | Standing::Generator(_, Some(_)))
-    }
-
     /// `f_locals`: the namespace of a module or class body, or a dict of what is bound.
     pub fn frame_locals(&mut self, frame: Root) -> Result<Root, Raised> {
         let Some(object) = frame.get(self).exact::<Frame>().map(Gc::held) else {

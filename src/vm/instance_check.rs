@@ -175,11 +175,7 @@ impl Vm {
         let name = self.name(name).held();
         let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) else { return Ok(None) };
         let (receiver, subject) = (class.get(self).raw(), subject.get(self).raw());
-        let raw = self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, receiver, &[subject], Then::Continue(as_truth))?;
-            cx.carry_out(outcome, start)
-        })?;
+        let raw = self.call_unbound_nested(method, receiver, &[subject], Then::Continue(as_truth))?;
         Ok(Some(raw.same(Raw::TRUE)))
     }
 }

@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
+use crate::heap::{AnyRef, Gc, Raw, Ref, Slot, Value};
 use crate::object::{Class, Str};
 
 use super::Vm;
@@ -578,12 +578,3 @@ pub struct Rest(pub Args);
 /// `**kwargs` of a native: the register with a dict.
 #[derive(Clone, Copy, Debug)]
 pub struct KeywordRest(pub Root);
-
-/// The kind of a `self` parameter: checked by the method's binding, so a conversion can rely on it.
-pub fn expect_kind(cx: &mut Cx, root: Root, kind: Kind, function: &str, type_name: &str) -> Result<(), Raised> {
-    if root.get(cx).kind() == kind {
-        return Ok(());
-    }
-    let got = cx.type_name_for_error(root.get(cx));
-    Err(cx.type_error(format!("descriptor '{function}' requires a '{type_name}' object but received a '{got}'")))
-}

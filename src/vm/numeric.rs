@@ -57,11 +57,7 @@ impl Vm {
             return Err(self.type_error(format!("'{got}' object cannot be interpreted as an integer")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
-            cx.carry_out(outcome, start)
-        })?;
+        let raw = self.call_unbound_nested(method, receiver, &[], Then::Return)?;
         if as_int_ref(self.payload(Value::adopt(raw))).is_none() {
             let got = self.type_name_for_error(Value::adopt(raw));
             return Err(self.type_error(format!("__index__ returned non-int (type {got})")));
@@ -198,11 +194,7 @@ impl Vm {
             return Err(self.type_error(format!("must be real number, not {got}")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
-            cx.carry_out(outcome, start)
-        })?;
+        let raw = self.call_unbound_nested(method, receiver, &[], Then::Return)?;
         match self.payload(Value::adopt(raw)).as_float() {
             Some(float) => {
                 if Value::adopt(raw).is_subclassed() && root.get(self).kind() != Kind::Float {
@@ -263,11 +255,7 @@ impl Vm {
             return Err(self.type_error(format!("object of type '{got}' has no len()")));
         };
         let receiver = root.get(self).raw();
-        let raw = self.run_nested(|cx| {
-            let start = cx.fiber.top;
-            let outcome = cx.call_unbound(method, receiver, &[], Then::Continue(len_value))?;
-            cx.carry_out(outcome, start)
-        })?;
+        let raw = self.call_unbound_nested(method, receiver, &[], Then::Continue(len_value))?;
         Ok(Value::adopt(raw).as_int().unwrap_or(0) as usize)
     }
 
@@ -300,11 +288,7 @@ impl Vm {
             let name = self.name(name).held();
             let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) else { continue };
             let receiver = root.get(self).raw();
-            let result = self.run_nested(|cx| {
-                let start = cx.fiber.top;
-                let outcome = cx.call_unbound(method, receiver, &[], Then::Return)?;
-                cx.carry_out(outcome, start)
-            });
+            let result = self.call_unbound_nested(method, receiver, &[], Then::Return);
             match result {
                 Ok(raw) => {
                     let value = Value::adopt(raw);

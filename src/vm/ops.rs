@@ -712,18 +712,26 @@ impl Vm {
         Ok(self.push_raw(raw))
     }
 
-    /// As `inplace`, for natives: nested.
-    pub fn inplace_root(&mut self, kind: BinaryKind, a: Root, b: Root) -> Result<Root, Raised> {
-        let (a, b) = (a.get(self).raw(), b.get(self).raw());
-        let raw = self.run_nested(|cx| cx.inplace(kind, a, b))?;
-        Ok(self.push_raw(raw))
-    }
-
     /// As `unary`, for natives: nested.
     pub fn unary_root(&mut self, kind: UnaryKind, a: Root) -> Result<Root, Raised> {
         let a = a.get(self).raw();
         let raw = self.run_nested(|cx| cx.unary(kind, a))?;
         Ok(self.push_raw(raw))
+    }
+
+    /// As `call_unbound`, for natives: nested.
+    pub(super) fn call_unbound_nested(
+        &mut self,
+        method: Raw,
+        receiver: Raw,
+        args: &[Raw],
+        then: Then,
+    ) -> Result<Raw, Raised> {
+        self.run_nested(|cx| {
+            let start = cx.fiber.top;
+            let outcome = cx.call_unbound(method, receiver, args, then)?;
+            cx.carry_out(outcome, start)
+        })
     }
 
     /// Does something that may enter frames, and waits for the result: for natives.

@@ -2434,9 +2434,3 @@ unsafe fn behind_delegate(at: *const StdCell<u32>) -> *const StdCell<u32> {
     // SAFETY: the verifier saw the three instructions there.
     unsafe { at.add(SKIP) }
 }
-
-/// Ends unused imports of types only some features name.
-#[allow(dead_code, reason = "documents what the caches hold")]
-type CachedClass = Class;
-#[allow(dead_code, reason = "documents what runs in place")]
-type InPlace = Generator;

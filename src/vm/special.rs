@@ -267,11 +267,6 @@ impl Vm {
         self.lookup_class(self.class_of(value), self.name(Name::Call)).is_some()
     }
 
-    /// The names of an object's own attributes; None if it has no place for any.
-    pub fn instance_names(&self, raw: Raw) -> Option<Vec<Value<'static>>> {
-        self.instance_copy(raw).map(|dict| dict.iter().map(|(key, _)| key).collect())
-    }
-
     /// A dict of an object's own attributes as they are now; asking for it changes nothing.
     pub fn instance_copy(&self, raw: Raw) -> Option<Gc<'static, Dict>> {
         let heap = self.heap.forever();

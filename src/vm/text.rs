@@ -262,14 +262,6 @@ impl Vm {
         }
     }
 
-    /// `repr(object)`, to be carried out by the run loop.
-    pub fn repr_outcome(&mut self, object: Root) -> NativeResult {
-        match self.text_of(object, true)? {
-            TextOf::Done(raw) => Ok(Outcome::Value(raw)),
-            TextOf::Call(method) => Ok(self.ask_text(object, method, None, check_repr)),
-        }
-    }
-
     /// `repr(object)`: a str.
     pub fn repr(&mut self, object: Root) -> Result<Root, Raised> {
         self.text_waiting(object, true)
@@ -585,11 +577,6 @@ fn returned(resumed: Resumed) -> Root {
 
 fn check_str(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
     let text = cx.expect_text(returned(resumed), false)?;
-    Ok(text.get(cx).into())
-}
-
-fn check_repr(cx: &mut Vm, _: Args, resumed: Resumed) -> NativeResult {
-    let text = cx.expect_text(returned(resumed), true)?;
     Ok(text.get(cx).into())
 }
 

@@ -7,7 +7,7 @@ use crate::heap::Raw;
 use crate::native::natives;
 use crate::object::{Exc, Payload};
 use crate::vm::host::{OpenFile, StdStream};
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::file::{FileIo, close_raw, read_rest, read_some, seek_to};
 use super::{
@@ -387,12 +387,7 @@ natives!(
 
     /// Make an object that has no file yet.
     #[fixed]
-    fn __new__(
-        cx: &mut Cx,
-        class: Root,
-        args: crate::vm::native::Rest,
-        kwargs: crate::vm::native::KeywordRest,
-    ) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         new_empty(cx, class)
     }
 

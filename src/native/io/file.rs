@@ -8,7 +8,7 @@ use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::Payload;
 use crate::vm::host::{OpenFile, OpenMode};
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
+use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::{
     bytes_of, bytes_result, copy_into, host_error, inner, new_empty, new_object, room_of, set_inner, size_of,
@@ -208,12 +208,7 @@ natives!(
 
     /// Make an object that is not open yet.
     #[fixed]
-    fn __new__(
-        cx: &mut Cx,
-        class: Root,
-        args: crate::vm::native::Rest,
-        kwargs: crate::vm::native::KeywordRest,
-    ) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         new_empty(cx, class)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
-use crate::object::{Class, ClassFlags, Dict, Exc, List, MappingProxy, Str, Tuple};
+use crate::object::{Class, ClassFlags, Dict, Exc, List, MappingProxy};
 use crate::vm::Name;
 use crate::vm::native::{Args, Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 
@@ -482,7 +482,3 @@ fn type_flags(class: Gc<'static, Class>) -> i64 {
     };
     flags | 1 << layout
 }
-
-/// Names of types used only in signatures.
-#[allow(dead_code, reason = "documents what a class's bases are")]
-type Bases = (Tuple, Str);

@@ -1,8 +1,8 @@
 //! `property`, `staticmethod`, `classmethod`, `super`, and the attributes of builtin types as objects.
 
-use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
-use crate::object::{Access, Class, ClassMethod, Dict, Exc, GetSet, Property, StaticMethod, Str, Super};
+use crate::object::{Access, Class, ClassMethod, Exc, GetSet, Property, StaticMethod, Super};
 use crate::vm::Name;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
 
@@ -680,7 +680,3 @@ fn after_copy(cx: &mut Cx, window: Args, resumed: crate::vm::native::Resumed) ->
     }
     Ok(made.get(cx).into())
 }
-
-/// Names of what getters refer to, for those who read on.
-#[allow(dead_code, reason = "documents the layout of a GetSet")]
-type Parts = (AnyRef, Dict, Str, Name);
