@@ -6,9 +6,9 @@ use crate::object::{Class, Exc, Exception, Slots, Str, Tuple, field_count, field
 
 use crate::text::wtf8;
 
+use super::Vm;
 use super::frame::Record;
 use super::native::{Raised, Root};
-use super::Vm;
 
 impl Vm {
     /// Makes an exception of a builtin class with these arguments, without calling anything.
