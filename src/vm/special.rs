@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{BoundMethod, Dict, Exc, Exception, List, Module, Str, Tuple};
@@ -192,7 +193,14 @@ impl Vm {
         };
         let shown = package.clone().unwrap_or_else(|| "<unknown module name>".into());
         let place = file.as_deref().unwrap_or("unknown location").to_owned();
-        let message = format!("cannot import name '{name_text}' from '{shown}' ({place})");
+        let message = if self.is_being_loaded(module) {
+            format!(
+                "cannot import name '{name_text}' from partially initialized module '{shown}' (most likely due to a circular import) \
+                 ({place})"
+            )
+        } else {
+            format!("cannot import name '{name_text}' from '{shown}' ({place})")
+        };
         let text = self.str(&message).value().raw();
         let text = self.push_raw(text);
         let raw = self.new_exception(Exc::ImportError, &[text]).value().raw();
@@ -208,6 +216,14 @@ impl Vm {
             self.set_exception_field(exception, Exc::ImportError, "path", path);
         }
         Err(self.raise(exception))
+    }
+
+    /// Whether a module's body is still being run by this fiber.
+    fn is_being_loaded(&self, module: Root) -> bool {
+        let Some(dict) = module.get(self).exact::<Module>().map(|module| module.dict()) else { return false };
+        self.fiber.records.iter().filter_map(|record| record.function).any(|function| {
+            function.code().flags().contains(CodeFlags::MODULE) && function.globals().value().is(dict.value())
+        })
     }
 
     /// `from module import *`.
