@@ -390,6 +390,10 @@ impl Host for OsHost {
         }
     }
 
+    fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.input).is_some()
+    }
+
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }

@@ -400,12 +400,9 @@ natives!(
             write_out(cx, &bytes)?;
         }
         flush_out(cx)?;
-        let mut line = loop {
-            match cx.host_mut().read_line() {
-                Ok(line) => break line,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => cx.check_signals()?,
-                Err(error) => return Err(crate::native::types::exception::io_error(cx, &error, None)),
-            }
+        let mut line = match cx.read_input_line()? {
+            Ok(line) => line,
+            Err(error) => return Err(crate::native::types::exception::io_error(cx, &error, None)),
         };
         if line.is_empty() {
             return Err(cx.raise_text(Exc::EOFError, "EOF when reading a line"));

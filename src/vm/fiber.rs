@@ -423,6 +423,27 @@ impl Vm {
         self.wait_descriptor(fd, write, None).map(|_| ())
     }
 
+    /// A line of standard input, empty at its end; other fibers run meanwhile.
+    pub fn read_input_line(&mut self) -> Result<std::io::Result<Vec<u8>>, Raised> {
+        loop {
+            if !self.host().has_line() {
+                self.before_io(0, false)?;
+            }
+            match self.host_mut().read_line() {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    // Signals are the main fiber's: another one makes way for it.
+                    if self.fibers.running == FiberId::MAIN { self.check_signals()? } else { self.slice_over()? }
+                }
+                Ok(line) if line.is_empty() => {
+                    // Who ends the input and sends a signal means the signal.
+                    self.check_signals()?;
+                    return Ok(Ok(line));
+                }
+                done => return Ok(done),
+            }
+        }
+    }
+
     /// Lets the other fibers that are ready run first.
     pub fn pass(&mut self) -> Result<(), Raised> {
         if self.fiber.stopping {

@@ -288,6 +288,10 @@ pub trait Host: Debug {
     fn is_terminal(&self, stream: StdStream) -> bool;
     /// Reads a line from standard input, with its end; empty at the end of input. `Interrupted` if a signal comes in first.
     fn read_line(&mut self) -> io::Result<Vec<u8>>;
+    /// Whether `read_line` has a whole line already.
+    fn has_line(&self) -> bool {
+        false
+    }
     /// Reads a whole file.
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>>;
     /// Whether a path is a file (not a folder).

@@ -111,13 +111,7 @@ fn read_below(cx: &mut Cx, this: Root, count: usize) -> Result<Vec<u8>, Raised> 
     let (native, fd, standard) = with::<Buffered, _>(cx, this, |_, b| (b.native, b.file.fd.get(), b.standard))?;
     if standard == Some(StdStream::In) {
         // Line by line, so that `input()` finds what was not asked for.
-        loop {
-            match cx.host_mut().read_line() {
-                Ok(line) => return Ok(line),
-                Err(error) if error.kind() == ErrorKind::Interrupted => cx.check_signals()?,
-                Err(error) => return Err(host_error(cx, &error)),
-            }
-        }
+        return cx.read_input_line()?.map_err(|error| host_error(cx, &error));
     }
     if native {
         return read_some(cx, fd, count);
