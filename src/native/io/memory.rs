@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{ByteArray, Bytes, Exc, Payload, Tuple};
+use crate::object::{ByteArray, Bytes, Dict, Exc, Payload, Tuple};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -547,8 +547,13 @@ natives!(
         };
         let content = cx.call_method(this, "getvalue", &[])?;
         let position = cx.call_method(this, "tell", &[])?;
-        let attributes = match cx.find_attribute(this, "__dict__")? {
-            Some(dict) => cx.call_method(dict, "copy", &[])?,
+        // Of a derived class's instance what a script set.
+        let own = super::object(cx, this).and_then(|object| object.get().dict.get().map(|dict| dict.value().raw()));
+        let attributes = match own {
+            Some(dict) => {
+                let dict = cx.push_raw(dict);
+                cx.call_method(dict, "copy", &[])?
+            }
             None => cx.push_raw(Raw::NONE),
         };
         let mut items = vec![content.get(cx).raw()];
@@ -587,8 +592,19 @@ natives!(
         cx.call_method(this, "__init__", &parts[..count - 2])?;
         cx.call_method(this, "seek", &parts[count - 2..count - 1])?;
         if !parts[count - 1].get(cx).is_none() {
-            let own = cx.attribute(this, "__dict__")?;
-            cx.call_method(own, "update", &parts[count - 1..count])?;
+            let pairs: Vec<(Raw, Raw)> = match cx.payload(parts[count - 1].get(cx)).exact::<Dict>() {
+                Some(dict) => dict.iter().map(|(name, value)| (name.raw(), value.raw())).collect(),
+                None => {
+                    let got = cx.type_name_for_error(parts[count - 1].get(cx));
+                    let text = format!("fourth item of state should be a dict, got a {got}");
+                    return Err(cx.type_error(text));
+                }
+            };
+            let pairs: Vec<(Root, Root)> =
+                pairs.into_iter().map(|(name, value)| (cx.push_raw(name), cx.push_raw(value))).collect();
+            for (name, value) in pairs {
+                cx.set_attribute(this, name, value)?;
+            }
         }
         Ok(Outcome::NONE)
     }
