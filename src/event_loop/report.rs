@@ -172,6 +172,20 @@ pub(crate) fn announce(cx: &mut Cx, made: Raw) {
     cx.release(mark);
 }
 
+/// A loop in debug mode is about to be closed: asyncio's log says so.
+pub(crate) fn say_farewell(cx: &mut Cx, closing: Raw) {
+    if cx.find_module("logging").is_none() {
+        return;
+    }
+    let mark = cx.mark();
+    let closing = cx.push_raw(closing);
+    let said = cx.repr_text(closing).and_then(|text| log(cx, &format!("Close {text}"), "debug", None));
+    if let Err(raised) = said {
+        cx.take_raised(raised);
+    }
+    cx.release(mark);
+}
+
 /// A callback raised.
 pub(crate) fn callback_failed(cx: &mut Cx, handle: Root, exception: Root) -> Result<(), Raised> {
     let mark = cx.mark();

@@ -622,6 +622,9 @@ fn end(cx: &mut Cx, window: Args) -> NativeResult {
 /// Closes a loop that does not run.
 pub(crate) fn close(cx: &mut Cx, object: Raw) {
     report::unretrieved(cx);
+    if loops(cx).find(object).is_some_and(|state| state.debug) {
+        report::say_farewell(cx, object);
+    }
     let signals: Vec<i32> =
         loops(cx).find(object).map_or(vec![], |state| state.signal_handlers.keys().copied().collect());
     for signal in signals {
