@@ -780,6 +780,10 @@ fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root, closure:
 
 /// The text of source given as str or bytes.
 fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Raised> {
+    // What tokens and the parser's stack take of a dense text; the tree of an ordinary one takes less.
+    const PER_BYTE: usize = 64;
+    let length = cx.as_str(source.get(cx)).map_or(0, |text| text.len());
+    cx.check_room(length.saturating_mul(PER_BYTE))?;
     if let Some(text) = cx.as_str(source.get(cx)) {
         return match text.as_str() {
             Some(text) => Ok(text.to_owned()),

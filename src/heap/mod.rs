@@ -51,6 +51,9 @@ const NURSERY: usize = 2 << 20;
 /// Live bytes below which no major collection is started: marking that many takes a few milliseconds, and what died old before is memory
 /// that has to be touched anew meanwhile.
 const MAJOR_FLOOR: usize = 24 << 20;
+/// A cell of up to this many bytes is never refused: past the limit, the next safepoint tells the program. So what makes a few things on
+/// behalf of a script needs no plan for not getting them.
+const FEW: usize = 64 << 10;
 
 /// Bits of the interrupt word: what the run loop stops for at its next safepoint.
 pub mod interrupt {
@@ -195,6 +198,8 @@ pub struct Heap {
     live: StdCell<usize>,
     major_at: StdCell<usize>,
     limit: StdCell<usize>,
+    /// Something was not made that should have been.
+    refused: StdCell<bool>,
     collections: StdCell<u64>,
     interrupt: Arc<AtomicU32>,
     secret: StdCell<u64>,
@@ -238,6 +243,7 @@ impl Heap {
             live: StdCell::new(0),
             major_at: StdCell::new(MAJOR_FLOOR),
             limit: StdCell::new(usize::MAX),
+            refused: StdCell::new(false),
             collections: StdCell::new(0),
             interrupt: Arc::default(),
             secret: StdCell::new(0),
@@ -369,7 +375,7 @@ impl Heap {
     pub fn alloc_buffer<T: Cell<Tail = ByteCellTail>>(&self, body: T) -> Result<Gc<'_, T>, OutOfMemory> {
         let len = body.tail_len();
         let size = Boxed::<T>::size(len).ok_or(OutOfMemory)?;
-        self.check(size)?;
+        self.check_cell(size)?;
         let memory = self.memory::<T>(size);
         // SAFETY: the memory is ours and large enough.
         unsafe {
@@ -429,7 +435,7 @@ impl Heap {
     where
         T::Tail: cell::ZeroTail,
     {
-        self.check(Boxed::<T>::size(body.tail_len()).ok_or(OutOfMemory)?)?;
+        self.check_cell(Boxed::<T>::size(body.tail_len()).ok_or(OutOfMemory)?)?;
         Ok(self.alloc_zeroed_unchecked(body))
     }
 
@@ -463,6 +469,23 @@ impl Heap {
             return Err(OutOfMemory);
         }
         Ok(())
+    }
+
+    /// Notes that something too large was not made, where nobody could be told: the program gets a MemoryError at the next safepoint.
+    pub(crate) fn refuse(&self) {
+        self.refused.set(true);
+        self.request(interrupt::MEMORY);
+    }
+
+    /// Whether something was refused since this was last asked.
+    pub(crate) fn take_refused(&self) -> bool {
+        self.refused.replace(false)
+    }
+
+    /// As `check`, for one cell that grows with what a script does.
+    #[inline]
+    pub fn check_cell(&self, size: usize) -> Result<(), OutOfMemory> {
+        if size <= FEW { Ok(()) } else { self.check(size) }
     }
 
     /// The most bytes the heap may use.

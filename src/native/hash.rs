@@ -109,7 +109,7 @@ natives!(
         }
         let bytes = bytes.to_vec();
         for piece in bytes.chunks(PIECE) {
-            cx.poll()?;
+            cx.breathe()?;
             with(cx, this, |state| state.update(piece));
         }
         Ok(Outcome::NONE)

@@ -2,7 +2,8 @@
 
 use crate::heap::{Raw, Value};
 use crate::native::natives;
-use crate::object::{Str, Tuple};
+use crate::native::types::exception::os_error;
+use crate::object::Tuple;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 /// Makes the module.
@@ -103,6 +104,9 @@ natives!(
         if delay < 0.0 {
             return Err(cx.value_error("sleep length must be non-negative"));
         }
+        if delay >= 9_223_372_036_854_775_808.0 {
+            return Err(cx.overflow_error("timestamp out of range for platform time_t"));
+        }
         if delay > 9_223_372_036.0 {
             return Err(cx.overflow_error("timestamp too large to convert to C PyTime_t"));
         }
@@ -112,24 +116,30 @@ natives!(
 
     /// Break seconds since the epoch down in UTC.
     fn gmtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
-        broken_down(cx, seconds, "gmtime")
+        broken_down(cx, seconds)
     }
 
     /// Break seconds since the epoch down in local time.
     fn localtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
-        broken_down(cx, seconds, "localtime")
+        broken_down(cx, seconds)
     }
 
     /// Return the seconds since the epoch of a local time.
     fn mktime(cx: &mut Cx, tuple: Root) -> NativeResult {
-        let date = date_of(cx, Some(tuple))?;
-        let days = days_from_civil(date.year, date.month, date.day);
-        Ok(((days * 86400 + date.hour * 3600 + date.minute * 60 + date.second) as f64).into())
+        let [year, month, day, hour, minute, second, _, _, dst] = numbers_of(cx, tuple, "mktime")?;
+        // Fields beyond their ranges are carried over.
+        let year = year + (month - 1).div_euclid(12);
+        let days = days_from_civil(year, (month - 1).rem_euclid(12) + 1, 1) + day - 1;
+        let seconds = days * 86400 + hour * 3600 + minute * 60 + second - if dst > 0 { 3600 } else { 0 };
+        if !EARLIEST_TO_LATEST.contains(&seconds) {
+            return Err(cx.overflow_error("mktime argument out of range"));
+        }
+        Ok((seconds as f64).into())
     }
 
     /// Return a date as text, such as 'Sun Jun 20 23:21:05 1993'.
     fn asctime(cx: &mut Cx, #[text("None")] tuple: Option<Root>) -> NativeResult {
-        let date = date_of(cx, tuple)?;
+        let date = date_of(cx, tuple, "asctime")?;
         let text = as_c_text(&date);
         Ok(cx.str(&text).into())
     }
@@ -147,10 +157,10 @@ natives!(
             let got = cx.type_name_for_error(format.get(cx));
             return Err(cx.type_error(format!("strftime() argument 1 must be str, not {got}")));
         };
-        let format = text.to_str_lossy().into_owned();
-        let date = date_of(cx, tuple)?;
-        let text = format_date(&format, &date);
-        Ok(Str::new(&cx.heap, &text).into())
+        let format = text.held();
+        let date = date_of(cx, tuple, "strftime")?;
+        let text = format_bytes(format.as_bytes(), &date);
+        Ok(Outcome::Value(cx.checked_text(&text)?))
     }
 
     /// Read a date from text, as a format says.
@@ -227,12 +237,17 @@ natives!(
     }
 
     /// Read one of the clocks.
-    fn clock_gettime(cx: &mut Cx, clk_id: i64) -> NativeResult {
-        match clk_id {
+    fn clock_gettime(cx: &mut Cx, clk_id: Root) -> NativeResult {
+        let number = clk_id.get(cx).as_int();
+        let Some(number) = number.filter(|number| i32::try_from(*number).is_ok()) else {
+            let got = cx.type_name_for_error(clk_id.get(cx));
+            return Err(cx.type_error(format!("clk_id should be integer, not {got}")));
+        };
+        match number {
             0 => Ok(cx.host().time().into()),
             1 | 4 | 7 => Ok(cx.host().monotonic().into()),
             2 | 3 => Ok(cx.host().process_time().into()),
-            _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
+            _ => Err(os_error(cx, 22, "Invalid argument", None)),
         }
     }
 );
@@ -307,31 +322,35 @@ impl Date {
     }
 }
 
+/// The seconds since the epoch whose year the C library can count.
+const EARLIEST_TO_LATEST: std::ops::RangeInclusive<i64> = -67_768_040_609_740_800..=67_768_036_191_676_799;
+
 fn seconds_of(cx: &mut Cx, seconds: Option<Root>) -> Result<i64, Raised> {
-    match seconds {
-        None => Ok(cx.host().time().floor() as i64),
-        Some(root) => {
-            if let Some(float) = root.get(cx).as_float() {
-                if float.is_nan() {
-                    return Err(cx.value_error("Invalid value NaN (not a number)"));
-                }
-                if float.abs() >= 9.2e18 {
-                    return Err(cx.overflow_error("timestamp out of range for platform time_t"));
-                }
-                return Ok(float.floor() as i64);
-            }
-            let index = cx.index(root)?;
-            match index.get(cx).as_int() {
-                Some(seconds) if seconds.unsigned_abs() < 67_768_036_191_676_800 => Ok(seconds),
-                _ => Err(cx.overflow_error("timestamp out of range for platform time_t")),
-            }
+    let Some(root) = seconds else { return Ok(cx.host().time().floor() as i64) };
+    let seconds = if let Some(float) = root.get(cx).as_float() {
+        if float.is_nan() {
+            return Err(cx.value_error("Invalid value NaN (not a number)"));
         }
+        let floor = float.floor();
+        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&floor).then_some(floor as i64)
+    } else {
+        let index = cx.index(root)?;
+        index.get(cx).as_int()
+    };
+    match seconds {
+        None => Err(cx.overflow_error("timestamp out of range for platform time_t")),
+        Some(seconds) if !EARLIEST_TO_LATEST.contains(&seconds) => {
+            Err(os_error(cx, 75, "Value too large for defined data type", None))
+        }
+        Some(seconds) => Ok(seconds),
     }
 }
 
-fn broken_down(cx: &mut Cx, seconds: Option<Root>, _: &str) -> NativeResult {
+fn broken_down(cx: &mut Cx, seconds: Option<Root>) -> NativeResult {
     let seconds = seconds_of(cx, seconds)?;
-    let fields = Date::from_seconds(seconds).fields();
+    let mut fields = Date::from_seconds(seconds).fields();
+    // The C library counts years from 1900 in 32 bits, and CPython adds to that in as many.
+    fields[0] = i64::from(fields[0] as i32);
     let zone = cx.str("UTC").value().raw();
     let tuple = Tuple::build(&cx.heap, fields.len() + 2, |i| match fields.get(i) {
         Some(number) => Value::int(*number),
@@ -346,45 +365,60 @@ fn broken_down(cx: &mut Cx, seconds: Option<Root>, _: &str) -> NativeResult {
     Ok(time.get(cx).into())
 }
 
-/// A date from a tuple of nine numbers; now without.
-fn date_of(cx: &mut Cx, tuple: Option<Root>) -> Result<Date, Raised> {
-    let Some(root) = tuple else {
-        let seconds = seconds_of(cx, None)?;
-        return Ok(Date::from_seconds(seconds));
-    };
+/// The nine numbers of a tuple, for the function `of`.
+fn numbers_of(cx: &mut Cx, root: Root, of: &str) -> Result<[i64; 9], Raised> {
     let parts: Option<Vec<Raw>> =
         cx.payload(root.get(cx)).exact::<Tuple>().map(|t| t.items().map(|v| v.raw()).collect());
     let Some(parts) = parts else {
         return Err(cx.type_error("Tuple or struct_time argument required".into()));
     };
     if parts.len() != 9 {
-        return Err(cx.type_error(
-            "function takes exactly 9 arguments ({got} given)".replace("{got}", &parts.len().to_string()),
-        ));
+        return Err(cx.type_error(format!("{of}(): illegal time tuple argument")));
     }
+    let mark = cx.mark();
     let mut numbers = [0i64; 9];
     for (number, raw) in numbers.iter_mut().zip(parts) {
         let part = cx.push_raw(raw);
-        *number = cx.index_as_i64(part)?;
+        let part = cx.index(part)?;
+        *number = match part.get(cx).as_int() {
+            None => return Err(cx.overflow_error("Python int too large to convert to C long")),
+            Some(number) if number > i64::from(i32::MAX) => {
+                return Err(cx.overflow_error("signed integer is greater than maximum"));
+            }
+            Some(number) if number < i64::from(i32::MIN) => {
+                return Err(cx.overflow_error("signed integer is less than minimum"));
+            }
+            Some(number) => number,
+        };
     }
-    let [year, month, day, hour, minute, second, weekday, year_day, _] = numbers;
-    let date = Date {
-        year,
-        month: month.max(1),
-        day: day.max(1),
-        hour,
-        minute,
-        second,
-        weekday: weekday.rem_euclid(7),
-        year_day: year_day.max(1),
+    cx.release(mark);
+    if numbers[0] < i64::from(i32::MIN) + 1900 {
+        return Err(cx.overflow_error("year out of range"));
+    }
+    Ok(numbers)
+}
+
+/// A date from a tuple of nine numbers, for the function `of`; now without.
+fn date_of(cx: &mut Cx, tuple: Option<Root>, of: &str) -> Result<Date, Raised> {
+    let Some(root) = tuple else {
+        let seconds = seconds_of(cx, None)?;
+        return Ok(Date::from_seconds(seconds));
     };
+    let [year, month, day, hour, minute, second, weekday, year_day, _] = numbers_of(cx, root, of)?;
+    // Zero stands for the first.
+    let first = |number: i64| if number == 0 { 1 } else { number };
+    // Days of the week in C begin with Sunday.
+    let from_sunday = (weekday + 1) % 7;
+    let (month, day, year_day) = (first(month), first(day), first(year_day));
+    let date = Date { year, month, day, hour, minute, second, weekday: (from_sunday + 6) % 7, year_day };
     let wrong = [
-        (!(1..=12).contains(&date.month), "month out of range"),
-        (!(1..=31).contains(&date.day), "day of month out of range"),
+        (!(1..=12).contains(&month), "month out of range"),
+        (!(1..=31).contains(&day), "day of month out of range"),
         (!(0..=23).contains(&hour), "hour out of range"),
         (!(0..=59).contains(&minute), "minute out of range"),
         (!(0..=61).contains(&second), "seconds out of range"),
-        (!(1..=366).contains(&date.year_day), "day of year out of range"),
+        (from_sunday < 0, "day of week out of range"),
+        (!(1..=366).contains(&year_day), "day of year out of range"),
     ];
     match wrong.iter().find(|(wrong, _)| *wrong) {
         Some((_, message)) => Err(cx.value_error(message)),
@@ -431,74 +465,141 @@ fn iso_week(date: &Date) -> (i64, i64) {
     }
 }
 
-/// A date as text: what `strftime` of the C locale does.
-pub fn format_date(format: &str, date: &Date) -> String {
-    let mut out = String::new();
-    let mut chars = format.chars();
-    let sunday_based = (date.weekday + 1) % 7;
-    let half_day = if date.hour % 12 == 0 { 12 } else { date.hour % 12 };
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
+/// A date as text: what `strftime` of the C library does in the C locale, with its flags and widths.
+fn format_bytes(format: &[u8], date: &Date) -> Vec<u8> {
+    let mut out = vec![];
+    let mut at = 0;
+    while at < format.len() {
+        if format[at] != b'%' {
+            out.push(format[at]);
+            at += 1;
             continue;
         }
-        let mut code = chars.next();
-        // `%-d` leaves the padding out.
-        let plain = code == Some('-');
-        if plain {
-            code = chars.next();
-        }
-        let pad = |number: i64, width: usize, fill: char| -> String {
-            let text = number.to_string();
-            let missing = if plain { 0 } else { width.saturating_sub(text.len()) };
-            std::iter::repeat_n(fill, missing).collect::<String>() + &text
-        };
-        let part = match code {
-            Some('a') => DAYS[date.weekday as usize][..3].to_owned(),
-            Some('A') => DAYS[date.weekday as usize].to_owned(),
-            Some('b' | 'h') => MONTHS[date.month as usize - 1][..3].to_owned(),
-            Some('B') => MONTHS[date.month as usize - 1].to_owned(),
-            Some('c') => as_c_text(date),
-            Some('C') => pad(date.year.div_euclid(100), 2, '0'),
-            Some('d') => pad(date.day, 2, '0'),
-            Some('D' | 'x') => format_date("%m/%d/%y", date),
-            Some('e') => pad(date.day, 2, ' '),
-            Some('F') => format_date("%Y-%m-%d", date),
-            Some('g') => pad(iso_week(date).0.rem_euclid(100), 2, '0'),
-            Some('G') => iso_week(date).0.to_string(),
-            Some('H') => pad(date.hour, 2, '0'),
-            Some('I') => pad(half_day, 2, '0'),
-            Some('j') => pad(date.year_day, 3, '0'),
-            Some('k') => pad(date.hour, 2, ' '),
-            Some('l') => pad(half_day, 2, ' '),
-            Some('m') => pad(date.month, 2, '0'),
-            Some('M') => pad(date.minute, 2, '0'),
-            Some('n') => "\n".to_owned(),
-            Some('p') => if date.hour < 12 { "AM" } else { "PM" }.to_owned(),
-            Some('P') => if date.hour < 12 { "am" } else { "pm" }.to_owned(),
-            Some('r') => format_date("%I:%M:%S %p", date),
-            Some('R') => format_date("%H:%M", date),
-            Some('s') => {
-                let days = days_from_civil(date.year, date.month, date.day);
-                (days * 86400 + date.hour * 3600 + date.minute * 60 + date.second).to_string()
+        let start = at;
+        at += 1;
+        let (mut fill, mut upper, mut swapped) = (None, false, false);
+        while let Some(flag) = format.get(at) {
+            match flag {
+                b'_' | b'-' | b'0' => fill = Some(*flag),
+                b'^' => upper = true,
+                b'#' => swapped = true,
+                _ => break,
             }
-            Some('S') => pad(date.second, 2, '0'),
-            Some('t') => "\t".to_owned(),
-            Some('T' | 'X') => format_date("%H:%M:%S", date),
-            Some('u') => (date.weekday + 1).to_string(),
-            Some('U') => pad((date.year_day + 6 - sunday_based) / 7, 2, '0'),
-            Some('V') => pad(iso_week(date).1, 2, '0'),
-            Some('w') => sunday_based.to_string(),
-            Some('W') => pad((date.year_day + 6 - date.weekday) / 7, 2, '0'),
-            Some('y') => pad(date.year.rem_euclid(100), 2, '0'),
-            Some('Y') => date.year.to_string(),
-            Some('z') => "+0000".to_owned(),
-            Some('Z') => "UTC".to_owned(),
-            Some('%') => "%".to_owned(),
-            Some(other) => format!("%{other}"),
-            None => "%".to_owned(),
+            at += 1;
+        }
+        let mut width = 0usize;
+        while let Some(digit) = format.get(at).filter(|c| c.is_ascii_digit()) {
+            width = (width * 10 + usize::from(digit - b'0')).min(WIDEST);
+            at += 1;
+        }
+        let modifier = format.get(at).copied().filter(|c| matches!(c, b'E' | b'O'));
+        at += usize::from(modifier.is_some());
+        let code = format.get(at).copied();
+        at = format.len().min(at + 1);
+        let fits = match modifier {
+            Some(b'E') => code.is_some_and(|c| b"cCyYxXzZntprPs".contains(&c)),
+            Some(_) => code.is_some_and(|c| b"deHIkljmMSUVWwyuCzZntprPs".contains(&c)),
+            None => true,
         };
-        out.push_str(&part);
+        match code.filter(|_| fits).and_then(|code| field(code, date)) {
+            Some(Field::Number(number, digits, usual)) => {
+                let text = number.to_string();
+                let (least, with) = match fill {
+                    Some(b'-') => (0, b' '),
+                    Some(b'_') => (digits, b' '),
+                    Some(_) => (digits, b'0'),
+                    None => (digits, usual),
+                };
+                out.resize(out.len() + least.max(width).saturating_sub(text.len()), with);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Some(Field::Text(text)) => {
+                let lower = swapped && matches!(code, Some(b'p' | b'Z'));
+                let raised = upper || (swapped && matches!(code, Some(b'a' | b'A' | b'b' | b'B' | b'h')));
+                let text = match (lower, raised && code != Some(b'P')) {
+                    (true, _) => text.to_ascii_lowercase(),
+                    (_, true) => text.to_ascii_uppercase(),
+                    _ => text,
+                };
+                let with = if fill == Some(b'0') { b'0' } else { b' ' };
+                out.resize(out.len() + width.saturating_sub(text.len()), with);
+                out.extend_from_slice(text.as_bytes());
+            }
+            None => {
+                // What is no conversion stays as it is. A character of several bytes ends with what follows.
+                let text = &format[start..at];
+                out.resize(out.len() + width.saturating_sub(text.len()), b' ');
+                out.extend_from_slice(text);
+            }
+        }
     }
     out
+}
+
+/// As `strftime`, for text.
+pub fn format_date(format: &str, date: &Date) -> String {
+    String::from_utf8_lossy(&format_bytes(format.as_bytes(), date)).into_owned()
+}
+
+/// The widest that a field of a date is made.
+const WIDEST: usize = 1 << 20;
+
+/// What a conversion stands for.
+enum Field {
+    /// A number, its least number of digits, and what it is filled up with.
+    Number(i64, usize, u8),
+    Text(String),
+}
+
+fn field(code: u8, date: &Date) -> Option<Field> {
+    let sunday_based = (date.weekday + 1) % 7;
+    let half_day = if date.hour % 12 == 0 { 12 } else { date.hour % 12 };
+    let number = |number, digits| Some(Field::Number(number, digits, b'0'));
+    let filled = |number| Some(Field::Number(number, 2, b' '));
+    let text = |text: &str| Some(Field::Text(text.to_owned()));
+    let date_text = |format: &str| Some(Field::Text(format_date(format, date)));
+    match code {
+        b'a' => text(&DAYS[date.weekday as usize][..3]),
+        b'A' => text(DAYS[date.weekday as usize]),
+        b'b' | b'h' => text(&MONTHS[date.month as usize - 1][..3]),
+        b'B' => text(MONTHS[date.month as usize - 1]),
+        b'c' => Some(Field::Text(as_c_text(date))),
+        b'C' => number(date.year.div_euclid(100), 0),
+        b'd' => number(date.day, 2),
+        b'D' | b'x' => date_text("%m/%d/%y"),
+        b'e' => filled(date.day),
+        b'F' => date_text("%Y-%m-%d"),
+        b'g' => number(iso_week(date).0.rem_euclid(100), 2),
+        b'G' => number(iso_week(date).0, 0),
+        b'H' => number(date.hour, 2),
+        b'I' => number(half_day, 2),
+        b'j' => number(date.year_day, 3),
+        b'k' => filled(date.hour),
+        b'l' => filled(half_day),
+        b'm' => number(date.month, 2),
+        b'M' => number(date.minute, 2),
+        b'n' => text("\n"),
+        b'p' => text(if date.hour < 12 { "AM" } else { "PM" }),
+        b'P' => text(if date.hour < 12 { "am" } else { "pm" }),
+        b'r' => date_text("%I:%M:%S %p"),
+        b'R' => date_text("%H:%M"),
+        b's' => {
+            let days = days_from_civil(date.year, date.month, date.day);
+            Some(Field::Number(days * 86400 + date.hour * 3600 + date.minute * 60 + date.second, 0, b' '))
+        }
+        b'S' => number(date.second, 2),
+        b't' => text("\t"),
+        b'T' | b'X' => date_text("%H:%M:%S"),
+        b'u' => number(date.weekday + 1, 1),
+        b'U' => number((date.year_day + 6 - sunday_based) / 7, 2),
+        b'V' => number(iso_week(date).1, 2),
+        b'w' => number(sunday_based, 1),
+        b'W' => number((date.year_day + 6 - date.weekday) / 7, 2),
+        b'y' => number(date.year.rem_euclid(100), 2),
+        b'Y' => number(date.year, 0),
+        b'z' => text("+0000"),
+        b'Z' => text("UTC"),
+        b'%' => text("%"),
+        _ => None,
+    }
 }

@@ -117,7 +117,7 @@ impl<'h> Gc<'h, Deque> {
     fn grow(self, heap: &'h Heap, extra: usize) -> Result<Gc<'h, Slots>, OutOfMemory> {
         let need = self.len().checked_add(extra).ok_or(OutOfMemory)?;
         let capacity = need.checked_next_power_of_two().ok_or(OutOfMemory)?.max(FEWEST);
-        heap.check(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
+        heap.check_cell(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
         let ring = Slots::with_capacity(heap, capacity)?;
         let [first, second] = self.parts();
         ring.copy_tail(heap, 0, first);

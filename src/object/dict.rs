@@ -250,6 +250,19 @@ impl<'h> Gc<'h, Dict> {
         }
     }
 
+    /// As `set_str`, on behalf of the machine: one entry more is never refused, the limit is looked at by the next safepoint.
+    pub fn put_str(self, heap: &'h Heap, key: Gc<'_, Str>, value: Value<'_>) {
+        if let Some(number) = self.find_str(heap, key) {
+            self.set_value_at(heap, number, value);
+            return;
+        }
+        let hash = key.hash(heap);
+        if self.insert(heap, hash, key.value(), value).is_err() {
+            self.resize_unchecked(heap, self.len() + self.len() / 2);
+            self.insert(heap, hash, key.value(), value).expect("there is room now");
+        }
+    }
+
     /// Removes a text key, and returns its value.
     pub fn remove_str(self, heap: &Heap, key: Gc<'_, Str>) -> Option<Value<'h>> {
         let number = self.find_str(heap, key)?;
@@ -342,14 +355,22 @@ impl<'h> Gc<'h, Dict> {
 
     /// Moves the live entries together, with room for `capacity`.
     fn resize(self, heap: &'h Heap, capacity: usize) -> Result<(), OutOfMemory> {
+        // The index has numbers of 32 bits.
+        const MOST: usize = u32::MAX as usize / 2;
         let capacity = capacity.max(self.len() + 1);
-        let entries = heap.alloc_zeroed(Entries { capacity })?;
-        let index = if capacity > LINEAR {
-            let len = (capacity.checked_mul(3).ok_or(OutOfMemory)? / 2).next_power_of_two();
-            Some(heap.alloc_zeroed(DictIndex { len })?)
-        } else {
-            None
-        };
+        if capacity > MOST {
+            return Err(OutOfMemory);
+        }
+        heap.check_cell(capacity * size_of::<Entry>() + index_len(capacity) * size_of::<u32>())?;
+        self.resize_unchecked(heap, capacity);
+        Ok(())
+    }
+
+    fn resize_unchecked(self, heap: &'h Heap, capacity: usize) {
+        let capacity = capacity.max(self.len() + 1);
+        let entries = heap.alloc_zeroed_unchecked(Entries { capacity });
+        let index =
+            (capacity > LINEAR).then(|| heap.alloc_zeroed_unchecked(DictIndex { len: index_len(capacity) }));
         let mut used = 0;
         for entry in &self.storage()[..self.used()] {
             if entry.key().is_unbound() {
@@ -365,7 +386,6 @@ impl<'h> Gc<'h, Dict> {
         self.set_ref(heap, |d| &d.index, index);
         self.get().used.set(used);
         self.get().version.set(heap.next_version());
-        Ok(())
     }
 
     /// Makes room for `extra` more keys.
@@ -453,6 +473,11 @@ impl<'h> Gc<'h, Dict> {
         }
         Ok(copy)
     }
+}
+
+/// The number of places in the index of a dict with room for `capacity` keys.
+fn index_len(capacity: usize) -> usize {
+    if capacity > LINEAR { (capacity * 3 / 2).next_power_of_two() } else { 0 }
 }
 
 /// Where the search for a hash starts in an index of `len` places. The secret keeps scripts from choosing keys that collide.

@@ -186,7 +186,7 @@ impl<'h> Gc<'h, List> {
             return Ok(slots);
         }
         let capacity = need.max(len + len / 2).max(4);
-        heap.check(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
+        heap.check_cell(capacity.checked_mul(16).ok_or(OutOfMemory)?)?;
         Ok(self.grow(heap, capacity))
     }
 

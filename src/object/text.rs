@@ -67,10 +67,13 @@ impl Str {
     #[inline]
     pub fn known<'h>(heap: &'h Heap, parts: &[&[u8]], chars: usize, flags: u8) -> Gc<'h, Str> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        if bytes > Str::LIMIT {
+            return Str::refused(heap);
+        }
         let text = heap.alloc_bytes(
             Str {
                 hash: StdCell::new(0),
-                bytes: u32::try_from(bytes).expect("lengths are checked against the limit first"),
+                bytes: bytes as u32,
                 chars: chars as u32,
                 shared: Ref::none(),
                 offsets: Ref::none(),
@@ -79,6 +82,14 @@ impl Str {
         );
         text.set_aux(flags);
         text
+    }
+
+    /// In place of a text that is too long: lengths are checked by those who let scripts choose them; where one was forgotten the program gets
+    /// its MemoryError at the next safepoint.
+    #[cold]
+    fn refused<'h>(heap: &'h Heap) -> Gc<'h, Str> {
+        heap.refuse();
+        Str::known(heap, &[], 0, ASCII)
     }
 
     /// The text of valid UTF-8.

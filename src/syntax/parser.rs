@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, ErrorClass};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
-use super::builder::Builder;
+use super::builder::{Builder, MAX_HEIGHT, too_complex};
 use super::explain::{self, Refused};
 use super::layout::{Lexed, SyntaxWarning, lex};
 use super::token::{Lexeme, Token};
@@ -62,6 +62,11 @@ pub fn parse(source: &SourceFile, mode: Mode) -> Result<Ast, Vec<Diagnostic>> {
 pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Vec<Diagnostic>> {
     let mut lexed = lex(source);
     let mut warnings = std::mem::take(&mut lexed.warnings);
+    if lexed.errors.is_empty()
+        && let Some(span) = endless_prefix(&lexed.tokens)
+    {
+        return Err(vec![too_complex(span)]);
+    }
     let (outcome, builder) = run(source, &lexed.tokens, mode);
     let Builder { ast, errors, warnings: mut more, .. } = builder;
     if outcome.is_ok() && lexed.errors.is_empty() && errors.is_empty() {
@@ -70,6 +75,13 @@ pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Ve
         return Ok(Parsed { ast, warnings });
     }
     Err(diagnose(source, lexed, mode, outcome.err(), errors))
+}
+
+/// Where more signs and `not`s follow one another than a tree may be high. The parser would keep them all before it makes a tree of them.
+fn endless_prefix(tokens: &[Lexeme]) -> Option<Span> {
+    let is_prefix = |lexeme: &Lexeme| matches!(lexeme.token, Token::Minus | Token::Plus | Token::Tilde | Token::Not);
+    let mut runs = tokens.chunk_by(|a, b| is_prefix(a) && is_prefix(b));
+    runs.find(|run| run.len() > 2 * MAX_HEIGHT as usize).map(|run| run[0].span)
 }
 
 /// Whether the statement typed so far at the prompt needs more lines: an open bracket or string, a missing block, or a

@@ -65,6 +65,8 @@ pub enum Size {
 pub struct Template<'a> {
     whole: &'a [u8],
     at: usize,
+    /// A place in it, and the number of characters before.
+    counted: (usize, usize),
     text: bool,
     /// Whether there is something that keys are looked up in.
     mapping: bool,
@@ -72,12 +74,12 @@ pub struct Template<'a> {
 
 /// The pieces of a `str` template, for arguments that are a mapping or not.
 pub fn text_template(template: &[u8], mapping: bool) -> Template<'_> {
-    Template { whole: template, at: 0, text: true, mapping }
+    Template { whole: template, at: 0, counted: (0, 0), text: true, mapping }
 }
 
 /// The pieces of a `bytes` template, for arguments that are a mapping or not.
 pub fn bytes_template(template: &[u8], mapping: bool) -> Template<'_> {
-    Template { whole: template, at: 0, text: false, mapping }
+    Template { whole: template, at: 0, counted: (0, 0), text: false, mapping }
 }
 
 impl<'a> Iterator for Template<'a> {
@@ -141,7 +143,10 @@ impl<'a> Template<'a> {
             self.at += 1;
         }
         let first = self.peek()?;
-        let index = if self.text { wtf8::count(&self.whole[..self.at]) } else { self.at };
+        // Counted on from the last one: a template may be long.
+        let (from, chars) = self.counted;
+        let index = if self.text { chars + wtf8::count(&self.whole[from..self.at]) } else { self.at };
+        self.counted = (self.at, index);
         let kind = if self.text { wtf8::code_points(&self.whole[self.at..]).next().unwrap_or(0) } else { first as u32 };
         self.at += if self.text { wtf8::width(first) } else { 1 };
         Ok(Conversion { key, flags, width, precision, kind, index })

@@ -18,7 +18,7 @@ use crate::object::{
 };
 
 use super::call::Invoked;
-use super::frame::Held;
+use super::frame::{Held, RecordKind};
 use super::lookup::UseOf;
 use super::native::{Args, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::run::{cached, cell_of, shape_key};
@@ -213,8 +213,22 @@ impl Vm {
         self.enter(getter, start, 1, None, Raw::UNBOUND)
     }
 
-    /// Runs something as a native with an empty window at the top would.
+    /// Whether the collector would miss nothing if the window began at the top from now on: it is empty, as the run loop leaves it before it
+    /// carries out an instruction, or the record on top has it.
+    pub(super) fn window_is_kept(&self) -> bool {
+        let fiber = &self.fiber;
+        fiber.window >= fiber.top
+            || fiber.records.last().is_some_and(|record| match record.kind {
+                RecordKind::Exit { window, .. } => window <= fiber.window && record.base >= fiber.top,
+                RecordKind::Native { count, .. } => record.base <= fiber.window && record.base + count >= fiber.top,
+                RecordKind::Plain | RecordKind::InPlace { .. } => false,
+            })
+    }
+
+    /// Runs something as a native with an empty window at the top would. Only for instructions: what a native has in its window needs a record
+    /// (`nested`, `run_nested`).
     pub(super) fn with_window<T>(&mut self, work: impl FnOnce(&mut Vm, u32) -> Result<T, Raised>) -> Result<T, Raised> {
+        debug_assert!(self.window_is_kept());
         let (window, start) = (self.fiber.window, self.fiber.top);
         self.fiber.window = start;
         let result = work(self, start);

@@ -124,6 +124,8 @@ impl Vm {
     /// `await f(...)` of a native that can suspend, with its arguments bound: it runs at once, for the frame on top, which stands at a
     /// `Delegate`. While it suspends the frame awaits the native itself, or a coroutine made for what the native keeps.
     pub(super) fn await_native(&mut self, native: Held<NativeFunction>, args: Args) -> Result<Invoked, Raised> {
+        // What was in the window are these arguments, behind a register for the callee.
+        debug_assert!(self.window_is_kept() || args.start <= self.fiber.window + 1);
         let window = std::mem::replace(&mut self.fiber.window, args.start);
         self.fiber.top = args.start + args.count;
         let outcome = (native.get().def.run)(self, args);

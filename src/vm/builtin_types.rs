@@ -201,7 +201,7 @@ impl Vm {
         let (eq, hash) = (self.name(Name::Eq).held(), self.name(Name::Hash).held());
         let namespace = class.namespace();
         if namespace.find_str(heap, eq).is_some() && namespace.find_str(heap, hash).is_none() {
-            namespace.set_str(heap, hash, Value::NONE).expect("a namespace has room");
+            namespace.put_str(heap, hash, Value::NONE);
         }
     }
 
@@ -248,7 +248,7 @@ impl Vm {
         let dict = Dict::new(heap);
         if module != "builtins" {
             let value = self.intern(module).held();
-            dict.set_str(heap, self.name(Name::Module), value.value()).expect("a namespace has room");
+            dict.put_str(heap, self.name(Name::Module), value.value());
         }
         let name = self.intern(name).value().raw();
         let bases = Tuple::build(heap, bases.len(), |i| bases[i].value()).value().raw();
@@ -265,7 +265,7 @@ impl Vm {
             return;
         }
         let doc = self.doc_value(table.doc);
-        class.namespace().set_str(self.heap.forever(), name, Value::adopt(doc)).expect("a namespace has room");
+        class.namespace().put_str(self.heap.forever(), name, Value::adopt(doc));
     }
 
     /// A docstring from the lines of a declaration; None if there are none.
@@ -287,7 +287,7 @@ impl Vm {
                 NativeKind::Getter | NativeKind::Setter => self.accessor(class, name, native, def),
                 _ => native,
             };
-            class.namespace().set_str(heap, name, Value::adopt(value)).expect("a namespace has room");
+            class.namespace().put_str(heap, name, Value::adopt(value));
         }
     }
 
@@ -351,12 +351,12 @@ impl Vm {
         for def in table.defs {
             let native = self.native_function(def, module.value().raw(), None, name);
             let key = self.intern(def.name).held();
-            module.dict().set_str(heap, key, Value::adopt(native)).expect("a namespace has room");
+            module.dict().put_str(heap, key, Value::adopt(native));
         }
         let doc_name = self.name(Name::Doc).held();
         if module.dict().get_str(heap, doc_name).is_none_or(Value::is_none) && !table.doc.is_empty() {
             let doc = self.doc_value(table.doc);
-            module.dict().set_str(heap, doc_name, Value::adopt(doc)).expect("a namespace has room");
+            module.dict().put_str(heap, doc_name, Value::adopt(doc));
         }
     }
 
@@ -396,7 +396,7 @@ impl Vm {
                     setter: AnyRef::none(),
                     doc: Slot::new(Value::NONE),
                 });
-                class.namespace().set_str(heap, name, getset.value()).expect("a namespace has room");
+                class.namespace().put_str(heap, name, getset.value());
             }
         }
         self.end_epoch();

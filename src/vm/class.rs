@@ -187,7 +187,7 @@ impl Vm {
             }
             dict.remove_str(heap, name);
         } else {
-            dict.set_str(heap, name, Value::adopt(value)).expect("a namespace has room");
+            dict.put_str(heap, name, Value::adopt(value));
         }
         let quiet = old.is_some_and(Vm::is_plain_data) && !value.is_unbound() && Vm::is_plain_data(value);
         if !quiet {
@@ -235,7 +235,7 @@ impl Vm {
             }
         };
         let weak = WeakRef::new(heap, class.value(), Value::NONE).expect("a class has a cell");
-        list.push(heap, weak.value()).expect("a list of classes has room");
+        list.push_unchecked(heap, weak.value());
     }
 
     pub(super) fn remove_subclass(&mut self, base: Held<Class>, class: Held<Class>) {
@@ -568,11 +568,11 @@ impl Vm {
             Some(notes) => notes,
             None => {
                 let notes = List::new(heap, &[]);
-                dict.set_str(heap, key, notes.value()).expect("a small dict");
+                dict.put_str(heap, key, notes.value());
                 notes
             }
         };
-        notes.push(heap, Str::new(heap, &note).value()).expect("a list of notes has room");
+        notes.push_unchecked(heap, Str::new(heap, &note).value());
     }
 }
 

@@ -145,7 +145,8 @@ impl Vm {
             }
             let own = self.class_of(value).held();
             if self.lookup_class(own, hook).is_some() {
-                list.push(heap, value).and_then(|()| list.push(heap, key)).expect("a list of names has room");
+                list.push_unchecked(heap, value);
+                list.push_unchecked(heap, key);
             }
         }
         list.value().raw()
@@ -201,11 +202,11 @@ impl Vm {
         if dict.find_str(heap, module_name).is_none()
             && let Some(module) = self.running_module()
         {
-            dict.set_str(heap, module_name, Value::adopt(module)).expect("a namespace has room");
+            dict.put_str(heap, module_name, Value::adopt(module));
         }
         let doc = self.name(Name::Doc).held();
         if dict.find_str(heap, doc).is_none() {
-            dict.set_str(heap, doc, Value::NONE).expect("a namespace has room");
+            dict.put_str(heap, doc, Value::NONE);
         }
         self.wrap_special(dict);
         // Layout: slots of the best base, and those of `__slots__` behind them.
@@ -304,7 +305,7 @@ impl Vm {
                 setter: AnyRef::none(),
                 doc: Slot::new(Value::NONE),
             });
-            dict.set_str(heap, *name, getset.value()).expect("a namespace has room");
+            dict.put_str(heap, *name, getset.value());
         }
         let has = |name: Name| dict.get_str(heap, self.name(name)).is_some();
         let (adds_dict, adds_weakref) = (adds_dict && !has(Name::Dict), adds_weakref && !has(Name::Weakref));
@@ -338,18 +339,18 @@ impl Vm {
         let function = |name: Held<Str>| dict.get_str(heap, name).filter(|v| v.kind() == Kind::Function);
         if let Some(value) = function(new) {
             let method = heap.alloc(StaticMethod { function: Slot::new(value), dict: Ref::none() });
-            dict.set_str(heap, new, method.value()).expect("the key is there");
+            dict.put_str(heap, new, method.value());
         }
         for name in [Name::InitSubclass, Name::ClassGetItem] {
             let name = self.name(name).held();
             if let Some(value) = function(name) {
                 let method = heap.alloc(ClassMethod { function: Slot::new(value), dict: Ref::none() });
-                dict.set_str(heap, name, method.value()).expect("the key is there");
+                dict.put_str(heap, name, method.value());
             }
         }
         let (eq, hash) = (self.name(Name::Eq).held(), self.name(Name::Hash).held());
         if dict.find_str(heap, eq).is_some() && dict.find_str(heap, hash).is_none() {
-            dict.set_str(heap, hash, Value::NONE).expect("a namespace has room");
+            dict.put_str(heap, hash, Value::NONE);
         }
     }
 
@@ -411,7 +412,7 @@ impl Vm {
             setter: AnyRef::new(from.get().setter.value()),
             doc: Slot::new(from.get().doc.get()),
         });
-        class.namespace().set_str(heap, name, getset.value()).expect("a namespace has room");
+        class.namespace().put_str(heap, name, getset.value());
     }
 
     /// Window: ..., class, names to tell, how many were told, keywords. Calls `__set_name__` of the next, or goes on.

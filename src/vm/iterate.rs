@@ -410,6 +410,7 @@ impl Vm {
         if let Some(invoked) = self.next_mapped(iterator)? {
             return Ok(invoked);
         }
+        debug_assert!(self.window_is_kept());
         let start = self.fiber.top;
         self.push_raw(iterator);
         let window = std::mem::replace(&mut self.fiber.window, start);

@@ -110,6 +110,6 @@ impl Vm {
     pub(super) fn check_memory(&mut self) -> Result<(), Raised> {
         self.collect(Collection::Major);
         // So that what reports it has room, a program is told before everything is used.
-        if self.heap.check(0).is_ok() { Ok(()) } else { Err(self.memory_error()) }
+        if self.heap.check(0).is_ok() && !self.heap.take_refused() { Ok(()) } else { Err(self.memory_error()) }
     }
 }

@@ -524,7 +524,7 @@ impl Vm {
                 details
             }
         };
-        details.set_str(heap, self.name(name), Value::adopt(value)).expect("a small dict");
+        details.put_str(heap, self.name(name), Value::adopt(value));
     }
 
     /// What was set on a function instead of what its code says.
@@ -548,7 +548,7 @@ impl Vm {
         let dict = Dict::new(heap).held();
         for (slot, name) in self.shapes.names(heap, instance.shape()) {
             if let Some(value) = instance.slot(slot).given() {
-                dict.set_str(heap.forever(), name, value).expect("a few entries");
+                dict.put_str(heap.forever(), name, value);
             }
         }
         self.enter_dict_mode(instance, dict);

@@ -329,6 +329,13 @@ impl Vm {
         if self.stack_is_left() { self.poll() } else { Err(self.recursion_error()) }
     }
 
+    /// As `poll`, for natives that hold nothing outside of their window: other threads get their turn, which may collect.
+    #[inline]
+    pub(crate) fn breathe(&mut self) -> Result<(), Raised> {
+        self.poll()?;
+        if self.take_interrupt(crate::heap::interrupt::SWITCH) { self.slice_over() } else { Ok(()) }
+    }
+
     /// For natives that may go on for long: an error if they are to stop. Nothing is collected.
     #[inline]
     pub fn poll(&mut self) -> Result<(), Raised> {
@@ -501,14 +508,13 @@ impl Vm {
         let heap = &self.heap;
         let text = |raw: Raw| Value::adopt(raw).exact::<Str>().expect("a text");
         let dict = if name == "builtins" { self.builtins() } else { Dict::new(heap) };
-        let memory = "a few entries fit";
-        dict.set_str(heap, text(dunder), Value::adopt(key)).expect(memory);
-        dict.set_str(heap, text(doc), Value::NONE).expect(memory);
-        dict.set_str(heap, text(package), Value::NONE).expect(memory);
-        dict.set_str(heap, text(loader), Value::NONE).expect(memory);
-        dict.set_str(heap, text(spec), Value::NONE).expect(memory);
+        dict.put_str(heap, text(dunder), Value::adopt(key));
+        dict.put_str(heap, text(doc), Value::NONE);
+        dict.put_str(heap, text(package), Value::NONE);
+        dict.put_str(heap, text(loader), Value::NONE);
+        dict.put_str(heap, text(spec), Value::NONE);
         let module = heap.alloc(Module { dict: Ref::new(dict), class: Ref::none() });
-        self.modules().set_str(heap, text(key), module.value()).expect(memory);
+        self.modules().put_str(heap, text(key), module.value());
         module
     }
 
@@ -516,7 +522,7 @@ impl Vm {
     pub fn set_builtin(&mut self, name: &str, raw: Raw) {
         let key = self.intern(name).held();
         let heap = self.heap.forever();
-        self.builtins().set_str(heap, key, Value::adopt(raw)).expect("a namespace has room");
+        self.builtins().put_str(heap, key, Value::adopt(raw));
     }
 
     /// A module that is loaded.

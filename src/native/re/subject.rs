@@ -192,7 +192,7 @@ impl Run {
 
     #[cold]
     fn pause(&mut self, cx: &mut Cx) -> Result<(), Raised> {
-        cx.poll()?;
+        cx.breathe()?;
         if cx.heap.check(self.matcher.memory()).is_err() {
             return Err(cx.memory_error());
         }
@@ -206,7 +206,7 @@ impl Run {
         if self.beats & 63 == 0 {
             cx.make_room()?;
             if self.beats & 1023 == 0 {
-                cx.poll()?;
+                cx.breathe()?;
             }
         }
         Ok(())

@@ -72,7 +72,7 @@ natives!(
             && let Some(dict) = cx.attributes_of(property.value().raw())
         {
             let key = cx.name(Name::Doc);
-            dict.set_str(cx.heap.forever(), key, Value::adopt(given)).expect("a small dict");
+            dict.put_str(cx.heap.forever(), key, Value::adopt(given));
         }
         Ok(Outcome::NONE)
     }
@@ -591,7 +591,7 @@ fn set_wrapped(cx: &mut Cx, wrapper: Value<'static>, this: Root, function: Root)
             let key = cx.intern(name).held();
             let own = own.get(cx).raw();
             if let Some(dict) = cx.attributes_of(this.get(cx).raw()) {
-                dict.set_str(cx.heap.forever(), key, Value::adopt(own)).expect("a small dict");
+                dict.put_str(cx.heap.forever(), key, Value::adopt(own));
             }
         }
         cx.release(mark);
@@ -609,7 +609,7 @@ fn wrapped_attribute(cx: &mut Cx, this: Root, wrapper: Value<'static>, name: &st
     let function = cx.push_raw(function_of(wrapper));
     let value = cx.attribute(function, name)?.get(cx).raw();
     if let Some(dict) = cx.attributes_of(this.get(cx).raw()) {
-        dict.set_str(cx.heap.forever(), key, Value::adopt(value)).expect("a small dict");
+        dict.put_str(cx.heap.forever(), key, Value::adopt(value));
     }
     Ok(Outcome::Value(value))
 }
@@ -625,7 +625,7 @@ fn set_wrapped_attribute(cx: &mut Cx, this: Root, value: Root, name: &str) -> Na
         }
         return Ok(Outcome::NONE);
     }
-    dict.set_str(cx.heap.forever(), key, Value::adopt(value.get(cx).raw())).expect("a small dict");
+    dict.put_str(cx.heap.forever(), key, Value::adopt(value.get(cx).raw()));
     Ok(Outcome::NONE)
 }
 

@@ -726,7 +726,7 @@ natives!(
             (Name::Spec, Value::NONE),
         ];
         for (key, value) in entries {
-            module.dict().set_str(heap, cx.name(key), value).expect("a few entries fit");
+            module.dict().put_str(heap, cx.name(key), value);
         }
         Ok(Outcome::NONE)
     }
@@ -800,7 +800,7 @@ natives!(
             Some(annotate) => cx.ask(annotate, &[Raw::int(1)], Then::Continue(after_annotate)),
             None => {
                 let dict = Dict::new(heap);
-                module.dict().set_str(heap, name, dict.value()).expect("a namespace has room");
+                module.dict().put_str(heap, name, dict.value());
                 Ok(dict.into())
             }
         }
@@ -817,7 +817,7 @@ natives!(
             }
         } else {
             let value = Value::adopt(value.get(cx).raw());
-            module.dict().set_str(heap, name, value).expect("a namespace has room");
+            module.dict().put_str(heap, name, value);
         }
         module.dict().remove_str(heap, annotate);
         Ok(Outcome::NONE)
@@ -841,7 +841,7 @@ natives!(
             return Err(cx.type_error("__annotate__ must be callable or None".into()));
         }
         let heap = cx.heap.forever();
-        module.dict().set_str(heap, cx.name(Name::Annotate), Value::adopt(given)).expect("a namespace has room");
+        module.dict().put_str(heap, cx.name(Name::Annotate), Value::adopt(given));
         Ok(Outcome::NONE)
     }
 );
@@ -1014,7 +1014,7 @@ fn after_annotate(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     } else if let Some(module) = of.exact::<Module>() {
         let heap = cx.heap.forever();
         let name = cx.name(Name::Annotations);
-        module.dict().set_str(heap, name, Value::adopt(raw)).expect("a namespace has room");
+        module.dict().put_str(heap, name, Value::adopt(raw));
     }
     Ok(Outcome::Value(raw))
 }

@@ -346,7 +346,7 @@ pub(crate) fn full_name(cx: &Cx, class: Gc<'_, Class>) -> String {
 /// Adds a name to those that `dir` gives.
 pub(crate) fn add_name(cx: &Cx, names: Gc<'static, Dict>, name: Value<'_>) {
     if let Some(text) = Value::<'static>::adopt(name.raw()).exact::<Str>() {
-        names.set_str(cx.heap.forever(), text, Value::NONE).expect("a dict of names has room");
+        names.put_str(cx.heap.forever(), text, Value::NONE);
     }
 }
 
@@ -379,7 +379,7 @@ fn state_of(cx: &mut Cx, this: Root) -> NativeResult {
             let crate::object::Access::Slot(slot) = getset.get().access else { continue };
             let content = value.cell_of_kind::<Instance>().and_then(|i| i.slot(usize::from(slot)).given());
             if let (Some(name), Some(content)) = (name.exact::<Str>(), content) {
-                slots.set_str(heap, name, content).expect("a dict of slots has room");
+                slots.put_str(heap, name, content);
             }
         }
     }

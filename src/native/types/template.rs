@@ -261,5 +261,5 @@ pub fn install(cx: &mut Cx) {
     let heap = &cx.heap;
     let tuple = Tuple::build(heap, names.len(), |i| Value::adopt(names[i]));
     let namespace = cx.named_class("Interpolation").namespace();
-    namespace.set_str(heap, cx.name(Name::MatchArgs), tuple.value()).expect("a namespace has room");
+    namespace.put_str(heap, cx.name(Name::MatchArgs), tuple.value());
 }

@@ -279,7 +279,10 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
     let mut args = PercentArgs::new(cx, values, false)?;
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
     let mut checked = 0;
-    for piece in percent::text_template(pattern.as_bytes(), args.is_mapping()) {
+    for (number, piece) in percent::text_template(pattern.as_bytes(), args.is_mapping()).enumerate() {
+        if number % 1024 == 1023 {
+            cx.breathe()?;
+        }
         let conversion = match check(cx, piece)? {
             percent::Piece::Literal(text) => {
                 out.extend_from_slice(text);

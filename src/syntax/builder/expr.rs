@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// For what CPython's parser has not enough stack for.
+pub(in crate::syntax) fn too_complex(span: Span) -> Diagnostic {
+    let text = "Parser stack overflowed - Python source too complex to parse";
+    too_high(Diagnostic::new(Code::TooDeep, span, text).class(ErrorClass::MemoryError))
+}
+
+fn too_high(error: Diagnostic) -> Diagnostic {
+    error.message("this expression is too long: split it into several")
+}
+
 impl Builder<'_> {
     // ---- expressions ----
 
@@ -11,20 +21,17 @@ impl Builder<'_> {
             self.too_high = true;
             let span = Span::new(start, end);
             // Where the operand is on the right CPython's parser gives up, else its compiler.
-            let (class, text) = match self.ast.expr(id).kind {
+            let error = match self.ast.expr(id).kind {
                 ExprKind::UnaryOp { .. }
                 | ExprKind::Lambda { .. }
                 | ExprKind::IfExp { .. }
-                | ExprKind::BinOp { op: BinaryOp::Pow, .. } => {
-                    (ErrorClass::MemoryError, "Parser stack overflowed - Python source too complex to parse")
+                | ExprKind::BinOp { op: BinaryOp::Pow, .. } => too_complex(span),
+                _ => {
+                    let text = "maximum recursion depth exceeded during compilation";
+                    too_high(Diagnostic::new(Code::TooDeep, span, text).class(ErrorClass::RecursionError))
                 }
-                _ => (ErrorClass::RecursionError, "maximum recursion depth exceeded during compilation"),
             };
-            self.errors.push(
-                Diagnostic::new(Code::TooDeep, span, text)
-                    .class(class)
-                    .message("this expression is too long: split it into several"),
-            );
+            self.errors.push(error);
         }
         id
     }

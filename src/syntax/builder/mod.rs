@@ -19,6 +19,8 @@ mod pattern;
 mod stmt;
 mod string;
 
+pub(in crate::syntax) use expr::too_complex;
+
 /// How high an expression or pattern may be: about what CPython's compiler takes.
 pub(in crate::syntax) const MAX_HEIGHT: u32 = 2_990;
 
