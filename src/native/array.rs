@@ -296,7 +296,7 @@ fn find(cx: &mut Cx, this: Root, value: Root, start: usize, stop: usize) -> Resu
             return Ok(Some(at));
         }
         at += 1;
-        if at % (1 << 16) == 0 {
+        if at.is_multiple_of(1 << 16) {
             cx.poll()?;
         }
     }
@@ -304,7 +304,7 @@ fn find(cx: &mut Cx, this: Root, value: Root, start: usize, stop: usize) -> Resu
 
 /// Appends bytes that are whole items.
 fn append_bytes(cx: &mut Cx, this: Root, bytes: &[u8]) -> Result<(), Raised> {
-    if bytes.len() % own(cx, this).item_size() != 0 {
+    if !bytes.len().is_multiple_of(own(cx, this).item_size()) {
         return Err(cx.value_error("bytes length not a multiple of item size"));
     }
     let len = own(cx, this).len();

@@ -374,7 +374,7 @@ impl<'a> Reader<'a> {
         }
         let dict = *self.stack.get(from.checked_sub(1)?)?;
         Value::adopt(dict).exact::<Dict>()?;
-        if (self.stack.len() - from) % 2 != 0 {
+        if !(self.stack.len() - from).is_multiple_of(2) {
             return None;
         }
         for pair in self.stack.get(from..)?.chunks_exact(2) {

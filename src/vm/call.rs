@@ -366,7 +366,7 @@ impl Vm {
             return Err(self.missing_arguments(function, &missing, true));
         }
         for (index, value) in bound.into_iter().enumerate() {
-            self.fiber.registers.set(start + parameter_register(&code, index as u32), value);
+            self.fiber.registers.set(start + parameter_register(code, index as u32), value);
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ impl Matcher<'_> {
     /// Whether a name stands here, in any case.
     fn has_name(&self, at: usize, name: &str) -> bool {
         let mut rest = self.text[at.min(self.text.len())..].iter();
-        name.chars().all(|c| rest.next().is_some_and(|t| t.to_ascii_lowercase() == c.to_ascii_lowercase()))
+        name.chars().all(|c| rest.next().is_some_and(|t| t.eq_ignore_ascii_case(&c)))
     }
 
     /// One of several names, the longest first.

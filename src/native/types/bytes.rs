@@ -1379,7 +1379,7 @@ bytes_table! {
         let array = array(cx, this, "__init__")?;
         codec_name(cx, encoding.0, "bytearray", "encoding")?;
         codec_name(cx, errors.0, "bytearray", "errors")?;
-        if array.len() > 0 {
+        if !array.is_empty() {
             // What was there is gone whatever comes of the source.
             splice(cx, array, 0, array.len(), b"")?;
         }
