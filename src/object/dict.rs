@@ -369,8 +369,7 @@ impl<'h> Gc<'h, Dict> {
     fn resize_unchecked(self, heap: &'h Heap, capacity: usize) {
         let capacity = capacity.max(self.len() + 1);
         let entries = heap.alloc_zeroed_unchecked(Entries { capacity });
-        let index =
-            (capacity > LINEAR).then(|| heap.alloc_zeroed_unchecked(DictIndex { len: index_len(capacity) }));
+        let index = (capacity > LINEAR).then(|| heap.alloc_zeroed_unchecked(DictIndex { len: index_len(capacity) }));
         let mut used = 0;
         for entry in &self.storage()[..self.used()] {
             if entry.key().is_unbound() {
