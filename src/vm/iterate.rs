@@ -407,6 +407,18 @@ impl Vm {
         if let Some(invoked) = self.by_method(iterator, Name::Next, &[iterator])? {
             return Ok(invoked);
         }
+        let value = Value::<'static>::adopt(iterator);
+        if value.kind() == Kind::Generator
+            && self.waits_for_next()
+            && let Some(generator) = any_generator(value)
+        {
+            // One that hands on what another yields, or did so: the frame that asks takes what comes.
+            if generator.state.get() == crate::object::GeneratorState::Finished {
+                return Ok(Invoked::Value(Raw::UNBOUND));
+            }
+            let (target, input) = (self.push_raw(iterator), self.push_raw(Raw::NONE));
+            return self.resume(target, input, false);
+        }
         if let Some(invoked) = self.next_mapped(iterator)? {
             return Ok(invoked);
         }

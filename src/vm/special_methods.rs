@@ -120,6 +120,11 @@ impl Vm {
         self.by_method(object, Name::Bool, &[object])
     }
 
+    /// Whether the instruction of the frame on top waits for the next item of an iterator.
+    pub(super) fn waits_for_next(&mut self) -> bool {
+        self.asking().is_some_and(|record| record.deliver == Deliver::Next)
+    }
+
     /// Whether the instruction of the frame on top tests the truth of a value, rather than an operation's.
     fn tests_truth(&self) -> bool {
         let Some(record) = self.fiber.records.last() else { return false };
