@@ -14,9 +14,6 @@ use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::Raised;
 use super::{Name, SPECIALS, Vm};
 
-/// Whether it is done at all: not yet, since programs were found that came to no safepoint any more.
-pub(super) const AT_ONCE: bool = false;
-
 /// A special method that was looked up before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Special {
@@ -63,7 +60,7 @@ impl Vm {
     /// The record of the instruction that is being carried out, if a frame's own instruction it is, and no native's doing.
     #[inline]
     fn asking(&mut self) -> Option<&mut Record> {
-        let record = self.fiber.records.last_mut().filter(|_| AT_ONCE)?;
+        let record = self.fiber.records.last_mut()?;
         matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. }).then_some(record)
     }
 
@@ -183,7 +180,7 @@ impl Vm {
     pub(super) fn take_at_once(&mut self, raw: Raw) -> bool {
         let top = self.fiber.records.len() - 1;
         let record = self.fiber.records[top - 1];
-        if !AT_ONCE || !matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. }) {
+        if !matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. }) {
             return false;
         }
         match record.deliver {

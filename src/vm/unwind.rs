@@ -563,7 +563,7 @@ impl Vm {
     fn ends_iteration(&mut self) -> bool {
         let Some(record) = self.fiber.records.last_mut() else { return false };
         let asked = matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. });
-        if !super::special_methods::AT_ONCE || !asked || record.deliver != Deliver::Next {
+        if !asked || record.deliver != Deliver::Next {
             return false;
         }
         let target = record.target;
