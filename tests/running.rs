@@ -71,6 +71,9 @@ fn steps_are_counted_and_end_any_program() {
         "while True:\n    try:\n        while True: pass\n    except BaseException: continue",
         "import asyncio\nasync def main():\n    while True:\n        try: await asyncio.sleep(1)\n        except BaseException: pass\nasyncio.run(main())",
         "import asyncio\nloop = asyncio.new_event_loop()\ndef f(): loop.call_soon(f)\nf()\nloop.run_forever()",
+        "def f(*a, **k):\n    try: f(*a); f(**k)\n    except Exception: f()\nf()",
+        "async def f(*a):\n    try: await f(*a); await f()\n    except Exception: await f()\ntry: f().send(None)\nexcept RecursionError: pass",
+        "def f(*a):\n    try: max(a, key=f); min(a, key=f)\n    except Exception: f(1, 2)\nf(1, 2)",
         "for x in iter(int, 1): pass",
         "any(iter(int, 1))",
         "def g():\n    while True: yield 1\nsum(g())",
@@ -153,6 +156,10 @@ fn run_many(kind: &str, first_seed: u64, make: impl Fn(&mut Random) -> String + 
                 tally.next - 1
             };
             let text = make(&mut Random::new(seed));
+            if cases == 1 {
+                // Before it runs: it may never end.
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
             let ended = run(&text, seed);
             let mut tally = tally.lock().expect("nobody panics with it");
             tally.done += 1;

@@ -3,6 +3,8 @@
 //! Arguments are in registers `start..start + argc`, and the register before `start` is free: a receiver goes there. Nothing here
 //! enters the run loop except [`Vm::call`], which natives use where they cannot ask by their outcome.
 
+use std::sync::atomic::Ordering;
+
 use smallvec::SmallVec;
 
 use crate::bytecode::code::{Code, CodeFlags};
@@ -1403,6 +1405,10 @@ impl Vm {
                 self.finish_nested(Ok(Invoked::Raise))
             }
             Ok(Invoked::Pushed) => {
+                let waits = self.interrupt().load(Ordering::Relaxed) != 0;
+                if waits && self.safepoint_of_call().is_err() {
+                    return self.finish_nested(Ok(Invoked::Raise));
+                }
                 self.fiber.nesting += 1;
                 let result = self.run();
                 self.fiber.nesting -= 1;

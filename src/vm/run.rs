@@ -222,6 +222,15 @@ impl Vm {
                             break 'run Leave::Raise;
                         }};
                     }
+                    // A frame was entered: a safepoint, as the program may be nothing but calls.
+                    macro_rules! entered {
+                        () => {{
+                            if (*interrupt).load(Ordering::Relaxed) != 0 && self.safepoint_of_call().is_err() {
+                                break 'run Leave::Raise;
+                            }
+                            continue 'reload;
+                        }};
+                    }
                     // Calls out of line: `$e` gives Result<Invoked, Raised>.
                     macro_rules! out {
                         ($e:expr, |$raw:ident| $done:expr) => {
@@ -231,7 +240,7 @@ impl Vm {
                                     reload!();
                                     $done
                                 }
-                                Ok(Invoked::Pushed) => continue 'reload,
+                                Ok(Invoked::Pushed) => entered!(),
                                 Ok(Invoked::Raise) | Err(_) => break 'run Leave::Raise,
                                 Ok(Invoked::Suspended(raw)) => break 'run Leave::Deliver(Delivery::Suspended(raw)),
                                 Ok(Invoked::Yielded(raw)) => break 'run Leave::Deliver(Delivery::Yielded(raw)),
@@ -472,12 +481,7 @@ impl Vm {
                                     });
                                     self.fiber.records.set_len(depth + 1);
                                     if (*interrupt).load(Ordering::Relaxed) != 0 {
-                                        self.fiber.top = end;
-                                        self.fiber.window = end;
-                                        if self.safepoint().is_err() {
-                                            break 'run Leave::Raise;
-                                        }
-                                        continue 'reload;
+                                        entered!();
                                     }
                                     go_on!(callee, to, false, entry)
                                 }
@@ -595,7 +599,7 @@ impl Vm {
                                 match self.await_call(function, start, argc as u32) {
                                     Ok(true) => {
                                         stand_at_delegate!(base, dst, kind);
-                                        continue 'reload;
+                                        entered!()
                                     }
                                     Ok(false) => {}
                                     Err(_) => break 'run Leave::Raise,
@@ -2283,6 +2287,16 @@ impl Vm {
             self.leave_plain();
         }
         Ok(value)
+    }
+
+    /// The safepoint of a call: the frame on top is new.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn safepoint_of_call(&mut self) -> Result<(), Raised> {
+        let end = self.fiber.records.last().expect("the frame that was entered").end;
+        self.fiber.top = end;
+        self.fiber.window = end;
+        self.safepoint()
     }
 
     /// What the interrupt word asks for, done at a safepoint.

@@ -2,8 +2,6 @@
 //! instruction's own, which takes the result when they return. Whatever is not as simple as that goes the way of the whole protocol,
 //! which is in `ops.rs`, `compare.rs` and their like.
 
-use std::sync::atomic::Ordering;
-
 use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::Op;
 use crate::heap::{Kind, Raw, Value};
@@ -81,13 +79,6 @@ impl Vm {
             self.fiber.registers.set(start + index as u32, arg.copied());
         }
         self.push_plain(function, start, Raw::UNBOUND)?;
-        // A call is a safepoint, here as elsewhere: the loop around may be nothing but such calls.
-        if self.interrupt().load(Ordering::Relaxed) != 0 {
-            let end = start + code.get().registers;
-            self.fiber.top = end;
-            self.fiber.window = end;
-            self.safepoint()?;
-        }
         Ok(true)
     }
 
