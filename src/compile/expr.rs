@@ -105,6 +105,10 @@ impl Compiler<'_> {
             ExprKind::Name { .. } => {
                 self.operand(id, &[]);
             }
+            ExprKind::ListComp { .. } | ExprKind::List { .. } | ExprKind::Tuple { .. } => {
+                let src = self.push(id);
+                self.emit(Instr::Discard { src });
+            }
             _ => {
                 self.push(id);
             }

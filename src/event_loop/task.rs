@@ -95,7 +95,9 @@ fn alloc(
         place: StdCell::new(u32::MAX),
     });
     task.set_shape(shape);
-    Ok(task.held())
+    let task = task.held();
+    cx.owned_by_task(coroutine.get(cx));
+    Ok(task)
 }
 
 /// A task of a class derived from `Task`, that is not given anything yet.

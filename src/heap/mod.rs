@@ -683,6 +683,11 @@ impl Heap {
         self.watched.get() > 0
     }
 
+    /// Whether one of the cells registered lately that have something to do when they die is such.
+    pub fn any_finalisable_lately(&self, most: usize, mut fits: impl FnMut(Value<'_>) -> bool) -> bool {
+        self.finalisable.newest(most, |cell| is_watched(*cell) && fits(Value::adopt(Raw::cell(*cell)))).is_some()
+    }
+
     /// Whether cells were made since the last collection that have something to do when they die, other than to be reported as not awaited.
     pub fn has_young_finalisable(&self) -> bool {
         let mut young = self.finalisable.young.borrow_mut();

@@ -537,6 +537,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
         vm.set_builtin(name, vm.named_class(error).value().raw());
     }
     types::template::install(vm);
+    vm.coroutines.report_unraisable = Some(traceback::report_unraisable);
     for (name, maker) in types::make::MAKERS {
         vm.set_maker(name, *maker);
     }

@@ -107,6 +107,10 @@ pub const REPORTED: u8 = 16;
 pub const BUSY: u8 = 32;
 /// Something with a finaliser was made in its frame.
 pub const MADE: u8 = 2;
+/// A coroutine that belongs to a task, which begins it, or reports that it could not. Means something else for asynchronous generators.
+pub const OWNED: u8 = 4;
+/// A coroutine was made in the frame of this coroutine. Means something else for asynchronous generators.
+pub const COROUTINES: u8 = 8;
 
 impl Generator {
     /// Live registers where it stopped: those below the first number and those from the second on.

@@ -206,6 +206,7 @@ impl Vm {
         let generator = self.new_generator(function, start);
         if generator.value().kind() == Kind::Coroutine {
             self.heap.finalisable(generator.value());
+            self.coroutine_made();
         }
         generator
     }

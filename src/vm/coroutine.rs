@@ -12,7 +12,7 @@ use crate::bytecode::op::AwaitContext;
 use crate::heap::{Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{
     AsyncGeneratorStep, BUSY, Class, Entry, Exc, Exception, Function, Generator, GeneratorState, HOOKS,
-    ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
+    COROUTINES, ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
 };
 
 use super::call::{Invoked, parameter_register};
@@ -41,6 +41,10 @@ pub struct Coroutines {
     pub(super) looked: f64,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,
+    /// What is being let go of, in the order in which it dies. Only compared with, so nothing keeps it alive.
+    pub(super) order: Vec<Raw>,
+    /// Hands an exception that has nobody to go to to `sys.unraisablehook`: the exception, what it was about, and what was going on.
+    pub report_unraisable: Option<UnraisableReporter>,
     /// How many calls are noted for each coroutine that is made (`cr_origin`).
     pub origin_depth: usize,
     /// Warnings shown, by place and text: each is shown once.
@@ -64,6 +68,8 @@ impl Default for Coroutines {
             yielded: false,
             looked: 0.0,
             discards: HashSet::new(),
+            order: vec![],
+            report_unraisable: None,
             origin_depth: 0,
             warned: HashSet::new(),
         }
@@ -78,6 +84,9 @@ impl Coroutines {
         }
     }
 }
+
+/// See [`Coroutines::report_unraisable`].
+pub type UnraisableReporter = fn(&mut Vm, Root, Option<Root>, Option<&str>);
 
 /// A coroutine whose body is native: the call of a native that can suspend. Suspended it holds the native's window and how to go on.
 pub struct NativeCoroutine {
@@ -245,7 +254,9 @@ impl Vm {
         coroutine.save(&self.heap, args.count, Then::Return, |i| registers.get(args.start + i).raw());
         coroutine.get().state.set(GeneratorState::Created);
         self.heap.finalisable(coroutine.value());
-        coroutine.value().raw()
+        let raw = coroutine.value().raw();
+        self.coroutine_made();
+        raw
     }
 
     /// Says how awaitables of a kind are driven.
@@ -415,7 +426,7 @@ impl Vm {
         let plain = generator != root
             && record.flags & Record::OBSERVED == 0
             && generator.value().kind() == Kind::Coroutine
-            && !generator.has(MADE)
+            && !generator.has(MADE | COROUTINES)
             && generator.get().frame.get().is_none()
             && generator.get().awaiting.is_none()
             && generator.get().handled.is_none()
@@ -456,15 +467,16 @@ impl Vm {
             self.detach_frame(top);
         }
         let is_async = generator.value().kind() == Kind::AsyncGenerator;
-        let made = generator.has(MADE);
+        let made = generator.has(MADE) || (!is_async && generator.has(COROUTINES));
         if made {
             (self.fiber.top, self.fiber.window) = (record.end, record.end);
+            self.note_order(&record);
         }
         match self.end_in_place(generator, root) {
             Some(awaiter) => {
                 self.switch_to(awaiter, root);
                 if made {
-                    self.frame_dropped(value);
+                    self.frame_left(value, generator.has(MADE));
                 }
                 if is_async {
                     let _ = self.raise_new(Exc::StopAsyncIteration, &[]);
@@ -478,7 +490,7 @@ impl Vm {
                 self.fiber.handled = record.handled;
                 self.fiber.records.pop();
                 if made {
-                    self.frame_dropped(value);
+                    self.frame_left(value, generator.has(MADE));
                 }
                 let parent = self.fiber.records.last().expect("whoever resumed it");
                 let frame = matches!(parent.kind, RecordKind::Plain | RecordKind::InPlace { .. });

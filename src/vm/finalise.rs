@@ -3,7 +3,8 @@
 use crate::bytecode::op::Op;
 use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
 use crate::object::{
-    AsyncGeneratorStep, CLOSED, Exc, Exception, GeneratorState, MADE, Module, REPORTED, StepMode, Str, any_generator,
+    AsyncGeneratorStep, CLOSED, COROUTINES, Exc, GeneratorState, List, MADE, Module, OWNED, REPORTED, StepMode, Str,
+    Tuple, any_generator,
 };
 
 use super::Name;
@@ -15,6 +16,8 @@ use super::native::{NativeKind, Raised, Root, Then};
 
 /// Up to this many bytes of heap a major collection is as good as a minor one.
 const SMALL: usize = 16 << 20;
+/// How many of the things that may have been dropped are looked at one by one.
+const FEW: usize = 64;
 
 impl Vm {
     /// The name a coroutine or generator shows.
@@ -43,6 +46,11 @@ impl Vm {
     pub(super) fn discard(&mut self, raw: Raw) -> Result<(), Raised> {
         let value = Value::adopt(raw);
         let record = *self.fiber.records.last().expect("the frame");
+        if !self.heap.is_finalisable(value) {
+            let register = (record.code().get().words[record.word() as usize].get() >> 8) as u8;
+            self.set_register(&Record { dst: register, ..record }, Raw::NONE);
+            return self.let_go(raw);
+        }
         let code = record.code();
         let word = record.word();
         let register = (code.get().words[word as usize].get() >> 8) as u8;
@@ -56,15 +64,82 @@ impl Vm {
         if !unawaited {
             return self.let_go(raw);
         }
-        // Once for each place: a warning is shown once, and looking costs a collection.
-        if self.coroutines.discards.insert((std::sync::Arc::as_ptr(&code.code).addr(), word)) {
-            self.collect(Collection::Minor);
-            self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
-            self.run_finalisers();
-        } else {
-            self.mark_reported(value);
+        // Once for each place whatever it costs: a warning is shown once, and looking costs a collection.
+        let first = self.coroutines.discards.insert((std::sync::Arc::as_ptr(&code.code).addr(), word));
+        match self.may_look() {
+            Some(begun) => self.look_for_deaths(Collection::Minor, begun),
+            None if first => self.collect_and_finalise(Collection::Minor),
+            None => self.mark_reported(value),
         }
         Ok(())
+    }
+
+    /// Whether it is a coroutine that was not begun and that no task is going to begin.
+    fn is_left(&self, value: Value<'_>) -> bool {
+        match any_generator(value) {
+            Some(generator) => {
+                generator.value().kind() == Kind::Coroutine
+                    && generator.state.get() == GeneratorState::Created
+                    && !generator.has(OWNED | REPORTED)
+            }
+            None => value
+                .exact::<NativeCoroutine>()
+                .is_some_and(|n| n.state.get() == GeneratorState::Created && n.flags.get() & (OWNED | REPORTED) == 0),
+        }
+    }
+
+    /// A task has got the coroutine.
+    pub fn owned_by_task(&self, coroutine: Value<'_>) {
+        if let Some(native) = coroutine.exact::<NativeCoroutine>() {
+            native.flags.set(native.flags.get() | OWNED);
+        } else if let Some(generator) = any_generator(coroutine).filter(|_| coroutine.kind() == Kind::Coroutine) {
+            generator.set_flag(OWNED, true);
+        }
+    }
+
+    /// Notes that a coroutine was made by the innermost frame.
+    pub(super) fn coroutine_made(&mut self) {
+        let Some(record) = self.fiber.records.iter_mut().rev().find(|record| record.function.is_some()) else { return };
+        match record.kind {
+            RecordKind::InPlace { generator, .. } if generator.value().kind() == Kind::Coroutine => {
+                generator.set_flag(COROUTINES, true);
+            }
+            RecordKind::InPlace { .. } => {}
+            _ => record.flags |= Record::COROUTINES,
+        }
+    }
+
+    /// A frame is about to end: its variables let go of what they have last to first, and so does a list.
+    pub(super) fn note_order(&mut self, record: &Record) {
+        self.coroutines.order.clear();
+        for register in (0..record.code().get().code.near_locals.min(FEW as u16)).rev() {
+            let raw = self.register_of(record, register as u8);
+            self.order_of(raw);
+        }
+    }
+
+    fn order_of(&mut self, raw: Raw) {
+        if !raw.is_pointer() {
+            return;
+        }
+        let value = Value::<'static>::adopt(raw);
+        let order = &mut self.coroutines.order;
+        order.push(raw);
+        if let Some(list) = value.exact::<List>() {
+            order.extend(list.items().take(FEW).map(|item| item.raw()).collect::<Vec<_>>().into_iter().rev());
+        } else if let Some(tuple) = value.exact::<Tuple>() {
+            order.extend(tuple.items().take(FEW).map(|item| item.raw()).collect::<Vec<_>>().into_iter().rev());
+        }
+    }
+
+    /// A frame that made something with a finaliser (`made`), or only coroutines, has ended: see `frame_dropped`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn frame_left(&mut self, kept: Raw, made: bool) {
+        if made || self.heap.any_finalisable_lately(FEW, |value| !value.raw().same(kept) && self.is_left(value)) {
+            self.frame_dropped(kept);
+        }
+        self.coroutines.order.clear();
     }
 
     /// The program has ended: whatever has a finaliser gets it run, while all else is as it was. First what `__main__` has names for, in the
@@ -212,18 +287,38 @@ impl Vm {
     #[inline(never)]
     pub(super) fn let_go(&mut self, raw: Raw) -> Result<(), Raised> {
         let value = Value::adopt(raw);
-        let old = self.heap.is_old(value);
-        if !self.heap.is_finalisable(value) || (old && self.heap.used() > SMALL) {
+        let mut old = self.heap.is_old(value);
+        if !self.heap.is_finalisable(value) {
+            // A list or tuple that begins with such things, which die last to first.
+            let first = match value.exact::<List>() {
+                Some(list) => list.items().next(),
+                None => value.exact::<Tuple>().and_then(|tuple| tuple.items().next()),
+            };
+            let Some(first) = first.filter(|first| self.heap.is_finalisable(*first)) else { return Ok(()) };
+            old |= self.heap.is_old(first);
+            self.coroutines.order.clear();
+            self.order_of(raw);
+        }
+        if old && self.heap.used() > SMALL {
+            self.coroutines.order.clear();
             return Ok(());
         }
         if let Some(begun) = self.may_look() {
             self.look_for_deaths(if old { Collection::Major } else { Collection::Minor }, begun);
         }
+        self.coroutines.order.clear();
         Ok(())
     }
 
     /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
     pub(super) fn run_finalisers(&mut self) {
+        let order = std::mem::take(&mut self.coroutines.order);
+        if !order.is_empty() {
+            // What is not among what was let go of belongs to something that is, or to nobody: coroutines as arguments die after it.
+            let place = |raw: &Raw| order.iter().position(|known| known.same(*raw)).unwrap_or(order.len());
+            self.deaths.finalise.sort_by_cached_key(place);
+        }
+        self.reverse_coroutines(order.len());
         // In order: what is added meanwhile comes after.
         self.deaths.finalise.reverse();
         self.deaths.callbacks.reverse();
@@ -239,6 +334,15 @@ impl Vm {
                 return;
             }
             self.release(mark);
+        }
+    }
+
+    /// Of coroutines that died together the last one made goes first: `wait_for(f(), 1)` was made after `f()`, which it has.
+    fn reverse_coroutines(&mut self, ordered: usize) {
+        let only = self.deaths.finalise.iter().all(|raw| Value::adopt(*raw).kind() == Kind::Coroutine
+            || Value::adopt(*raw).kind() == Kind::NativeCoroutine);
+        if only && ordered == 0 {
+            self.deaths.finalise.reverse();
         }
     }
 
@@ -276,7 +380,7 @@ impl Vm {
                         StepMode::Close => "aclose",
                     };
                     let name = step.generator.get().map_or(String::new(), |g| self.coroutine_name(g.value()));
-                    self.warn_unawaited(&format!("coroutine method '{method}' of '{name}' was never awaited"));
+                    self.warn_unawaited(&format!("coroutine method '{method}' of '{name}' was never awaited"), object);
                 }
             }
             _ => {
@@ -351,7 +455,7 @@ impl Vm {
                 }
             }
         }
-        self.warn_unawaited(&text);
+        self.warn_unawaited(&text, coroutine);
     }
 
     fn mark_reported(&self, coroutine: Value<'_>) {
@@ -365,12 +469,11 @@ impl Vm {
         }
     }
 
-    fn warn_unawaited(&mut self, text: &str) {
+    fn warn_unawaited(&mut self, text: &str, coroutine: Root) {
         if self.find_module("warnings").is_some() {
             let mark = self.mark();
-            if let Err(raised) = self.warn(Exc::RuntimeWarning, text) {
-                let nothing = self.push_raw(Raw::NONE);
-                self.unraisable(raised, "warning of", nothing);
+            if let Err(raised) = self.warn_of(Exc::RuntimeWarning, text, Some(coroutine)) {
+                self.unraisable(raised, "finalizing coroutine", coroutine);
             }
             self.release(mark);
             return;
@@ -422,55 +525,16 @@ impl Vm {
         }
         let mark = self.mark();
         let exception = self.push_raw(exception);
-        let mut text = match self.repr_text(object) {
-            Ok(repr) => format!("{what} {repr}:\n"),
+        let message = match self.repr_text(object) {
+            Ok(repr) => format!("{what} {repr}"),
             Err(raised) => {
                 self.take_raised(raised);
-                format!("{what}:\n")
+                what.to_owned()
             }
         };
-        text.push_str(&self.plain_traceback(exception));
-        let class = self.class_of(exception.get(self)).name().to_str_lossy().into_owned();
-        text.push_str(&class);
-        match self.str_text(exception) {
-            Ok(message) if message.is_empty() => {}
-            Ok(message) => text.push_str(&format!(": {message}")),
-            Err(raised) => {
-                self.take_raised(raised);
-                text.push_str(": <exception str() failed>");
-            }
+        if let Some(report) = self.coroutines.report_unraisable {
+            report(self, exception, None, Some(&message));
         }
-        text.push('\n');
-        self.write_error(&text);
         self.release(mark);
-    }
-
-    /// The entries of an exception's traceback, without marks below the lines.
-    pub(super) fn plain_traceback(&self, exception: Root) -> String {
-        let Some(exception) = exception.get(self).cell_of_kind::<Exception>() else { return String::new() };
-        let mut entries = vec![];
-        let mut at = exception.get().traceback.get();
-        while let Some(entry) = at {
-            entries.extend(entry.get().function.get().map(|f| (f.held(), entry.get().word)));
-            at = entry.get().next.get();
-        }
-        if entries.is_empty() {
-            // Raised by a native: where that happened.
-            let frame = self.fiber.records.iter().rev().find(|record| record.function.is_some());
-            entries.extend(frame.and_then(|record| record.function.map(|f| (f, record.word()))));
-        }
-        let mut text = String::new();
-        for (function, word) in entries {
-            if text.is_empty() {
-                text.push_str("Traceback (most recent call last):\n");
-            }
-            let code = function.code();
-            let line = code.code.position(word).map_or(code.code.first_line, |p| p.line);
-            text.push_str(&format!("  File \"{}\", line {line}, in {}\n", code.code.filename, code.code.name));
-            if let Some(source) = self.source_line(&code.code.filename, line) {
-                text.push_str(&format!("    {source}\n"));
-            }
-        }
-        text
     }
 }

@@ -92,6 +92,8 @@ impl Record {
     pub(super) const MADE: u8 = 8;
     /// This chain was resumed by throwing an exception into its innermost frame.
     pub(super) const THROWN: u8 = 16;
+    /// A coroutine was made here: whether it was dropped without having been begun is looked into when the frame ends.
+    pub(super) const COROUTINES: u8 = 64;
     /// What it constructs has a finaliser, and may be stored over another such thing.
     pub(super) const REPLACES: u8 = 32;
 

@@ -863,7 +863,10 @@ impl Vm {
                         Op::Unbind => {
                             let old = reg!(a!(insn));
                             set!(a!(insn), Raw::UNBOUND);
-                            if old.is_pointer() && (*old.header()).flags() & crate::heap::FINALISABLE != 0 {
+                            if old.is_pointer()
+                                && ((*old.header()).flags() & crate::heap::FINALISABLE != 0
+                                    || matches!(old.tag(), LIST | TUPLE))
+                            {
                                 effect!(Unbind, self.let_go(old))
                             }
                             go!(Unbind)
@@ -1858,7 +1861,10 @@ impl Vm {
                         }
                         Op::Discard => {
                             let value = reg!(a!(insn));
-                            if value.is_pointer() && (*value.header()).flags() & crate::heap::FINALISABLE != 0 {
+                            if value.is_pointer()
+                                && ((*value.header()).flags() & crate::heap::FINALISABLE != 0
+                                    || matches!(value.tag(), LIST | TUPLE))
+                            {
                                 effect!(Discard, self.discard(value))
                             }
                             go!(Discard)
@@ -2277,12 +2283,13 @@ impl Vm {
                 return self.return_made(value);
             }
         }
-        if record.flags & Record::MADE != 0 {
+        if record.flags & (Record::MADE | Record::COROUTINES) != 0 {
             // What is on the stack above it is nobody's any more.
             self.fiber.top = record.end;
             self.fiber.window = record.end;
+            self.note_order(&record);
             self.leave_plain();
-            self.frame_dropped(value);
+            self.frame_left(value, record.flags & Record::MADE != 0);
         } else {
             self.leave_plain();
         }

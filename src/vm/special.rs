@@ -424,6 +424,11 @@ impl Vm {
 
     /// Issues a warning: calls `warnings.warn(message, category)`.
     pub fn warn(&mut self, class: Exc, message: &str) -> Result<(), Raised> {
+        self.warn_of(class, message, None)
+    }
+
+    /// As `warn`; `source` is what the warning is about.
+    pub fn warn_of(&mut self, class: Exc, message: &str, source: Option<Root>) -> Result<(), Raised> {
         let mark = self.mark();
         let module = self.import("warnings")?;
         let warn = self.attribute(module, "warn")?;
@@ -431,7 +436,15 @@ impl Vm {
         let text = self.push_raw(text);
         let class = self.exception_class(class).value().raw();
         let class = self.push_raw(class);
-        self.call(warn, &[text, class])?;
+        match source {
+            Some(source) => {
+                let level = self.push_raw(Value::int(1).raw());
+                self.call(warn, &[text, class, level, source])?;
+            }
+            None => {
+                self.call(warn, &[text, class])?;
+            }
+        }
         self.release(mark);
         Ok(())
     }

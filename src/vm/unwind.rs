@@ -545,8 +545,8 @@ impl Vm {
                         self.leave_in_place(generator, root, record);
                     } else {
                         self.leave_plain();
-                        if record.flags & Record::MADE != 0 {
-                            // The traceback keeps what it had, until the exception is dropped.
+                        // The traceback keeps what it had, until the exception is dropped.
+                        if record.flags & (Record::MADE | Record::COROUTINES) != 0 {
                             self.frame_made();
                         }
                         if !stopping && self.ends_iteration() {
