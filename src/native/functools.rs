@@ -4,8 +4,10 @@
 use crate::heap::{Gc, Raw, Value};
 use crate::native::{Natives, complete, natives};
 use crate::object::{Class, Dict, Instance, Str, Tuple};
-use crate::vm::CompareKind;
-use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
+use crate::vm::native::{
+    Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then,
+};
+use crate::vm::{CompareKind, Name};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -323,6 +325,20 @@ natives!(
         compare(cx, this, value, answer::<5>)
     }
 );
+
+/// Whether instances of a class are `cmp_to_key`'s keys.
+pub(crate) fn are_keys(cx: &Cx, class: Gc<'_, Class>) -> bool {
+    let less = cx.lookup_class(class, cx.name(Name::Lt)).and_then(|method| method.exact::<NativeFunction>());
+    less.is_some_and(|less| KEY.defs.iter().any(|def| std::ptr::eq(def, less.get().def)))
+}
+
+/// What `a` and `b` stand for, behind the function that compares it; None if they are none of `are_keys`, or nothing yet.
+pub(crate) fn compared_by(a: Raw, b: Raw) -> Option<[Raw; 3]> {
+    let a = Value::<'static>::adopt(a).exact::<Instance>()?;
+    let b = Value::<'static>::adopt(b).exact::<Instance>()?;
+    let found = [a.slot(COMPARE).raw(), a.slot(OBJECT).raw(), b.slot(OBJECT).raw()];
+    (!found.iter().any(|raw| raw.is_unbound())).then_some(found)
+}
 
 fn compare(cx: &mut Cx, this: Root, other: Root, then: fn(&mut Cx, Args, Resumed) -> NativeResult) -> NativeResult {
     let by = instance(cx, this)?;

@@ -1318,6 +1318,18 @@ impl Vm {
         self.call_keywords(callee, args, None)
     }
 
+    /// As `call`, of values; what it returns is not rooted.
+    pub(crate) fn call_raw(&mut self, callee: Raw, args: &[Raw]) -> Result<Raw, Raised> {
+        let mark = self.mark();
+        self.push_raw(callee);
+        for arg in args {
+            self.push_raw(arg.copied());
+        }
+        let result = self.call_window(mark, args.len() as u32, None)?;
+        self.release(mark);
+        Ok(result)
+    }
+
     /// As `call`; `keywords` is a root with a tuple that names the last arguments.
     pub fn call_keywords(&mut self, callee: Root, args: &[Root], keywords: Option<Root>) -> Result<Root, Raised> {
         let mark = self.mark();

@@ -405,8 +405,47 @@ impl Vm {
         {
             return Ok(result);
         }
+        if let Some(holds) = self.compare_by_method(kind, a, b)? {
+            return Ok(holds);
+        }
         let raw = self.run_nested(|cx| cx.compare_truth(kind, a, b))?;
         Ok(raw.same(Raw::TRUE))
+    }
+
+    /// The truth of `a OP b`, nested, where the method asked first is a function of the language; None, with nothing done, if not. The
+    /// caller's roots keep both alive.
+    fn compare_by_method(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<bool>, Raised> {
+        let Some(answer) = self.ask_first(kind, a, b)? else { return Ok(None) };
+        if !answer.same(Raw::NOT_IMPLEMENTED) {
+            return self.truth_of_answer(answer).map(Some);
+        }
+        let raw = self.run_nested(|cx| {
+            let start = cx.fiber.top;
+            let outcome = cx.compare_outcome_after(kind, a, b, true, true)?;
+            cx.carry_out(outcome, start)
+        })?;
+        Ok(Some(raw.same(Raw::TRUE)))
+    }
+
+    /// What the method of `a OP b` that is asked first answers, if it is `a`'s and a function of the language; None, with nothing done, if
+    /// not. The caller's roots keep both alive.
+    pub(crate) fn ask_first(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<Raw>, Raised> {
+        match self.special(a, kind.name()) {
+            Some(function) if self.asks_first(a, b) => self.call_raw(function.value().raw(), &[a, b]).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The truth of what a comparison has answered.
+    pub(crate) fn truth_of_answer(&mut self, answer: Raw) -> Result<bool, Raised> {
+        if let Some(truth) = self.builtin_truth(Value::adopt(answer)) {
+            return Ok(truth);
+        }
+        let mark = self.mark();
+        let answer = self.push_raw(answer);
+        let truth = self.truth(answer)?;
+        self.release(mark);
+        Ok(truth)
     }
 
     // ---- truth ----

@@ -149,7 +149,7 @@ impl Vm {
     }
 
     /// Whether the first operand is asked before the second: that is not of a class made from the first one's.
-    fn asks_first(&self, a: Raw, b: Raw) -> bool {
+    pub(super) fn asks_first(&self, a: Raw, b: Raw) -> bool {
         let (a, b) = (Value::<'_>::adopt(a), Value::<'_>::adopt(b));
         let Some(shape) = b.header().map(|header| header.shape()) else { return true };
         if shape == 0 || a.header().is_some_and(|header| header.shape() == shape) {

@@ -28,6 +28,7 @@ pub mod registry;
 pub mod set;
 pub mod slice;
 pub mod sort;
+mod timsort;
 pub mod template;
 pub mod text;
 pub(crate) mod text_codec;

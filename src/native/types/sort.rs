@@ -1,16 +1,15 @@
 //! Sorting a list: stable, safe against scripts that change the list meanwhile. Keys of one plain type are sorted without any call;
-//! everything else by merging runs, asking `<` only.
+//! everything else by asking `<` (`timsort`).
 
 use std::cmp::Ordering;
 
 use crate::heap::{Kind, Raw, Slot, Value};
+use crate::native::functools::{are_keys, compared_by};
+use crate::native::types::timsort;
 use crate::object::key::{as_int_ref, equal_without_script};
 use crate::object::{List, Str, Tuple};
 use crate::vm::CompareKind;
 use crate::vm::native::{Cx, Raised, Root};
-
-/// Runs shorter than this are filled up by insertion.
-const SHORTEST_RUN: usize = 32;
 
 /// `list.sort(key=key, reverse=reverse)` for an exact list.
 pub(crate) fn sort_list(cx: &mut Cx, list: Root, key: Option<Root>, reverse: bool) -> Result<(), Raised> {
@@ -183,10 +182,31 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
     }
     let mark = cx.mark();
     let (x, y) = (cx.push_raw(Raw::NONE), cx.push_raw(Raw::NONE));
+    // CPython asks things of one class by its method alone, and from the start again if that declines.
+    let class = keys.first().map(|key| cx.class_of(Value::adopt(*key)).held());
+    let uniform = keys.iter().all(|key| Some(cx.class_of(Value::adopt(*key)).held()) == class);
+    let keyed = uniform && class.is_some_and(|class| are_keys(cx, class));
     let mut less = |a: u32, b: u32| -> Result<bool, Raised> {
         let (a, b) = (keys[a as usize], keys[b as usize]);
+        if keyed && let Some([function, a, b]) = compared_by(a, b) {
+            let answer = cx.call_raw(function, &[a, b])?;
+            return match Value::<'static>::adopt(answer).as_int() {
+                Some(number) => Ok(number < 0),
+                None => {
+                    x.set(cx, Value::adopt(answer));
+                    y.set(cx, Value::int(0));
+                    cx.compare_roots(CompareKind::Lt, x, y)
+                }
+            };
+        }
         if let Some(less) = less_without_script(Value::adopt(a), Value::adopt(b), 0) {
             return Ok(less);
+        }
+        if uniform
+            && let Some(answer) = cx.ask_first(CompareKind::Lt, a, b)?
+            && !answer.same(Raw::NOT_IMPLEMENTED)
+        {
+            return cx.truth_of_answer(answer);
         }
         x.set(cx, Value::adopt(a));
         y.set(cx, Value::adopt(b));
@@ -195,7 +215,7 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
         cx.release(inner);
         Ok(less)
     };
-    let result = merge_sort(&mut order, &mut less);
+    let result = timsort::sort_by(&mut order, &mut less);
     cx.release(mark);
     if reverse {
         order.reverse();
@@ -234,126 +254,4 @@ pub(crate) fn less_without_script(a: Value<'_>, b: Value<'_>, depth: usize) -> O
         return less_without_script(x, y, depth + 1);
     }
     Some(a.len() < b.len())
-}
-
-/// Merges natural runs, each at least `SHORTEST_RUN` long, until one is left.
-fn merge_sort(order: &mut [u32], less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>) -> Result<(), Raised> {
-    let len = order.len();
-    let mut runs: Vec<(usize, usize)> = vec![];
-    let mut spare: Vec<u32> = Vec::with_capacity(len);
-    let mut start = 0;
-    while start < len {
-        let mut end = natural_run(&mut order[start..], less)? + start;
-        let forced = (start + shortest(len)).min(len);
-        if end < forced {
-            insert_run(&mut order[start..forced], end - start, less)?;
-            end = forced;
-        }
-        runs.push((start, end));
-        start = end;
-        // Runs on the stack shrink towards the top, so that merges are between runs of like length.
-        while runs.len() > 1 {
-            let n = runs.len();
-            let length = |i: usize| runs[i].1 - runs[i].0;
-            let at = if n > 2 && length(n - 3) <= length(n - 2) + length(n - 1) {
-                if length(n - 3) < length(n - 1) { n - 3 } else { n - 2 }
-            } else if length(n - 2) <= length(n - 1) {
-                n - 2
-            } else {
-                break;
-            };
-            merge_at(order, &mut runs, at, &mut spare, less)?;
-        }
-    }
-    while runs.len() > 1 {
-        let n = runs.len();
-        let at = if n > 2 && runs[n - 3].1 - runs[n - 3].0 < runs[n - 1].1 - runs[n - 1].0 { n - 3 } else { n - 2 };
-        merge_at(order, &mut runs, at, &mut spare, less)?;
-    }
-    Ok(())
-}
-
-/// The least length of a run, so that their number is a power of two or a little less.
-fn shortest(mut len: usize) -> usize {
-    let mut rest = 0;
-    while len >= SHORTEST_RUN * 2 {
-        rest |= len & 1;
-        len >>= 1;
-    }
-    len + rest
-}
-
-/// The length of the run at the start; a strictly descending one is turned round.
-fn natural_run(order: &mut [u32], less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>) -> Result<usize, Raised> {
-    if order.len() < 2 {
-        return Ok(order.len());
-    }
-    let descending = less(order[1], order[0])?;
-    let mut end = 2;
-    while end < order.len() && less(order[end], order[end - 1])? == descending {
-        end += 1;
-    }
-    if descending {
-        order[..end].reverse();
-    }
-    Ok(end)
-}
-
-/// Sorts a run whose first `sorted` places are sorted, by binary insertion.
-fn insert_run(
-    order: &mut [u32],
-    sorted: usize,
-    less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>,
-) -> Result<(), Raised> {
-    for at in sorted..order.len() {
-        let pivot = order[at];
-        let (mut low, mut high) = (0, at);
-        while low < high {
-            let middle = (low + high) / 2;
-            if less(pivot, order[middle])? {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        order.copy_within(low..at, low + 1);
-        order[low] = pivot;
-    }
-    Ok(())
-}
-
-/// Merges runs number `at` and the next.
-fn merge_at(
-    order: &mut [u32],
-    runs: &mut Vec<(usize, usize)>,
-    at: usize,
-    spare: &mut Vec<u32>,
-    less: &mut impl FnMut(u32, u32) -> Result<bool, Raised>,
-) -> Result<(), Raised> {
-    let (start, middle) = runs[at];
-    let (_, end) = runs.remove(at + 1);
-    runs[at] = (start, end);
-    spare.clear();
-    spare.extend_from_slice(&order[start..middle]);
-    let (mut left, mut right, mut to) = (0, middle, start);
-    while left < spare.len() && right < end {
-        match less(order[right], spare[left]) {
-            Ok(true) => {
-                order[to] = order[right];
-                right += 1;
-            }
-            Ok(false) => {
-                order[to] = spare[left];
-                left += 1;
-            }
-            Err(raised) => {
-                // Nothing is lost: what is left of the first run goes where the gap is.
-                order[to..to + spare.len() - left].copy_from_slice(&spare[left..]);
-                return Err(raised);
-            }
-        }
-        to += 1;
-    }
-    order[to..to + spare.len() - left].copy_from_slice(&spare[left..]);
-    Ok(())
 }
