@@ -15,7 +15,8 @@ use crate::object::{
     COROUTINES, ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
 };
 
-use super::call::{Invoked, parameter_register};
+use super::bind::parameter_register;
+use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{Args, NativeDef, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::unwind::Delivery;

@@ -9,11 +9,14 @@
 
 mod attribute;
 mod awaitable;
+mod bind;
+mod bind_native;
 mod builtin_types;
 mod call;
 pub mod class;
 mod class_make;
 mod compare;
+mod construct;
 pub mod coroutine;
 mod direct;
 pub mod drain;
@@ -33,6 +36,7 @@ mod names;
 mod locals;
 pub mod native;
 mod native_words;
+mod nested;
 pub mod network;
 mod numeric;
 mod ops;
