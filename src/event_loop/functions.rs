@@ -558,13 +558,20 @@ fn all_names(cx: &mut Cx, key: Root) -> NativeResult {
 /// Modules of the package that are there once it is imported: they are loaded when they are asked for.
 static LAZY_MODULES: &[&str] = &[
     "asyncio.base_futures",
+    "asyncio.base_subprocess",
     "asyncio.constants",
     "asyncio.format_helpers",
     "asyncio.graph",
     "asyncio.log",
+    "asyncio.mixins",
+    "asyncio.protocols",
     "asyncio.selector_events",
     "asyncio.staggered",
+    "asyncio.streams",
     "asyncio.subprocess",
+    "asyncio.threads",
+    "asyncio.transports",
+    "asyncio.trsock",
     "asyncio.unix_events",
 ];
 

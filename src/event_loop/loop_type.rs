@@ -735,6 +735,60 @@ natives!(
         Ok(Outcome::NONE)
     }
 
+    /// What is ready, in order: handles, and the tasks and futures that need none.
+    #[getter]
+    fn _ready(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let items: Vec<Raw> =
+            loops(cx).find(object).map_or(vec![], |l| l.ready.iter().map(super::Ready::subject).collect());
+        let items: Vec<Value<'_>> = items.into_iter().map(Value::adopt).collect();
+        Ok(cx.list(&items).into())
+    }
+
+    /// What is to happen at a time, the next first: handles, and the futures of sleeps, which need none.
+    #[getter]
+    fn _scheduled(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let items = loops(cx).find(object).map_or(vec![], |l| l.timers.targets());
+        let items: Vec<Value<'_>> = items.into_iter().map(Value::adopt).collect();
+        Ok(cx.list(&items).into())
+    }
+
+    /// Whether debug mode is on.
+    #[getter]
+    fn _debug(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).is_some_and(|l| l.debug).into())
+    }
+
+    /// Whether it was closed.
+    #[getter]
+    fn _closed(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).is_none().into())
+    }
+
+    /// Whether it stops after this turn.
+    #[getter]
+    fn _stopping(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).is_some_and(|l| l.stopping).into())
+    }
+
+    /// What is called with exceptions nobody handles, or None.
+    #[getter]
+    fn _exception_handler(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).map_or(Outcome::NONE, |l| Outcome::Value(l.exception_handler)))
+    }
+
+    /// What makes tasks, or None.
+    #[getter]
+    fn _task_factory(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(loops(cx).find(object).map_or(Outcome::NONE, |l| Outcome::Value(l.task_factory)))
+    }
+
     /// Seconds from which on a step is reported as slow in debug mode.
     #[getter]
     fn slow_callback_duration(cx: &mut Cx, this: Root) -> NativeResult {

@@ -73,6 +73,19 @@ pub(crate) enum Ready {
     Expire(Gc<'static, NativeObject>, u32),
 }
 
+impl Ready {
+    /// The object it is about.
+    pub(crate) fn subject(&self) -> Raw {
+        match self {
+            Ready::Step(task) | Ready::Wake(task) | Ready::Throw(task, _) => task.value().raw(),
+            Ready::Run(handle) | Ready::Done(handle, _) => handle.value().raw(),
+            Ready::Watch(object, _) | Ready::Expire(object, _) => object.value().raw(),
+            Ready::Tell(object, _) => object.value().raw(),
+            Ready::Settle(future) => future.value().raw(),
+        }
+    }
+}
+
 /// A future or task in one word: which of the two its header says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FutureRef(*mut crate::heap::Header);

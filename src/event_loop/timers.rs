@@ -100,6 +100,13 @@ impl Timers {
         Some(target)
     }
 
+    /// What the timers refer to, the next first.
+    pub(crate) fn targets(&self) -> Vec<Raw> {
+        let mut entries: Vec<Entry> = self.heap.iter().copied().collect();
+        entries.sort_by(|a, b| b.cmp(a));
+        entries.iter().map(|entry| self.targets.get(entry.place).raw()).filter(|raw| !raw.same(Raw::NONE)).collect()
+    }
+
     /// Visits what the timers refer to.
     pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
         self.targets.trace(tracer);

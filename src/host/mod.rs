@@ -1,6 +1,7 @@
 //! The real host: system calls, files, streams. With `--virtual-time` its clock jumps instead of waiting. And a host without an outside.
 
 mod choices;
+mod control;
 mod network;
 mod os;
 mod pool;

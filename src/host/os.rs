@@ -20,12 +20,13 @@ use crate::number::hash::HashKey;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::choices::Choices;
+use super::control;
 use super::network::OsNetwork;
 use super::processes::{self, Watch};
 use super::ticker::Ticker;
 use super::wake::Wake;
 use crate::vm::host::{
-    Child, ChildPlan, Choice, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, SignalAction, StdStream,
+    Child, ChildPlan, Choice, Control, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, SignalAction, StdStream,
 };
 use crate::vm::network::{Network, Waited};
 
@@ -450,6 +451,10 @@ impl Host for OsHost {
 
     fn watch_signal(&mut self, signal: i32, word: &Arc<AtomicU32>, action: SignalAction) -> io::Result<()> {
         self.signals.set(signal, word, action)
+    }
+
+    fn control(&mut self, call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
+        control::control(call, numbers, bytes)
     }
 
     fn set_timer(&mut self, which: i32, set: Option<(f64, f64)>) -> io::Result<(f64, f64)> {

@@ -6,7 +6,7 @@ use crate::heap::{Raw, Value};
 use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::{Bytes, Exc, List, Tuple};
-use crate::vm::host::ChildPlan;
+use crate::vm::host::{ChildPlan, Control};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 use crate::vm::network::Waited;
 use crate::vm::signal::SIGNALS;
@@ -237,6 +237,32 @@ natives!(
         waited?;
         cx.check_signals()?;
         Ok(Outcome::NONE)
+    }
+
+    /// Carry out a call on a descriptor or a limit, with at most four numbers and a packed structure. Returns its result and the structure
+    /// as it is then.
+    fn control(
+        cx: &mut Cx,
+        call: i64,
+        structure: Option<Root>,
+        #[default(0)] first: i64,
+        #[default(0)] second: i64,
+        #[default(0)] third: i64,
+        #[default(0)] fourth: i64,
+    ) -> NativeResult {
+        let Some(call) = usize::try_from(call).ok().and_then(|at| Control::ALL.get(at).copied()) else {
+            return Err(cx.value_error("there is no such call"));
+        };
+        let mut bytes = structure
+            .and_then(|root| root.get(cx).exact::<Bytes>().map(|bytes| bytes.as_bytes().to_vec()))
+            .unwrap_or_default();
+        match cx.host_mut().control(call, [first, second, third, fourth], &mut bytes) {
+            Ok(result) => {
+                let bytes = Bytes::new(&cx.heap, &bytes).value().raw();
+                Ok(cx.tuple(&[Value::int(result), Value::adopt(bytes)]).into())
+            }
+            Err(error) => Err(fail(cx, &error)),
+        }
     }
 
     /// Set a timer of the process (0: real time, 1: its CPU time, 2: that and the system's), or ask for it if nothing is given. Returns

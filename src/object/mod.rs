@@ -39,8 +39,8 @@ pub use future::{
     HAS_EXCEPTION, Handle, MUST_CANCEL, PLACED, QUIET, RAISED, References, Task, UNRETRIEVED,
 };
 pub use generator::{
-    AsyncGeneratorStep, BUSY, CLOSED, COROUTINES, CoroutineWrapper, Generator, GeneratorState, HOOKS, ITERABLE_COROUTINE, MADE,
-    OWNED, REPORTED, StepMode, any_generator,
+    AsyncGeneratorStep, BUSY, CLOSED, COROUTINES, CoroutineWrapper, Generator, GeneratorState, HOOKS,
+    ITERABLE_COROUTINE, MADE, OWNED, REPORTED, StepMode, any_generator,
 };
 pub use iterator::{DictIterator, DictPart, DictView, Range, RangeIterator, SequenceIterator, SetIterator, Slice};
 pub use memoryview::MemoryView;

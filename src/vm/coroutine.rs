@@ -11,8 +11,8 @@ use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::AwaitContext;
 use crate::heap::{Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{
-    AsyncGeneratorStep, BUSY, Class, Entry, Exc, Exception, Function, Generator, GeneratorState, HOOKS,
-    COROUTINES, ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
+    AsyncGeneratorStep, BUSY, COROUTINES, Class, Entry, Exc, Exception, Function, Generator, GeneratorState, HOOKS,
+    ITERABLE_COROUTINE, MADE, Slots, StepMode, any_generator,
 };
 
 use super::bind::parameter_register;

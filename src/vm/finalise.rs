@@ -339,8 +339,9 @@ impl Vm {
 
     /// Of coroutines that died together the last one made goes first: `wait_for(f(), 1)` was made after `f()`, which it has.
     fn reverse_coroutines(&mut self, ordered: usize) {
-        let only = self.deaths.finalise.iter().all(|raw| Value::adopt(*raw).kind() == Kind::Coroutine
-            || Value::adopt(*raw).kind() == Kind::NativeCoroutine);
+        let only = self.deaths.finalise.iter().all(|raw| {
+            Value::adopt(*raw).kind() == Kind::Coroutine || Value::adopt(*raw).kind() == Kind::NativeCoroutine
+        });
         if only && ordered == 0 {
             self.deaths.finalise.reverse();
         }

@@ -223,6 +223,86 @@ pub enum SignalAction {
     Tell,
 }
 
+/// A call on a descriptor or a limit: see [`Host::control`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// `fcntl`: descriptor, command, and a number or a structure.
+    Fcntl,
+    /// `ioctl`: descriptor, request, and a number or a structure.
+    Ioctl,
+    /// `flock`: descriptor, operation.
+    Flock,
+    /// A limit: which, of what process (0: this one).
+    GetLimit,
+    /// Sets a limit; what it was is written over it.
+    SetLimit,
+    /// What was used: by whom.
+    Usage,
+    /// Settings of a terminal.
+    GetTerminal,
+    /// Sets them: descriptor, when.
+    SetTerminal,
+    /// Waits until what was written to a terminal has been sent.
+    Drain,
+    /// Drops what was not sent or read: descriptor, which.
+    FlushQueue,
+    /// Stops or begins output or input: descriptor, which.
+    Flow,
+    /// Sends a break: descriptor, how long.
+    Break,
+    /// Makes a pair of a terminal and what stands for its screen; two descriptors are written.
+    OpenTerminal,
+    /// The file of a terminal; its name is written, ending in a zero.
+    TerminalName,
+    /// Begins a session.
+    NewSession,
+    /// The session of a process.
+    SessionOf,
+    /// The group of a process.
+    GroupOf,
+    /// Sets it: process, group.
+    SetGroup,
+    /// The group in front on a terminal.
+    TerminalGroup,
+    /// Sets it: descriptor, group.
+    SetTerminalGroup,
+    /// An object that waits for many descriptors: flags.
+    NewEpoll,
+    /// Changes what it waits for: its descriptor, operation, descriptor, events.
+    ChangeEpoll,
+    /// Takes what is ready, without waiting.
+    TakeEpoll,
+}
+
+impl Control {
+    /// Every call, by the number that the library knows it by.
+    pub const ALL: [Control; 23] = [
+        Control::Fcntl,
+        Control::Ioctl,
+        Control::Flock,
+        Control::GetLimit,
+        Control::SetLimit,
+        Control::Usage,
+        Control::GetTerminal,
+        Control::SetTerminal,
+        Control::Drain,
+        Control::FlushQueue,
+        Control::Flow,
+        Control::Break,
+        Control::OpenTerminal,
+        Control::TerminalName,
+        Control::NewSession,
+        Control::SessionOf,
+        Control::GroupOf,
+        Control::SetGroup,
+        Control::TerminalGroup,
+        Control::SetTerminalGroup,
+        Control::NewEpoll,
+        Control::ChangeEpoll,
+        Control::TakeEpoll,
+    ];
+}
+
 /// What a machine needs from outside.
 pub trait Host: Debug {
     /// The one place where it is decided what the program does not determine. `natural` is what would be so by itself; an answer that differs
@@ -470,6 +550,13 @@ pub trait Host: Debug {
     /// Sets a timer of the process, or asks for it: seconds until its signal, and between further ones. What it was before.
     fn set_timer(&mut self, which: i32, set: Option<(f64, f64)>) -> io::Result<(f64, f64)> {
         let _ = (which, set);
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    /// Carries out a call on a descriptor, or on a limit of the process: numbers and a packed structure, which is written to. What they
+    /// are depends on the call.
+    fn control(&mut self, call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
+        let _ = (call, numbers, bytes);
         Err(io::ErrorKind::PermissionDenied.into())
     }
 

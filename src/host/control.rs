@@ -1,0 +1,104 @@
+//! System calls on descriptors and limits that go through [`Control`]: numbers and packed structures in, the same out.
+
+#![allow(unsafe_code, reason = "calls that take structures by address")]
+#![allow(clippy::disallowed_methods, reason = "this is where the system is asked")]
+
+use std::io;
+
+use crate::vm::host::Control;
+
+/// An error if a structure does not fit in what was handed over for it.
+fn room<T>(bytes: &[u8]) -> io::Result<()> {
+    if bytes.len() < size_of::<T>() { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+}
+
+fn get<T: Copy>(bytes: &[u8]) -> io::Result<T> {
+    room::<T>(bytes)?;
+    // SAFETY: there are enough bytes, and `T` is a structure of plain numbers.
+    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+fn put<T: Copy>(bytes: &mut [u8], value: T) -> io::Result<()> {
+    room::<T>(bytes)?;
+    // SAFETY: as in `get`.
+    unsafe { bytes.as_mut_ptr().cast::<T>().write_unaligned(value) };
+    Ok(())
+}
+
+/// Carries out a call. Descriptors that are not open give the system's error.
+pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
+    let [first, second, third, fourth] = numbers;
+    let fd = first as libc::c_int;
+    let two = second as libc::c_int;
+    let pointer = bytes.as_mut_ptr().cast::<libc::c_void>();
+    // SAFETY: each call gets numbers, and the address of `bytes` where the structure it reads or writes was seen to fit. Scripts name
+    // descriptors by number; the machine's own survive being used for something else with an error.
+    let result = unsafe {
+        match call {
+            Control::Fcntl if bytes.is_empty() => i64::from(libc::fcntl(fd, two, third as libc::c_long)),
+            Control::Fcntl => i64::from(libc::fcntl(fd, two, pointer)),
+            Control::Ioctl if bytes.is_empty() => {
+                i64::from(libc::ioctl(fd, second as libc::c_ulong, third as libc::c_long))
+            }
+            Control::Ioctl => i64::from(libc::ioctl(fd, second as libc::c_ulong, pointer)),
+            Control::Flock => i64::from(libc::flock(fd, two)),
+            Control::GetLimit => {
+                room::<libc::rlimit>(bytes)?;
+                i64::from(libc::prlimit(second as libc::pid_t, first as _, std::ptr::null(), pointer.cast()))
+            }
+            Control::SetLimit => {
+                let limits: libc::rlimit = get(bytes)?;
+                i64::from(libc::prlimit(second as libc::pid_t, first as _, &limits, pointer.cast()))
+            }
+            Control::Usage => {
+                room::<libc::rusage>(bytes)?;
+                i64::from(libc::getrusage(fd, pointer.cast()))
+            }
+            Control::GetTerminal => {
+                room::<libc::termios>(bytes)?;
+                i64::from(libc::tcgetattr(fd, pointer.cast()))
+            }
+            Control::SetTerminal => {
+                let settings: libc::termios = get(bytes)?;
+                i64::from(libc::tcsetattr(fd, two, &settings))
+            }
+            Control::Drain => i64::from(libc::tcdrain(fd)),
+            Control::FlushQueue => i64::from(libc::tcflush(fd, two)),
+            Control::Flow => i64::from(libc::tcflow(fd, two)),
+            Control::Break => i64::from(libc::tcsendbreak(fd, two)),
+            Control::OpenTerminal => {
+                let (mut master, mut slave) = (-1, -1);
+                let nothing = std::ptr::null_mut();
+                let opened = libc::openpty(&mut master, &mut slave, nothing, nothing.cast(), nothing.cast());
+                if opened == 0 {
+                    put(bytes, [master, slave])?;
+                    libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC);
+                    libc::fcntl(slave, libc::F_SETFD, libc::FD_CLOEXEC);
+                }
+                i64::from(opened)
+            }
+            Control::TerminalName => i64::from(libc::ttyname_r(fd, pointer.cast(), bytes.len())),
+            Control::NewSession => i64::from(libc::setsid()),
+            Control::SessionOf => i64::from(libc::getsid(fd)),
+            Control::GroupOf => i64::from(libc::getpgid(fd)),
+            Control::SetGroup => i64::from(libc::setpgid(fd, two)),
+            Control::TerminalGroup => i64::from(libc::tcgetpgrp(fd)),
+            Control::SetTerminalGroup => i64::from(libc::tcsetpgrp(fd, two)),
+            Control::NewEpoll => i64::from(libc::epoll_create1(fd)),
+            Control::ChangeEpoll => {
+                let mut event = libc::epoll_event { events: fourth as u32, u64: third as u64 };
+                i64::from(libc::epoll_ctl(fd, two, third as libc::c_int, &mut event))
+            }
+            Control::TakeEpoll => {
+                let most = bytes.len() / size_of::<libc::epoll_event>();
+                i64::from(libc::epoll_wait(fd, pointer.cast(), most as libc::c_int, 0))
+            }
+        }
+    };
+    match (call, result) {
+        (Control::TerminalName, 0) => Ok(0),
+        (Control::TerminalName, error) => Err(io::Error::from_raw_os_error(error as i32)),
+        (_, -1) => Err(io::Error::last_os_error()),
+        _ => Ok(result),
+    }
+}
