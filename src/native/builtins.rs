@@ -319,16 +319,12 @@ natives!(
         #[text("<unrepresentable>")] default: Given<Root>,
     ) -> NativeResult {
         attribute_name(cx, name)?;
-        match cx.get_attribute(object, name) {
-            Ok(value) => Ok(value.get(cx).into()),
-            Err(raised) => match default.0 {
-                Some(default) if cx.raised_is(Exc::AttributeError) => {
-                    cx.take_raised(raised);
-                    Ok(default.get(cx).into())
-                }
-                _ => Err(raised),
-            },
-        }
+        let value = match default.0 {
+            // No exception is made where there is no such attribute.
+            Some(default) => cx.find_attribute_root(object, name)?.unwrap_or(default),
+            None => cx.get_attribute(object, name)?,
+        };
+        Ok(value.get(cx).into())
     }
 
     /// Set an attribute by name.

@@ -1,7 +1,7 @@
 //! The module `_functools`: `reduce`, and what `partial`, `lru_cache` and `cmp_to_key` do when they are called. Their classes are written in
 //! the language; they declare slots, which are in the order of their names.
 
-use crate::heap::{Gc, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::{Natives, complete, natives};
 use crate::object::{Class, Dict, Instance, Str, Tuple};
 use crate::vm::native::{
@@ -46,6 +46,35 @@ natives!(
         let callee = cx.attribute(module, "reduce")?.get(cx).raw();
         let [function, iterator, total] = [function, iterator, total].map(|root| root.get(cx).raw());
         Ok(call(cx, callee, &[function, iterator, total], Args::of(iterable, 0), &[], Then::Return))
+    }
+
+    /// Make a partial of what its class was called with; None where that is no function to begin with, or one with arguments given, or
+    /// places are left open.
+    fn _new_partial(cx: &mut Cx, class: Root, args: Root, keywords: Root, placeholder: Root) -> NativeResult {
+        let (Some(class), Some(given), Some(named)) = (
+            class.get(cx).exact::<Class>().map(Gc::held),
+            args.get(cx).exact::<Tuple>().map(Gc::held),
+            keywords.get(cx).exact::<Dict>().map(Gc::held),
+        ) else {
+            return Ok(Outcome::NONE);
+        };
+        let open = placeholder.get(cx).raw();
+        let plain = given.items().chain(named.iter().map(|(_, value)| value)).all(|value| !value.raw().same(open));
+        let function = if given.is_empty() { Raw::NONE } else { given.item(0).raw() };
+        let known =
+            matches!(Value::<'static>::adopt(function).kind(), Kind::Function | Kind::Native | Kind::BoundMethod);
+        if !plain || !known {
+            return Ok(Outcome::NONE);
+        }
+        let heap = cx.heap.forever();
+        let partial = Instance::new(heap, class);
+        let rest = Tuple::build(heap, given.len() - 1, |at| given.item(at + 1));
+        for (slot, value) in
+            [(OPEN, Value::int(0)), (ARGS, rest.value()), (FUNC, Value::adopt(function)), (KEYWORDS, named.value())]
+        {
+            partial.set_slot(heap, slot, value);
+        }
+        Ok(partial.into())
     }
 
     /// Give a class of the library the methods that are native.

@@ -36,6 +36,7 @@ pub mod bisect;
 pub mod builtins;
 pub mod codecs;
 pub mod collections;
+mod csv;
 pub mod datetime;
 pub mod gc;
 pub mod functools;
@@ -51,6 +52,7 @@ pub mod process;
 pub mod random;
 pub mod re;
 mod site;
+mod structs;
 pub mod thread;
 pub mod time;
 pub mod traceback;
@@ -225,6 +227,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_codecs_native", codecs::install),
     ("_bisect", bisect::install),
     ("_collections", collections::install),
+    ("_csv_rows", csv::install),
     ("_functools", functools::install),
     ("_hash", hash::install),
     ("_heapq", heapq::install),
@@ -234,6 +237,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),
+    ("_struct", structs::install),
     ("_thread", thread::install),
     ("_traceback", traceback::install),
     ("_weakref", weak::install),

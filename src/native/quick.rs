@@ -54,7 +54,19 @@ pub(super) fn chr(cx: &mut Cx, of: Raw) -> Raw {
 /// `isinstance`, of a class that has no say in it.
 pub(super) fn isinstance(cx: &mut Cx, object: Raw, class: Raw) -> Raw {
     let class: Value<'_> = Value::adopt(class);
-    let Some(target) = class.exact::<Class>() else { return ASK };
+    let Some(target) = class.exact::<Class>() else {
+        let Some(classes) = class.exact::<Tuple>() else { return ASK };
+        for class in classes.items() {
+            if class.exact::<Class>().is_none() {
+                return ASK;
+            }
+            let answer = isinstance(cx, object.copied(), class.raw());
+            if !answer.same(Raw::FALSE) {
+                return answer;
+            }
+        }
+        return Raw::FALSE;
+    };
     let own = cx.class_of(Value::adopt(object));
     if own == target {
         return Raw::TRUE;

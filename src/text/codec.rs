@@ -46,6 +46,12 @@ impl Encoding {
     /// Finds an encoding by any of its names.
     pub fn lookup(name: &str) -> Option<Encoding> {
         use {Encoding::*, Order::*};
+        match name {
+            "utf-8" | "utf8" => return Some(Utf8),
+            "ascii" => return Some(Ascii),
+            "latin-1" | "latin1" => return Some(Latin1),
+            _ => {}
+        }
         let mut normal = String::with_capacity(name.len());
         for c in name.chars().filter(char::is_ascii) {
             if c.is_ascii_alphanumeric() || c == '.' {

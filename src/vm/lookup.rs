@@ -11,7 +11,7 @@ use crate::object::{
 use super::attribute::{Loaded, payload_of};
 use super::builtin_types::Place;
 use super::frame::Held;
-use super::native::{NativeFunction, NativeKind, Raised};
+use super::native::{NativeFunction, NativeKind, Quick, Raised};
 use super::{CachedMethod, METHOD_CACHE, Name, Vm};
 
 /// Inline slots that instances of a class get at most.
@@ -273,6 +273,14 @@ impl Vm {
         };
         let object = if on_class { Raw::NONE } else { receiver };
         let class = class.value().raw();
+        if let Some(native) = Value::adopt(get).exact::<NativeFunction>()
+            && let Quick::Three(quick) = native.get().def.quick
+        {
+            let found = quick(self, attr, object, class);
+            if !found.is_unbound() {
+                return Ok(Loaded::Value(found));
+            }
+        }
         match Value::adopt(get).kind() {
             Kind::Function | Kind::Native => Ok(Loaded::Call(get, smallvec![attr, object, class])),
             _ => {

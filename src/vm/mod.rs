@@ -107,6 +107,8 @@ pub enum ExtensionSlot {
     Natives,
     /// `repl`: the prompt.
     Prompt,
+    /// `struct`: formats that were read.
+    Formats,
 }
 
 #[derive(Clone, Copy)]
@@ -178,7 +180,7 @@ pub struct Vm {
     /// The interrupt word, shared with signal handlers and timers.
     interrupt: Arc<AtomicU32>,
     host: Box<dyn Host>,
-    extensions: [Option<Box<dyn Extension>>; 3],
+    extensions: [Option<Box<dyn Extension>>; 4],
     /// `sys.modules`.
     modules: Raw,
     /// The namespace of `builtins`.
@@ -272,7 +274,7 @@ impl Vm {
             int_max_str_digits: 4300,
             interrupt,
             host,
-            extensions: [None, None, None],
+            extensions: [None, None, None, None],
             modules: Raw::NONE,
             builtins: Raw::NONE,
             permanent: vec![],

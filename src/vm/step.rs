@@ -7,10 +7,10 @@ use crate::object::{
     Tuple,
 };
 
-use super::Vm;
 use super::call::Invoked;
 use super::iterate::{Direct, NativeIterator};
-use super::native::{Raised, Root};
+use super::native::{NativeFunction, Quick, Raised, Root};
+use super::{Name, Vm};
 
 /// How a native iterator can be advanced without its step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,8 +238,25 @@ impl Vm {
                     Form::Asked | Form::Map | Form::Delegate => Ok(Stepped::Ask),
                 }
             }
+            Kind::NativeObject => Ok(self.next_of_object(iterator, &mut items[0])),
             _ => Ok(Stepped::Ask),
         }
+    }
+
+    /// The next item of an object whose `__next__` is native and says at once.
+    fn next_of_object(&mut self, object: Raw, item: &mut Raw) -> Stepped {
+        let class = self.class_of(Value::<'static>::adopt(object)).held();
+        let next = self.lookup_class(class, self.name(Name::Next)).map(|next| Value::<'static>::adopt(next.raw()));
+        let Some(Quick::One(quick)) = next.and_then(|next| Some(next.exact::<NativeFunction>()?.get().def.quick))
+        else {
+            return Stepped::Ask;
+        };
+        let found = quick(self, object);
+        if found.is_unbound() {
+            return Stepped::Ask;
+        }
+        *item = found;
+        Stepped::Item
     }
 
     /// The next two items of `enumerate`, `zip` or `dict.items()` where they come from the plainest of sources, as they mostly do; false,

@@ -16,7 +16,7 @@ impl Vm {
     pub(super) fn builtin_item(&mut self, object: Raw, index: Raw) -> Result<Option<Raw>, Raised> {
         let value = Value::adopt(object);
         if value.is_subclassed() {
-            return Ok(None);
+            return Ok(self.derived_tuple_item(object, index));
         }
         let kind = value.kind();
         match kind {
@@ -52,6 +52,18 @@ impl Vm {
         let result = self.sequence_item(sequence, at, kind)?;
         self.release(mark);
         Ok(Some(result))
+    }
+
+    /// `object[index]` of a named tuple and the like: classes derived from tuple that leave this as it is.
+    fn derived_tuple_item(&mut self, object: Raw, index: Raw) -> Option<Raw> {
+        let value: Value<'static> = Value::adopt(object);
+        let at = Value::adopt(index).as_int().filter(|_| value.kind() == Kind::Tuple)?;
+        let get = self.lookup_class_with_owner(self.class_of(value), self.name(Name::GetItem));
+        get.filter(|(_, owner)| *owner == self.kind_class(Kind::Tuple))?;
+        let tuple: Gc<'static, Tuple> = Value::<'static>::adopt(self.payload(value).raw()).exact()?;
+        let at = usize::try_from(if at < 0 { at + tuple.len() as i64 } else { at }).ok()?;
+        // What is out of range is for the type's own method to say.
+        (at < tuple.len()).then(|| tuple.item(at).raw())
     }
 
     /// `sequence[index]` of a builtin sequence (exact), by int or slice.

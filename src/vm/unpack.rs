@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::heap::{Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{Dict, List, Tuple};
 
-use super::Vm;
 use super::native::Raised;
+use super::{Name, Vm};
 
 /// Items of an unpacking.
 pub(super) type Unpacked = SmallVec<[Raw; 8]>;
@@ -17,9 +17,25 @@ impl Vm {
         self.type_error(format!("cannot unpack non-iterable {got} object"))
     }
 
+    /// The tuple that an instance of a derived class is, if it is iterated as tuples are.
+    fn own_tuple(&self, raw: Raw) -> Option<Gc<'static, Tuple>> {
+        let value: Value<'static> = Value::adopt(raw);
+        if value.kind() != Kind::Tuple {
+            return None;
+        }
+        let iter = self.lookup_class_with_owner(self.class_of(value), self.name(Name::Iter));
+        iter.filter(|(_, owner)| *owner == self.kind_class(Kind::Tuple))?;
+        Value::<'static>::adopt(self.payload(value).raw()).exact()
+    }
+
     /// The `count` items of an iterable.
     pub(super) fn unpack_sequence(&mut self, raw: Raw, count: usize) -> Result<Unpacked, Raised> {
         let value = Value::adopt(raw);
+        if value.is_subclassed()
+            && let Some(tuple) = self.own_tuple(raw).filter(|tuple| tuple.len() == count)
+        {
+            return Ok(tuple.items().map(|item| item.raw()).collect());
+        }
         let known = if let Some(list) = value.exact::<List>() {
             Some(list.len())
         } else if let Some(tuple) = value.exact::<Tuple>() {

@@ -1,10 +1,10 @@
 //! What defaultdict, Counter and OrderedDict do in hot code. The classes themselves are written in the language.
 
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Gc, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::functools::first_entry;
 use crate::native::{complete, natives};
-use crate::object::{Class, Dict, Tuple};
+use crate::object::{Class, Dict, Instance, Tuple};
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
 
 natives!(
@@ -14,8 +14,12 @@ natives!(
     /// Give a class of the library the methods that are native.
     fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
         if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
-            let ordered = class.name().as_bytes() == b"OrderedDict";
-            complete(cx, class, if ordered { &ORDERED } else { &DEFAULT_DICT });
+            let methods = match class.name().as_bytes() {
+                b"OrderedDict" => &ORDERED,
+                b"_tuplegetter" => &FIELD,
+                _ => &DEFAULT_DICT,
+            };
+            complete(cx, class, methods);
         }
         Ok(Outcome::NONE)
     }
@@ -179,3 +183,39 @@ natives!(
 fn dict_in(cx: &Cx, this: Root) -> Gc<'static, Dict> {
     cx.dict_of(this.get(cx)).expect("a method's receiver").held()
 }
+
+/// The item that a field of a named tuple is: its number is the first attribute of the descriptor.
+fn field(cx: &mut Cx, this: Raw, object: Raw, _class: Raw) -> Raw {
+    let (this, object) = (Value::<'static>::adopt(this), Value::<'static>::adopt(object));
+    let Some(this) = this.exact::<Instance>() else { return Raw::UNBOUND };
+    if object.kind() != Kind::Tuple || this.dict().is_some() {
+        return Raw::UNBOUND;
+    }
+    let tuple: Option<Gc<'static, Tuple>> = Value::<'static>::adopt(cx.payload(object).raw()).exact();
+    match (this.slot(0).as_int(), tuple) {
+        (Some(at), Some(tuple)) if (0..tuple.len() as i64).contains(&at) => tuple.item(at as usize).raw(),
+        _ => Raw::UNBOUND,
+    }
+}
+
+natives!(
+    /// Fields of named tuples.
+    static FIELD: Methods;
+
+    /// Return an attribute of instance, which is of type owner.
+    #[quick(Three(field))]
+    fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Option<Root>) -> NativeResult {
+        let _ = owner;
+        if instance.get(cx).is_none() {
+            return Ok(this.get(cx).into());
+        }
+        let [own, object] = [this, instance].map(|root| root.get(cx).raw());
+        let found = field(cx, own, object, Raw::NONE);
+        if !found.is_unbound() {
+            return Ok(Outcome::Value(found));
+        }
+        let get = cx.attribute(this, "_get")?;
+        let found = cx.call(get, &[instance])?;
+        Ok(found.get(cx).into())
+    }
+);

@@ -96,6 +96,12 @@ pub(super) fn is_closed(cx: &mut Cx, this: Root) -> Result<bool, Raised> {
     cx.truth(closed)
 }
 
+/// Whether a value is a buffer of this module over a file that is open.
+pub(super) fn is_open_file(cx: &Cx, raw: Raw) -> bool {
+    let open = |b: &mut Buffered| b.native && !b.detached && b.file.fd.get() >= 0;
+    super::memory::own_object(cx, raw).is_some_and(|object| object.with::<Buffered, _>(open) == Some(true))
+}
+
 /// Whether an object is a buffer of this module, whose functions here can be called directly.
 pub(super) fn is_buffer(cx: &Cx, value: Root) -> bool {
     is_own(cx, value) && has::<Buffered>(cx, value)

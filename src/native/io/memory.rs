@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{ByteArray, Bytes, Dict, Exc, Payload, Tuple};
+use crate::object::{ByteArray, Bytes, ClassFlags, Dict, Exc, NativeObject, Payload, Str, Tuple};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -36,6 +36,11 @@ impl Payload for BytesIo {}
 /// Whether a value is a BytesIO of no derived class.
 pub(super) fn is_bytes_io(cx: &Cx, value: Root) -> bool {
     is_own(cx, value) && has::<BytesIo>(cx, value)
+}
+
+/// Whether a value is an open BytesIO of no derived class.
+pub(super) fn is_open(cx: &Cx, raw: Raw) -> bool {
+    own_object(cx, raw).is_some_and(|object| object.with::<BytesIo, _>(|bytes| !bytes.closed) == Some(true))
 }
 
 fn set_payload(cx: &Cx, this: Root, payload: Box<dyn Payload>) {
@@ -137,6 +142,45 @@ impl StringIo {
     }
 }
 
+/// An object of a class of this module itself.
+pub(super) fn own_object(cx: &Cx, raw: Raw) -> Option<Gc<'static, NativeObject>> {
+    let object = Value::<'static>::adopt(raw).cell_of_kind::<NativeObject>()?;
+    (!cx.class_of(object.value()).has(ClassFlags::HEAP)).then_some(object)
+}
+
+/// The next line of a StringIO that is open and not at its end.
+fn quick_line(cx: &mut Cx, this: Raw) -> Raw {
+    let Some(object) = own_object(cx, this) else { return Raw::UNBOUND };
+    let line = object.with::<StringIo, _>(|s| {
+        if s.closed || s.beyond > 0 || s.at == s.text.len() {
+            return None;
+        }
+        let left = &s.text[s.at..];
+        let length = s.newline.line_end(left, true).unwrap_or(left.len());
+        s.at += length;
+        let line = &left[..length];
+        (line.len() <= Str::LIMIT).then(|| cx.text_raw(line))
+    });
+    line.flatten().unwrap_or(Raw::UNBOUND)
+}
+
+/// Writes a text at the end of a StringIO that has room for it and keeps line ends as they are.
+fn quick_write(cx: &mut Cx, this: Raw, given: Raw) -> Raw {
+    let text = Value::<'static>::adopt(given).exact::<Str>();
+    let (Some(object), Some(text)) = (own_object(cx, this), text) else { return Raw::UNBOUND };
+    let bytes = text.as_bytes();
+    let written = object.with::<StringIo, _>(|s| {
+        let plain = !s.closed && s.beyond == 0 && s.newline == Newline::Lf && s.at == s.text.len();
+        if !plain || s.text.capacity() - s.text.len() < bytes.len() {
+            return false;
+        }
+        s.text.extend_from_slice(bytes);
+        s.at = s.text.len();
+        true
+    });
+    if written == Some(true) { Raw::int(text.chars() as i64) } else { Raw::UNBOUND }
+}
+
 natives!(
     /// Text in memory with the methods of a file.
     pub(super) static STRING_IO: Methods;
@@ -191,6 +235,7 @@ natives!(
     }
 
     /// Read a line, with its end.
+    #[quick(One(quick_line))]
     fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         let size = size_of(cx, size)?;
         let line = text(cx, this, |s| s.line(size))?;
@@ -198,6 +243,7 @@ natives!(
     }
 
     /// Return the next line.
+    #[quick(One(quick_line))]
     fn __next__(cx: &mut Cx, this: Root) -> NativeResult {
         if !is_own(cx, this) {
             return super::base::next_line(cx, this);
@@ -210,6 +256,7 @@ natives!(
     }
 
     /// Write a text, and return its length.
+    #[quick(Two(quick_write))]
     fn write(cx: &mut Cx, this: Root, s: Root) -> NativeResult {
         let Some(given) = cx.as_str(s.get(cx)).map(|s| s.held()) else {
             let got = cx.type_name_for_error(s.get(cx));

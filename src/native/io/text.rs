@@ -450,6 +450,36 @@ fn start_reading(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
     Ok(buffer)
 }
 
+/// The next line of a file that is open, if it is decoded already. Iterating makes positions untellable.
+fn next_decoded(cx: &mut Cx, this: Raw, iterates: bool) -> Raw {
+    let Some(object) = memory::own_object(cx, this) else { return Raw::UNBOUND };
+    let below = object.tail()[0].get().raw();
+    if !buffer::is_open_file(cx, below) && !memory::is_open(cx, below) {
+        return Raw::UNBOUND;
+    }
+    let line = object.with::<Text, _>(|t| {
+        if t.detached || t.chunk.is_empty() {
+            return None;
+        }
+        let left = t.left();
+        let length = t.newline.line_end(left, t.ended).filter(|length| *length <= crate::object::Str::LIMIT)?;
+        let line = cx.text_raw(&left[..length]);
+        t.at += length;
+        t.ended = false;
+        t.iterating |= iterates;
+        Some(line)
+    });
+    line.flatten().unwrap_or(Raw::UNBOUND)
+}
+
+fn quick_line(cx: &mut Cx, this: Raw) -> Raw {
+    next_decoded(cx, this, false)
+}
+
+fn quick_next(cx: &mut Cx, this: Raw) -> Raw {
+    next_decoded(cx, this, true)
+}
+
 /// A line with its end; empty at the end of the file.
 pub(super) fn read_line(cx: &mut Cx, this: Root, limit: Option<usize>) -> Result<Vec<u8>, Raised> {
     let mark = cx.mark();
@@ -635,6 +665,7 @@ natives!(
     }
 
     /// Read a line, with its end.
+    #[quick(One(quick_line))]
     fn readline(cx: &mut Cx, this: Root, size: Option<Root>) -> NativeResult {
         let size = size_of(cx, size)?;
         let line = read_line(cx, this, size)?;
@@ -642,6 +673,7 @@ natives!(
     }
 
     /// Return the next line.
+    #[quick(One(quick_next))]
     fn __next__(cx: &mut Cx, this: Root) -> NativeResult {
         with::<Text, _>(cx, this, |_, t| t.iterating = true)?;
         if !is_own(cx, this) {

@@ -125,14 +125,16 @@ pub(crate) fn encode_text(
 ) -> Result<Raw, Raised> {
     let text = receiver(cx, object, "encode")?;
     let encoding = match encoding {
-        Some(name) if Encoding::lookup(&name.to_str_lossy()).is_none() => {
-            let bytes = name.as_bytes().to_vec();
-            let Some(codecs) = registry(cx, Some(&bytes))? else {
-                return Err(unknown_encoding(cx, &bytes));
-            };
-            return ask_registry(cx, codecs, "_encode_text", object, &String::from_utf8_lossy(&bytes), errors);
-        }
-        Some(name) => find_encoding(cx, name.as_bytes())?,
+        Some(name) => match Encoding::lookup(&name.to_str_lossy()) {
+            Some(encoding) => encoding,
+            None => {
+                let bytes = name.as_bytes().to_vec();
+                let Some(codecs) = registry(cx, Some(&bytes))? else {
+                    return Err(unknown_encoding(cx, &bytes));
+                };
+                return ask_registry(cx, codecs, "_encode_text", object, &String::from_utf8_lossy(&bytes), errors);
+            }
+        },
         None => Encoding::Utf8,
     };
     let flags = text.aux();
@@ -166,14 +168,16 @@ pub(crate) fn decode_bytes(
         return Ok(cx.text_raw(b""));
     }
     let encoding = match encoding {
-        Some(name) if Encoding::lookup(&name.to_str_lossy()).is_none() => {
-            let name = name.as_bytes().to_vec();
-            let Some(codecs) = registry(cx, Some(&name))? else {
-                return Err(unknown_encoding(cx, &name));
-            };
-            return ask_registry(cx, codecs, "_decode_bytes", object, &String::from_utf8_lossy(&name), errors);
-        }
-        Some(name) => find_encoding(cx, name.as_bytes())?,
+        Some(name) => match Encoding::lookup(&name.to_str_lossy()) {
+            Some(encoding) => encoding,
+            None => {
+                let name = name.as_bytes().to_vec();
+                let Some(codecs) = registry(cx, Some(&name))? else {
+                    return Err(unknown_encoding(cx, &name));
+                };
+                return ask_registry(cx, codecs, "_decode_bytes", object, &String::from_utf8_lossy(&name), errors);
+            }
+        },
         None => Encoding::Utf8,
     };
     if bytes.is_ascii()

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::heap::{Gc, Kind, Raw, Value};
+use crate::number::{float_repr, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{Dict, Str, Tuple};
 use crate::text::MAX_LENGTH;
@@ -64,6 +65,12 @@ pub(super) fn format_template(
             let text = text.held();
             cx.check_growth(out.len() + text.len(), &mut checked)?;
             out.extend_from_slice(text.as_bytes());
+        } else if spec.is_empty()
+            && let Some(int) = value.get(cx).as_int()
+        {
+            let mut digits = String::with_capacity(20);
+            int_text::push_i64(&mut digits, int);
+            out.extend_from_slice(digits.as_bytes());
         } else {
             let raw = cx.text_raw(&spec);
             let spec = cx.push_raw(raw);
@@ -275,7 +282,62 @@ pub(super) fn percent_number(
     check(cx, result)
 }
 
+/// What a template and its values give where every conversion is one of the plainest and every value an exact number or text, as mostly;
+/// None where not. Nothing is asked of a script.
+fn percent_plain(pattern: &[u8], values: Value<'_>) -> Option<Vec<u8>> {
+    const MOST: usize = 1 << 12;
+    let tuple = values.exact::<Tuple>();
+    if tuple.is_none() && values.exact::<Str>().is_none() && values.as_int().is_none() && values.as_float().is_none() {
+        return None;
+    }
+    let count = tuple.map_or(1, |tuple| tuple.len());
+    let mut out = Vec::with_capacity(pattern.len() + 24);
+    let (mut at, mut used) = (0, 0);
+    while let Some(before) = memchr::memchr(b'%', &pattern[at..]) {
+        out.extend_from_slice(&pattern[at..at + before]);
+        at += before + 1;
+        let (kind, precision, length) = match &pattern[at..] {
+            [b'%', ..] => {
+                out.push(b'%');
+                at += 1;
+                continue;
+            }
+            [kind @ (b's' | b'd'), ..] => (*kind, 0, 1),
+            [b'.', digit @ b'0'..=b'9', b'f', ..] => (b'f', usize::from(digit - b'0'), 3),
+            _ => return None,
+        };
+        at += length;
+        if used == count || out.len() > MOST {
+            return None;
+        }
+        let value = tuple.map_or(values, |tuple| tuple.item(used));
+        used += 1;
+        match (kind, value.as_int(), value.as_float()) {
+            (b's' | b'd', Some(int), _) => {
+                let mut digits = String::with_capacity(20);
+                int_text::push_i64(&mut digits, int);
+                out.extend_from_slice(digits.as_bytes());
+            }
+            (b'f', _, Some(float)) => {
+                let how = Resolved { precision: Some(precision), kind, ..Resolved::default() };
+                how.format_float(&mut out, float);
+            }
+            (b's', _, Some(float)) => out.extend_from_slice(float_repr::repr(float).as_bytes()),
+            (b's', ..) => {
+                let text = value.exact::<Str>().filter(|text| text.len() <= MOST)?;
+                out.extend_from_slice(text.as_bytes());
+            }
+            _ => return None,
+        }
+    }
+    out.extend_from_slice(&pattern[at..]);
+    (used == count).then_some(out)
+}
+
 pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
+    if let Some(out) = percent_plain(pattern.as_bytes(), values.get(cx)) {
+        return done(cx.checked_text(&out)?);
+    }
     let mut args = PercentArgs::new(cx, values, false)?;
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
     let mut checked = 0;
