@@ -6,7 +6,7 @@ use crate::heap::{Kind, Raw, Value};
 use crate::number::int::{self as integer, Int};
 use crate::object::key::{as_int_ref, equal_without_script, hash_without_script};
 use crate::object::{
-    ByteArray, Bytes, Complex, Deque, Dict, FrozenSet, List, Range, Set, Slice, Str, Tuple, int_value,
+    ByteArray, Bytes, Complex, Deque, Dict, Found, FrozenSet, List, Probe, Range, Set, Slice, Str, Tuple, int_value,
 };
 
 use super::call::Invoked;
@@ -278,6 +278,9 @@ impl Vm {
         if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
+        if let Some(holds) = self.dicts_at_once(kind, x, y) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
+        }
         let declined = self.has_declined();
         if !declined && let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
             return Ok(invoked);
@@ -285,6 +288,37 @@ impl Vm {
         let start = self.fiber.top;
         let outcome = self.compare_outcome_after(kind, a, b, false, declined)?;
         self.carry_out(outcome, start)
+    }
+
+    /// Whether two small dicts are equal, or not, where no script has a say in it.
+    fn dicts_at_once(&self, kind: CompareKind, a: Value<'_>, b: Value<'_>) -> Option<bool> {
+        const MOST: usize = 256;
+        let negated = match kind {
+            CompareKind::Eq => false,
+            CompareKind::Ne => true,
+            _ => return None,
+        };
+        let (a, b) = (a.exact::<Dict>()?, b.exact::<Dict>()?);
+        if a.len() != b.len() {
+            return Some(negated);
+        }
+        if a.used() > MOST {
+            return None;
+        }
+        for at in 0..a.used() {
+            let Some((key, value)) = a.entry(at) else { continue };
+            match b.find_from(&self.heap, a.entry_hash(at), key, Probe::START) {
+                Found::Entry(found) => {
+                    let other = b.value_at(found);
+                    if !value.is(other) && !equal_without_script(value, other, 0)? {
+                        return Some(negated);
+                    }
+                }
+                Found::Missing => return Some(negated),
+                Found::Ask(..) => return None,
+            }
+        }
+        Some(!negated)
     }
 
     /// As `compare`, with a bool as result.
@@ -297,6 +331,9 @@ impl Vm {
             return self.compare(kind, a, b);
         }
         if let Some(holds) = self.compare_at_once(kind, a, b) {
+            return Ok(Invoked::Value(Raw::bool(holds)));
+        }
+        if let Some(holds) = self.dicts_at_once(kind, x, y) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let declined = self.has_declined();

@@ -3,8 +3,8 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    AnySet, ByteArray, Bytes, Dict, DictIterator, DictPart, List, RangeIterator, SequenceIterator, SetIterator, Str,
-    Tuple,
+    AnySet, ByteArray, Bytes, Class, Dict, DictIterator, DictPart, List, RangeIterator, SequenceIterator, SetIterator,
+    Str, Tuple,
 };
 
 use super::call::Invoked;
@@ -235,11 +235,59 @@ impl Vm {
                         Some(direct) => direct(self, native, &mut items[0]),
                         None => Ok(Stepped::Ask),
                     },
-                    Form::Asked | Form::Map | Form::Delegate => Ok(Stepped::Ask),
+                    Form::Map => self.next_mapped_at_once(native, &mut items[0]),
+                    Form::Asked | Form::Delegate => Ok(Stepped::Ask),
                 }
             }
             Kind::NativeObject => Ok(self.next_of_object(iterator, &mut items[0])),
             _ => Ok(Stepped::Ask),
+        }
+    }
+
+    /// The next item of a `map` over the plainest of sources, where what it calls says at once what it makes of it.
+    fn next_mapped_at_once(&mut self, native: Gc<'static, NativeIterator>, item: &mut Raw) -> Result<Stepped, Raised> {
+        let [function, source] = native.tail() else { return Ok(Stepped::Ask) };
+        let (function, source) = (function.get(), source.get());
+        let Some(next) = peek(source) else { return Ok(Stepped::Ask) };
+        let made = match function.kind() {
+            Kind::Native => match function.exact::<NativeFunction>().map(|native| native.get().def.quick) {
+                Some(Quick::One(quick)) => Ok(quick(self, next)),
+                _ => return Ok(Stepped::Ask),
+            },
+            Kind::Class => {
+                let plain =
+                    matches!(Value::<'static>::adopt(next.copied()).kind(), Kind::Int | Kind::Float | Kind::Str);
+                let class = function.exact::<Class>().map(Gc::held);
+                let Some(class) = class.filter(|class| plain && class.get().maker.get() != 0) else {
+                    return Ok(Stepped::Ask);
+                };
+                // Of numbers and texts the builtin types make something without asking anybody.
+                if !matches!(class.get().layout, Kind::Int | Kind::Float | Kind::Str) {
+                    return Ok(Stepped::Ask);
+                }
+                let top = self.fiber.top;
+                self.push_raw(next);
+                let made = self.make_at_once(class, top, 1);
+                self.fiber.top = top;
+                match made {
+                    Ok(Some(Invoked::Value(made))) => Ok(made),
+                    Ok(_) => Ok(Raw::UNBOUND),
+                    Err(raised) => Err(raised),
+                }
+            }
+            _ => return Ok(Stepped::Ask),
+        };
+        match made {
+            Ok(made) if made.is_unbound() => Ok(Stepped::Ask),
+            Ok(made) => {
+                advance(source);
+                *item = made;
+                Ok(Stepped::Item)
+            }
+            Err(raised) => {
+                advance(source);
+                Err(raised)
+            }
         }
     }
 

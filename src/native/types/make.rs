@@ -1,13 +1,15 @@
 //! How instances of the most used builtin types are made by a call of the type, without `__new__` and `__init__` one after the other.
 
 use crate::heap::{Kind, Raw, Slot, Value};
-use crate::object::{Dict, FrozenSet, List, Range, Set, Str, Tuple};
+use crate::object::{ByteArray, Bytes, Dict, FrozenSet, List, Range, Set, Str, Tuple};
 use crate::vm::make::Maker;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome};
 
 /// The types, by name.
 pub(crate) static MAKERS: &[(&str, Maker)] = &[
     ("bool", bool),
+    ("bytearray", bytearray),
+    ("bytes", bytes),
     ("dict", dict),
     ("float", float),
     ("frozenset", frozenset),
@@ -30,6 +32,35 @@ fn bool(cx: &mut Cx, args: Args) -> NativeResult {
             let raw = args.get(cx, 0).raw();
             cx.truth_outcome(raw)
         }
+        _ => IN_FULL,
+    }
+}
+
+fn bytearray(cx: &mut Cx, args: Args) -> NativeResult {
+    let array = match args.len() {
+        0 => ByteArray::new(&cx.heap, b""),
+        1 => match args.get(cx, 0).exact::<Bytes>() {
+            Some(bytes) => ByteArray::new(&cx.heap, bytes.as_bytes()),
+            None => return IN_FULL,
+        },
+        _ => return IN_FULL,
+    };
+    match array.map(|array| array.value().raw()) {
+        Ok(array) => Ok(Outcome::Value(array)),
+        Err(_) => Err(cx.memory_error()),
+    }
+}
+
+fn bytes(cx: &mut Cx, args: Args) -> NativeResult {
+    if args.len() != 1 {
+        return IN_FULL;
+    }
+    let given: Value<'static> = Value::adopt(args.get(cx, 0).raw());
+    if given.exact::<Bytes>().is_some() {
+        return Ok(given.into());
+    }
+    match given.exact::<ByteArray>() {
+        Some(array) if cx.heap.check(array.len()).is_ok() => Ok(Bytes::new(&cx.heap, &array.to_vec()).into()),
         _ => IN_FULL,
     }
 }

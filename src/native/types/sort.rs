@@ -117,14 +117,22 @@ fn plain_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
             Some(order_by(&keys, reverse, |a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)))
         }
         Kind::Str => {
-            // Bytes of UTF-8 are in the order of code points.
-            let keys =
-                raws.iter().map(|r| value(r).exact::<Str>().map(|s| s.as_bytes())).collect::<Option<Vec<&[u8]>>>()?;
+            // Bytes of UTF-8 are in the order of code points. The first eight, as a number, mostly decide.
+            let key = |raw: &Raw| value(raw).exact::<Str>().map(|text| (first_bytes(text.as_bytes()), text.as_bytes()));
+            let keys = raws.iter().map(key).collect::<Option<Vec<(u64, &[u8])>>>()?;
             Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
         }
         Kind::Tuple => tuple_order(raws, reverse),
         _ => None,
     }
+}
+
+/// The first eight bytes as a number that is in order as they are; those that are missing count as zeros.
+fn first_bytes(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let length = bytes.len().min(8);
+    first[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(first)
 }
 
 /// The order of tuples of one length whose items are, at each place, all small ints, all floats (none of them nan) or all texts.
