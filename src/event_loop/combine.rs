@@ -311,6 +311,10 @@ pub(crate) fn cancel_children(cx: &mut Cx, watcher: Raw, message: Raw) -> Result
 
 fn shield_inner_done(cx: &mut Cx, outer: AnyFuture<'static>, inner: AnyFuture<'static>) {
     if outer.base().is_done() {
+        if outer.base().state.get() == FutureState::Cancelled {
+            // Whoever cancelled it does not want to know.
+            inner.base().put(UNRETRIEVED, false);
+        }
         return;
     }
     let content = inner.base().content.get().raw();

@@ -6,7 +6,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Gc, Raw, RegisterStack, Tracer};
+use crate::heap::{Gc, Kind, Raw, RegisterStack, Tracer};
 use crate::object::{CodeObject, Function, Generator};
 
 use super::drain::Taker;
@@ -80,7 +80,35 @@ pub(super) struct Record {
     pub(super) handled: Raw,
 }
 
+/// What a frame made that may die with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// Coroutines only.
+    Coroutines,
+    /// Something with a finaliser.
+    Any,
+}
+
 impl Record {
+    /// What this frame made that may die with it.
+    #[inline]
+    pub(super) fn left(&self) -> Left {
+        let (made, coroutines) = match self.kind {
+            RecordKind::InPlace { generator, .. } => (
+                generator.has(crate::object::MADE),
+                generator.value().kind() == Kind::Coroutine && generator.has(crate::object::COROUTINES),
+            ),
+            _ => (self.flags & Record::MADE != 0, self.flags & Record::COROUTINES != 0),
+        };
+        match (made, coroutines) {
+            (true, _) => Left::Any,
+            (false, true) => Left::Coroutines,
+            (false, false) => Left::Nothing,
+        }
+    }
+
     /// Somebody asked for its frame object.
     pub(super) const OBSERVED: u8 = 1;
     /// It is an `__init__`: it must return None, and the result is the instance, which is in `handled`.

@@ -20,7 +20,7 @@ use crate::object::{
 use super::Vm;
 use super::call::Invoked;
 use super::compare::CompareKind;
-use super::frame::{Deliver, Held, Record, RecordKind};
+use super::frame::{Deliver, Held, Left, Record, RecordKind};
 use super::native::{Args, NativeFunction, NativeKind, Outcome, Quick, Raised};
 use super::step::{Items, Stepped, next_key_at_once};
 use super::unwind::Delivery;
@@ -1910,18 +1910,15 @@ impl Vm {
                         }
                         Op::LeaveHandler => {
                             self.fiber.handled = reg!(a!(insn));
-                            let made = match (*fp).kind {
-                                RecordKind::InPlace { generator, .. } => generator.has(crate::object::MADE),
-                                _ => (*fp).flags & Record::MADE != 0,
-                            };
-                            if made {
+                            if (*fp).left() != Left::Nothing {
                                 // The exception goes, and what its traceback kept with it, unless it is raised again: after the
                                 // jump its register is no longer live.
                                 sync!(LeaveHandler, Deliver::Discard, 0);
                                 let next = (*fp).next;
                                 if (*next).get() as u8 == Op::Jump as u8 {
                                     (*fp).ip = next.offset((*next.add(1)).get() as i32 as isize);
-                                    self.frame_dropped(Raw::NONE);
+                                    let made = (*fp).left() == Left::Any;
+                                    self.frame_left(Raw::NONE, made);
                                 }
                                 continue 'reload;
                             }
