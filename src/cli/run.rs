@@ -106,7 +106,6 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     {
         say(&format!("error: cannot write `{}`: {error}", path.display()));
     }
-    let broken = vm.host().output_is_broken();
     let flushed = vm.host_mut().flush(StdStream::Out);
     let _ = vm.host_mut().flush(StdStream::Err);
     let status = match end {
@@ -117,13 +116,11 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
         }
     };
     match flushed {
-        // A reader that went away is no news to anybody.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            say(&format!("Exception ignored while flushing sys.stdout:\nOSError: {}", crate::errno::describe(&error)));
+        Err(error) => {
+            let class = if error.kind() == std::io::ErrorKind::BrokenPipe { "BrokenPipeError" } else { "OSError" };
+            say(&format!("Exception ignored while flushing sys.stdout:\n{class}: {}", crate::errno::describe(&error)));
             OUTPUT_LOST
         }
-        Err(_) => OUTPUT_LOST,
-        Ok(()) if broken => OUTPUT_LOST,
         Ok(()) => {
             // The process ends: giving back each cell of the heap first would only take time.
             std::mem::forget(vm);
@@ -166,9 +163,6 @@ fn uncaught(vm: &mut Vm, exception: Root) -> End {
     let value = exception.get(vm);
     if vm.is_exception(value, Exc::SystemExit) {
         return End::Status(exit_status(vm, exception));
-    }
-    if vm.is_exception(exception.get(vm), Exc::BrokenPipeError) && vm.host().output_is_broken() {
-        return End::Status(FAILED);
     }
     let interrupted = vm.is_exception(exception.get(vm), Exc::KeyboardInterrupt);
     // What was printed comes before the report.

@@ -84,6 +84,39 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
             Control::SetGroup => i64::from(libc::setpgid(fd, two)),
             Control::TerminalGroup => i64::from(libc::tcgetpgrp(fd)),
             Control::SetTerminalGroup => i64::from(libc::tcsetpgrp(fd, two)),
+            Control::SignalMask => {
+                let (mut set, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
+                libc::sigemptyset(&mut set);
+                (1..64).filter(|n| second >> n & 1 == 1).for_each(|n| {
+                    libc::sigaddset(&mut set, n);
+                });
+                match libc::pthread_sigmask(fd, &set, &mut before) {
+                    0 => (1..64).filter(|n| libc::sigismember(&before, *n) == 1).fold(0, |bits, n| bits | 1i64 << n),
+                    error => return Err(io::Error::from_raw_os_error(error)),
+                }
+            }
+            Control::PendingSignals => {
+                let mut set: libc::sigset_t = std::mem::zeroed();
+                if libc::sigpending(&mut set) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                (1..64).filter(|n| libc::sigismember(&set, *n) == 1).fold(0, |bits, n| bits | 1i64 << n)
+            }
+            Control::TakeSignal => {
+                let mut set: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&mut set);
+                (1..64).filter(|n| first >> n & 1 == 1).for_each(|n| {
+                    libc::sigaddset(&mut set, n);
+                });
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+                let taken = libc::sigtimedwait(&set, &mut info, &at_once);
+                if taken > 0 {
+                    let sender = [info.si_pid(), info.si_uid() as i32];
+                    put(bytes, [info.si_signo, info.si_code, info.si_errno, sender[0], sender[1], info.si_status()])?;
+                }
+                i64::from(taken)
+            }
             Control::NewEpoll => i64::from(libc::epoll_create1(fd)),
             Control::ChangeEpoll => {
                 let mut event = libc::epoll_event { events: fourth as u32, u64: third as u64 };

@@ -51,7 +51,6 @@ pub struct OsHost {
     input: Vec<u8>,
     /// Environment variables that this machine changed; None for those it removed.
     environment: BTreeMap<String, Option<String>>,
-    broken_output: bool,
     signals: Watch,
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
@@ -144,7 +143,6 @@ impl OsHost {
             files: OpenFiles::default(),
             input: Vec::new(),
             environment: BTreeMap::new(),
-            broken_output: false,
             choices: Rc::default(),
             ticker: None,
             network: OsNetwork::new(wake.clone(), pending.clone()),
@@ -215,7 +213,6 @@ impl OsHost {
         let mut stdout = io::stdout().lock();
         let result = stdout.write_all(&self.output).and_then(|()| stdout.flush());
         self.output.clear();
-        self.broken_output |= result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 }
@@ -413,10 +410,6 @@ impl Host for OsHost {
 
     fn process_id(&self) -> u32 {
         std::process::id()
-    }
-
-    fn output_is_broken(&self) -> bool {
-        self.broken_output
     }
 
     fn take_signals(&mut self) -> Vec<i32> {

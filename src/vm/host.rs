@@ -272,11 +272,17 @@ pub enum Control {
     ChangeEpoll,
     /// Takes what is ready, without waiting.
     TakeEpoll,
+    /// Blocks signals, or lets them through: how, a bit for each. Those that were blocked.
+    SignalMask,
+    /// The blocked signals that have come in.
+    PendingSignals,
+    /// Takes one of some signals that has come in, without waiting; six numbers of 32 bits are written.
+    TakeSignal,
 }
 
 impl Control {
     /// Every call, by the number that the library knows it by.
-    pub const ALL: [Control; 23] = [
+    pub const ALL: [Control; 26] = [
         Control::Fcntl,
         Control::Ioctl,
         Control::Flock,
@@ -300,6 +306,9 @@ impl Control {
         Control::NewEpoll,
         Control::ChangeEpoll,
         Control::TakeEpoll,
+        Control::SignalMask,
+        Control::PendingSignals,
+        Control::TakeSignal,
     ];
 }
 
@@ -383,10 +392,6 @@ pub trait Host: Debug {
     /// The process's id.
     fn process_id(&self) -> u32;
 
-    /// Whether standard output could not be written because nobody reads it any more.
-    fn output_is_broken(&self) -> bool {
-        false
-    }
     /// Signals that came in since this was asked last.
     fn take_signals(&mut self) -> Vec<i32> {
         vec![]

@@ -1,11 +1,11 @@
 //! Signals of the process: which were told, and what scripts want to be done about them. Handlers run on the main fiber.
 
 use crate::heap::{Raw, Tracer, Value, interrupt};
-use crate::object::Exc;
+use crate::object::{Exc, Frame};
 
-use super::Vm;
 use super::host::SignalAction;
 use super::native::Raised;
+use super::{Vm, is_library_file};
 
 /// Numbers of signals are below this.
 pub const SIGNALS: i32 = 65;
@@ -134,7 +134,16 @@ impl Vm {
             let mark = self.mark();
             let handler = self.push_raw(handler);
             let number = self.push_raw(Raw::int(i64::from(signal)));
-            let frame = match self.frame_at_depth(0) {
+            // What the library does in the language is native elsewhere: a handler sees who called it.
+            let mut frame = self.frame_at_depth(0);
+            while let Some(root) = frame
+                && root.get(self).exact::<Frame>().is_some_and(|frame| {
+                    frame.get().function.get().is_some_and(|f| is_library_file(&f.code().code.filename))
+                })
+            {
+                frame = self.frame_back(root);
+            }
+            let frame = match frame {
                 Some(frame) => frame,
                 None => self.push_raw(Raw::NONE),
             };
