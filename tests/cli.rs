@@ -119,7 +119,7 @@ fn an_hour_of_virtual_time_is_short() {
 }
 
 #[test]
-fn a_closed_pipe_ends_quietly() {
+fn a_closed_pipe_ends_a_program_as_any_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
         .args(["-c", "for i in range(200000): print('line', i)"])
         .stdout(Stdio::piped())
@@ -132,8 +132,9 @@ fn a_closed_pipe_ends_quietly() {
     drop(lines);
     let mut errors = String::new();
     child.stderr.take().expect("stderr is piped").read_to_string(&mut errors).expect("stderr is text");
-    child.wait().expect("the process ends");
-    assert_eq!((line.as_str(), errors.as_str()), ("line 0\n", ""));
+    let status = child.wait().expect("the process ends");
+    assert_eq!((line.as_str(), status.code()), ("line 0\n", Some(1)));
+    assert!(errors.ends_with("BrokenPipeError: [Errno 32] Broken pipe\n"), "{errors}");
 }
 
 #[test]
