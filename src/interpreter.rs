@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::bytecode::code::Code;
 use crate::compile::{self, Options};
-use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, Reported};
+use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, ErrorPosition, Reported};
 use crate::heap::{Kind, Raw, Value};
 use crate::native::ast::ONLY_AST;
 use crate::native::natives;
@@ -36,6 +36,11 @@ pub fn compile_text(
 
 /// Raises the `SyntaxError` that a diagnostic is for a script.
 pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagnostic]) -> Raised {
+    raise_syntax_error_in(cx, source, Mode::Module, diagnostics)
+}
+
+/// As `raise_syntax_error`. The text of an expression is read as it is: no line end is added, so its end has no place in a line.
+fn raise_syntax_error_in(cx: &mut Cx, source: &SourceFile, mode: Mode, diagnostics: &[Diagnostic]) -> Raised {
     let Some(first) = diagnostics.first() else { return cx.system_error("no diagnostic") };
     let class = match first.class {
         ErrorClass::SyntaxError => Exc::SyntaxError,
@@ -44,7 +49,14 @@ pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagn
         ErrorClass::RecursionError => return cx.raise_text(Exc::RecursionError, &first.text),
         ErrorClass::MemoryError => return cx.raise_text(Exc::MemoryError, &first.text),
     };
-    let at = first.position(source);
+    let as_it_is = mode == Mode::Expression && !source.text().ends_with('\n');
+    let mut at = first.position(source);
+    let width = |line| source.line_text(line).trim_end_matches('\n').chars().count() as u32;
+    if as_it_is && source.text().is_empty() {
+        at = ErrorPosition { line: 0, offset: 0, end_line: 0, end_offset: 0 };
+    } else if as_it_is && at.line == source.line_count() && at.offset > width(at.line) && at.end_offset > 0 {
+        (at.offset, at.end_offset) = (0, 0);
+    }
     let mark = cx.mark();
     let message = cx.str(&first.text).value().raw();
     let message = push(cx, message);
@@ -53,6 +65,8 @@ pub fn raise_syntax_error(cx: &mut Cx, source: &SourceFile, diagnostics: &[Diagn
     let line = push(cx, Raw::int(i64::from(at.line)));
     let offset = push(cx, Raw::int(i64::from(at.offset)));
     let text = match syntax_error_line(source, first, at.line) {
+        Some(line) if as_it_is && at.line == source.line_count() => cx.str(line.trim_end_matches('\n')).value().raw(),
+        None if as_it_is && at.line == 0 => cx.str("").value().raw(),
         Some(line) => cx.str(&line).value().raw(),
         None => Raw::NONE,
     };
@@ -384,7 +398,7 @@ natives!(
         if flags & ONLY_AST != 0 {
             return match parse_with_warnings(&file, mode) {
                 Ok(parsed) => crate::native::ast::nodes(cx, &parsed.ast, &file),
-                Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+                Err(diagnostics) => Err(raise_syntax_error_in(cx, &file, mode, &diagnostics)),
             };
         }
         // Names are looked up in a mapping: the code may be run with any locals.
@@ -402,7 +416,7 @@ natives!(
                 }
                 Ok(cx.load(&code).into())
             }
-            Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+            Err(diagnostics) => Err(raise_syntax_error_in(cx, &file, mode, &diagnostics)),
         }
     }
 );
@@ -563,14 +577,19 @@ fn bind_in_parent(cx: &mut Cx, name: &str) -> Result<(), Raised> {
     Ok(())
 }
 
+/// A module's name as messages show it.
+fn shown_name(name: &str) -> String {
+    crate::text::repr::text(&crate::text::wtf8::without_stand_ins(name))
+}
+
 fn module_not_found(cx: &mut Cx, name: &str, message: &str) -> Raised {
     let mark = cx.mark();
-    let text = cx.str(message).value().raw();
+    let text = cx.message(message);
     let text = push(cx, text);
     let raw = cx.new_exception(Exc::ModuleNotFoundError, &[text]).value().raw();
     let exception = push(cx, raw);
     cx.set_exception_field(exception, Exc::ModuleNotFoundError, "msg", text);
-    let name = cx.str(name).value().raw();
+    let name = cx.message(name);
     let name = push(cx, name);
     cx.set_exception_field(exception, Exc::ModuleNotFoundError, "name", name);
     let raised = cx.raise(exception);
@@ -592,7 +611,8 @@ fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> 
             let root = push(cx, module);
             let path = cx.find_attribute(root, "__path__")?;
             let Some(path) = path else {
-                let text = format!("No module named '{name}'; '{parent}' is not a package");
+                let (name_shown, parent) = (shown_name(name), shown_name(parent));
+                let text = format!("No module named {name_shown}; {parent} is not a package");
                 return Err(module_not_found(cx, name, &text));
             };
             let list = cx.list_from(path)?;
@@ -602,7 +622,7 @@ fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> 
         }
     };
     let Some(found) = find_source(cx, name, paths)? else {
-        let mut text = format!("No module named '{name}'");
+        let mut text = format!("No module named {}", shown_name(name));
         let top = name.split('.').next().unwrap_or(name);
         // A module within a package that is there is most likely no module of Python's either.
         let within = top != name && (crate::stdlib::find(top).is_some() || crate::native::module(top).is_some());
@@ -694,9 +714,20 @@ fn evaluate(
         }
     };
     if cx.dict_of(globals.get(cx)).is_none() {
-        let name = if mode == Mode::Module { "exec" } else { "eval" };
         let got = cx.type_name_for_error(globals.get(cx));
-        return Err(cx.type_error(format!("{name}() globals must be a dict, not {got}")));
+        let text = match mode {
+            Mode::Module => format!("exec() globals must be a dict, not {got}"),
+            _ if is_mapping(cx, globals)? => "globals must be a real dict; try eval(expr, {}, mapping)".to_owned(),
+            _ => "globals must be a dict".to_owned(),
+        };
+        return Err(cx.type_error(text));
+    }
+    if !is_mapping(cx, locals)? {
+        let got = cx.type_name_for_error(locals.get(cx));
+        return Err(cx.type_error(match mode {
+            Mode::Module => format!("locals must be a mapping or None, not {got}"),
+            _ => "locals must be a mapping".to_owned(),
+        }));
     }
     let key = cx.name(Name::Builtins).value().raw();
     let key = push(cx, key);
@@ -725,11 +756,15 @@ fn evaluate(
             }
             run_with(cx, &code, globals, locals, None)
         }
-        Err(diagnostics) => Err(raise_syntax_error(cx, &file, &diagnostics)),
+        Err(diagnostics) => Err(raise_syntax_error_in(cx, &file, mode, &diagnostics)),
     }
 }
 
-/// Asks for code to be run with both namespaces.
+/// Whether something can be asked for items: of a namespace no more is asked beforehand.
+fn is_mapping(cx: &mut Cx, value: Root) -> Result<bool, Raised> {
+    Ok(cx.dict_of(value.get(cx)).is_some() || cx.own_method(value, Name::GetItem)?.is_some())
+}
+
 /// The tuple of cells that the free variables of a code object are bound to: what `exec` got as `closure`, checked.
 fn closure_for(cx: &mut Cx, code: &Arc<Code>, closure: Option<Root>, mode: Mode) -> Result<Option<Root>, Raised> {
     let wanted = code.free.len();
@@ -757,6 +792,7 @@ fn wrong_closure(cx: &mut Cx, wanted: usize) -> Raised {
     cx.type_error(format!("code object requires a closure of exactly length {wanted}"))
 }
 
+/// Asks for code to be run with both namespaces.
 fn run_with(cx: &mut Cx, code: &Arc<Code>, globals: Root, locals: Root, closure: Option<Root>) -> NativeResult {
     use crate::bytecode::code::CodeFlags;
     let loaded = cx.load(code).held();
@@ -784,6 +820,12 @@ fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Rais
     const PER_BYTE: usize = 64;
     let length = cx.as_str(source.get(cx)).map_or(0, |text| text.len());
     cx.check_room(length.saturating_mul(PER_BYTE))?;
+    let is_null = |byte: &u8| *byte == 0;
+    if cx.as_str(source.get(cx)).is_some_and(|text| text.as_bytes().iter().any(is_null))
+        || cx.bytes_like(source.get(cx)).is_some_and(|bytes| bytes.iter().any(is_null))
+    {
+        return Err(cx.raise_text(Exc::SyntaxError, "source code string cannot contain null bytes"));
+    }
     if let Some(text) = cx.as_str(source.get(cx)) {
         return match text.as_str() {
             Some(text) => Ok(text.to_owned()),
@@ -796,7 +838,8 @@ fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Rais
             Err(error) => Err(cx.raise_text(Exc::SyntaxError, &error.to_string())),
         };
     }
-    Err(cx.type_error(format!("{function}() arg 1 must be a string, bytes or code object")))
+    let what = if function == "compile" { "AST" } else { "code" };
+    Err(cx.type_error(format!("{function}() arg 1 must be a string, bytes or {what} object")))
 }
 
 // ---- running a program ----

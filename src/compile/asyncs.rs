@@ -179,6 +179,7 @@ impl Compiler<'_> {
             self.b().set_top(top + 2);
         }
         let exc = self.reg(top + 1);
+        let first = self.unit().comprehensions.len();
         self.b().protect(handler, exc);
         self.unit().blocks.push(Block { kind: BlockKind::With { base, is_async, span: item_span }, protections: 1 });
         if let Some(target) = item.optional_vars {
@@ -197,6 +198,7 @@ impl Compiler<'_> {
         self.b().jump(end, |target| Instr::Jump { target });
 
         self.b().bind_handler(handler, exc);
+        self.leave_comprehensions(first);
         let save = self.b().top_reg();
         self.emit(Instr::EnterHandler { save, exc });
         self.b().push();

@@ -267,6 +267,7 @@ impl Compiler<'_> {
         }
         self.b().push();
         let around = std::mem::replace(&mut self.unit().here, scope);
+        self.unit().comprehensions.push(scope);
         self.inner_locals(scope, true);
         self.loops(generators, 0, it, element, span);
         self.at(span);
@@ -278,6 +279,15 @@ impl Compiler<'_> {
         self.b().set_top(above);
         self.emit(Instr::Move { dst, src: acc });
         self.b().set_top(top);
+    }
+
+    /// At the start of a handler: makes the locals unbound of the comprehensions that what is protected has, from number `first` on, since
+    /// the exception may have left one of them.
+    pub(super) fn leave_comprehensions(&mut self, first: usize) {
+        for scope in self.unit().comprehensions.split_off(first) {
+            self.inner_locals(scope, false);
+            self.unit().comprehensions.push(scope);
+        }
     }
 
     /// Makes the locals of a comprehension unbound: cells anew when it begins, all when it ends.

@@ -121,6 +121,8 @@ struct Unit {
     static_attributes: Vec<Symbol>,
     /// In a class or module: annotated names so far.
     annotations: Vec<Annotated>,
+    /// The comprehensions so far that run in its frame.
+    comprehensions: Vec<ScopeId>,
 }
 
 /// An annotated name of a class or module.
@@ -242,6 +244,7 @@ impl<'a> Compiler<'a> {
             base: 0,
             static_attributes: Vec::new(),
             annotations: Vec::new(),
+            comprehensions: vec![],
         };
         unit.base = unit.b.top();
         self.units.push(unit);

@@ -410,6 +410,7 @@ impl Compiler<'_> {
         let top = self.b().top();
         let (handler, end) = (self.b().label(), self.b().label());
         let exc = self.reg(top);
+        let first = self.unit().comprehensions.len();
         self.b().protect(handler, exc);
         self.unit().blocks.push(Block { kind: BlockKind::Finally(id), protections: 1 });
         if statement.handlers.is_empty() {
@@ -423,6 +424,7 @@ impl Compiler<'_> {
         self.b().set_span(None);
         self.b().jump(end, |target| Instr::Jump { target });
         self.b().bind_handler(handler, exc);
+        self.leave_comprehensions(first);
         self.in_handler(exc, None, |this| {
             this.block(&statement.finalbody);
         });
@@ -460,6 +462,7 @@ impl Compiler<'_> {
         let top = self.b().top();
         let (handler, end) = (self.b().label(), self.b().label());
         let exc = self.reg(top);
+        let first = self.unit().comprehensions.len();
         self.b().protect(handler, exc);
         self.unit().blocks.push(Block { kind: BlockKind::Try, protections: 1 });
         self.block(&statement.body);
@@ -470,6 +473,7 @@ impl Compiler<'_> {
         self.b().set_span(None);
         self.b().jump(end, |target| Instr::Jump { target });
         self.b().bind_handler(handler, exc);
+        self.leave_comprehensions(first);
         if statement.is_star {
             self.star_handlers(exc, &statement.handlers, end);
         } else {

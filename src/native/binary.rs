@@ -105,7 +105,7 @@ fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
     }
 }
 
-pub(super) fn half_to_f64(bits: u16) -> f64 {
+pub(crate) fn half_to_f64(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let exponent = i32::from(bits >> 10 & 31);
     let fraction = f64::from(bits & 1023);
@@ -118,7 +118,7 @@ pub(super) fn half_to_f64(bits: u16) -> f64 {
 }
 
 /// A float in sixteen bits, ties to even; None if it is too large.
-pub(super) fn half_from_f64(value: f64) -> Option<u16> {
+pub(crate) fn half_from_f64(value: f64) -> Option<u16> {
     let sign = if value.is_sign_negative() { 0x8000u16 } else { 0 };
     let size = value.abs();
     if value.is_nan() {

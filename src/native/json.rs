@@ -20,7 +20,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 /// What lies deeper is left to the modules written in the language.
-const DEEPEST: usize = 200;
+const DEEPEST: usize = 5_000;
 
 natives!(
     /// JSON, where it is plain.
@@ -112,8 +112,8 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 self.string(false)
             }
-            b'{' if depth < DEEPEST => self.object(depth + 1),
-            b'[' if depth < DEEPEST => self.array(depth + 1),
+            b'{' if depth < DEEPEST && self.cx.stack_is_left() => self.object(depth + 1),
+            b'[' if depth < DEEPEST && self.cx.stack_is_left() => self.array(depth + 1),
             b'n' => self.word(b"null", Raw::NONE),
             b't' => self.word(b"true", Raw::TRUE),
             b'f' => self.word(b"false", Raw::FALSE),
@@ -345,7 +345,7 @@ impl Writer<'_> {
         if let Some(float) = value.as_float() {
             return self.float(float);
         }
-        if depth >= DEEPEST {
+        if depth >= DEEPEST || !self.cx.stack_is_left() {
             return None;
         }
         if let Some(list) = value.exact::<List>() {

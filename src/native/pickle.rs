@@ -18,7 +18,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 /// What lies deeper is left to the modules written in the language.
-const DEEPEST: usize = 200;
+const DEEPEST: usize = 5_000;
 /// Items between two marks.
 const BATCH: usize = 1000;
 /// A frame ends before a value once it has so many bytes; longer texts and bytes stand outside of frames.
@@ -178,7 +178,7 @@ impl Writer<'_> {
                     self.memoize(value);
                 }
             }
-        } else if depth >= DEEPEST {
+        } else if depth >= DEEPEST || !self.cx.stack_is_left() {
             return None;
         } else if let Some(tuple) = value.exact::<Tuple>() {
             return self.tuple(value, tuple.items(), tuple.len(), depth);

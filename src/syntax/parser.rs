@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, ErrorClass};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
-use super::builder::{Builder, MAX_HEIGHT, too_complex};
+use super::builder::{Builder, too_complex};
 use super::explain::{self, Refused};
 use super::layout::{Lexed, SyntaxWarning, lex};
 use super::token::{Lexeme, Token};
@@ -77,11 +77,14 @@ pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Ve
     Err(diagnose(source, lexed, mode, outcome.err(), errors))
 }
 
-/// Where more signs and `not`s follow one another than a tree may be high. The parser would keep them all before it makes a tree of them.
+/// How many signs and `not`s may follow one another: about what CPython's parser takes.
+const MOST_SIGNS: usize = 5_974;
+
+/// Where more of them follow one another. The parser would keep them all before it makes a tree of them.
 fn endless_prefix(tokens: &[Lexeme]) -> Option<Span> {
     let is_prefix = |lexeme: &Lexeme| matches!(lexeme.token, Token::Minus | Token::Plus | Token::Tilde | Token::Not);
     let mut runs = tokens.chunk_by(|a, b| is_prefix(a) && is_prefix(b));
-    runs.find(|run| run.len() > 2 * MAX_HEIGHT as usize).map(|run| run[0].span)
+    runs.find(|run| run.len() > MOST_SIGNS).map(|run| run[0].span)
 }
 
 /// Whether the statement typed so far at the prompt needs more lines: an open bracket or string, a missing block, or a

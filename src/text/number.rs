@@ -23,7 +23,11 @@ fn to_ascii(text: &[u8]) -> Cow<'_, [u8]> {
 
 fn int_fault(error: IntTextError, base: i64, shown: impl FnOnce() -> String) -> Fault {
     match error {
-        IntTextError::Malformed => Fault::value(format!("invalid literal for int() with base {base}: {}", shown())),
+        IntTextError::Malformed => {
+            // Of a long one the beginning is shown.
+            let shown: String = shown().chars().take(200).collect();
+            Fault::value(format!("invalid literal for int() with base {base}: {shown}"))
+        }
         IntTextError::Fault(fault) => fault,
     }
 }

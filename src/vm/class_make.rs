@@ -241,7 +241,7 @@ impl Vm {
                         adds_weakref = true;
                     }
                     _ => {
-                        if sized {
+                        if sized || best.is_subclass(self.kind_class(Kind::Class)) {
                             let name = self.tp_name(best);
                             return Err(
                                 self.type_error(format!("nonempty __slots__ not supported for subtype of '{name}'"))

@@ -31,6 +31,11 @@ impl Vm {
             Exc::StopIteration | Exc::SystemExit if args.len() == 1 => {
                 fields.expect("it has a field").set_tail(&self.heap, 0, args.item(0));
             }
+            _ if args.len() == 1 => {
+                if let (Some(at), Some(fields)) = (field_index(class, "msg"), fields) {
+                    fields.set_tail(&self.heap, at, args.item(0));
+                }
+            }
             _ => {}
         }
         exception
@@ -53,7 +58,7 @@ impl Vm {
     }
 
     /// A message as a text; what stands for lone surrogates in it becomes those again.
-    fn message(&self, message: &str) -> Raw {
+    pub(crate) fn message(&self, message: &str) -> Raw {
         Str::from_parts(&self.heap, &[&wtf8::without_stand_ins(message)]).value().raw()
     }
 
@@ -229,7 +234,9 @@ impl Vm {
             let class = self.push_raw(raw);
             let made = self.call(class, &[])?;
             if made.get(self).kind() != Kind::Exception {
-                let name = self.type_name_for_error(made.get(self));
+                let kind = self.class_of(made.get(self)).value().raw();
+                let kind = self.push_raw(kind);
+                let name = self.repr_text(kind)?;
                 let class_name = self.repr_text(class)?;
                 return Err(self.type_error(format!(
                     "calling {class_name} should have returned an instance of BaseException, not {name}"

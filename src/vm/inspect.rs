@@ -288,6 +288,11 @@ impl Vm {
     /// The namespace of a frame, or a dict of its bound locals, by what its registers hold.
     pub(super) fn named_locals(&mut self, function: Held<Function>, register: impl Fn(&Vm, usize) -> Raw) -> Raw {
         let code = function.code();
+        if code.flags().intersects(CodeFlags::NAMESPACE | CodeFlags::MODULE)
+            && let Some(targets) = self.comprehension_targets(function, &register)
+        {
+            return targets;
+        }
         if code.flags().contains(CodeFlags::NAMESPACE) {
             let names = register(self, 0);
             return if names.is_unbound() { Dict::new(&self.heap).value().raw() } else { names };
@@ -333,6 +338,32 @@ impl Vm {
             }
         }
         dict.value().raw()
+    }
+
+    /// Within a comprehension of a module or class body, `locals()` are its targets alone: a dict of those that are bound, None outside.
+    fn comprehension_targets(&mut self, function: Held<Function>, register: &impl Fn(&Vm, usize) -> Raw) -> Option<Raw> {
+        let code = function.code().code.clone();
+        let near = usize::from(function.code().get().locals);
+        let mut dict = None;
+        for (index, name) in code.locals.iter().enumerate() {
+            // Others are the namespace, and the cells of a class body.
+            if name.starts_with('.') || matches!(&**name, "" | "__class__" | "__classdict__" | "__conditional_annotations__") {
+                continue;
+            }
+            let at = if index < near { index } else { usize::from(code.far_base) + index - near };
+            let mut value = register(self, at);
+            if let Some(cell) = Value::adopt(value).exact::<Variable>() {
+                value = cell.get().content.get().raw();
+            }
+            if value.is_unbound() {
+                continue;
+            }
+            let dict = *dict.get_or_insert_with(|| Dict::new(&self.heap).held());
+            let key = self.intern(name).held();
+            // As many entries as there are locals: memory for them is there.
+            let _ = dict.set_str(&self.heap, key, Value::adopt(value));
+        }
+        dict.map(|dict| dict.value().raw())
     }
 
     /// `frame.clear()`: drops the locals of a frame that ended, closes a generator that never ran.

@@ -78,6 +78,7 @@ pub use inspect::{CallSite, is_library_file};
 pub(crate) use lookup::{is_wrapper, is_wrapper_of};
 pub use names::Name;
 use native::{NativeFunction, Raised, Root};
+pub(crate) use ops::FULL_READ_ONLY;
 pub use ops::UnaryKind;
 pub(crate) use repr::bytearray_literal;
 

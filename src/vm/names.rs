@@ -54,7 +54,7 @@ names! {
     Notes = "__notes__", Cause = "__cause__", Context = "__context__", Traceback = "__traceback__",
     StaticAttributes = "__static_attributes__", FirstLineNo = "__firstlineno__", Copy = "__copy__", DeepCopy = "__deepcopy__",
     Reduce = "__reduce__", ReduceEx = "__reduce_ex__", GetNewArgs = "__getnewargs__", GetNewArgsEx = "__getnewargs_ex__", GetState = "__getstate__",
-    SetState = "__setstate__", Fspath = "__fspath__", SizeOf = "__sizeof__", Buffer = "__buffer__", Set_ = "set", Metaclass = "metaclass",
+    SetState = "__setstate__", Fspath = "__fspath__", SizeOf = "__sizeof__", Buffer = "__buffer__", ReleaseBuffer = "__release_buffer__", Set_ = "set", Metaclass = "metaclass",
     Keys = "keys", Items = "items", Values = "values", Append = "append", Add_ = "add", Update = "update", Write = "write",
     Flush = "flush", Read = "read", ReadLine = "readline", Stdout = "stdout", Stderr = "stderr", Stdin = "stdin", Modules = "modules",
     Displayhook = "displayhook", Excepthook = "excepthook", Underscore = "_", DunderDebug = "__debug__",

@@ -18,6 +18,9 @@ use super::compare::CompareKind;
 use super::native::{Args, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
+/// What is asked of a buffer: whatever there is, to be read.
+pub(crate) const FULL_READ_ONLY: i64 = 284;
+
 /// A unary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the operators")]
@@ -364,7 +367,7 @@ impl Vm {
                 }
                 Tuple::of_parts(heap, a.len() + b.len(), [a.tail(), b.tail()].into_iter()).value().raw()
             }
-            (Kind::Bytes | Kind::ByteArray, Kind::Bytes | Kind::ByteArray | Kind::MemoryView) => {
+            (Kind::Bytes | Kind::ByteArray, Kind::Bytes | Kind::ByteArray | Kind::MemoryView | Kind::Array) => {
                 let length = |v: Value<'_>| {
                     v.exact::<Bytes>().map(|b| b.len()).or_else(|| v.exact::<ByteArray>().map(|b| b.len())).unwrap_or(0)
                 };
@@ -406,6 +409,39 @@ impl Vm {
             return Some(array.memory().to_vec());
         }
         value.exact::<ByteArray>().map(|array| array.to_vec())
+    }
+
+    /// The bytes of what `__buffer__` of a class of the language gives; `__release_buffer__` is told at once that they were copied. What they
+    /// raise makes the object one that isn't bytes-like.
+    pub fn scripted_bytes(&mut self, root: Root) -> Option<Vec<u8>> {
+        if !self.class_of(root.get(self)).held().has(ClassFlags::HEAP) {
+            return None;
+        }
+        let mark = self.mark();
+        let found = (|| {
+            let flags = self.push_raw(Raw::int(FULL_READ_ONLY));
+            let Some(view) = self.call_special(root, Name::Buffer, &[flags])? else { return Ok(None) };
+            let bytes = self.bytes_like(view.get(self));
+            self.call_special(root, Name::ReleaseBuffer, &[view])?;
+            Ok(bytes)
+        })();
+        let found = found.unwrap_or_else(|raised| {
+            self.take_raised(raised);
+            None
+        });
+        self.release(mark);
+        found
+    }
+
+    /// `a + b` of bytes and an object of a class with `__buffer__`, once neither has an operator of its own.
+    fn concat_scripted(&mut self, a: Root, b: Root) -> Result<Option<Raw>, Raised> {
+        if !matches!(a.get(self).kind(), Kind::Bytes | Kind::ByteArray) {
+            return Ok(None);
+        }
+        let Some(bytes) = self.scripted_bytes(b) else { return Ok(None) };
+        let bytes = Bytes::new(&self.heap, &bytes).value().raw();
+        let a = a.get(self).raw();
+        self.concat(Value::adopt(a), Value::adopt(bytes))
     }
 
     /// `a * b` of a sequence and an int.
@@ -905,6 +941,11 @@ pub(super) fn binary_next(cx: &mut Vm, window: Args, previous: Option<Raw>) -> N
         let (a, b) = (window.get(cx, 0).raw(), window.get(cx, 1).raw());
         let code = window.get(cx, 2).as_int().expect("kind and flags");
         let kind = BinaryKind::ALL[code as usize / 2];
+        if kind == BinaryKind::Add
+            && let Some(joined) = cx.concat_scripted(window.root(0), window.root(1))?
+        {
+            return Ok(Outcome::Value(joined));
+        }
         return Err(cx.no_binary(kind, code & 1 == 1, a, b));
     }
     let method = window.get(cx, count - 3).raw();

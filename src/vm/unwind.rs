@@ -3,7 +3,8 @@
 
 use crate::heap::{Gc, Kind, Raw, Ref, Value};
 use crate::object::{
-    BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, MADE, Traceback, Tuple, any_generator,
+    BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, MADE, Traceback, Tuple, Variable, any_generator,
+    field_index,
 };
 
 use super::Vm;
@@ -541,6 +542,9 @@ impl Vm {
                         }
                         return Ok(None);
                     }
+                    if code.code.name.starts_with("__getattr") && self.raised_is(Exc::AttributeError) {
+                        self.name_missing_attribute(&record);
+                    }
                     if let RecordKind::InPlace { generator, root } = record.kind {
                         self.leave_in_place(generator, root, record);
                     } else {
@@ -555,6 +559,33 @@ impl Vm {
                     }
                 }
             }
+        }
+    }
+
+    /// An AttributeError that `__getattr__` or `__getattribute__` raises says what was asked for, unless it says so already: suggestions are
+    /// made of that.
+    fn name_missing_attribute(&mut self, record: &Record) {
+        let name = record.code().code.name.clone();
+        if !matches!(&*name, "__getattr__" | "__getattribute__") || record.code().code.parameters() != 2 {
+            return;
+        }
+        let Some(exception) = Value::adopt(self.raised).exact::<Exception>().map(Gc::held) else { return };
+        let (Some(name_at), Some(object_at)) =
+            (field_index(Exc::AttributeError, "name"), field_index(Exc::AttributeError, "obj"))
+        else {
+            return;
+        };
+        let Some(fields) = exception.get().fields.get().map(Gc::held) else { return };
+        if !exception.field(name_at).is_none() || !exception.field(object_at).is_none() {
+            return;
+        }
+        let [object, name] = [0, 1].map(|register| {
+            let raw = self.register_of(record, register);
+            Value::adopt(raw).exact::<Variable>().map_or(raw, |cell| cell.get().content.get().raw())
+        });
+        if self.as_str(Value::adopt(name)).is_some() && !object.is_unbound() {
+            fields.set_tail(&self.heap, name_at, Value::adopt(name));
+            fields.set_tail(&self.heap, object_at, Value::adopt(object));
         }
     }
 

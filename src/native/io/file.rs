@@ -62,7 +62,7 @@ fn open_descriptor(
         }
         let fd = i32::try_from(fd).unwrap_or(i32::MAX);
         if let Err(error) = cx.host().status_fd(fd) {
-            return Err(io_error(cx, &error, Some(file)));
+            return Err(io_error(cx, &error, None));
         }
         let open = OpenFile::new(fd, closefd);
         cx.host_mut().open_files().add(open.clone());

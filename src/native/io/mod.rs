@@ -186,7 +186,7 @@ fn room_of(cx: &mut Cx, target: Root) -> Result<usize, Raised> {
     }
     if let Some(view) = value.exact::<crate::object::MemoryView>().filter(|view| !view.readonly && !view.released.get())
     {
-        return Ok(view.count * view.item_size);
+        return Ok(view.size());
     }
     let got = cx.type_name_for_error(target.get(cx));
     Err(cx.type_error(format!("readinto() argument must be read-write bytes-like object, not {got}")))

@@ -75,12 +75,15 @@ pub(crate) fn new_bytearray(cx: &mut Cx, bytes: &[u8]) -> Result<Raw, Raised> {
     made.map_err(|_| cx.memory_error())
 }
 
-/// The bytes of a bytes-like object.
-pub(crate) fn buffer_of(cx: &Cx, root: Root) -> Option<Content> {
-    value_bytes(cx, root.get(cx))
+/// The bytes of a bytes-like object, which may be one of a class with `__buffer__`.
+pub(crate) fn buffer_of(cx: &mut Cx, root: Root) -> Option<Content> {
+    match value_bytes(cx, root.get(cx)) {
+        Some(content) => Some(content),
+        None => cx.scripted_bytes(root).map(Cow::Owned),
+    }
 }
 
-/// As `buffer_of`, for a value.
+/// As `buffer_of`, for a value of a builtin class.
 pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
     let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
     match payload.kind() {
@@ -218,7 +221,11 @@ fn starts_or_ends(
     let payload: Value<'static> = Value::adopt(cx.payload(affix.get(cx)).raw());
     if let Some(tuple) = payload.exact::<Tuple>() {
         for item in tuple.items() {
-            match value_bytes(cx, item) {
+            let mark = cx.mark();
+            let root = cx.push_raw(item.raw());
+            let content = buffer_of(cx, root);
+            cx.release(mark);
+            match content {
                 Some(affix) if matches(&affix) => return Ok(true),
                 Some(_) => {}
                 None => {
@@ -429,7 +436,17 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
     };
     let (mut out, mut checked) = (Vec::new(), 0);
     for (index, item) in values.into_iter().enumerate() {
-        let Some(bytes) = value_bytes(cx, item) else {
+        let content = match value_bytes(cx, item) {
+            Some(content) => Some(content),
+            None => {
+                let mark = cx.mark();
+                let root = cx.push_raw(item.raw());
+                let content = buffer_of(cx, root);
+                cx.release(mark);
+                content
+            }
+        };
+        let Some(bytes) = content else {
             let got = cx.type_name_for_error(item);
             return Err(cx.type_error(format!("sequence item {index}: expected a bytes-like object, {got} found")));
         };

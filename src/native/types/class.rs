@@ -132,6 +132,9 @@ natives!(
         if name.as_bytes().contains(&0) {
             return Err(cx.value_error("type name must not contain null characters"));
         }
+        if name.as_str().is_none() {
+            return Err(cx.surrogate_error(value));
+        }
         class.set_ref(&cx.heap, |c| &c.name, Some(name));
         Ok(Outcome::NONE)
     }

@@ -268,11 +268,11 @@ pub(super) fn to_float(cx: &mut Cx, x: Root) -> Result<f64, Raised> {
     let parsed = if let Some(text) = cx.as_str(value) {
         Some(float_from_text(text.as_bytes()))
     } else {
-        cx.bytes_like(cx.payload(value)).map(|bytes| float_from_bytes(&bytes))
+        super::bytes::buffer_of(cx, x).map(|bytes| float_from_bytes(&bytes))
     };
     match parsed {
         Some(Ok(float)) => return Ok(float),
-        Some(Err(_)) if matches!(x.get(cx).kind(), Kind::ByteArray | Kind::MemoryView) => {
+        Some(Err(_)) if cx.as_str(x.get(cx)).is_none() && x.get(cx).kind() != Kind::Bytes => {
             let shown = cx.repr_text(x)?;
             return Err(cx.value_error(format!("could not convert string to float: {shown}")));
         }

@@ -159,13 +159,14 @@ natives!(
         Ok(iterator.get(cx).into())
     }
 
-    /// Make a copy with other names, file, first line or flags.
+    /// Make a copy with other names, file, first line, flags or constants.
     fn replace(cx: &mut Cx, this: Root, changes: crate::vm::native::KeywordRest) -> NativeResult {
         let changes: Vec<(Raw, Raw)> = match changes.0.get(cx).exact::<crate::object::Dict>() {
             Some(dict) => dict.iter().map(|(name, value)| (name.raw(), value.raw())).collect(),
             None => vec![],
         };
         let mut code = Code::clone(&code_of(cx, this).code);
+        let mut constants = None;
         for (name, value) in changes {
             let (name, value) = (cx.push_raw(name), cx.push_raw(value));
             let name = cx.str_text(name)?;
@@ -178,10 +179,35 @@ natives!(
                     let iterable = cx.index_as_i64(value)? & ITERABLE_COROUTINE != 0;
                     code.flags.set(CodeFlags::ITERABLE_COROUTINE, iterable);
                 }
+                "co_consts" => {
+                    let Some(items) = value.get(cx).exact::<Tuple>().map(Gc::held) else {
+                        let got = cx.argument_name_for_error(value.get(cx));
+                        return Err(cx.type_error(format!("replace() argument 'co_consts' must be tuple, not {got}")));
+                    };
+                    // First come the constants, then the code of what is defined.
+                    let (own, children) = (code.constants.len(), items.items().skip(code.constants.len()));
+                    for (child, item) in code.children.iter_mut().zip(children) {
+                        if let Some(item) = item.exact::<CodeObject>() {
+                            *child = item.code.clone();
+                        }
+                    }
+                    let old = code_of(cx, this).get().constants.get();
+                    let at = |at: usize| match items.items().nth(at) {
+                        Some(item) => item,
+                        None => old.and_then(|old| old.items().nth(at)).unwrap_or(Value::NONE),
+                    };
+                    let tuple = Tuple::build(&cx.heap, own, at).value().raw();
+                    constants = Some(cx.push_raw(tuple));
+                }
                 _ => return Err(cx.missing(&format!("code.replace({name}=...)"))),
             }
         }
-        Ok(cx.load(&std::sync::Arc::new(code)).into())
+        let loaded = cx.load(&std::sync::Arc::new(code)).held();
+        if let Some(constants) = constants {
+            let tuple = constants.get(cx).exact::<Tuple>().expect("just made").held();
+            loaded.set_ref(&cx.heap, |code| &code.constants, Some(tuple));
+        }
+        Ok(loaded.into())
     }
 );
 
@@ -304,11 +330,11 @@ natives!(
         #[either] tb_lasti: i64,
         #[either] tb_lineno: i64,
     ) -> NativeResult {
-        let next = traceback_or_none(cx, tb_next, "traceback object or None")?;
         let Some(frame) = tb_frame.get(cx).exact::<Frame>().map(Gc::held) else {
-            let got = cx.type_name_for_error(tb_frame.get(cx));
+            let got = cx.argument_name_for_error(tb_frame.get(cx));
             return Err(cx.type_error(format!("traceback() argument 'tb_frame' must be frame, not {got}")));
         };
+        let next = traceback_or_none(cx, tb_next, "traceback object or None")?;
         let entry = cx.heap.alloc(Traceback {
             function: Ref::from_option(frame.get().function.get()),
             // A place that is none has no columns.

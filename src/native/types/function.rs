@@ -682,7 +682,7 @@ natives!(
     fn cell_contents(cx: &mut Cx, this: Root) -> NativeResult {
         let content = cell_arg(cx, this)?.get().content.get();
         if content.is_unbound() {
-            return Err(cx.value_error("cell is empty"));
+            return Err(cx.value_error("Cell is empty"));
         }
         Ok(content.into())
     }

@@ -335,7 +335,7 @@ fn parse(cx: &mut Cx, x: Root, base: i64) -> Result<Option<Result<Int, Fault>>, 
             })
             .map(Some);
     }
-    let Some(bytes) = cx.bytes_like(cx.payload(value)) else { return Ok(None) };
+    let Some(bytes) = super::bytes::buffer_of(cx, x) else { return Ok(None) };
     cx.patiently(|_, watch| int_from_bytes(&bytes, base, limit, watch)).map(Some)
 }
 

@@ -1,13 +1,15 @@
-//! memoryview: its methods and attributes. Views have one dimension; casting to more is refused by name.
+//! memoryview: its methods and attributes.
 
 use std::cell::Cell as StdCell;
 
+use crate::native::binary::{half_from_f64, half_to_f64};
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, Exc, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
 use crate::vm::Name;
+use crate::vm::FULL_READ_ONLY;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
@@ -45,9 +47,6 @@ fn size_of(format: char) -> Option<usize> {
     })
 }
 
-/// What a view asks a buffer for: whatever there is, to be read.
-const FULL_READ_ONLY: i64 = 284;
-
 /// A view of a bytes-like object.
 pub(crate) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
     let flags = cx.push_raw(Raw::int(FULL_READ_ONLY));
@@ -59,6 +58,8 @@ pub(crate) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
         offset: 0,
         count: 0,
         stride: 1,
+        dimensions: 1,
+        inner: Box::default(),
         format: 'B',
         native_mark: false,
         item_size: 1,
@@ -106,6 +107,8 @@ fn like(of: View) -> MemoryView {
         offset: of.offset,
         count: of.count,
         stride: of.stride,
+        dimensions: of.dimensions,
+        inner: of.inner.clone(),
         format: of.format,
         native_mark: of.native_mark,
         item_size: of.item_size,
@@ -134,20 +137,8 @@ fn unpack(cx: &Cx, format: char, raw: [u8; 8]) -> Raw {
             let int = Int::from_big(num_bigint::BigInt::from(u64::from_le_bytes(raw)));
             int_value(&cx.heap, int).raw()
         }
-        'e' => Raw::float(half_to_double(u16::from_le_bytes(two))),
+        'e' => Raw::float(half_to_f64(u16::from_le_bytes(two))),
         _ => Raw::int(i64::from_le_bytes(raw)),
-    }
-}
-
-/// A number of two bytes with a fraction as one of eight.
-fn half_to_double(half: u16) -> f64 {
-    let sign = if half >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(half >> 10 & 0x1f), f64::from(half & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f64.powi(-24),
-        0x1f if fraction == 0.0 => sign * f64::INFINITY,
-        0x1f => f64::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
     }
 }
 
@@ -164,19 +155,21 @@ fn pack(cx: &mut Cx, view: View, value: Root) -> Result<[u8; 8], Raised> {
             None => return Err(invalid_type(cx)),
         },
         '?' => out[0] = u8::from(cx.truth(value)?),
-        'f' | 'd' => {
+        'f' | 'd' | 'e' => {
             let number = match value.get(cx).as_float() {
                 Some(float) => float,
                 None if as_int_ref(value.get(cx)).is_some() => cx.to_float(value)?,
                 None => return Err(invalid_type(cx)),
             };
-            if format == 'f' {
-                out[..4].copy_from_slice(&(number as f32).to_le_bytes());
-            } else {
-                out = number.to_le_bytes();
+            match format {
+                'f' => out[..4].copy_from_slice(&(number as f32).to_le_bytes()),
+                'd' => out = number.to_le_bytes(),
+                _ => match half_from_f64(number) {
+                    Some(half) => out[..2].copy_from_slice(&half.to_le_bytes()),
+                    None => return Err(cx.raise_text(Exc::OverflowError, "float too large to pack with e format")),
+                },
             }
         }
-        'e' => return Err(cx.missing("memoryview items of format 'e'")),
         _ => {
             if repetitions(cx, value).is_ok_and(|r| r.is_none()) {
                 return Err(invalid_type(cx));
@@ -196,23 +189,132 @@ fn pack(cx: &mut Cx, view: View, value: Root) -> Result<[u8; 8], Raised> {
 }
 
 fn items(cx: &Cx, view: View) -> Vec<Raw> {
-    (0..view.count).map(|i| unpack(cx, view.format, view.item_bytes(i))).collect()
+    view.places().map(|at| unpack(cx, view.format, view.item_bytes(at))).collect()
 }
 
 fn list(cx: &Cx, items: &[Raw]) -> Raw {
     List::build(&cx.heap, items.len(), |i| Value::adopt(items[i])).value().raw()
 }
 
-/// The item number a key means.
-fn place(cx: &mut Cx, view: View, key: Root) -> Result<usize, Raised> {
-    let Some(index) = repetitions(cx, key)? else {
-        return Err(cx.type_error("memoryview: invalid slice key".to_owned()));
-    };
-    let at = if index < 0 { index + view.count as i64 } else { index };
-    if !(0..view.count as i64).contains(&at) {
-        return Err(cx.index_error("index out of bounds on dimension 1"));
+/// The items as lists in lists, one level for each dimension.
+fn nested(cx: &Cx, shape: &[usize], items: &[Raw]) -> Raw {
+    let [count, rest @ ..] = shape else { return items[0] };
+    if rest.is_empty() {
+        return list(cx, items);
     }
-    Ok(at as usize)
+    let size = items.len() / count.max(&1);
+    let rows: Vec<Raw> = (0..*count).map(|row| nested(cx, rest, &items[row * size..(row + 1) * size])).collect();
+    list(cx, &rows)
+}
+
+/// Indices of a key: an int, or a tuple of ints.
+enum Key {
+    Index(i64),
+    Indices(Vec<i64>),
+    Slice(Gc<'static, Slice>),
+    Slices,
+    /// `()` or `...` of a view without dimensions.
+    Whole,
+}
+
+fn key_of(cx: &mut Cx, view: View, key: Root) -> Result<Key, Raised> {
+    let value: Value<'static> = Value::adopt(key.get(cx).raw());
+    if view.dimensions == 0 {
+        let whole = value.raw().same(Raw::ELLIPSIS) || value.exact::<Tuple>().is_some_and(|keys| keys.is_empty());
+        return match whole {
+            true => Ok(Key::Whole),
+            false => Err(cx.type_error("invalid indexing of 0-dim memory".to_owned())),
+        };
+    }
+    if let Some(slice) = value.exact::<Slice>() {
+        return Ok(Key::Slice(slice));
+    }
+    if let Some(keys) = value.exact::<Tuple>() {
+        let slices = keys.items().filter(|key| key.kind() == Kind::Slice).count();
+        if slices > 0 && slices == keys.len() {
+            return Ok(Key::Slices);
+        }
+        let mut indices = vec![];
+        for at in 0..keys.len() {
+            let mark = cx.mark();
+            let index = cx.push_raw(keys.item(at).raw());
+            match repetitions(cx, index)? {
+                Some(index) => indices.push(index),
+                None => return Err(cx.type_error("memoryview: invalid slice key".to_owned())),
+            }
+            cx.release(mark);
+        }
+        return Ok(Key::Indices(indices));
+    }
+    match repetitions(cx, key)? {
+        Some(index) => Ok(Key::Index(index)),
+        None => Err(cx.type_error("memoryview: invalid slice key".to_owned())),
+    }
+}
+
+/// Where the item that a key means begins.
+fn place(cx: &mut Cx, view: View, indices: &[i64]) -> Result<usize, Raised> {
+    if indices.len() > view.dimensions {
+        let (have, got) = (view.dimensions, indices.len());
+        return Err(cx.type_error(format!("cannot index {have}-dimension view with {got}-element tuple")));
+    }
+    if indices.len() < view.dimensions {
+        return Err(cx.raise_text(Exc::NotImplementedError, "sub-views are not implemented"));
+    }
+    let mut place = view.offset as isize;
+    for (number, ((index, size), stride)) in indices.iter().zip(view.extents()).zip(view.strides()).enumerate() {
+        let at = if *index < 0 { index + size as i64 } else { *index };
+        if !(0..size as i64).contains(&at) {
+            return Err(cx.index_error(&format!("index out of bounds on dimension {}", number + 1)));
+        }
+        place += at as isize * stride;
+    }
+    Ok(place as usize)
+}
+
+/// NotImplementedError or TypeError: what goes item by item is for views of one dimension.
+fn one_dimension(cx: &mut Cx, view: View, none: &str, several: &str) -> Result<(), Raised> {
+    match view.dimensions {
+        0 => Err(cx.type_error(none.to_owned())),
+        1 => Ok(()),
+        _ => Err(cx.raise_text(Exc::NotImplementedError, several)),
+    }
+}
+
+/// The sizes that `cast` was given, and their product.
+fn cast_shape(cx: &mut Cx, view: View, shape: Root) -> Result<Vec<usize>, Raised> {
+    let value: Value<'static> = Value::adopt(shape.get(cx).raw());
+    if !matches!(cx.payload(value).kind(), Kind::List | Kind::Tuple) {
+        return Err(cx.type_error("shape must be a list or a tuple".to_owned()));
+    }
+    let sizes = cx.tuple_from(shape)?;
+    let sizes: Value<'static> = Value::adopt(sizes.get(cx).raw());
+    let sizes = sizes.exact::<Tuple>().expect("just made");
+    if sizes.len() > 64 {
+        return Err(cx.value_error("memoryview: number of dimensions must not exceed 64"));
+    }
+    if view.dimensions != 1 && sizes.len() != 1 {
+        return Err(cx.type_error("memoryview: cast must be 1D -> ND or ND -> 1D".to_owned()));
+    }
+    let mut out = vec![];
+    let mut product = 1usize;
+    for at in 0..sizes.len() {
+        let Some(size) = as_int_ref(cx.payload(sizes.item(at))).map(|size| size.to_int()) else {
+            return Err(cx.type_error("memoryview.cast(): elements of shape must be integers".to_owned()));
+        };
+        let Some(size) = size.as_ref().to_i64() else {
+            return Err(cx.overflow_error("Python int too large to convert to C ssize_t"));
+        };
+        if size <= 0 {
+            return Err(cx.value_error("memoryview.cast(): elements of shape must be integers > 0"));
+        }
+        product = match product.checked_mul(size as usize).filter(|product| isize::try_from(*product).is_ok()) {
+            Some(product) => product,
+            None => return Err(cx.value_error("memoryview.cast(): product(shape) > SSIZE_MAX")),
+        };
+        out.push(size as usize);
+    }
+    Ok(out)
 }
 
 fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView, Raised> {
@@ -224,8 +326,45 @@ fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView
     Ok(part)
 }
 
-fn none_tuple(cx: &mut Cx, number: i64) -> NativeResult {
-    Ok(Tuple::build(&cx.heap, 1, |_| Value::int(number)).into())
+/// Sets a part of a view of one dimension to what a bytes-like object has.
+fn set_part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>, value: Root) -> Result<(), Raised> {
+    let target = part(cx, view, slice)?;
+    let bytes = bytes_like(cx, value)?;
+    let source = value.get(cx).exact::<MemoryView>();
+    let source_format = source.map_or('B', |v| v.format);
+    if source.is_some_and(|v| v.dimensions != 1)
+        || source_format != target.format
+        || bytes.len() != target.count * target.item_size
+    {
+        let text = "memoryview assignment: lvalue and rvalue have different structures";
+        return Err(cx.value_error(text));
+    }
+    for (index, item) in bytes.chunks(target.item_size).enumerate() {
+        target.set_item_bytes(target.place(index), item);
+    }
+    Ok(())
+}
+
+/// Items in the order of the first index first.
+fn by_columns(shape: &[usize], item_size: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = vec![0; shape.len()];
+    for _ in 0..bytes.len() / item_size {
+        let at = index.iter().zip(shape).fold(0, |at, (index, size)| at * size + index) * item_size;
+        out.extend_from_slice(&bytes[at..at + item_size]);
+        for (index, size) in index.iter_mut().zip(shape) {
+            *index += 1;
+            if *index < *size {
+                break;
+            }
+            *index = 0;
+        }
+    }
+    out
+}
+
+fn sizes(cx: &mut Cx, numbers: &[isize]) -> NativeResult {
+    Ok(Tuple::build(&cx.heap, numbers.len(), |at| Value::int(numbers[at] as i64)).into())
 }
 
 natives!(
@@ -236,6 +375,12 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, #[either] object: Root) -> NativeResult {
         of_object(cx, object)
+    }
+
+    /// The class with parameters, for annotations.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
+        cx.generic_alias(class, item)
     }
 
     /// A view of a view.
@@ -249,7 +394,8 @@ natives!(
 
     /// The bytes of all items.
     fn tobytes(cx: &mut Cx, this: Root, #[either] order: Option<Root>) -> NativeResult {
-        if let Some(order) = order {
+        let mut columns = false;
+        if let Some(order) = order.filter(|order| !order.get(cx).is_none()) {
             let Some(text) = cx.as_str(order.get(cx)).map(|s| s.to_str_lossy().into_owned()) else {
                 let got = cx.type_name_for_error(order.get(cx));
                 return Err(cx.type_error(format!("tobytes() argument 'order' must be str or None, not {got}")));
@@ -257,10 +403,14 @@ natives!(
             if !matches!(text.as_str(), "C" | "F" | "A") {
                 return Err(cx.value_error("order must be 'C', 'F' or 'A'"));
             }
+            columns = text == "F";
         }
         let view = view(cx, this, "tobytes")?;
-        cx.check_room(view.count.saturating_mul(view.item_size).saturating_mul(2))?;
-        let bytes = view.to_vec();
+        cx.check_room(view.size().saturating_mul(2))?;
+        let mut bytes = view.to_vec();
+        if columns && view.dimensions > 1 {
+            bytes = by_columns(&view.extents(), view.item_size, &bytes);
+        }
         Ok(Bytes::new(&cx.heap, &bytes).into())
     }
 
@@ -268,9 +418,9 @@ natives!(
     fn tolist(cx: &mut Cx, this: Root) -> NativeResult {
         let view = view(cx, this, "tolist")?;
         // The list, and as much while it is made.
-        cx.check_room(view.count.saturating_mul(view.item_size).saturating_mul(40))?;
+        cx.check_room(view.size().saturating_mul(40))?;
         let items = items(cx, view);
-        Ok(Outcome::Value(list(cx, &items)))
+        Ok(Outcome::Value(nested(cx, &view.extents(), &items)))
     }
 
     /// The bytes in hexadecimal digits, in groups if a separator is given.
@@ -309,6 +459,10 @@ natives!(
         if !view.is_contiguous() {
             return Err(cx.type_error("memoryview: casts are restricted to C-contiguous views".to_owned()));
         }
+        let shape = match shape.0 {
+            Some(shape) => Some(cast_shape(cx, view, shape)?),
+            None => None,
+        };
         let native_mark = text.starts_with('@');
         let mut letters = text.trim_start_matches('@').chars();
         let format = letters.next().filter(|_| letters.next().is_none());
@@ -322,30 +476,23 @@ natives!(
             let text = "memoryview: cannot cast between two non-byte formats";
             return Err(cx.type_error(text.to_owned()));
         }
-        let bytes = view.count * view.item_size;
+        let bytes = view.size();
         if bytes % item_size != 0 {
             return Err(cx.type_error("memoryview: length is not a multiple of itemsize".to_owned()));
         }
-        if let Some(shape) = shape.0 {
-            let shape = cx.tuple_from(shape)?;
-            let shape: Value<'static> = Value::adopt(shape.get(cx).raw());
-            let sizes: Vec<Option<i64>> =
-                shape.exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.as_int()).collect());
-            match sizes.as_slice() {
-                [Some(count)] if *count as usize * item_size == bytes => {}
-                [Some(_)] => {
-                    let text = "memoryview: product(shape) * itemsize != buffer size";
-                    return Err(cx.type_error(text.to_owned()));
-                }
-                _ => return Err(cx.missing("memoryviews of several dimensions")),
-            }
+        let shape = shape.unwrap_or_else(|| vec![bytes / item_size]);
+        if shape.iter().product::<usize>().checked_mul(item_size) != Some(bytes) {
+            return Err(cx.type_error("memoryview: product(shape) * itemsize != buffer size".to_owned()));
         }
+        let inner: Box<[usize]> = shape.get(1..).unwrap_or_default().into();
         let made = MemoryView {
             format,
             native_mark,
             item_size,
-            count: bytes / item_size,
-            stride: item_size as isize,
+            count: shape.first().copied().unwrap_or(1),
+            stride: (inner.iter().product::<usize>() * item_size) as isize,
+            dimensions: shape.len(),
+            inner,
             ..like(view)
         };
         Ok(Outcome::Value(make(cx, made)))
@@ -354,6 +501,7 @@ natives!(
     /// How often a value occurs among the items.
     fn count(cx: &mut Cx, this: Root, value: Root) -> Result<i64, Raised> {
         let view = view(cx, this, "count")?;
+        one_dimension(cx, view, "invalid indexing of 0-dim memory", "multi-dimensional sub-views are not implemented")?;
         let mut count = 0;
         for raw in items(cx, view) {
             let mark = cx.mark();
@@ -367,6 +515,7 @@ natives!(
     /// The first place of a value among the items; ValueError if there is none.
     fn index(cx: &mut Cx, this: Root, value: Root, start: Option<Root>, stop: Option<Root>) -> Result<i64, Raised> {
         let view = view(cx, this, "index")?;
+        one_dimension(cx, view, "invalid lookup on 0-dim memory", "multi-dimensional lookup is not implemented")?;
         let (start, stop) = super::bounds::search_range(cx, start, stop, view.count)?;
         for (index, raw) in items(cx, view).into_iter().enumerate().take(stop).skip(start) {
             let mark = cx.mark();
@@ -389,8 +538,7 @@ natives!(
     /// Size of all items in bytes.
     #[getter]
     fn nbytes(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
-        let view = view(cx, this, "nbytes")?;
-        Ok((view.count * view.item_size) as i64)
+        Ok(view(cx, this, "nbytes")?.size() as i64)
     }
 
     /// Size of an item in bytes.
@@ -410,22 +558,21 @@ natives!(
     /// Number of dimensions.
     #[getter]
     fn ndim(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
-        view(cx, this, "ndim")?;
-        Ok(1)
+        Ok(view(cx, this, "ndim")?.dimensions as i64)
     }
 
     /// Number of items in each dimension.
     #[getter]
     fn shape(cx: &mut Cx, this: Root) -> NativeResult {
-        let count = view(cx, this, "shape")?.count as i64;
-        none_tuple(cx, count)
+        let shape: Vec<isize> = view(cx, this, "shape")?.extents().into_iter().map(|size| size as isize).collect();
+        sizes(cx, &shape)
     }
 
     /// Bytes from one item to the next in each dimension.
     #[getter]
     fn strides(cx: &mut Cx, this: Root) -> NativeResult {
-        let stride = view(cx, this, "strides")?.stride as i64;
-        none_tuple(cx, stride)
+        let strides = view(cx, this, "strides")?.strides();
+        sizes(cx, &strides)
     }
 
     /// Of no use: an empty tuple.
@@ -441,22 +588,22 @@ natives!(
         Ok(view(cx, this, "readonly")?.readonly)
     }
 
-    /// Whether items follow each other without gaps.
+    /// Whether items follow each other without gaps, in one order or the other.
     #[getter]
     fn contiguous(cx: &mut Cx, this: Root) -> Result<bool, Raised> {
         Ok(view(cx, this, "contiguous")?.is_contiguous())
     }
 
-    /// Whether items follow each other without gaps.
+    /// Whether items follow each other without gaps, the last index first.
     #[getter]
     fn c_contiguous(cx: &mut Cx, this: Root) -> Result<bool, Raised> {
         Ok(view(cx, this, "c_contiguous")?.is_contiguous())
     }
 
-    /// Whether items follow each other without gaps.
+    /// Whether items follow each other without gaps, the first index first.
     #[getter]
     fn f_contiguous(cx: &mut Cx, this: Root) -> Result<bool, Raised> {
-        Ok(view(cx, this, "f_contiguous")?.is_contiguous())
+        Ok(view(cx, this, "f_contiguous")?.is_contiguous_by_columns())
     }
 
     /// The view itself.
@@ -474,18 +621,34 @@ natives!(
 
     /// Number of items.
     fn __len__(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
-        Ok(view(cx, this, "__len__")?.count as i64)
+        let view = view(cx, this, "__len__")?;
+        match view.dimensions {
+            0 => Err(cx.type_error("0-dim memory has no length".to_owned())),
+            _ => Ok(view.count as i64),
+        }
     }
 
     /// An item, or a view of some of them.
     fn __getitem__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
         let view = view(cx, this, "__getitem__")?;
-        let value: Value<'static> = Value::adopt(key.get(cx).raw());
-        if let Some(slice) = value.exact::<Slice>() {
-            let made = part(cx, view, slice)?;
-            return Ok(Outcome::Value(make(cx, made)));
-        }
-        let at = place(cx, view, key)?;
+        let at = match key_of(cx, view, key)? {
+            Key::Slice(slice) => {
+                let made = part(cx, view, slice)?;
+                return Ok(Outcome::Value(make(cx, made)));
+            }
+            Key::Index(_) if view.dimensions > 1 => {
+                let text = "multi-dimensional sub-views are not implemented";
+                return Err(cx.raise_text(Exc::NotImplementedError, text));
+            }
+            Key::Slices => {
+                let text = "multi-dimensional slicing is not implemented";
+                return Err(cx.raise_text(Exc::NotImplementedError, text));
+            }
+            Key::Whole if key.get(cx).raw().same(Raw::ELLIPSIS) => return Ok(this.get(cx).into()),
+            Key::Whole => view.offset,
+            Key::Index(index) => place(cx, view, &[index])?,
+            Key::Indices(indices) => place(cx, view, &indices)?,
+        };
         Ok(Outcome::Value(unpack(cx, view.format, view.item_bytes(at))))
     }
 
@@ -495,23 +658,18 @@ natives!(
         if view.readonly {
             return Err(cx.type_error("cannot modify read-only memory".to_owned()));
         }
-        let key_value: Value<'static> = Value::adopt(key.get(cx).raw());
-        let Some(slice) = key_value.exact::<Slice>() else {
-            let at = place(cx, view, key)?;
-            let bytes = pack(cx, view, value)?;
-            view.set_item_bytes(at, &bytes[..view.item_size]);
-            return Ok(());
+        let at = match key_of(cx, view, key)? {
+            Key::Slice(slice) if view.dimensions == 1 => return set_part(cx, view, slice, value),
+            Key::Slice(_) | Key::Slices => {
+                let text = "memoryview slice assignments are currently restricted to ndim = 1";
+                return Err(cx.raise_text(Exc::NotImplementedError, text));
+            }
+            Key::Whole => view.offset,
+            Key::Index(index) => place(cx, view, &[index])?,
+            Key::Indices(indices) => place(cx, view, &indices)?,
         };
-        let target = part(cx, view, slice)?;
-        let source_format = value.get(cx).exact::<MemoryView>().map_or('B', |v| v.format);
-        let bytes = bytes_like(cx, value)?;
-        if source_format != target.format || bytes.len() != target.count * target.item_size {
-            let text = "memoryview assignment: lvalue and rvalue have different structures";
-            return Err(cx.value_error(text));
-        }
-        for (index, item) in bytes.chunks(target.item_size).enumerate() {
-            target.set_item_bytes(index, item);
-        }
+        let bytes = pack(cx, view, value)?;
+        view.set_item_bytes(at, &bytes[..view.item_size]);
         Ok(())
     }
 
@@ -526,6 +684,7 @@ natives!(
     /// An iterator over the items as they are now.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
         let view = view(cx, this, "__iter__")?;
+        one_dimension(cx, view, "invalid indexing of 0-dim memory", "multi-dimensional sub-views are not implemented")?;
         let items = items(cx, view);
         let items = list(cx, &items);
         let iterator =
@@ -544,7 +703,7 @@ natives!(
         }
         let other: Value<'static> = Value::adopt(value.get(cx).raw());
         if let Some(other) = other.exact::<MemoryView>() {
-            if other.released.get() || other.count != view.count {
+            if other.released.get() || other.extents() != view.extents() {
                 return Ok(false.into());
             }
             if other.format == view.format && !matches!(view.format, 'f' | 'd' | 'e') {
@@ -562,6 +721,9 @@ natives!(
             return Ok(true.into());
         }
         let Some(bytes) = super::bytes::buffer_of(cx, value) else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
+        if view.dimensions != 1 {
+            return Ok(false.into());
+        }
         if view.format == 'B' {
             return Ok((view.to_vec() == *bytes).into());
         }

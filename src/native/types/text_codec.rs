@@ -230,7 +230,8 @@ pub(super) fn codec_name(
         Some(_) => Err(cx.value_error("embedded null character")),
         None => {
             let got = cx.type_name_for_error(root.get(cx));
-            let got = if root.get(cx).is_none() { "None".to_owned() } else { got };
+            // The constructor of `str` alone calls None by its class.
+            let got = if root.get(cx).is_none() && method != "str" { "None".to_owned() } else { got };
             Err(cx.type_error(format!("{method}() argument '{param}' must be str, not {got}")))
         }
     }
