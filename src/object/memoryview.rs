@@ -57,7 +57,8 @@ impl MemoryView {
 
     /// Where each item begins, in the order of the last index first.
     pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.count).flat_map(|row| (self.place(row)..).step_by(self.item_size).take(self.row_size() / self.item_size))
+        (0..self.count)
+            .flat_map(|row| (self.place(row)..).step_by(self.item_size).take(self.row_size() / self.item_size))
     }
 
     /// The size of each dimension.
@@ -70,8 +71,9 @@ impl MemoryView {
 
     /// From one index to the next in bytes, for each dimension.
     pub fn strides(&self) -> Vec<isize> {
-        let mut out: Vec<isize> =
-            (0..self.inner.len()).map(|i| (self.inner[i + 1..].iter().product::<usize>() * self.item_size) as isize).collect();
+        let mut out: Vec<isize> = (0..self.inner.len())
+            .map(|i| (self.inner[i + 1..].iter().product::<usize>() * self.item_size) as isize)
+            .collect();
         if self.dimensions > 0 {
             out.insert(0, self.stride);
         }

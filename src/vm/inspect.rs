@@ -12,6 +12,7 @@ use crate::source::SourceFile;
 
 use super::Vm;
 use super::frame::{Held, RecordKind};
+use super::locals::{is_hidden, order};
 use super::native::{Raised, Root};
 
 /// Lines by file, qualified name and first line of the code they belong to: several texts share names such as `<string>`.
@@ -310,7 +311,7 @@ impl Vm {
         };
         let place = |i: usize| if i < near { i } else { usize::from(compiled.far_base) + i - near };
         let in_cell = |i: usize| compiled.cell_registers.contains(&(place(i) as u16));
-        let order = super::locals::order(&compiled, near);
+        let order = order(&compiled, near);
         for i in order {
             let name = &*compiled.locals[i];
             let mut value = register(self, place(i));
@@ -319,8 +320,7 @@ impl Vm {
             {
                 value = cell.get().content.get().raw();
             }
-            // Hidden names: the iterable of a generator expression.
-            if value.is_unbound() || name.starts_with('.') || Value::adopt(value).exact::<Variable>().is_some() {
+            if value.is_unbound() || is_hidden(name) || Value::adopt(value).exact::<Variable>().is_some() {
                 continue;
             }
             store(self, name, value);
@@ -341,13 +341,19 @@ impl Vm {
     }
 
     /// Within a comprehension of a module or class body, `locals()` are its targets alone: a dict of those that are bound, None outside.
-    fn comprehension_targets(&mut self, function: Held<Function>, register: &impl Fn(&Vm, usize) -> Raw) -> Option<Raw> {
+    fn comprehension_targets(
+        &mut self,
+        function: Held<Function>,
+        register: &impl Fn(&Vm, usize) -> Raw,
+    ) -> Option<Raw> {
         let code = function.code().code.clone();
         let near = usize::from(function.code().get().locals);
         let mut dict = None;
         for (index, name) in code.locals.iter().enumerate() {
             // Others are the namespace, and the cells of a class body.
-            if name.starts_with('.') || matches!(&**name, "" | "__class__" | "__classdict__" | "__conditional_annotations__") {
+            if name.starts_with('.')
+                || matches!(&**name, "" | "__class__" | "__classdict__" | "__conditional_annotations__")
+            {
                 continue;
             }
             let at = if index < near { index } else { usize::from(code.far_base) + index - near };

@@ -44,8 +44,7 @@ impl Vm {
         let mut found: Vec<FrameVariable> = vec![];
         for index in order(&code, near) {
             let name = &code.locals[index];
-            // Hidden names: the iterable of a generator expression.
-            if name.starts_with('.') {
+            if is_hidden(name) {
                 continue;
             }
             let register = register_of(&code, near, index);
@@ -152,6 +151,11 @@ impl Vm {
             }
         }
     }
+}
+
+/// Whether a name is of the machine's own. What a generator expression goes over is seen, as CPython calls it.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".0"
 }
 
 /// Where a register's value is among the locals that were saved when the frame ended.

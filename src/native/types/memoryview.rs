@@ -2,14 +2,14 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::native::binary::{half_from_f64, half_to_f64};
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::native::binary::{half_from_f64, half_to_f64};
 use crate::native::natives;
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, Exc, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
-use crate::vm::Name;
 use crate::vm::FULL_READ_ONLY;
+use crate::vm::Name;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;

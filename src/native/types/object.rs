@@ -155,8 +155,25 @@ natives!(
 
     /// Default dir() implementation.
     fn __dir__(cx: &mut Cx, this: Root) -> NativeResult {
+        let mut class = cx.class_of(this.get(cx)).held();
+        let getter = cx.name(Name::GetAttribute).held();
+        if cx.lookup_class_with_owner(class, getter).is_some_and(|(_, owner)| owner.has(ClassFlags::HEAP)) {
+            // Its class has a say in what it has.
+            let dict = cx.find_attribute(this, "__dict__")?;
+            let shown = cx.find_attribute(this, "__class__")?;
+            let names = Dict::new(&cx.heap).held();
+            if let Some(dict) = dict.and_then(|dict| cx.dict_of(dict.get(cx))) {
+                for (name, _) in dict.iter() {
+                    add_name(cx, names, name);
+                }
+            }
+            if let Some(shown) = shown.and_then(|shown| shown.get(cx).exact::<Class>()) {
+                class = shown.held();
+                add_class_names(cx, names, class);
+            }
+            return Ok(list_of_names(cx, names));
+        }
         let names = Dict::new(&cx.heap).held();
-        let class = cx.class_of(this.get(cx)).held();
         let own = cx.instance_copy(this.get(cx).raw());
         for (name, _) in own.iter().flat_map(|d| d.iter()) {
             add_name(cx, names, name);
