@@ -175,7 +175,19 @@ impl Vm {
                 t.exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect())
             };
             let (xs, ys) = (items(x.args.get()), items(y.args.get()));
-            xs.len() == ys.len() && xs.iter().all(|x| ys.iter().any(|y| x.same(*y)))
+            let xs: Vec<Root> = xs.into_iter().map(|x| self.push_raw(x)).collect();
+            let ys: Vec<Root> = ys.into_iter().map(|y| self.push_raw(y)).collect();
+            let mut equal = xs.len() == ys.len();
+            'types: for x in &xs {
+                for y in &ys {
+                    if self.equals(*x, *y)? {
+                        continue 'types;
+                    }
+                }
+                equal = false;
+                break;
+            }
+            equal
         } else {
             false
         };

@@ -100,21 +100,7 @@ natives!(
         let (origin, args) = (alias(cx, this).origin.get().raw(), alias(cx, this).args.get().raw());
         let left = parameters(cx, args)?;
         let left = cx.push(Value::adopt(left));
-        let count = left.get(cx).exact::<Tuple>().map_or(0, |t| t.len());
-        let text = cx.repr_text(this)?;
-        if count == 0 {
-            return Err(cx.type_error(format!("{text} is not a generic class")));
-        }
-        let given: Vec<Raw> = match item.get(cx).exact::<Tuple>() {
-            Some(tuple) => tuple.items().map(Value::raw).collect(),
-            None => vec![item.get(cx).raw()],
-        };
-        if given.len() != count {
-            let few = if given.len() > count { "many" } else { "few" };
-            return Err(
-                cx.type_error(format!("Too {few} arguments for {text}; actual {}, expected {count}", given.len()))
-            );
-        }
+        let given = prepared(cx, this, left, item)?;
         let new = substituted(cx, args, left, &given)?;
         let tuple = Tuple::build(&cx.heap, new.len(), |i| Value::adopt(new[i])).value().raw();
         cx.new_generic_alias(origin, tuple).map(Outcome::Value)
@@ -195,20 +181,7 @@ natives!(
         let args = union_args(cx, this);
         let left = parameters(cx, args)?;
         let left = cx.push(Value::adopt(left));
-        let count = left.get(cx).exact::<Tuple>().map_or(0, |t| t.len());
-        let text = cx.repr_text(this)?;
-        if count == 0 {
-            return Err(cx.type_error(format!("{text} is not a generic class")));
-        }
-        let given: Vec<Raw> = match item.get(cx).exact::<Tuple>() {
-            Some(tuple) => tuple.items().map(Value::raw).collect(),
-            None => vec![item.get(cx).raw()],
-        };
-        if given.len() != count {
-            let few = if given.len() > count { "many" } else { "few" };
-            let text = format!("Too {few} arguments for {text}; actual {}, expected {count}", given.len());
-            return Err(cx.type_error(text));
-        }
+        let given = prepared(cx, this, left, item)?;
         let new = substituted(cx, args, left, &given)?;
         let new = Tuple::build(&cx.heap, new.len(), |i| Value::adopt(new[i])).value().raw();
         let new = cx.push_raw(new);
@@ -308,6 +281,43 @@ fn parameters(cx: &mut Cx, args: Raw) -> Result<Raw, Raised> {
     Ok(Tuple::build(&cx.heap, found.len(), |i| Value::adopt(found[i])).value().raw())
 }
 
+/// What is given for each of the parameters in `left`: the parameters have a say in it, so that one can stand for several.
+fn prepared(cx: &mut Cx, this: Root, left: Root, item: Root) -> Result<Vec<Raw>, Raised> {
+    let items = |value: Value<'_>| value.exact::<Tuple>().map(|t| t.items().map(Value::raw).collect::<Vec<Raw>>());
+    let names = items(left.get(cx)).unwrap_or_default();
+    if names.is_empty() {
+        let text = cx.repr_text(this)?;
+        return Err(cx.type_error(format!("{text} is not a generic class")));
+    }
+    let mut given = items(item.get(cx)).unwrap_or_else(|| vec![item.get(cx).raw()]);
+    if given.iter().any(|raw| Value::adopt(*raw).exact::<Class>().is_none()) {
+        let module = cx.import("_typeparams")?;
+        let all: Vec<Value<'_>> = given.iter().map(|raw| Value::adopt(*raw)).collect();
+        let all = cx.tuple(&all).value().raw();
+        let all = cx.push_raw(all);
+        let all = cx.call_method(module, "_unpack_args", &[all])?;
+        let all = cx.tuple_from(all)?;
+        given = items(all.get(cx)).unwrap_or_default();
+    }
+    let all: Vec<Value<'_>> = given.iter().map(|raw| Value::adopt(*raw)).collect();
+    let all = cx.tuple(&all).value().raw();
+    let mut all = cx.push_raw(all);
+    for name in &names {
+        let name = cx.push_raw(*name);
+        if let Some(prepare) = cx.find_attribute(name, "__typing_prepare_subst__")? {
+            let changed = cx.call(prepare, &[this, all])?;
+            all = cx.tuple_from(changed)?;
+        }
+    }
+    let given = items(all.get(cx)).unwrap_or_default();
+    if given.len() != names.len() {
+        let few = if given.len() > names.len() { "many" } else { "few" };
+        let (text, actual, expected) = (cx.repr_text(this)?, given.len(), names.len());
+        return Err(cx.type_error(format!("Too {few} arguments for {text}; actual {actual}, expected {expected}")));
+    }
+    Ok(given)
+}
+
 /// Arguments with what is given put for the parameters in `left`.
 fn substituted(cx: &mut Cx, args: Raw, left: Root, given: &[Raw]) -> Result<Vec<Raw>, Raised> {
     let names: Vec<Raw> = left.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(Value::raw).collect());
@@ -327,20 +337,36 @@ fn substituted(cx: &mut Cx, args: Raw, left: Root, given: &[Raw]) -> Result<Vec<
             && let Some(own) = own.get(cx).exact::<Tuple>().map(|t| t.items().map(Value::raw).collect::<Vec<_>>())
             && !own.is_empty()
         {
-            let inner: Vec<Value<'_>> = own
-                .iter()
-                .filter_map(|raw| names.iter().position(|n| n.same(*raw)))
-                .map(|at| given[at].get(cx))
-                .collect();
+            let mut inner: Vec<Value<'_>> = vec![];
+            for at in own.iter().filter_map(|raw| names.iter().position(|n| n.same(*raw))) {
+                let value = given[at].get(cx);
+                // What stands for several is given as a tuple.
+                match value.exact::<Tuple>() {
+                    Some(several) if stands_for_several(cx, Value::adopt(names[at])) => inner.extend(several.items()),
+                    _ => inner.push(value),
+                }
+            }
             let inner = cx.tuple(&inner).value().raw();
             let inner = cx.push_raw(inner);
-            cx.item(arg, inner)?
+            let several = cx.item(arg, inner)?;
+            if let Some(tuple) = several.get(cx).exact::<Tuple>().map(Gc::held) {
+                for raw in tuple.items().map(Value::raw) {
+                    new.push(cx.push_raw(raw));
+                }
+                continue;
+            }
+            several
         } else {
             arg
         };
         new.push(replaced);
     }
     Ok(new.into_iter().map(|root| root.get(cx).raw()).collect())
+}
+
+/// Whether a type parameter is one for any number of types.
+fn stands_for_several(cx: &Cx, parameter: Value<'_>) -> bool {
+    cx.type_name_for_error(parameter) == "typing.TypeVarTuple" || cx.type_name_for_error(parameter) == "TypeVarTuple"
 }
 
 /// The union of the items of a tuple.
