@@ -1,6 +1,6 @@
 //! `list[int]` and `int | str`: generic aliases and unions.
 
-use crate::heap::{Kind, Raw, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::object::{Class, ClassFlags, GenericAlias, Tuple, Union};
 use crate::vm::TypeRow;
