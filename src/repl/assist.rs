@@ -3,9 +3,9 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "most tokens look like any other")]
 
 use std::borrow::Cow;
-use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -64,17 +64,46 @@ fn blanks<'c>(context: &'c EventContext<'_>) -> Option<&'c str> {
     line.bytes().all(|byte| byte == b' ').then_some(line)
 }
 
-/// Enter: ends a whole statement, else begins another line of it, indented.
+/// When the last key came: text that a terminal pastes without saying so comes faster than anybody types.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<Option<Instant>>);
+
+impl Pace {
+    /// Less than this is between two characters of a text that is pasted.
+    const PASTED: Duration = Duration::from_millis(4);
+
+    /// Notes a key, and says whether the one before came just before it.
+    fn key(&self) -> bool {
+        let now = Instant::now();
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        before.is_some_and(|before| now - before < Pace::PASTED)
+    }
+}
+
+/// Any key that does nothing but what it always does.
 #[derive(Debug)]
-pub(super) struct Enter;
+pub(super) struct AnyKey(pub(super) Arc<Pace>);
+
+impl ConditionalEventHandler for AnyKey {
+    fn handle(&self, _: &Key, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        self.0.key();
+        None
+    }
+}
+
+/// Enter: ends a whole statement, else begins another line of it, indented unless the text is pasted: then it has its blanks.
+#[derive(Debug)]
+pub(super) struct Enter(pub(super) Arc<Pace>);
 
 impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Key, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        let pasted = self.0.key();
         let (before, after) = context.line().split_at(context.pos());
         let inside = context.line().contains('\n') && !after.trim().is_empty();
         let text = format!("{}\n", context.line().trim_end_matches([' ', '\t']));
         if inside || needs_more(&text) {
-            return Some(Cmd::Insert(1, format!("\n{}", indent_after(before))));
+            let indent = if pasted { String::new() } else { indent_after(before) };
+            return Some(Cmd::Insert(1, format!("\n{indent}")));
         }
         Some(Cmd::AcceptLine)
     }

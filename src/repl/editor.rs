@@ -12,10 +12,10 @@ use std::time::Duration;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Cmd, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers};
+use rustyline::{Cmd, Event as Key, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers};
 
 use super::Settings;
-use super::assist::{Assistant, Backspace, Enter, Tab, needs_more};
+use super::assist::{AnyKey, Assistant, Backspace, Enter, Pace, Tab, needs_more};
 use crate::diagnostic::Color;
 use crate::host::{Above, without_signals};
 
@@ -163,7 +163,11 @@ fn edit(
     let mut editor = rustyline::Editor::<Assistant, FileHistory>::with_config(config)?;
     editor.set_helper(Some(Assistant::new(settings.color == Color::On, bell.clone(), answered, PATIENCE)));
     let key = |code| KeyEvent(code, Modifiers::NONE);
-    editor.bind_sequence(key(KeyCode::Enter), EventHandler::Conditional(Box::new(Enter)));
+    let pace = Arc::new(Pace::default());
+    editor.bind_sequence(Key::Any, EventHandler::Conditional(Box::new(AnyKey(pace.clone()))));
+    editor.bind_sequence(key(KeyCode::Enter), EventHandler::Conditional(Box::new(Enter(pace.clone()))));
+    // What was typed before the terminal was the editor's has line feeds.
+    editor.bind_sequence(KeyEvent::ctrl('J'), EventHandler::Conditional(Box::new(Enter(pace))));
     editor.bind_sequence(key(KeyCode::Tab), EventHandler::Conditional(Box::new(Tab)));
     editor.bind_sequence(key(KeyCode::Backspace), EventHandler::Conditional(Box::new(Backspace)));
     // However it is called, the key that never ends a text.

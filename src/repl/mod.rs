@@ -19,6 +19,8 @@ use crate::native::types::exception::io_error;
 use crate::object::{List, Str};
 use crate::source::SourceFile;
 use crate::syntax::Mode;
+use crate::syntax::ast::{Root as SyntaxRoot, StmtKind};
+use crate::syntax::parser::parse_with_warnings;
 use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, NativeResult, Outcome, Root};
 use crate::vm::{Extension, ExtensionSlot};
@@ -119,21 +121,50 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// Compile a statement, with `await` allowed outside functions; None if its errors have been shown already.
+    /// The version of aio.
+    fn version(cx: &mut Cx) -> NativeResult {
+        Ok(cx.str(env!("CARGO_PKG_VERSION")).into())
+    }
+
+    /// Compile a statement, with `await` allowed outside functions, into a list of one code; None if its errors have been shown already.
+    /// Of several statements, as they come when a text is pasted, all but the last are in a code of their own: only that one's value is
+    /// shown.
     fn compile(cx: &mut Cx, text: Root, filename: Root) -> NativeResult {
         let (text, filename) = (cx.str_text(text)?, cx.str_text(filename)?);
         let source = SourceFile::new(filename.as_str(), text);
         let options = Options { filename: filename.as_str().into(), top_level_await: true, ..Options::default() };
-        match compile_text(&source, Mode::Interactive, &options) {
-            Ok((code, warnings)) => {
-                cx.register_source(&code, source.text());
-                for warning in warnings {
-                    let line = source.line(warning.span.start);
-                    let text = format!("{filename}:{line}: SyntaxWarning: {}\n", warning.message);
-                    // Nobody is left to be told that a warning could not be shown.
-                    let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
+        let compiled = match last_statement(&source) {
+            None => compile_text(&source, Mode::Interactive, &options).map(|whole| vec![whole]),
+            Some(start) => {
+                let text = source.text();
+                // Lines keep their numbers.
+                let lines = "\n".repeat(text[..start].matches('\n').count());
+                let [first, last] = [text[..start].to_owned(), lines + &text[start..]]
+                    .map(|text| SourceFile::new(filename.as_str(), text));
+                compile_text(&first, Mode::Module, &options)
+                    .and_then(|first| Ok(vec![first, compile_text(&last, Mode::Interactive, &options)?]))
+            }
+        };
+        match compiled {
+            Ok(parts) => {
+                let mark = cx.mark();
+                let codes = List::new(&cx.heap, &[]).value().raw();
+                let codes = cx.push_raw(codes);
+                for (code, warnings) in parts {
+                    cx.register_source(&code, source.text());
+                    for warning in warnings {
+                        let line = source.line(warning.span.start);
+                        let text = format!("{filename}:{line}: SyntaxWarning: {}\n", warning.message);
+                        // Nobody is left to be told that a warning could not be shown.
+                        let _ = cx.host_mut().write(StdStream::Err, text.as_bytes());
+                    }
+                    let code = cx.load(&code).value().raw();
+                    let code = cx.push_raw(code);
+                    cx.list_push(codes, code)?;
                 }
-                Ok(cx.load(&code).into())
+                let codes = codes.get(cx).raw();
+                cx.release(mark);
+                Ok(Outcome::Value(codes))
             }
             Err(diagnostics) => {
                 let Settings { rich, color, .. } = prompt(cx).settings;
@@ -148,3 +179,24 @@ natives!(
         }
     }
 );
+
+/// Where the last of several statements begins that are a whole text each; None if there is but one, or none that can be told.
+fn last_statement(source: &SourceFile) -> Option<usize> {
+    let parsed = parse_with_warnings(source, Mode::Module).ok()?;
+    let SyntaxRoot::Module(body) = &parsed.ast.root else { return None };
+    let text = source.text();
+    body.iter().skip(1).rev().find_map(|&statement| {
+        let statement = parsed.ast.stmt(statement);
+        let decorator = if let StmtKind::FunctionDef(function) = &statement.kind {
+            function.decorators.first()
+        } else if let StmtKind::ClassDef(class) = &statement.kind {
+            class.decorators.first()
+        } else {
+            None
+        };
+        let start = decorator.map_or(statement.span, |&first| parsed.ast.expr(first).span).start as usize;
+        let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
+        // Not behind another one in its line.
+        text[line..start].trim_start_matches(['@', ' ', '\t', '\x0c']).is_empty().then_some(line)
+    })
+}
