@@ -1772,6 +1772,12 @@ impl Vm {
                                     reload!();
                                     set!(base, callee);
                                     set!(base + 1, receiver);
+                                    if callee.tag() == NATIVE {
+                                        let native: Held<NativeFunction> = Gc::from_header(callee.header());
+                                        if native.get().def.kind == NativeKind::Method {
+                                            call_native!(CallMethod, a!(insn), native, base + 1, argc + 1);
+                                        }
+                                    }
                                     call!(CallMethod, a!(insn), callee, base + 1, argc + 1, None)
                                 }
                                 Ok((callee, None)) => {
