@@ -151,8 +151,36 @@ pub(super) fn wrap_awaitable(cx: &mut Cx, value: Root) -> Result<Root, Raised> {
     cx.call(function, &[value])
 }
 
-/// A task for a coroutine, by the loop's factory where it has one. `kwargs`: name, context, eager_start and what the factory knows.
+/// Whether a loop is of a class of a script's that makes tasks in its own way.
+pub(crate) fn makes_tasks_itself(cx: &mut Cx, event_loop: Raw) -> bool {
+    let class = cx.class_of(Value::adopt(event_loop)).held();
+    if class.value().raw().same(cx.named_class("_UnixSelectorEventLoop").value().raw()) {
+        return false;
+    }
+    let name = cx.intern("create_task").held();
+    cx.lookup_class(class, name).is_some_and(|method| method.exact::<crate::vm::native::NativeFunction>().is_none())
+}
+
+/// A task for a coroutine, by the method of a loop of a script's class, or by the loop's factory where it has one. `kwargs`: name, context,
+/// eager_start and what the factory knows.
 pub(crate) fn create_task_nested(cx: &mut Cx, event_loop: Raw, coroutine: Root, kwargs: Root) -> Result<Root, Raised> {
+    if !makes_tasks_itself(cx, event_loop) {
+        return create_task_by_factory(cx, event_loop, coroutine, kwargs);
+    }
+    let event_loop = cx.push_raw(event_loop);
+    let method = cx.attribute(event_loop, "create_task")?;
+    let pairs = keywords_of(cx, kwargs);
+    let names: Vec<Value<'_>> = pairs.iter().map(|(n, _)| Value::adopt(*n)).collect();
+    let names = cx.tuple(&names).value().raw();
+    let names = cx.push_raw(names);
+    let mut args = vec![coroutine];
+    for (_, value) in &pairs {
+        args.push(cx.push_raw(*value));
+    }
+    cx.call_keywords(method, &args, (!pairs.is_empty()).then_some(names))
+}
+
+fn create_task_by_factory(cx: &mut Cx, event_loop: Raw, coroutine: Root, kwargs: Root) -> Result<Root, Raised> {
     let factory = open_loop(cx, event_loop)?.task_factory;
     if !factory.same(Raw::NONE) {
         let pairs = keywords_of(cx, kwargs);
@@ -324,6 +352,16 @@ natives!(
         kwargs: KeywordRest,
     ) -> NativeResult {
         let event_loop = running_object(cx)?;
+        if makes_tasks_itself(cx, event_loop) {
+            for (key, value) in [("name", name), ("context", context), ("eager_start", eager_start.0)] {
+                if let Some(value) = value {
+                    let key = cx.intern(key).value().raw();
+                    let key = cx.push_raw(key);
+                    cx.dict_set(kwargs.0, key, value)?;
+                }
+            }
+            return Ok(create_task_nested(cx, event_loop, coro, kwargs.0)?.get(cx).into());
+        }
         new_task_outcome(cx, event_loop, coro, name, context, eager_start.0, kwargs.0)
     }
 
@@ -739,7 +777,7 @@ pub(super) fn new_task_outcome(
             cx.dict_set(kwargs, key, value)?;
         }
     }
-    Ok(create_task_nested(cx, event_loop, coro, kwargs)?.get(cx).into())
+    Ok(create_task_by_factory(cx, event_loop, coro, kwargs)?.get(cx).into())
 }
 
 /// The result of `sleep` is its second argument.

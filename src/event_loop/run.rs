@@ -85,7 +85,8 @@ pub(crate) fn run_main(cx: &mut Cx, main: Root, debug: Option<bool>, made: Optio
     if let (Some(debug), Some(state)) = (debug, loops(cx).find(raw)) {
         state.debug = debug;
     }
-    let plain = loops(cx).find(raw).is_none_or(|state| state.task_factory.same(Raw::NONE));
+    let plain = loops(cx).find(raw).is_none_or(|state| state.task_factory.same(Raw::NONE))
+        && !super::functions::makes_tasks_itself(cx, raw);
     let task = if plain {
         task::new_task(cx, raw, main, None, context::snapshot)?
     } else {
@@ -576,7 +577,8 @@ fn await_method(cx: &mut Cx, window: Args, name: &str, phase: Phase) -> NativeRe
         return end(cx, window);
     }
     let made = cx.call_method(window.root(LOOP), name, &[]).and_then(|coroutine| {
-        match loops(cx).find(object).is_none_or(|state| state.task_factory.same(Raw::NONE)) {
+        let plain = loops(cx).find(object).is_none_or(|state| state.task_factory.same(Raw::NONE));
+        match plain && !super::functions::makes_tasks_itself(cx, object) {
             true => task::new_task(cx, object, coroutine, None, context::snapshot),
             false => task_of_factory(cx, object, coroutine, None),
         }
