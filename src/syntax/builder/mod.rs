@@ -22,7 +22,7 @@ mod string;
 pub(in crate::syntax) use expr::too_complex;
 
 /// How high an expression or pattern may be: about what CPython's compiler takes.
-pub(in crate::syntax) const MAX_HEIGHT: u32 = 9_990;
+pub(in crate::syntax) const MAX_HEIGHT: u32 = 2_990;
 
 /// Collects the tree of one text.
 #[derive(Debug)]
