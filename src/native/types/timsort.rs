@@ -44,7 +44,12 @@ enum Rest {
     Other,
 }
 
-impl<F: FnMut(u32, u32) -> Result<bool, Raised>> Sorting<'_, F> {
+/// Whether the first of two things is less than the second.
+trait Less: FnMut(u32, u32) -> Result<bool, Raised> {}
+
+impl<F: FnMut(u32, u32) -> Result<bool, Raised>> Less for F {}
+
+impl<F: Less> Sorting<'_, F> {
     fn sort(mut self) -> Result<(), Raised> {
         let len = self.order.len();
         let min_run = min_run(len);
@@ -176,7 +181,9 @@ impl<F: FnMut(u32, u32) -> Result<bool, Raised>> Sorting<'_, F> {
     /// Merges from the left: the first run is in `spare`, the second at `right..end`, the gap begins at `to`.
     fn merge_low(&mut self, to: usize, right: usize, end: usize) -> Result<(), Raised> {
         let mut merge = Low { to, left: 0, right, end };
-        let done = merge.run(self);
+        // The first thing of the second run is known to come first.
+        let first = merge.take_right(self, 1);
+        let done = self.merge(&mut merge, first);
         let Low { to, left, right, end } = merge;
         match done {
             Ok(Rest::Other) => {
@@ -194,7 +201,9 @@ impl<F: FnMut(u32, u32) -> Result<bool, Raised>> Sorting<'_, F> {
     /// Merges from the right: the second run is in `spare`, the first at `start..left`, the gap ends at `end`.
     fn merge_high(&mut self, start: usize, left: usize, end: usize) -> Result<(), Raised> {
         let mut merge = High { start, left, right: self.spare.len(), to: end };
-        let done = merge.run(self);
+        // The last thing of the first run is known to come last.
+        let last = merge.take_left(self, 1);
+        let done = self.merge(&mut merge, last);
         let High { start, left, right, to } = merge;
         match done {
             Ok(Rest::Other) => {
@@ -204,6 +213,62 @@ impl<F: FnMut(u32, u32) -> Result<bool, Raised>> Sorting<'_, F> {
             Ok(Rest::Spare) | Err(_) => self.order[to - right..to].copy_from_slice(&self.spare[..right]),
         }
         done.map(drop)
+    }
+
+    /// Merges until something ends it, as perhaps the first step did.
+    fn merge(&mut self, merge: &mut impl Merge, first: Option<Rest>) -> Result<Rest, Raised> {
+        if let Some(rest) = first {
+            return Ok(rest);
+        }
+        if self.spare.len() == 1 {
+            return Ok(Rest::Other);
+        }
+        let mut min_gallop = self.min_gallop;
+        loop {
+            let (mut lefts, mut rights) = (0, 0);
+            while lefts < min_gallop && rights < min_gallop {
+                let (right, left) = merge.heads(self);
+                let rest = if self.less(right, left)? == merge.less_is_right() {
+                    (lefts, rights) = (0, rights + 1);
+                    merge.take_right(self, 1)
+                } else {
+                    (lefts, rights) = (lefts + 1, 0);
+                    merge.take_left(self, 1)
+                };
+                if let Some(rest) = rest {
+                    return Ok(rest);
+                }
+            }
+            // One run wins so often that finding the end of its wins at once is worth while.
+            min_gallop += 1;
+            loop {
+                min_gallop -= usize::from(min_gallop > 1);
+                self.min_gallop = min_gallop;
+                lefts = merge.lefts(self)?;
+                if lefts > 0
+                    && let Some(rest) = merge.take_left(self, lefts)
+                {
+                    return Ok(rest);
+                }
+                if let Some(rest) = merge.take_right(self, 1) {
+                    return Ok(rest);
+                }
+                rights = merge.rights(self)?;
+                if rights > 0
+                    && let Some(rest) = merge.take_right(self, rights)
+                {
+                    return Ok(rest);
+                }
+                if let Some(rest) = merge.take_left(self, 1) {
+                    return Ok(rest);
+                }
+                if lefts < MIN_GALLOP && rights < MIN_GALLOP {
+                    break;
+                }
+            }
+            min_gallop += 1;
+            self.min_gallop = min_gallop;
+        }
     }
 
     fn get(&self, place: Place) -> u32 {
@@ -289,6 +354,27 @@ impl Side {
     }
 }
 
+/// A merge of two runs, from one of their ends: the left one comes first where things are equal.
+trait Merge {
+    /// Whether the lesser of two heads is taken from the right run; else it is left for later, and the left one's head is taken.
+    fn less_is_right(&self) -> bool;
+
+    /// The things that are compared next: the right run's, the left run's.
+    fn heads<F>(&self, s: &Sorting<'_, F>) -> (u32, u32);
+
+    /// How many things of the left run go before, or, from the right, behind the right run's head.
+    fn lefts<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised>;
+
+    /// How many things of the right run go before, or, from the right, behind the left run's head.
+    fn rights<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised>;
+
+    /// Puts things of the left run into the gap.
+    fn take_left<F>(&mut self, s: &mut Sorting<'_, F>, n: usize) -> Option<Rest>;
+
+    /// Puts things of the right run into the gap.
+    fn take_right<F>(&mut self, s: &mut Sorting<'_, F>, n: usize) -> Option<Rest>;
+}
+
 /// A merge from the left.
 struct Low {
     to: usize,
@@ -297,63 +383,22 @@ struct Low {
     end: usize,
 }
 
-impl Low {
-    fn run<F: FnMut(u32, u32) -> Result<bool, Raised>>(&mut self, s: &mut Sorting<'_, F>) -> Result<Rest, Raised> {
-        let mut min_gallop = s.min_gallop;
-        // The first thing of the second run is known to come first.
-        if let Some(rest) = self.take_right(s, 1) {
-            return Ok(rest);
-        }
-        if s.spare.len() == 1 {
-            return Ok(Rest::Other);
-        }
-        loop {
-            let (mut lefts, mut rights) = (0, 0);
-            while lefts < min_gallop && rights < min_gallop {
-                let (right, left) = (s.order[self.right], s.spare[self.left]);
-                let rest = if s.less(right, left)? {
-                    (lefts, rights) = (0, rights + 1);
-                    self.take_right(s, 1)
-                } else {
-                    (lefts, rights) = (lefts + 1, 0);
-                    self.take_left(s, 1)
-                };
-                if let Some(rest) = rest {
-                    return Ok(rest);
-                }
-            }
-            // One run wins so often that finding the end of its wins at once is worth while.
-            min_gallop += 1;
-            loop {
-                min_gallop -= usize::from(min_gallop > 1);
-                s.min_gallop = min_gallop;
-                let n = s.spare.len() - self.left;
-                lefts = s.gallop_right(Place::Order(self.right), Side::Spare(self.left), n, 0)?;
-                if lefts > 0
-                    && let Some(rest) = self.take_left(s, lefts)
-                {
-                    return Ok(rest);
-                }
-                if let Some(rest) = self.take_right(s, 1) {
-                    return Ok(rest);
-                }
-                let n = self.end - self.right;
-                rights = s.gallop_left(Place::Spare(self.left), Side::Order(self.right), n, 0)?;
-                if rights > 0
-                    && let Some(rest) = self.take_right(s, rights)
-                {
-                    return Ok(rest);
-                }
-                if let Some(rest) = self.take_left(s, 1) {
-                    return Ok(rest);
-                }
-                if lefts < MIN_GALLOP && rights < MIN_GALLOP {
-                    break;
-                }
-            }
-            min_gallop += 1;
-            s.min_gallop = min_gallop;
-        }
+impl Merge for Low {
+    fn less_is_right(&self) -> bool {
+        true
+    }
+
+    fn heads<F>(&self, s: &Sorting<'_, F>) -> (u32, u32) {
+        (s.order[self.right], s.spare[self.left])
+    }
+
+    fn lefts<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised> {
+        let n = s.spare.len() - self.left;
+        s.gallop_right(Place::Order(self.right), Side::Spare(self.left), n, 0)
+    }
+
+    fn rights<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised> {
+        s.gallop_left(Place::Spare(self.left), Side::Order(self.right), self.end - self.right, 0)
     }
 
     fn take_left<F>(&mut self, s: &mut Sorting<'_, F>, n: usize) -> Option<Rest> {
@@ -384,62 +429,23 @@ struct High {
     to: usize,
 }
 
-impl High {
-    fn run<F: FnMut(u32, u32) -> Result<bool, Raised>>(&mut self, s: &mut Sorting<'_, F>) -> Result<Rest, Raised> {
-        let mut min_gallop = s.min_gallop;
-        // The last thing of the first run is known to come last.
-        if let Some(rest) = self.take_left(s, 1) {
-            return Ok(rest);
-        }
-        if self.right == 1 {
-            return Ok(Rest::Other);
-        }
-        loop {
-            let (mut lefts, mut rights) = (0, 0);
-            while lefts < min_gallop && rights < min_gallop {
-                let (right, left) = (s.spare[self.right - 1], s.order[self.left - 1]);
-                let rest = if s.less(right, left)? {
-                    (lefts, rights) = (lefts + 1, 0);
-                    self.take_left(s, 1)
-                } else {
-                    (lefts, rights) = (0, rights + 1);
-                    self.take_right(s, 1)
-                };
-                if let Some(rest) = rest {
-                    return Ok(rest);
-                }
-            }
-            min_gallop += 1;
-            loop {
-                min_gallop -= usize::from(min_gallop > 1);
-                s.min_gallop = min_gallop;
-                let n = self.left - self.start;
-                lefts = n - s.gallop_right(Place::Spare(self.right - 1), Side::Order(self.start), n, n - 1)?;
-                if lefts > 0
-                    && let Some(rest) = self.take_left(s, lefts)
-                {
-                    return Ok(rest);
-                }
-                if let Some(rest) = self.take_right(s, 1) {
-                    return Ok(rest);
-                }
-                let n = self.right;
-                rights = n - s.gallop_left(Place::Order(self.left - 1), Side::Spare(0), n, n - 1)?;
-                if rights > 0
-                    && let Some(rest) = self.take_right(s, rights)
-                {
-                    return Ok(rest);
-                }
-                if let Some(rest) = self.take_left(s, 1) {
-                    return Ok(rest);
-                }
-                if lefts < MIN_GALLOP && rights < MIN_GALLOP {
-                    break;
-                }
-            }
-            min_gallop += 1;
-            s.min_gallop = min_gallop;
-        }
+impl Merge for High {
+    fn less_is_right(&self) -> bool {
+        false
+    }
+
+    fn heads<F>(&self, s: &Sorting<'_, F>) -> (u32, u32) {
+        (s.spare[self.right - 1], s.order[self.left - 1])
+    }
+
+    fn lefts<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised> {
+        let n = self.left - self.start;
+        Ok(n - s.gallop_right(Place::Spare(self.right - 1), Side::Order(self.start), n, n - 1)?)
+    }
+
+    fn rights<F: Less>(&self, s: &mut Sorting<'_, F>) -> Result<usize, Raised> {
+        let n = self.right;
+        Ok(n - s.gallop_left(Place::Order(self.left - 1), Side::Spare(0), n, n - 1)?)
     }
 
     fn take_left<F>(&mut self, s: &mut Sorting<'_, F>, n: usize) -> Option<Rest> {
