@@ -62,7 +62,7 @@ def normalise(text, folder="", renamed=()):
 
 
 class Options:
-    """NAME.opts: one `key value` a line. Keys: env NAME=VALUE, args WORDS, flags WORDS, stdin TEXT, reference WHICH."""
+    """NAME.opts: one `key value` a line. Keys: env NAME=VALUE, args WORDS, flags WORDS, stdin TEXT, reference WHICH, deaths."""
 
     def __init__(self, path):
         self.env, self.args, self.stdin, self.reference = {}, [], "", None
@@ -79,7 +79,7 @@ class Options:
                 if value not in ("native", "3.14"):
                     raise SystemExit(f"{path}: reference is `native` or `3.14`")
                 self.reference = value
-            elif key not in ("flags", "#", ""):
+            elif key not in ("flags", "deaths", "#", ""):
                 raise SystemExit(f"{path}: unknown key `{key}`")
 
 
