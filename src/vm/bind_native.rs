@@ -287,14 +287,7 @@ impl Vm {
         let def = native.get().def;
         let receiver = usize::from(has_receiver(def));
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
-        let positional: Vec<_> = def
-            .params
-            .iter()
-            .filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either))
-            .skip(receiver)
-            .collect();
-        let most = positional.len();
-        let least = positional.iter().filter(|p| p.default.is_empty()).count();
+        let (least, most) = positional_arguments(def);
         let given = given - receiver;
         if is_operator(native) {
             return self.operator_arity(def.name, least, most, given);
@@ -363,14 +356,7 @@ impl Vm {
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let param = &def.params[at];
         let given = given.saturating_sub(receiver);
-        let positional: Vec<_> = def
-            .params
-            .iter()
-            .filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either))
-            .skip(receiver)
-            .collect();
-        let most = positional.len();
-        let least = positional.iter().filter(|p| p.default.is_empty()).count();
+        let (least, most) = positional_arguments(def);
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if is_operator(native) {
             return self.operator_arity(def.name, least, most, given);
@@ -418,6 +404,17 @@ impl Vm {
 /// Whether calls of a method are calls of its class, or of an instance: errors name the class.
 fn is_call_of_class(name: &str) -> bool {
     matches!(name, "__new__" | "__init__" | "__call__")
+}
+
+/// How many arguments a native takes by position, its receiver aside: at least, at most.
+fn positional_arguments(def: &NativeDef) -> (usize, usize) {
+    let positional = def.params.iter().filter(|p| matches!(p.kind, ParamKind::Positional | ParamKind::Either));
+    let (mut least, mut most) = (0, 0);
+    for param in positional.skip(usize::from(has_receiver(def))) {
+        most += 1;
+        least += usize::from(param.default.is_empty());
+    }
+    (least, most)
 }
 
 /// Whether a native has parameters that may be given by name, and no `**kwargs`.
