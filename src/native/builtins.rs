@@ -744,7 +744,7 @@ fn add_float(cx: &Cx, total: Root, x: f64) {
 /// Adds an int to ints, a float to floats.
 fn take_number(cx: &mut Cx, total: Root, item: Raw) -> bool {
     let item = Value::adopt(item);
-    if let Some(x) = item.as_int() {
+    if let Some(x) = item.as_int().or_else(|| item.as_bool().map(i64::from)) {
         if total.offset(1).get(cx).is_unbound()
             && let Some(sum) = total.get(cx).as_int().and_then(|sum| sum.checked_add(x))
         {

@@ -2,7 +2,7 @@
 //! are written in the language; they declare slots, which are in the order of their names.
 
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Gc, Value};
+use crate::heap::{Gc, Raw, Value};
 use crate::native::{Natives, complete, natives};
 use crate::object::{Class, Dict, Instance, Tuple};
 use crate::vm::CompareKind;
@@ -32,46 +32,55 @@ natives!(
     }
 
     /// Same as a < b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Lt as usize }>))]
     fn lt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Lt, a, b)?.get(cx).into())
     }
 
     /// Same as a <= b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Le as usize }>))]
     fn le(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Le, a, b)?.get(cx).into())
     }
 
     /// Same as a == b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Eq as usize }>))]
     fn eq(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Eq, a, b)?.get(cx).into())
     }
 
     /// Same as a != b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Ne as usize }>))]
     fn ne(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Ne, a, b)?.get(cx).into())
     }
 
     /// Same as a >= b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Ge as usize }>))]
     fn ge(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Ge, a, b)?.get(cx).into())
     }
 
     /// Same as a > b.
+    #[quick(Two(compare_at_once::<{ CompareKind::Gt as usize }>))]
     fn gt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         Ok(cx.compare_value(CompareKind::Gt, a, b)?.get(cx).into())
     }
 
     /// Same as a + b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Add as usize }>))]
     fn add(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Add, a, b)
     }
 
     /// Same as a - b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Sub as usize }>))]
     fn sub(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Sub, a, b)
     }
 
     /// Same as a * b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Mul as usize }>))]
     fn mul(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Mul, a, b)
     }
@@ -82,28 +91,33 @@ natives!(
     }
 
     /// Same as a // b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::FloorDiv as usize }>))]
     fn floordiv(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::FloorDiv, a, b)
     }
 
     /// Same as a % b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Mod as usize }>))]
     fn r#mod(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Mod, a, b)
     }
 
     /// Same as a & b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::And as usize }>))]
     #[name("and_")]
     fn and_(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::And, a, b)
     }
 
     /// Same as a | b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Or as usize }>))]
     #[name("or_")]
     fn or_(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Or, a, b)
     }
 
     /// Same as a ^ b.
+    #[quick(Two(operate_at_once::<{ BinaryKind::Xor as usize }>))]
     fn xor(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         binary(cx, BinaryKind::Xor, a, b)
     }
@@ -129,6 +143,7 @@ natives!(
     }
 
     /// Same as a[b].
+    #[quick(Two(item_at_once))]
     fn getitem(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
         item(cx, a, b)
     }
@@ -166,6 +181,52 @@ natives!(
         Ok((!a.get(cx).is(b.get(cx))).into())
     }
 );
+
+/// A comparison of two ints or two floats.
+fn compare_at_once<const KIND: usize>(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    let (a, b): (Value<'_>, Value<'_>) = (Value::adopt(a), Value::adopt(b));
+    let kind = CompareKind::ALL[KIND];
+    if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
+        return Raw::bool(kind.holds(a.cmp(&b)));
+    }
+    match (a.as_float(), b.as_float()) {
+        (Some(a), Some(b)) => {
+            Raw::bool(a.partial_cmp(&b).map_or(kind == CompareKind::Ne, |order| kind.holds(order)))
+        }
+        _ => Raw::UNBOUND,
+    }
+}
+
+/// An operator between two small ints or two floats, where the result is one, too.
+fn operate_at_once<const KIND: usize>(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    let (a, b): (Value<'_>, Value<'_>) = (Value::adopt(a), Value::adopt(b));
+    let kind = BinaryKind::ALL[KIND];
+    if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
+        let result = match kind {
+            BinaryKind::Add => a.checked_add(b),
+            BinaryKind::Sub => a.checked_sub(b),
+            BinaryKind::Mul => a.checked_mul(b),
+            BinaryKind::FloorDiv if b > 0 => Some(a.div_euclid(b)),
+            BinaryKind::Mod if b > 0 => Some(a.rem_euclid(b)),
+            BinaryKind::And => Some(a & b),
+            BinaryKind::Or => Some(a | b),
+            BinaryKind::Xor => Some(a ^ b),
+            _ => None,
+        };
+        return result.map_or(Raw::UNBOUND, Raw::int);
+    }
+    match (a.as_float(), b.as_float(), kind) {
+        (Some(a), Some(b), BinaryKind::Add) => Raw::float(a + b),
+        (Some(a), Some(b), BinaryKind::Sub) => Raw::float(a - b),
+        (Some(a), Some(b), BinaryKind::Mul) => Raw::float(a * b),
+        _ => Raw::UNBOUND,
+    }
+}
+
+/// An item of a builtin collection.
+fn item_at_once(cx: &mut Cx, object: Raw, key: Raw) -> Raw {
+    cx.item_quickly(object, key).unwrap_or(Raw::UNBOUND)
+}
 
 fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResult {
     let (x, y) = (a.get(cx).raw(), b.get(cx).raw());

@@ -198,6 +198,11 @@ impl Vm {
         self.next_direct(iterator)
     }
 
+    /// As `next_at_once`, where a tuple of two made for the item is not needed: its items come as a pair.
+    pub fn next_or_pair(&mut self, iterator: Raw, items: &mut [Raw; 2]) -> Result<Stepped, Raised> {
+        self.advance_into(iterator, true, items)
+    }
+
     /// A step of an iterator. With `pair` an item that would be a tuple of two made for it comes as a pair.
     pub(super) fn advance_into(&mut self, iterator: Raw, pair: bool, items: &mut Items) -> Result<Stepped, Raised> {
         let value = Value::adopt(iterator);

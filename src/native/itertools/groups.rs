@@ -1,6 +1,6 @@
 //! batched, pairwise, zip_longest, groupby and tee: items together, and apart.
 
-use crate::heap::{Gc, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::{List, Tuple};
 use crate::vm::iterate::NativeIterator;
@@ -208,7 +208,7 @@ const SOURCE: usize = 0;
 const KEY: usize = 1;
 /// The key of the group that was given last, or UNBOUND.
 const TARGET: usize = 2;
-/// The key of the item.
+/// The key of the item, or UNBOUND once that is given.
 const CURRENT: usize = 3;
 /// The item that was taken last and is not given yet.
 const ITEM: usize = 4;
@@ -224,12 +224,94 @@ natives!(
     fn __new__(cx: &mut Cx, class: Root, #[either] iterable: Root, #[either] key: Option<Root>) -> NativeResult {
         let source = cx.iter(iterable)?;
         let key = key.unwrap_or_else(|| cx.push(Value::NONE));
+        let scripted = !matches!(key.get(cx).kind(), Kind::None | Kind::Native);
+        if scripted || cx.yields(source) && key.get(cx).is_none() {
+            let group = cx.native_function(&HELPERS.defs[0], Raw::NONE, None, Raw::NONE);
+            let group = cx.push_raw(group);
+            let function = if scripted { "groupby" } else { "groupby_none" };
+            let args = [source, group, key];
+            return delegated(cx, class, "groupby", function, &args[..if scripted { 3 } else { 2 }]);
+        }
         let nothing = cx.push(Value::UNBOUND);
         let state = [source, key, nothing, nothing, nothing, nothing];
-        let iterator = cx.new_iterator(groupby_step, "groupby", &state).value().raw();
-        cx.new_iterator_outcome(class, iterator)
+        let iterator = cx.new_iterator(groupby_step, "groupby", &state).held();
+        if key.get(cx).is_none() {
+            cx.step_directly(iterator, groupby_next, false, &[source]);
+        }
+        cx.new_iterator_outcome(class, iterator.value().raw())
     }
 );
+
+natives!(
+    /// What the generators behind groupby objects need.
+    static HELPERS: Functions;
+
+    /// Make the group whose items a generator yields.
+    fn group(cx: &mut Cx, generator: Root) -> NativeResult {
+        Ok(cx.handing_on("_grouper", generator).into())
+    }
+);
+
+/// Takes the next item, which is its own key; false if there is none, None if a script has to be asked.
+fn advance_at_once(cx: &mut Cx, iterator: Gc<'static, NativeIterator>) -> Result<Option<bool>, Raised> {
+    let source = iterator.slot(SOURCE).raw();
+    let Some(item) = cx.next_at_once(source)? else { return Ok(None) };
+    if item.is_unbound() {
+        return Ok(Some(false));
+    }
+    iterator.set_tail(&cx.heap, CURRENT, Value::adopt(item.copied()));
+    iterator.set_tail(&cx.heap, ITEM, Value::adopt(item));
+    Ok(Some(true))
+}
+
+/// As `has_key`, where no script has to be asked.
+fn has_key_at_once(iterator: Gc<'static, NativeIterator>, wanted: Value<'static>) -> Option<bool> {
+    let current = iterator.slot(CURRENT);
+    if current.is(wanted) {
+        return Some(true);
+    }
+    crate::object::key::equal_without_script(wanted, current, 0)
+}
+
+/// As `groupby_step`, which goes on from wherever this one stops.
+fn groupby_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    iterator.set_tail(&cx.heap, GROUP, Value::UNBOUND);
+    loop {
+        if !iterator.slot(CURRENT).is_unbound() {
+            let target = iterator.slot(TARGET);
+            let same = if target.is_unbound() { Some(false) } else { has_key_at_once(iterator, target) };
+            match same {
+                Some(true) => {}
+                Some(false) => break,
+                None => return Ok(Stepped::Ask),
+            }
+        }
+        match advance_at_once(cx, iterator)? {
+            Some(true) => {}
+            Some(false) => return Ok(Stepped::End),
+            None => return Ok(Stepped::Ask),
+        }
+    }
+    *to = new_group(cx, iterator);
+    Ok(Stepped::Item)
+}
+
+/// The key of the item and the new group of those that have it.
+fn new_group(cx: &mut Cx, iterator: Gc<'static, NativeIterator>) -> Raw {
+    let mark = cx.mark();
+    let key = iterator.slot(CURRENT);
+    iterator.set_tail(&cx.heap, TARGET, key);
+    let (parent, key) = (cx.push(iterator.value()), cx.push_raw(key.raw()));
+    let group = cx.new_iterator(grouper_step, "_grouper", &[parent, key]).held();
+    if iterator.slot(KEY).is_none() {
+        let source = cx.push_raw(iterator.slot(SOURCE).raw());
+        cx.step_directly(group, grouper_next, false, &[source]);
+    }
+    iterator.set_tail(&cx.heap, GROUP, group.value());
+    let pair = Tuple::new(&cx.heap, &[key.get(cx), group.value()]).value().raw();
+    cx.release(mark);
+    pair
+}
 
 /// Takes the next item and finds its key; false if there is none.
 fn advance(cx: &mut Cx, iterator: Gc<'static, NativeIterator>) -> Result<bool, Raised> {
@@ -282,13 +364,7 @@ fn groupby_step(cx: &mut Cx, window: Args) -> NativeResult {
             return super::END;
         }
     }
-    let key = iterator.slot(CURRENT);
-    iterator.set_tail(&cx.heap, TARGET, key);
-    let (key, parent) = (cx.push_raw(key.raw()), window.root(0));
-    let group = cx.new_iterator(grouper_step, "_grouper", &[parent, key]).value().raw();
-    let group = cx.push_raw(group);
-    iterator.set_tail(&cx.heap, GROUP, group.get(cx));
-    Ok(cx.tuple(&[key.get(cx), group.get(cx)]).into())
+    Ok(Outcome::Value(new_group(cx, iterator)))
 }
 
 natives!(
@@ -301,7 +377,8 @@ natives!(
         let parent = cx.payload_root(parent);
         let by = cx.named_class("groupby").held();
         let value = parent.get(cx);
-        if value.exact::<NativeIterator>().is_none() || cx.class_of(value) != by {
+        let of_generator = value.exact::<NativeIterator>().is_none_or(|by| by.tail().len() == 1);
+        if of_generator || cx.class_of(value) != by {
             return Err(cx.type_error("incorrect usage of internal _grouper".into()));
         }
         let group = cx.new_iterator(grouper_step, "_grouper", &[parent, tgtkey]).held();
@@ -325,9 +402,37 @@ fn grouper_step(cx: &mut Cx, window: Args) -> NativeResult {
     if !has_key(cx, parent, wanted)? {
         return super::END;
     }
+    Ok(Outcome::Value(given(cx, parent)))
+}
+
+/// The item that was taken last, which a group gives; then nothing is to be compared until there is another.
+fn given(cx: &Cx, parent: Gc<'static, NativeIterator>) -> Raw {
     let item = parent.slot(ITEM).raw();
     parent.set_tail(&cx.heap, ITEM, Value::UNBOUND);
-    Ok(Outcome::Value(item))
+    parent.set_tail(&cx.heap, CURRENT, Value::UNBOUND);
+    item
+}
+
+/// As `grouper_step`.
+fn grouper_next(cx: &mut Cx, group: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    let parent: Gc<'static, NativeIterator> = group.slot(0).exact::<NativeIterator>().expect("a group's parent");
+    if !parent.slot(GROUP).is(group.value()) {
+        return Ok(Stepped::End);
+    }
+    if parent.slot(ITEM).is_unbound() {
+        match advance_at_once(cx, parent)? {
+            Some(true) => {}
+            Some(false) => return Ok(Stepped::End),
+            None => return Ok(Stepped::Ask),
+        }
+    }
+    match has_key_at_once(parent, group.slot(1)) {
+        Some(true) => {}
+        Some(false) => return Ok(Stepped::End),
+        None => return Ok(Stepped::Ask),
+    }
+    *to = given(cx, parent);
+    Ok(Stepped::Item)
 }
 
 // ---- tee: the source; the link, a list of an item and the next link, both UNBOUND at the end; a list with one bool for all that share the

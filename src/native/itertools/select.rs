@@ -128,9 +128,26 @@ fn compress_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Ra
         if item.is_unbound() {
             return Ok(Stepped::End);
         }
-        let item = cx.push_raw(item);
         let source = iterator.slot(1).raw();
-        let selector = pull(cx, source)?;
+        let selector = cx.next_at_once(source.copied())?;
+        let wanted = match selector {
+            Some(selector) if selector.is_unbound() => return Ok(Stepped::End),
+            Some(selector) => cx.builtin_truth(Value::adopt(selector)),
+            None => None,
+        };
+        match wanted {
+            Some(true) => {
+                *to = item;
+                return Ok(Stepped::Item);
+            }
+            Some(false) => continue,
+            None => {}
+        }
+        let item = cx.push_raw(item);
+        let selector = match selector {
+            Some(selector) => selector,
+            None => pull(cx, source)?,
+        };
         if selector.is_unbound() {
             return Ok(Stepped::End);
         }

@@ -6,7 +6,9 @@ use crate::native::natives;
 use crate::object::Tuple;
 use crate::vm::Name;
 use crate::vm::iterate::{Asked, NativeIterator};
-use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
+use crate::vm::native::{
+    Args, Cx, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then,
+};
 use crate::vm::step::Stepped;
 
 use super::{END, delegated, of, push_slot};
@@ -449,6 +451,99 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, function: Root, iterable: Root) -> NativeResult {
         let source = cx.iter(iterable)?;
-        delegated(cx, class, "starmap", "starmap", &[function, source])
+        if at_once(function.get(cx)).is_none() || cx.yields(source) {
+            return delegated(cx, class, "starmap", "starmap", &[function, source]);
+        }
+        let nothing = cx.push(Value::UNBOUND);
+        let iterator = cx.new_iterator(starmap_step, "starmap", &[function, source, nothing]).held();
+        cx.step_directly(iterator, starmap_next, false, &[source]);
+        cx.new_iterator_outcome(class, iterator.value().raw())
     }
 );
+
+/// What a native does with arguments of the usual types.
+fn at_once(function: Value<'_>) -> Option<Quick> {
+    let quick = function.exact::<NativeFunction>()?.get().def.quick;
+    matches!(quick, Quick::One(_) | Quick::Two(_) | Quick::Three(_)).then_some(quick)
+}
+
+/// State: the native, the source, an item for which it has to be called; UNBOUND for what there is none of.
+fn starmap_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    if !iterator.slot(2).is_unbound() {
+        return Ok(Stepped::Ask);
+    }
+    let source = iterator.slot(1).raw();
+    let mut items = [Raw::UNBOUND; 2];
+    let stepped = cx.next_or_pair(source, &mut items)?;
+    let quick = at_once(iterator.slot(0));
+    let [first, second] = items;
+    let made = match (stepped, quick) {
+        (Stepped::End | Stepped::Ask, _) => return Ok(stepped),
+        (Stepped::Pair, Some(Quick::Two(quick))) => quick(cx, first.copied(), second.copied()),
+        (Stepped::Pair, Some(Quick::Three(quick))) => quick(cx, first.copied(), second.copied(), Raw::UNBOUND),
+        (Stepped::Item, Some(quick)) => match (quick, Value::<'static>::adopt(first.copied()).exact::<Tuple>()) {
+            (_, None) => Raw::UNBOUND,
+            (Quick::One(quick), Some(args)) if args.len() == 1 => quick(cx, args.item(0).raw()),
+            (Quick::Two(quick), Some(args)) if args.len() == 2 => quick(cx, args.item(0).raw(), args.item(1).raw()),
+            (Quick::Three(quick), Some(args)) if matches!(args.len(), 2 | 3) => {
+                let third = if args.len() == 3 { args.item(2).raw() } else { Raw::UNBOUND };
+                quick(cx, args.item(0).raw(), args.item(1).raw(), third)
+            }
+            _ => Raw::UNBOUND,
+        },
+        _ => Raw::UNBOUND,
+    };
+    if !made.is_unbound() {
+        *to = made;
+        return Ok(Stepped::Item);
+    }
+    let left = match stepped {
+        Stepped::Pair => Tuple::new(&cx.heap, &[Value::adopt(first), Value::adopt(second)]).value().raw(),
+        _ => first,
+    };
+    iterator.set_tail(&cx.heap, 2, Value::adopt(left));
+    Ok(Stepped::Ask)
+}
+
+fn starmap_step(cx: &mut Cx, window: Args) -> NativeResult {
+    let iterator = of(cx, window);
+    let left = iterator.slot(2).raw();
+    if !left.is_unbound() {
+        iterator.set_tail(&cx.heap, 2, Value::UNBOUND);
+        return starmap_item(cx, window, left);
+    }
+    let source = push_slot(cx, window, 1);
+    match cx.ask_next(source, Then::Continue(starmap_asked))? {
+        Asked::Item(item) => starmap_item(cx, window, item),
+        Asked::Outcome(outcome) => Ok(outcome),
+    }
+}
+
+fn starmap_asked(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    let item = cx.next_answer(window.root(1), resumed);
+    starmap_item(cx, window, item)
+}
+
+fn starmap_item(cx: &mut Cx, window: Args, item: Raw) -> NativeResult {
+    if item.is_unbound() {
+        return END;
+    }
+    cx.trim(window, 1);
+    let item = cx.push_raw(item);
+    let args = cx.tuple_from(item)?;
+    let callee = push_slot(cx, window, 0);
+    let args: Gc<'static, Tuple> = args.get(cx).exact::<Tuple>().expect("just made").held();
+    for arg in args.items() {
+        cx.push_raw(arg.raw());
+    }
+    Ok(Outcome::Call { callee, argc: args.len() as u32, keywords: None, then: Then::Catch(starmapped) })
+}
+
+/// The function returned; StopIteration is the end.
+fn starmapped(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
+    match resumed {
+        Resumed::Returned(item) | Resumed::Yielded(item) => Ok(item.get(cx).into()),
+        Resumed::Raised(exception) if cx.stop_value(exception).is_some() => END,
+        Resumed::Raised(exception) => Err(cx.rethrow(exception)),
+    }
+}
