@@ -44,6 +44,7 @@ pub mod hash;
 pub mod heapq;
 pub mod itertools;
 pub mod json;
+pub mod local_time;
 pub mod math;
 pub mod operator;
 mod quick;

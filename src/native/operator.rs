@@ -190,9 +190,7 @@ fn compare_at_once<const KIND: usize>(_: &mut Cx, a: Raw, b: Raw) -> Raw {
         return Raw::bool(kind.holds(a.cmp(&b)));
     }
     match (a.as_float(), b.as_float()) {
-        (Some(a), Some(b)) => {
-            Raw::bool(a.partial_cmp(&b).map_or(kind == CompareKind::Ne, |order| kind.holds(order)))
-        }
+        (Some(a), Some(b)) => Raw::bool(a.partial_cmp(&b).map_or(kind == CompareKind::Ne, |order| kind.holds(order))),
         _ => Raw::UNBOUND,
     }
 }

@@ -342,6 +342,10 @@ natives!(
         if name.contains('\0') || value.as_ref().is_some_and(|v| v.contains('\0')) {
             return Err(cx.value_error("embedded null byte"));
         }
+        if name == "TZ" {
+            // What it says now is still what local time goes by until `time.tzset`.
+            super::local_time::zone(cx);
+        }
         cx.host_mut().set_variable(&name, value.as_deref());
         Ok(Outcome::NONE)
     }

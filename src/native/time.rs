@@ -1,4 +1,4 @@
-//! The module `time`: clocks by way of the host, and dates. Local time is UTC.
+//! The module `time`: clocks by way of the host, and dates. Which time is local is `local_time`'s.
 
 use crate::heap::{Raw, Value};
 use crate::native::natives;
@@ -6,13 +6,12 @@ use crate::native::types::exception::os_error;
 use crate::object::Tuple;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
+use super::local_time::{self, Shown, TimeKind, Zone};
+
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     let module = cx.new_module("time").held();
     cx.functions_of(module, &TIME);
-    let utc = cx.intern("UTC").held();
-    let names = cx.tuple(&[utc.value(), utc.value()]).held();
-    let numbers = ["timezone", "altzone", "daylight"].map(|name| (name, Raw::int(0)));
     let clocks = [
         ("CLOCK_REALTIME", Raw::int(0)),
         ("CLOCK_MONOTONIC", Raw::int(1)),
@@ -21,12 +20,14 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
         ("CLOCK_MONOTONIC_RAW", Raw::int(4)),
         ("CLOCK_BOOTTIME", Raw::int(7)),
     ];
-    let all = numbers.into_iter().chain(clocks).chain([("tzname", names.value().raw())]);
-    for (name, raw) in all {
+    for (name, raw) in clocks {
         let key = cx.intern(name).held();
         let done = module.dict().set_str(&cx.heap, key, Value::adopt(raw));
         cx.fits(done)?;
     }
+    let zone = local_time::zone(cx);
+    let module_root = cx.push(module.value());
+    show_zone(cx, module_root, &zone)?;
     // The class of broken-down times is written in the language.
     let types = cx.import("_struct_time")?;
     let class = cx.attribute(types, "struct_time")?;
@@ -116,12 +117,23 @@ natives!(
 
     /// Break seconds since the epoch down in UTC.
     fn gmtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
-        broken_down(cx, seconds)
+        let seconds = seconds_of(cx, seconds)?;
+        broken_down(cx, seconds, &TimeKind { name: "GMT".into(), ..TimeKind::default() })
     }
 
     /// Break seconds since the epoch down in local time.
     fn localtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
-        broken_down(cx, seconds)
+        let seconds = seconds_of(cx, seconds)?;
+        let zone = local_time::zone(cx);
+        broken_down(cx, seconds, zone.at(seconds))
+    }
+
+    /// Make the variable TZ of the environment say which time is local.
+    fn tzset(cx: &mut Cx) -> NativeResult {
+        let zone = local_time::set_zone(cx);
+        let module = cx.import("time")?;
+        show_zone(cx, module, &zone)?;
+        Ok(Outcome::NONE)
     }
 
     /// Return the seconds since the epoch of a local time.
@@ -130,7 +142,8 @@ natives!(
         // Fields beyond their ranges are carried over.
         let year = year + (month - 1).div_euclid(12);
         let days = days_from_civil(year, (month - 1).rem_euclid(12) + 1, 1) + day - 1;
-        let seconds = days * 86400 + hour * 3600 + minute * 60 + second - if dst > 0 { 3600 } else { 0 };
+        let local = days * 86400 + hour * 3600 + minute * 60 + second;
+        let seconds = local_time::set_zone(cx).moment_as(local, (dst >= 0).then_some(dst > 0));
         if !EARLIEST_TO_LATEST.contains(&seconds) {
             return Err(cx.overflow_error("mktime argument out of range"));
         }
@@ -139,7 +152,7 @@ natives!(
 
     /// Return a date as text, such as 'Sun Jun 20 23:21:05 1993'.
     fn asctime(cx: &mut Cx, #[text("None")] tuple: Option<Root>) -> NativeResult {
-        let date = date_of(cx, tuple, "asctime")?;
+        let date = date_of(cx, tuple, "asctime")?.0;
         let text = as_c_text(&date);
         Ok(cx.str(&text).into())
     }
@@ -147,7 +160,8 @@ natives!(
     /// Return seconds since the epoch as text, in local time.
     fn ctime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
         let seconds = seconds_of(cx, seconds)?;
-        let text = as_c_text(&Date::from_seconds(seconds));
+        let local = local_time::zone(cx).local(seconds);
+        let text = as_c_text(&Date::from_seconds(local));
         Ok(cx.str(&text).into())
     }
 
@@ -158,8 +172,8 @@ natives!(
             return Err(cx.type_error(format!("strftime() argument 1 must be str, not {got}")));
         };
         let format = text.held();
-        let date = date_of(cx, tuple, "strftime")?;
-        let text = format_bytes(format.as_bytes(), &date);
+        let (date, zoned) = date_of(cx, tuple, "strftime")?;
+        let text = format_bytes(format.as_bytes(), &date, &zoned);
         Ok(Outcome::Value(cx.checked_text(&text)?))
     }
 
@@ -177,7 +191,7 @@ natives!(
             }
         };
         let read = super::datetime::strptime::read(cx, data_string, format)?;
-        let dst = if read.zone_name.is_some() { 0 } else { -1 };
+        let dst = read.daylight;
         let numbers =
             [read.year, read.month, read.day, read.hour, read.minute, read.second, read.weekday, read.year_day, dst];
         let name = read.zone_name.as_ref().map_or(Raw::NONE, |name| cx.str(name).value().raw());
@@ -287,7 +301,8 @@ pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-fn is_leap(year: i64) -> bool {
+/// Whether a year has a 29th of February.
+pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
@@ -317,8 +332,14 @@ impl Date {
         }
     }
 
-    fn fields(&self) -> [i64; 9] {
-        [self.year, self.month, self.day, self.hour, self.minute, self.second, self.weekday, self.year_day, 0]
+    fn fields(&self, daylight: bool) -> [i64; 9] {
+        let Date { year, month, day, hour, minute, second, weekday, year_day } = *self;
+        [year, month, day, hour, minute, second, weekday, year_day, i64::from(daylight)]
+    }
+
+    /// As seconds since the epoch would count it in UTC.
+    fn seconds(&self) -> i64 {
+        days_from_civil(self.year, self.month, self.day) * 86400 + self.hour * 3600 + self.minute * 60 + self.second
     }
 }
 
@@ -346,16 +367,33 @@ fn seconds_of(cx: &mut Cx, seconds: Option<Root>) -> Result<i64, Raised> {
     }
 }
 
-fn broken_down(cx: &mut Cx, seconds: Option<Root>) -> NativeResult {
-    let seconds = seconds_of(cx, seconds)?;
-    let mut fields = Date::from_seconds(seconds).fields();
+/// Puts what is known of the local zone into the module.
+fn show_zone(cx: &mut Cx, module: Root, zone: &Zone) -> Result<(), Raised> {
+    let now = cx.host().time();
+    let Shown { behind: [standard, summer], daylight, names } = zone.shown(now);
+    let mark = cx.mark();
+    let [first, second] = names.map(|name| cx.str(&name).value().raw());
+    let names = cx.tuple(&[Value::adopt(first), Value::adopt(second)]).value().raw();
+    let daylight = Raw::int(i64::from(daylight));
+    let all =
+        [("timezone", Raw::int(standard)), ("altzone", Raw::int(summer)), ("daylight", daylight), ("tzname", names)];
+    for (name, raw) in all {
+        let value = cx.push_raw(raw);
+        crate::native::set(cx, module, name, value)?;
+    }
+    cx.release(mark);
+    Ok(())
+}
+
+fn broken_down(cx: &mut Cx, seconds: i64, kind: &TimeKind) -> NativeResult {
+    let mut fields = Date::from_seconds(seconds.saturating_add(kind.offset)).fields(kind.daylight);
     // The C library counts years from 1900 in 32 bits, and CPython adds to that in as many.
     fields[0] = i64::from(fields[0] as i32);
-    let zone = cx.str("UTC").value().raw();
+    let zone = cx.str(&kind.name).value().raw();
     let tuple = Tuple::build(&cx.heap, fields.len() + 2, |i| match fields.get(i) {
         Some(number) => Value::int(*number),
         None if i == fields.len() => Value::adopt(zone),
-        None => Value::int(0),
+        None => Value::int(kind.offset),
     });
     let tuple = tuple.value().raw();
     let tuple = cx.push_raw(tuple);
@@ -398,13 +436,34 @@ fn numbers_of(cx: &mut Cx, root: Root, of: &str) -> Result<[i64; 9], Raised> {
     Ok(numbers)
 }
 
+/// What is written of the zone of a date.
+#[derive(Debug, Default)]
+pub struct Zoned {
+    /// The name of the zone.
+    name: String,
+    /// Seconds ahead of UTC; None where that is not known.
+    offset: Option<i64>,
+    /// Seconds since the epoch.
+    seconds: i64,
+}
+
+impl Zoned {
+    /// That a date is local time.
+    pub fn local(cx: &mut Cx, date: &Date) -> Zoned {
+        let seconds = local_time::zone(cx).moment(date.seconds(), false);
+        Zoned { seconds, ..Zoned::default() }
+    }
+}
+
 /// A date from a tuple of nine numbers, for the function `of`; now without.
-fn date_of(cx: &mut Cx, tuple: Option<Root>, of: &str) -> Result<Date, Raised> {
+fn date_of(cx: &mut Cx, tuple: Option<Root>, of: &str) -> Result<(Date, Zoned), Raised> {
     let Some(root) = tuple else {
         let seconds = seconds_of(cx, None)?;
-        return Ok(Date::from_seconds(seconds));
+        let zone = local_time::zone(cx);
+        let TimeKind { offset, name, .. } = zone.at(seconds).clone();
+        return Ok((Date::from_seconds(seconds + offset), Zoned { name, offset: Some(offset), seconds }));
     };
-    let [year, month, day, hour, minute, second, weekday, year_day, _] = numbers_of(cx, root, of)?;
+    let [year, month, day, hour, minute, second, weekday, year_day, dst] = numbers_of(cx, root, of)?;
     // Zero stands for the first.
     let first = |number: i64| if number == 0 { 1 } else { number };
     // Days of the week in C begin with Sunday.
@@ -420,10 +479,34 @@ fn date_of(cx: &mut Cx, tuple: Option<Root>, of: &str) -> Result<Date, Raised> {
         (from_sunday < 0, "day of week out of range"),
         (!(1..=366).contains(&year_day), "day of year out of range"),
     ];
-    match wrong.iter().find(|(wrong, _)| *wrong) {
-        Some((_, message)) => Err(cx.value_error(message)),
-        None => Ok(date),
+    if let Some((_, message)) = wrong.iter().find(|(wrong, _)| *wrong) {
+        return Err(cx.value_error(message));
     }
+    let zoned = zone_of(cx, root, &date, dst)?;
+    Ok((date, zoned))
+}
+
+/// What is known of the zone of a tuple: what a struct_time says itself, or else which local time `dst` says.
+fn zone_of(cx: &mut Cx, tuple: Root, date: &Date, dst: i64) -> Result<Zoned, Raised> {
+    let zone = local_time::zone(cx);
+    let seconds = zone.moment_as(date.seconds(), (dst >= 0).then_some(dst > 0));
+    let mut zoned = Zoned { offset: (dst >= 0).then_some(0), seconds, ..Zoned::default() };
+    if tuple.get(cx).exact::<Tuple>().is_none() {
+        let module = cx.import("_struct_time")?;
+        let class = cx.attribute(module, "struct_time")?;
+        if cx.class_of(tuple.get(cx)).value().is(class.get(cx)) {
+            let (name, offset) = (cx.attribute(tuple, "tm_zone")?, cx.attribute(tuple, "tm_gmtoff")?);
+            zoned.name = cx.as_str(name.get(cx)).map_or(String::new(), |name| name.to_str_lossy().into_owned());
+            if let (Some(offset), true) = (offset.get(cx).as_int(), dst >= 0) {
+                zoned.offset = Some(offset);
+            }
+        }
+    }
+    if zoned.name.is_empty() && dst >= 0 {
+        let now = cx.host().time() as i64;
+        zoned.name = zone.nearest(now, dst > 0).unwrap_or(zone.at(now)).name.clone();
+    }
+    Ok(zoned)
 }
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -466,7 +549,7 @@ fn iso_week(date: &Date) -> (i64, i64) {
 }
 
 /// A date as text: what `strftime` of the C library does in the C locale, with its flags and widths.
-fn format_bytes(format: &[u8], date: &Date) -> Vec<u8> {
+fn format_bytes(format: &[u8], date: &Date, zoned: &Zoned) -> Vec<u8> {
     let mut out = vec![];
     let mut at = 0;
     while at < format.len() {
@@ -501,7 +584,7 @@ fn format_bytes(format: &[u8], date: &Date) -> Vec<u8> {
             Some(_) => code.is_some_and(|c| b"deHIkljmMSUVWwyuCzZntprPs".contains(&c)),
             None => true,
         };
-        match code.filter(|_| fits).and_then(|code| field(code, date)) {
+        match code.filter(|_| fits).and_then(|code| field(code, date, zoned)) {
             Some(Field::Number(number, digits, usual)) => {
                 let text = number.to_string();
                 let (least, with) = match fill {
@@ -537,8 +620,8 @@ fn format_bytes(format: &[u8], date: &Date) -> Vec<u8> {
 }
 
 /// As `strftime`, for text.
-pub fn format_date(format: &str, date: &Date) -> String {
-    String::from_utf8_lossy(&format_bytes(format.as_bytes(), date)).into_owned()
+pub fn format_date(format: &str, date: &Date, zoned: &Zoned) -> String {
+    String::from_utf8_lossy(&format_bytes(format.as_bytes(), date, zoned)).into_owned()
 }
 
 /// The widest that a field of a date is made.
@@ -551,13 +634,13 @@ enum Field {
     Text(String),
 }
 
-fn field(code: u8, date: &Date) -> Option<Field> {
+fn field(code: u8, date: &Date, zoned: &Zoned) -> Option<Field> {
     let sunday_based = (date.weekday + 1) % 7;
     let half_day = if date.hour % 12 == 0 { 12 } else { date.hour % 12 };
     let number = |number, digits| Some(Field::Number(number, digits, b'0'));
     let filled = |number| Some(Field::Number(number, 2, b' '));
     let text = |text: &str| Some(Field::Text(text.to_owned()));
-    let date_text = |format: &str| Some(Field::Text(format_date(format, date)));
+    let date_text = |format: &str| Some(Field::Text(format_date(format, date, zoned)));
     match code {
         b'a' => text(&DAYS[date.weekday as usize][..3]),
         b'A' => text(DAYS[date.weekday as usize]),
@@ -583,10 +666,7 @@ fn field(code: u8, date: &Date) -> Option<Field> {
         b'P' => text(if date.hour < 12 { "am" } else { "pm" }),
         b'r' => date_text("%I:%M:%S %p"),
         b'R' => date_text("%H:%M"),
-        b's' => {
-            let days = days_from_civil(date.year, date.month, date.day);
-            Some(Field::Number(days * 86400 + date.hour * 3600 + date.minute * 60 + date.second, 0, b' '))
-        }
+        b's' => Some(Field::Number(zoned.seconds, 0, b' ')),
         b'S' => number(date.second, 2),
         b't' => text("\t"),
         b'T' | b'X' => date_text("%H:%M:%S"),
@@ -597,8 +677,11 @@ fn field(code: u8, date: &Date) -> Option<Field> {
         b'W' => number((date.year_day + 6 - date.weekday) / 7, 2),
         b'y' => number(date.year.rem_euclid(100), 2),
         b'Y' => number(date.year, 0),
-        b'z' => text("+0000"),
-        b'Z' => text("UTC"),
+        b'z' => text(&zoned.offset.map_or(String::new(), |offset| {
+            let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
+            format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+        })),
+        b'Z' => text(&zoned.name),
         b'%' => text("%"),
         _ => None,
     }

@@ -110,6 +110,8 @@ pub enum ExtensionSlot {
     Prompt,
     /// `struct`: formats that were read.
     Formats,
+    /// `time`: the local time zone.
+    LocalZone,
 }
 
 #[derive(Clone, Copy)]
@@ -181,7 +183,7 @@ pub struct Vm {
     /// The interrupt word, shared with signal handlers and timers.
     interrupt: Arc<AtomicU32>,
     host: Box<dyn Host>,
-    extensions: [Option<Box<dyn Extension>>; 4],
+    extensions: [Option<Box<dyn Extension>>; 5],
     /// `sys.modules`.
     modules: Raw,
     /// The namespace of `builtins`.
@@ -275,7 +277,7 @@ impl Vm {
             int_max_str_digits: 4300,
             interrupt,
             host,
-            extensions: [None, None, None, None],
+            extensions: [const { None }; 5],
             modules: Raw::NONE,
             builtins: Raw::NONE,
             permanent: vec![],

@@ -236,7 +236,8 @@ natives!(
     #[class]
     fn fromtimestamp(cx: &mut Cx, class: Root, timestamp: Root) -> NativeResult {
         let seconds = whole_seconds(cx, timestamp)?;
-        let date = crate::native::time::Date::from_seconds(seconds);
+        let local = crate::native::local_time::zone(cx).local(seconds);
+        let date = crate::native::time::Date::from_seconds(local);
         Ok(date_by(cx, class, (date.year, date.month, date.day))?.get(cx).into())
     }
 
@@ -245,7 +246,8 @@ natives!(
     fn today(cx: &mut Cx, class: Root) -> NativeResult {
         let now = cx.host().time();
         if is_exact(cx, class, Kind::Date) {
-            let date = crate::native::time::Date::from_seconds(now.floor() as i64);
+            let local = crate::native::local_time::zone(cx).local(now.floor() as i64);
+            let date = crate::native::time::Date::from_seconds(local);
             return Ok(date_by(cx, class, (date.year, date.month, date.day))?.get(cx).into());
         }
         let now = cx.push_raw(Raw::float(now));

@@ -186,6 +186,12 @@ fn since_epoch(at: Moment, offset: Span) -> Span {
     Span::of(0, seconds, i64::from(at.micros) - i64::from(offset.micros)).expect("dates are not so far apart")
 }
 
+/// Seconds since the epoch of a local time.
+fn local_seconds(cx: &mut Cx, at: Moment) -> i64 {
+    let local = since_epoch(at, Span::default()).whole_seconds();
+    crate::native::local_time::zone(cx).moment(local, at.fold != 0)
+}
+
 natives!(
     /// A date with a time of day.
     pub(super) static DATETIME: Methods;
@@ -248,7 +254,7 @@ natives!(
         match own_offset(cx, this)? {
             Some(offset) => Ok(delta::in_seconds(cx, since_epoch(at, offset))?.into()),
             None => {
-                let seconds = since_epoch(at, Span::default()).whole_seconds();
+                let seconds = local_seconds(cx, at);
                 Ok((seconds as f64 + f64::from(at.micros) / 1e6).into())
             }
         }
@@ -437,23 +443,33 @@ natives!(
         #[text("None")]
         tz: Given<Root>,
     ) -> NativeResult {
-        let target = match tz.0 {
-            Some(tz) if !tz.get(cx).is_none() => tz,
-            _ => {
-                let local = zone::local(cx);
+        let given = tz.0.filter(|tz| !tz.get(cx).is_none());
+        if let Some(given) = given {
+            if !is_zone(cx, given.get(cx)) {
+                check_zone(cx, given)?;
+            }
+            let zone = own_zone(cx, this);
+            if zone::same(zone.get(cx), given.get(cx)) {
+                return Ok(this.get(cx).into());
+            }
+        }
+        // Without an offset it is taken as local time.
+        let own = match own_offset(cx, this)? {
+            Some(offset) => offset,
+            None => {
+                let at = at(cx, this);
+                let ahead = since_epoch(at, Span::default()).whole_seconds() - local_seconds(cx, at);
+                Span::of(0, ahead, 0).unwrap_or_default()
+            }
+        };
+        let target = match given {
+            Some(given) => given,
+            None => {
+                let local = zone::local(cx, since_epoch(at(cx, this), own).whole_seconds());
                 cx.push_raw(local)
             }
         };
-        if !is_zone(cx, target.get(cx)) {
-            check_zone(cx, target)?;
-        }
-        let zone = own_zone(cx, this);
-        if zone::same(zone.get(cx), target.get(cx)) {
-            return Ok(this.get(cx).into());
-        }
-        // Without an offset it is taken as local time, which is UTC.
-        let offset = own_offset(cx, this)?.unwrap_or_default();
-        let Some(at) = moved(at(cx, this), offset, true) else { return Err(out_of_range(cx)) };
+        let Some(at) = moved(at(cx, this), own, true) else { return Err(out_of_range(cx)) };
         let class = class_root(cx, this);
         let raw = target.get(cx).raw();
         let moment = datetime_by(cx, class, at, raw)?;

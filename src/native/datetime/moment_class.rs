@@ -1,6 +1,7 @@
 //! How datetimes are made: the constructor, from timestamps, from texts.
 
 use crate::heap::{Kind, Raw};
+use crate::native::local_time;
 use crate::native::natives;
 use crate::native::time::Date;
 use crate::object::{Exc, Moment};
@@ -70,7 +71,7 @@ fn timestamp(cx: &mut Cx, root: Root) -> Result<(i64, i64), Raised> {
     }
 }
 
-/// The moment of a timestamp in UTC, which is the local time too.
+/// The moment of a timestamp in UTC.
 fn moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment, Raised> {
     // Past this the year would not fit either.
     let seconds = seconds.clamp(-(1 << 56), 1 << 56);
@@ -79,16 +80,36 @@ fn moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment, Raise
     Ok(moment_of([date.year, date.month, date.day], [date.hour, date.minute, date.second, micros, 0]))
 }
 
+/// The moment of a timestamp in local time.
+fn local_moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment, Raised> {
+    const DAY: i64 = 86_400;
+    let zone = local_time::zone(cx);
+    let seconds = seconds.clamp(-(1 << 56), 1 << 56);
+    let local = zone.local(seconds);
+    let mut at = moment_at(cx, (local, micros))?;
+    // The clock may have shown this before it was put back.
+    let back = local - zone.local(seconds - DAY) - DAY;
+    at.fold = u8::from(back < 0 && zone.local(seconds + back) == local);
+    Ok(at)
+}
+
 /// The moment of a timestamp by a class, in a zone or, for None, local.
 fn from_timestamp(cx: &mut Cx, class: Root, stamp: (i64, i64), zone: Root) -> NativeResult {
     check_zone(cx, zone)?;
-    let at = moment_at(cx, stamp)?;
     let raw = zone.get(cx).raw();
-    let made = datetime_by(cx, class, at, raw)?;
     if raw.same(Raw::NONE) {
-        return Ok(made.get(cx).into());
+        let at = local_moment_at(cx, stamp)?;
+        return Ok(datetime_by(cx, class, at, raw)?.get(cx).into());
     }
+    let at = moment_at(cx, stamp)?;
+    let made = datetime_by(cx, class, at, raw)?;
     Ok(zone::from_utc(cx, zone, made)?.get(cx).into())
+}
+
+/// As `from_timestamp`, in UTC without a zone.
+fn from_timestamp_utc(cx: &mut Cx, class: Root, stamp: (i64, i64)) -> NativeResult {
+    let at = moment_at(cx, stamp)?;
+    Ok(datetime_by(cx, class, at, Raw::NONE)?.get(cx).into())
 }
 
 fn this_moment(cx: &mut Cx) -> (i64, i64) {
@@ -180,8 +201,8 @@ natives!(
         let text = "datetime.datetime.utcnow() is deprecated and scheduled for removal in a future version. Use \
                     timezone-aware objects to represent datetimes in UTC: datetime.datetime.now(datetime.UTC).";
         cx.warn(Exc::DeprecationWarning, text)?;
-        let (stamp, zone) = (this_moment(cx), none(cx));
-        from_timestamp(cx, class, stamp, zone)
+        let stamp = this_moment(cx);
+        from_timestamp_utc(cx, class, stamp)
     }
 
     /// Return the local time of a POSIX timestamp, or that in a zone.
@@ -210,8 +231,8 @@ natives!(
                     Use timezone-aware objects to represent datetimes in UTC: \
                     datetime.datetime.fromtimestamp(timestamp, datetime.UTC).";
         cx.warn(Exc::DeprecationWarning, text)?;
-        let (stamp, zone) = (timestamp(cx, timestamp_)?, none(cx));
-        from_timestamp(cx, class, stamp, zone)
+        let stamp = timestamp(cx, timestamp_)?;
+        from_timestamp_utc(cx, class, stamp)
     }
 
     /// Return a date and a time of day together. The zone is the time's unless another is given.

@@ -1,7 +1,7 @@
 //! `strftime` of dates and times: what C's has, with microseconds and zones besides.
 
 use crate::heap::Raw;
-use crate::native::time::{Date, format_date};
+use crate::native::time::{Date, Zoned, format_date};
 use crate::object::{Moment, Str};
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
 
@@ -52,6 +52,7 @@ pub(super) fn write(cx: &mut Cx, value: Root, format: Root) -> NativeResult {
         weekday: weekday(ordinal),
         year_day: ordinal - calendar::ordinal(at.year.into(), 1, 1) + 1,
     };
+    let zoned = if format.contains('s') { Zoned::local(cx, &date) } else { Zoned::default() };
     let mut out = String::with_capacity(format.len() * 2);
     let mut rest = format.as_str();
     while let Some(found) = rest.find('%') {
@@ -98,9 +99,9 @@ pub(super) fn write(cx: &mut Cx, value: Root, format: Root) -> NativeResult {
             '-' if !after.is_empty() => {
                 let code = after.chars().next().expect("not empty");
                 rest = &after[code.len_utf8()..];
-                out.push_str(&format_date(&format!("%-{code}"), &date));
+                out.push_str(&format_date(&format!("%-{code}"), &date, &zoned));
             }
-            code => out.push_str(&format_date(&format!("%{code}"), &date)),
+            code => out.push_str(&format_date(&format!("%{code}"), &date, &zoned)),
         }
     }
     out.push_str(rest);

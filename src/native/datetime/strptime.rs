@@ -1,6 +1,7 @@
 //! Reading dates and times by a format, for the classes here and for `time.strptime`.
 
 use crate::heap::Raw;
+use crate::native::local_time;
 use crate::object::Exc;
 use crate::vm::native::{Cx, Raised, Root};
 
@@ -26,6 +27,8 @@ pub(crate) struct Read {
     pub(crate) offset: Option<(i64, i64)>,
     /// The zone as it stood in the text.
     pub(crate) zone_name: Option<String>,
+    /// Whether that is the name of summer time: 1, 0, or -1 where nothing is known.
+    pub(crate) daylight: i64,
 }
 
 impl Read {
@@ -105,6 +108,8 @@ fn number_form(code: char) -> Option<(usize, i64, i64)> {
 struct Matcher<'a> {
     text: &'a [char],
     format: &'a [char],
+    /// Names of zones: those of UTC, then the local ones of standard time and of summer.
+    zones: [&'a str; 4],
 }
 
 /// As many directives follow each other, each of which stands in a format once.
@@ -133,7 +138,10 @@ impl Matcher<'_> {
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_by_key(|number| std::cmp::Reverse(names[*number].len()));
         for number in order {
-            if self.has_name(at, names[number]) && self.run(at + names[number].len(), next, depth, found)? {
+            if !names[number].is_empty()
+                && self.has_name(at, names[number])
+                && self.run(at + names[number].len(), next, depth, found)?
+            {
                 if key == 'Z' {
                     let name = self.text[at..at + names[number].len()].iter().collect();
                     found.zone_name = found.zone_name.take().or(Some(name));
@@ -226,7 +234,7 @@ impl Matcher<'_> {
             'A' => self.names(place, &DAYS, 'A', found),
             'a' => self.names(place, &DAYS.map(|name| &name[..3]), 'A', found),
             'p' => self.names(place, &["am", "pm"], 'p', found),
-            'Z' => self.names(place, &["utc", "gmt"], 'Z', found),
+            'Z' => self.names(place, &self.zones, 'Z', found),
             'z' => self.offset(place, found),
             code => Err(Fault::Directive(code)),
         }
@@ -317,6 +325,19 @@ fn text_of(cx: &mut Cx, root: Root, number: usize) -> Result<Vec<char>, Raised> 
     Err(cx.type_error(format!("strptime() argument {number} must be str, not {got}")))
 }
 
+/// Whether a zone's name is that of summer time: 1, 0, or -1 where names don't say.
+fn daylight(name: &str, shown: &local_time::Shown) -> i64 {
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    if is("utc") || is("gmt") {
+        return 0;
+    }
+    let [standard, summer] = &shown.names;
+    if standard == summer && shown.daylight {
+        return -1;
+    }
+    i64::from(!is(standard) && is(summer) && shown.daylight)
+}
+
 /// Reads a text by a format.
 pub(crate) fn read(cx: &mut Cx, string: Root, format_: Root) -> Result<Read, Raised> {
     let text = text_of(cx, string, 1)?;
@@ -346,7 +367,13 @@ pub(crate) fn read(cx: &mut Cx, string: Root, format_: Root) -> Result<Read, Rai
         place += 1;
     }
     let mut found = Found::new();
-    let matcher = Matcher { text: &text, format: &expanded };
+    let zoned = expanded.contains(&'Z');
+    let local = zoned.then(|| {
+        let now = cx.host().time();
+        local_time::zone(cx).shown(now)
+    });
+    let [standard, summer] = local.as_ref().map_or(["", ""], |shown| [shown.names[0].as_str(), &shown.names[1]]);
+    let matcher = Matcher { text: &text, format: &expanded, zones: ["utc", "gmt", standard, summer] };
     let matched = match matcher.run(0, 0, 0, &mut found) {
         Ok(matched) => matched,
         Err(Fault::Directive(code)) => return Err(bad_directive(cx, code, &whole)),
@@ -366,7 +393,11 @@ pub(crate) fn read(cx: &mut Cx, string: Root, format_: Root) -> Result<Read, Rai
         let rest: String = text[found.end..].iter().collect();
         return Err(cx.value_error(format!("unconverted data remains: {rest}")));
     }
-    combine(cx, found)
+    let mut read = combine(cx, found)?;
+    if let (Some(name), Some(shown)) = (&read.zone_name, &local) {
+        read.daylight = daylight(name, shown);
+    }
+    Ok(read)
 }
 
 fn bad_directive(cx: &mut Cx, code: char, format: &str) -> Raised {
@@ -472,6 +503,7 @@ fn combine(cx: &mut Cx, found: Found) -> Result<Read, Raised> {
         weekday: weekday_found.unwrap_or(weekday(number)),
         year_day,
         offset: found.offset,
+        daylight: -1,
         zone_name: found.zone_name,
     })
 }

@@ -93,10 +93,12 @@ pub(super) fn of_seconds(cx: &mut Cx, (seconds, micros): (i64, i64), name: Optio
     }
 }
 
-/// The zone of the system, which is UTC.
-pub(super) fn local(cx: &mut Cx) -> Raw {
-    let name = cx.intern("UTC").value().raw();
-    let offset = super::new_delta(cx, Span::default());
+/// What local time is at a moment, in seconds since the epoch, as a zone.
+pub(super) fn local(cx: &mut Cx, seconds: i64) -> Raw {
+    let zone = crate::native::local_time::zone(cx);
+    let kind = zone.at(seconds);
+    let name = cx.str(&kind.name).value().raw();
+    let offset = super::new_delta(cx, Span::of(0, kind.offset, 0).unwrap_or_default());
     zone_of(cx, offset, name)
 }
 

@@ -6,9 +6,7 @@ use crate::native::natives;
 use crate::object::Tuple;
 use crate::vm::Name;
 use crate::vm::iterate::{Asked, NativeIterator};
-use crate::vm::native::{
-    Args, Cx, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then,
-};
+use crate::vm::native::{Args, Cx, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then};
 use crate::vm::step::Stepped;
 
 use super::{END, delegated, of, push_slot};
