@@ -294,12 +294,40 @@ impl Vm {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let declined = self.has_declined();
-        if !declined && let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
-            return Ok(invoked);
+        if !declined {
+            if let Some(holds) = self.compare_derived(kind, a, b)? {
+                return Ok(Invoked::Value(Raw::bool(holds)));
+            }
+            if let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
+                return Ok(invoked);
+            }
         }
         let start = self.fiber.top;
         let outcome = self.compare_outcome_after(kind, a, b, false, declined)?;
         self.carry_out(outcome, start)
+    }
+
+    /// `a OP b` of instances of classes that are derived from one builtin type, or of one of these and of that type, and leave this comparison as
+    /// it is; None for any other.
+    fn compare_derived(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<bool>, Raised> {
+        let (x, y) = (Value::<'static>::adopt(a), Value::<'static>::adopt(b));
+        let builtin = matches!(x.kind(), Kind::Tuple | Kind::Str | Kind::Int | Kind::Float | Kind::Bytes | Kind::List);
+        if !builtin || x.kind() != y.kind() || !x.is_subclassed() && !y.is_subclassed() {
+            return Ok(None);
+        }
+        for (value, name) in [(x, kind.name()), (y, kind.reflected().name())] {
+            if value.is_subclassed() && !self.leaves_to_builtin(value, name) {
+                return Ok(None);
+            }
+        }
+        let (x, y) = (self.payload(x).raw(), self.payload(y).raw());
+        self.builtin_compare(kind, x, y)
+    }
+
+    /// Whether a class derived from a builtin type leaves a method as it is there.
+    pub(super) fn leaves_to_builtin(&self, value: Value<'_>, name: Name) -> bool {
+        let found = self.lookup_class_with_owner(self.class_of(value), self.name(name));
+        found.is_some_and(|(_, owner)| owner == self.kind_class(value.kind()))
     }
 
     /// Whether two small dicts are equal, or not, where no script has a say in it.
@@ -349,8 +377,13 @@ impl Vm {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         let declined = self.has_declined();
-        if !declined && let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
-            return Ok(invoked);
+        if !declined {
+            if let Some(holds) = self.compare_derived(kind, a, b)? {
+                return Ok(Invoked::Value(Raw::bool(holds)));
+            }
+            if let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
+                return Ok(invoked);
+            }
         }
         let start = self.fiber.top;
         let outcome = self.compare_outcome_after(kind, a, b, true, declined)?;
@@ -623,6 +656,16 @@ impl Vm {
         }
         if method.is_none() {
             return Err(self.unhashable(root));
+        }
+        let value = root.get(self);
+        let builtin = matches!(value.kind(), Kind::Tuple | Kind::Str | Kind::Int | Kind::Float | Kind::Bytes);
+        if builtin && value.is_subclassed() && owner == self.kind_class(value.kind()) {
+            let mark = self.mark();
+            let payload = self.payload(value).raw();
+            let payload = self.push_raw(payload);
+            let hash = self.hash(payload)?;
+            self.release(mark);
+            return Ok(hash);
         }
         let (method, receiver) = (method.raw(), root.get(self).raw());
         let result = self.call_unbound_nested(method, receiver, &[], Then::Return)?;

@@ -35,6 +35,8 @@ pub struct Coroutines {
     pub finalizer: Raw,
     /// A native function that gives the next item of an iterator.
     pub(super) advance: Raw,
+    /// Functions of the library that make generators of a `map` over one iterator and over two, and of a `filter`.
+    pub(super) taking: [Raw; 3],
     pub(super) shapes: super::iterate::IteratorShapes,
     /// Whether what reached the last exit of the run loop was yielded.
     pub(super) yielded: bool,
@@ -65,6 +67,7 @@ impl Default for Coroutines {
             first_iteration: Raw::NONE,
             finalizer: Raw::NONE,
             advance: Raw::UNBOUND,
+            taking: [Raw::UNBOUND; 3],
             shapes: super::iterate::IteratorShapes::default(),
             yielded: false,
             looked: 0.0,
@@ -80,7 +83,7 @@ impl Default for Coroutines {
 impl Coroutines {
     /// Visits the values it holds.
     pub(super) fn trace(&self, tracer: &mut Tracer<'_>) {
-        for raw in [self.first_iteration, self.finalizer, self.advance] {
+        for raw in [self.first_iteration, self.finalizer, self.advance].into_iter().chain(self.taking) {
             tracer.raw(raw);
         }
     }

@@ -5,12 +5,16 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::heap::{Kind, Raw, Value};
-use crate::object::{GeneratorState, List, any_generator};
+use smallvec::SmallVec;
+
+use crate::heap::{Gc, Kind, Raw, Value};
+use crate::object::{Class, ClassFlags, GeneratorState, List, any_generator};
 
 use super::Vm;
 use super::call::Invoked;
+use super::iterate::NativeIterator;
 use super::native::{Raised, Root};
+use super::step::Form;
 
 /// Takes an item for which no script has to be asked. False, with nothing done, for one that is to be handed to the native itself.
 /// The generator it comes from is still running.
@@ -63,6 +67,47 @@ impl Vm {
         Ok(found)
     }
 
+    /// For a `map` or `filter` whose function is one of the language: puts a generator of the library in its place, which calls the function
+    /// without leaving the run loop. The map loses nothing by that: its state is in its sources.
+    pub(super) fn take_by_generator(&mut self, iterator: Root) -> Result<(), Raised> {
+        // What the generator costs, and once the import, is worth so many items.
+        const FEW: usize = 4;
+        const MANY: usize = 32;
+        let Some(native) = iterator.get(self).exact::<NativeIterator>().map(Gc::held) else { return Ok(()) };
+        let (which, sources) = match (native.form.get(), native.tail().len()) {
+            (Form::Map, len @ (2 | 3)) => (len - 2, &native.tail()[1..]),
+            (Form::FilterBy, _) if native.slot(2).is_unbound() => (2, &native.tail()[1..2]),
+            _ => return Ok(()),
+        };
+        let function = native.slot(0);
+        let scripted = match function.kind() {
+            Kind::Native => false,
+            Kind::Class => function.exact::<Class>().is_some_and(|class| class.has(ClassFlags::HEAP)),
+            _ => true,
+        };
+        let known = self.coroutines.taking[which];
+        let least = if known.is_unbound() { MANY } else { FEW };
+        let left = sources.iter().filter_map(|source| self.items_left(source.get())).min();
+        if !scripted || left.is_some_and(|left| left < least) {
+            return Ok(());
+        }
+        let mut args: SmallVec<[Raw; 3]> = SmallVec::from_slice(&[function.raw()]);
+        args.extend(sources.iter().map(|source| source.get().raw()));
+        let callee = if known.is_unbound() {
+            let mark = self.mark();
+            let module = self.import("_itertools")?;
+            let made = self.attribute(module, ["map_of_one", "map_of_two", "filter_by"][which])?.get(self).raw();
+            self.coroutines.taking[which] = made;
+            self.release(mark);
+            made
+        } else {
+            known
+        };
+        let generator = self.call_raw(callee, &args)?;
+        iterator.set(self, Value::adopt(generator));
+        Ok(())
+    }
+
     fn visit(
         &mut self,
         iterable: Root,
@@ -73,6 +118,7 @@ impl Vm {
         let iterator = self.iter(iterable)?;
         let behind = self.behind(iterator.get(self).raw());
         iterator.set(self, Value::adopt(behind));
+        self.take_by_generator(iterator)?;
         let mark = self.mark();
         let generator = iterator.get(self).kind() == Kind::Generator && !iterator.get(self).is_subclassed();
         if generator {

@@ -129,8 +129,14 @@ impl Vm {
     }
 
     pub(super) fn language_record(&self, below: usize) -> Option<usize> {
-        let is_frame =
-            |at: &usize| matches!(self.fiber.records[*at].kind, RecordKind::Plain | RecordKind::InPlace { .. });
+        // Those that stand for what CPython has written in C are none.
+        let is_native = |function: Option<Held<Function>>| {
+            function.is_some_and(|f| &*f.code().get().code.filename == "<aio>/_itertools.aio")
+        };
+        let is_frame = |at: &usize| {
+            let record = &self.fiber.records[*at];
+            matches!(record.kind, RecordKind::Plain | RecordKind::InPlace { .. }) && !is_native(record.function)
+        };
         (0..below).rev().find(is_frame)
     }
 

@@ -26,6 +26,8 @@ pub enum Form {
     Map,
     /// `filter` by truth: the function, the source, the item whose truth a script has to be asked for (else UNBOUND).
     Filter,
+    /// `filter` by a function: the function, the source, as `Filter`.
+    FilterBy,
     /// By its direct step, which may say that a script is to be asked.
     Direct,
     /// By its direct step, which never asks a script.
@@ -88,6 +90,11 @@ impl Vm {
         iterator.level.set(DEEPEST / 2);
         iterator.direct.set(Some(direct));
         iterator.form.set(Form::Direct);
+    }
+
+    /// Says that a new native iterator is a `filter` by a function.
+    pub fn filters_by_function(&self, iterator: Gc<'_, NativeIterator>) {
+        iterator.form.set(Form::FilterBy);
     }
 
     /// As `next_at_once`, for a source of such an iterator: one that goes deep itself is left to its step.
@@ -241,7 +248,7 @@ impl Vm {
                         None => Ok(Stepped::Ask),
                     },
                     Form::Map => self.next_mapped_at_once(native, &mut items[0]),
-                    Form::Asked | Form::Delegate => Ok(Stepped::Ask),
+                    Form::Asked | Form::Delegate | Form::FilterBy => Ok(Stepped::Ask),
                 }
             }
             Kind::NativeObject => Ok(self.next_of_object(iterator, &mut items[0])),

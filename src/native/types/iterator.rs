@@ -194,6 +194,9 @@ natives!(
         let raw = cx.new_iterator(filter_step, "filter", &[function, source, undecided]).value().raw();
         if by_truth(cx, function.get(cx)) {
             directly(cx, raw, Form::Filter, 1, 1);
+        } else {
+            let filter = Value::adopt(raw).exact::<NativeIterator>().expect("just made");
+            cx.filters_by_function(filter);
         }
         cx.new_iterator_outcome(class, raw)
     }
