@@ -153,12 +153,23 @@ pub(super) fn wrap_awaitable(cx: &mut Cx, value: Root) -> Result<Root, Raised> {
 
 /// Whether a loop is of a class of a script's that makes tasks in its own way.
 pub(crate) fn makes_tasks_itself(cx: &mut Cx, event_loop: Raw) -> bool {
-    let class = cx.class_of(Value::adopt(event_loop)).held();
-    if class.value().raw().same(cx.named_class("_UnixSelectorEventLoop").value().raw()) {
+    overrides_loop_method(cx, event_loop, "create_task")
+}
+
+/// Whether a loop is of a class of a script's that has its own method of this name.
+pub(crate) fn overrides_loop_method(cx: &mut Cx, event_loop: Raw, name: &str) -> bool {
+    if !is_scripts_loop(cx, event_loop) {
         return false;
     }
-    let name = cx.intern("create_task").held();
+    let class = cx.class_of(Value::adopt(event_loop)).held();
+    let name = cx.intern(name).held();
     cx.lookup_class(class, name).is_some_and(|method| method.exact::<crate::vm::native::NativeFunction>().is_none())
+}
+
+/// Whether a loop is of a class of a script's.
+pub(crate) fn is_scripts_loop(cx: &mut Cx, event_loop: Raw) -> bool {
+    let class = cx.class_of(Value::adopt(event_loop)).held();
+    !class.value().raw().same(cx.named_class("_UnixSelectorEventLoop").value().raw())
 }
 
 /// A task for a coroutine, by the method of a loop of a script's class, or by the loop's factory where it has one. `kwargs`: name, context,
@@ -300,9 +311,20 @@ natives!(
             return Ok(cx.call_method(runners, "_run", &[coroutine, debug])?.get(cx).into());
         }
         let made = match loop_factory {
-            Some(factory) => Some(cx.call(factory, &[])?.get(cx).raw()),
+            Some(factory) => Some(cx.call(factory, &[])?),
             None => None,
         };
+        if let Some(made) = made {
+            // Methods that a script's class has instead of the library's are asked for by a runner, and so is a factory for tasks.
+            let raw = made.get(cx).raw();
+            let factory = loops(cx).find(raw).map(|state| state.task_factory);
+            if is_scripts_loop(cx, raw) || !factory.is_some_and(|factory| factory.same(Raw::NONE)) {
+                let runners = cx.import("asyncio._runner")?;
+                let debug = cx.push_raw(debug.map_or(Raw::NONE, |on| if on { Raw::TRUE } else { Raw::FALSE }));
+                return Ok(cx.call_method(runners, "_run", &[coroutine, debug, made])?.get(cx).into());
+            }
+        }
+        let made = made.map(|made| made.get(cx).raw());
         run::run_main(cx, coroutine, debug, made)
     }
 

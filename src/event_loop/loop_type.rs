@@ -532,6 +532,13 @@ natives!(
             return Err(cx.runtime_error("Cannot run the event loop while another loop is running"));
         }
         let until = ensure_future(cx, object, future)?;
+        // What is only like a future says that it is done by its callbacks; and a script's `run_forever` is asked to run the loop.
+        let plain = crate::object::AnyFuture::of(Value::adopt(until)).is_some();
+        if !plain || super::functions::overrides_loop_method(cx, object, "run_forever") {
+            let until = cx.push_raw(until);
+            let runners = cx.import("asyncio._runner")?;
+            return Ok(cx.call_method(runners, "_run_until_complete", &[this, until])?.get(cx).into());
+        }
         engine(cx, object, until, Phase::Until)
     }
 

@@ -519,6 +519,22 @@ natives!(
         Ok(item.get(cx).into())
     }
 
+    /// The loop it belongs to, once somebody waited.
+    #[getter]
+    fn _loop(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(with(self::this(cx, this), |q| q.event_loop)))
+    }
+
+    /// Set the loop it belongs to.
+    #[setter]
+    #[name("_loop")]
+    fn set_loop(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (own, raw) = (self::this(cx, this), value.get(cx).raw());
+        cx.heap.barrier_of(own.value());
+        with(own, |q| q.event_loop = raw);
+        Ok(Outcome::NONE)
+    }
+
     /// Number of items.
     fn qsize(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(length(cx, this)?.into())

@@ -406,9 +406,11 @@ fn wait(cx: &mut Cx, timeout: Option<f64>) -> Result<(), Raised> {
     loop {
         let passed = cx.host().real_time() - started;
         let left = timeout.map(|t| (t - passed).max(0.0));
+        // What a thread or child wrote came before the news of its end.
+        let asked = !running(cx).questions.is_empty() && running(cx).reactor.is_used();
+        let mut any = asked && look(cx, Some(0.0))?;
         let answered = take_answers(cx);
-        let mut any = false;
-        if !answered && !cx.signals_wait() {
+        if !any && !answered && !cx.signals_wait() {
             if running(cx).reactor.poller.is_some() {
                 any = look(cx, left)?;
             } else {

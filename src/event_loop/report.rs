@@ -20,7 +20,11 @@ pub(crate) fn call_handler(cx: &mut Cx, event_loop: Root, message: &str, more: &
         let key = cx.push_raw(key);
         cx.dict_set(dict, key, *value)?;
     }
-    let result = handle(cx, event_loop, dict);
+    let result = if super::functions::overrides_loop_method(cx, event_loop.get(cx).raw(), "call_exception_handler") {
+        cx.call_method(event_loop, "call_exception_handler", &[dict]).map(|_| ())
+    } else {
+        handle(cx, event_loop, dict)
+    };
     cx.release(mark);
     result
 }
@@ -30,10 +34,10 @@ pub(crate) fn handle(cx: &mut Cx, event_loop: Root, context: Root) -> Result<(),
     let object = event_loop.get(cx).raw();
     let handler = loops(cx).find(object).map_or(Raw::NONE, |l| l.exception_handler);
     if handler.same(Raw::NONE) {
-        return default_or_log(cx, context, "Exception in default exception handler");
+        return default_or_log(cx, event_loop, context, "Exception in default exception handler");
     }
     let callee = cx.push_raw(handler);
-    match cx.call(callee, &[event_loop, context]) {
+    match call_in_context(cx, callee, event_loop, context) {
         Ok(_) => Ok(()),
         Err(raised) => {
             let exception = cx.take_raised(raised);
@@ -52,14 +56,40 @@ pub(crate) fn handle(cx: &mut Cx, event_loop: Root, context: Root) -> Result<(),
             }
             let text =
                 "Exception in default exception handler while handling an unexpected error in custom exception handler";
-            default_or_log(cx, dict, text)
+            default_or_log(cx, event_loop, dict, text)
         }
     }
 }
 
+/// Calls a handler in the context of the task, future or handle that the report is about, if it has one.
+fn call_in_context(cx: &mut Cx, handler: Root, event_loop: Root, context: Root) -> Result<Root, Raised> {
+    if cx.dict_of(context.get(cx)).is_some() {
+        for key in ["task", "future", "handle"] {
+            let key = cx.intern(key).value().raw();
+            let key = cx.push_raw(key);
+            let Some(thing) = cx.dict_get(context, key)?.filter(|thing| !thing.get(cx).is_none()) else { continue };
+            let Some(get) = cx.find_attribute(thing, "get_context")? else { break };
+            let own = cx.call(get, &[])?;
+            if !own.get(cx).is_none()
+                && let Some(run) = cx.find_attribute(own, "run")?
+            {
+                return cx.call(run, &[handler, event_loop, context]);
+            }
+            break;
+        }
+    }
+    cx.call(handler, &[event_loop, context])
+}
+
 /// Calls the default handler; what goes wrong in it is logged with a message.
-fn default_or_log(cx: &mut Cx, context: Root, message: &str) -> Result<(), Raised> {
-    let Err(raised) = default_handler(cx, context) else { return Ok(()) };
+fn default_or_log(cx: &mut Cx, event_loop: Root, context: Root, message: &str) -> Result<(), Raised> {
+    let own = super::functions::overrides_loop_method(cx, event_loop.get(cx).raw(), "default_exception_handler");
+    let called = if own {
+        cx.call_method(event_loop, "default_exception_handler", &[context]).map(|_| ())
+    } else {
+        default_handler(cx, context)
+    };
+    let Err(raised) = called else { return Ok(()) };
     let exception = cx.take_raised(raised);
     let exception = cx.push_raw(exception);
     if super::run::is_fatal(cx, exception) {

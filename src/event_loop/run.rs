@@ -285,9 +285,18 @@ fn signals(cx: &mut Cx) -> Result<(), Raised> {
     let main = std::mem::replace(&mut loops(cx).main, Raw::UNBOUND);
     cx.defer_interrupt = false;
     match AnyFuture::of(Value::adopt(main)).map(AnyFuture::held) {
-        Some(task) if !task.base().is_done() => future::cancel(cx, task, Raw::NONE).map(|_| ()),
-        _ => Err(cx.raise_new(Exc::KeyboardInterrupt, &[])),
+        Some(task) if !task.base().is_done() => return future::cancel(cx, task, Raw::NONE).map(|_| ()),
+        None if Value::adopt(main).kind() == Kind::Instance => {
+            // A script's factory makes what is only like a task.
+            let task = cx.push_raw(main);
+            let done = cx.call_method(task, "done", &[])?;
+            if !cx.truth(done)? {
+                return cx.call_method(task, "cancel", &[]).map(|_| ());
+            }
+        }
+        _ => {}
     }
+    Err(cx.raise_new(Exc::KeyboardInterrupt, &[]))
 }
 
 /// Asks for a handle's callback to be called, with the future for a done callback.
@@ -335,6 +344,7 @@ fn tell(cx: &mut Cx, object: Gc<'static, Instance>, future: Option<AnyFuture<'st
 
 /// A callback returned or raised. The window's first value after the engine's is the handle.
 fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    let now = loops(cx).context;
     context::leave(cx);
     report::end_step(cx);
     if let Resumed::Raised(exception) = resumed {
@@ -350,6 +360,11 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             let event_loop = window.root(LOOP);
             let made = loop_type::new_handle(cx, event_loop, method, Args::of(method, 0), None, None)?;
             handle = cx.push(made.value());
+        } else if let Some(own) = handle.get(cx).exact::<Handle>().map(Gc::held)
+            && own.context.value().kind() != Kind::Context
+        {
+            // The handler is called in the context as the callback left it.
+            own.set_any(&cx.heap, |h| &h.context, Value::adopt(now));
         }
         let raw = exception.get(cx).raw();
         let before = cx.set_handled(raw);

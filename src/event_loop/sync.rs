@@ -336,6 +336,22 @@ natives!(
         Ok(Outcome::NONE)
     }
 
+    /// The loop it belongs to, once somebody waited.
+    #[getter]
+    fn _loop(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(with(self::this(cx, this), |s| s.event_loop)))
+    }
+
+    /// Set the loop it belongs to.
+    #[setter]
+    #[name("_loop")]
+    fn set_loop(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (own, raw) = (self::this(cx, this), value.get(cx).raw());
+        cx.heap.barrier_of(own.value());
+        with(own, |s| s.event_loop = raw);
+        Ok(Outcome::NONE)
+    }
+
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         let locked = with(self::this(cx, this), |s| s.value) != 0;
@@ -402,6 +418,22 @@ natives!(
             return Ok(true.into());
         }
         queue_up(cx, this, event_waited)
+    }
+
+    /// The loop it belongs to, once somebody waited.
+    #[getter]
+    fn _loop(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(with(self::this(cx, this), |s| s.event_loop)))
+    }
+
+    /// Set the loop it belongs to.
+    #[setter]
+    #[name("_loop")]
+    fn set_loop(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (own, raw) = (self::this(cx, this), value.get(cx).raw());
+        cx.heap.barrier_of(own.value());
+        with(own, |s| s.event_loop = raw);
+        Ok(Outcome::NONE)
     }
 
     /// Return repr(self).
@@ -557,6 +589,22 @@ natives!(
     #[getter]
     fn _value(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(with(self::this(cx, this), |s| s.value).into())
+    }
+
+    /// The loop it belongs to, once somebody waited.
+    #[getter]
+    fn _loop(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(Outcome::Value(with(self::this(cx, this), |s| s.event_loop)))
+    }
+
+    /// Set the loop it belongs to.
+    #[setter]
+    #[name("_loop")]
+    fn set_loop(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let (own, raw) = (self::this(cx, this), value.get(cx).raw());
+        cx.heap.barrier_of(own.value());
+        with(own, |s| s.event_loop = raw);
+        Ok(Outcome::NONE)
     }
 
     /// Return repr(self).

@@ -42,6 +42,8 @@ pub struct Coroutines {
     pub(super) yielded: bool,
     /// Seconds spent on looking whether something with a finaliser has died.
     pub(super) looked: f64,
+    /// How many times finalisers are being run, each within one of the one before.
+    pub(super) finalising: u32,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,
     /// What is being let go of, in the order in which it dies. Only compared with, so nothing keeps it alive.
@@ -71,6 +73,7 @@ impl Default for Coroutines {
             shapes: super::iterate::IteratorShapes::default(),
             yielded: false,
             looked: 0.0,
+            finalising: 0,
             discards: HashSet::new(),
             order: vec![],
             report_unraisable: None,

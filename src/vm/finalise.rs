@@ -312,6 +312,17 @@ impl Vm {
 
     /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
     pub(super) fn run_finalisers(&mut self) {
+        // Finalisers that collect find more to finalise, which those below them on the stack get to.
+        const NESTED: u32 = 8;
+        if self.coroutines.finalising >= NESTED {
+            return;
+        }
+        self.coroutines.finalising += 1;
+        self.run_finalisers_here();
+        self.coroutines.finalising -= 1;
+    }
+
+    fn run_finalisers_here(&mut self) {
         let order = std::mem::take(&mut self.coroutines.order);
         if !order.is_empty() {
             // What is not among what was let go of belongs to something that is, or to nobody: coroutines as arguments die after it.

@@ -18,11 +18,34 @@ pub(crate) const AF_INET6: i32 = 10;
 /// EAI_ADDRFAMILY.
 const WRONG_FAMILY: i32 = -9;
 
+/// The parts of a host's name have a greatest length.
+pub(super) fn check_labels(cx: &mut Cx, host: &[u8]) -> Result<(), Raised> {
+    const MOST: usize = 63;
+    let mut start = 0;
+    let labels: Vec<&[u8]> = host.split(|byte| *byte == b'.').collect();
+    for (at, label) in labels.iter().enumerate() {
+        let fault = match label.len() {
+            0 if at + 1 < labels.len() => Some("label empty"),
+            length if length > MOST => Some("label too long"),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            let text = cx.str(&String::from_utf8_lossy(host)).value().raw();
+            let text = cx.push_raw(text);
+            return Err(cx.unicode_encode_error(text, "idna", start, start + label.len().max(1), fault));
+        }
+        start += label.len() + 1;
+    }
+    Ok(())
+}
+
 /// The text or bytes of a host.
 fn host_of(cx: &mut Cx, host: Root) -> Result<Vec<u8>, Raised> {
     if let Some(text) = cx.as_str(host.get(cx)) {
         if text.is_ascii() {
-            return Ok(text.as_bytes().to_vec());
+            let bytes = text.as_bytes().to_vec();
+            check_labels(cx, &bytes)?;
+            return Ok(bytes);
         }
         return Err(cx.missing("names of hosts beyond ASCII (the codec 'idna')"));
     }

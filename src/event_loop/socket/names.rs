@@ -79,7 +79,11 @@ fn name_of(cx: &mut Cx, value: Root, service: bool) -> Result<Option<Vec<u8>>, R
         return Ok(None);
     }
     if let Some(text) = cx.as_str(value.get(cx)) {
-        return Ok(Some(text.as_bytes().to_vec()));
+        let bytes = text.as_bytes().to_vec();
+        if !service && bytes.is_ascii() {
+            super::address::check_labels(cx, &bytes)?;
+        }
+        return Ok(Some(bytes));
     }
     if let Some(bytes) = buffer_of(cx, value) {
         return Ok(Some(bytes.to_vec()));

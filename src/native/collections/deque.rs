@@ -555,9 +555,34 @@ fn compare(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeRes
     if by_length && (a == b || a.len() != b.len()) {
         return Ok(((a == b) == (kind == CompareKind::Eq)).into());
     }
+    if by_length {
+        return equal(cx, kind, this, other);
+    }
     let lists = [a.to_list(&cx.heap).value().raw(), b.to_list(&cx.heap).value().raw()];
     let [a, b] = lists.map(|list| cx.push_raw(list));
     cx.compare_roots(kind, a, b).map(Outcome::from)
+}
+
+/// Asks items in turn; of the first two that differ it is asked again what the result is.
+fn equal(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeResult {
+    let (this, other) = (cx.payload_root(this), cx.payload_root(other));
+    let mut at = 0;
+    loop {
+        let items = [this, other].map(|deque| deque.get(cx).exact::<Deque>().and_then(|d| d.item(at)).map(|i| i.raw()));
+        let [Some(left), Some(right)] = items else {
+            let ended = items[0].is_none() && items[1].is_none();
+            return Ok((ended == (kind == CompareKind::Eq)).into());
+        };
+        let mark = cx.mark();
+        let (left, right) = (cx.push_raw(left), cx.push_raw(right));
+        if !cx.equals(left, right)? {
+            let same = cx.equals(left, right)?;
+            cx.release(mark);
+            return Ok((same == (kind == CompareKind::Eq)).into());
+        }
+        cx.release(mark);
+        at += 1;
+    }
 }
 
 // ---- iterators: the deque, its version when the iterator was made; the count is the number of items done ----
