@@ -225,6 +225,8 @@ fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Op
             package: embedded.package.then(|| filename.trim_end_matches(".aio").to_owned()),
         }));
     }
+    // The program may have written it just now.
+    cx.host_mut().flush_files();
     for folder in &folders {
         if let Some(found) = find_in(cx, folder, last, &["aio", "py"])? {
             return Ok(Some(found));
@@ -471,6 +473,7 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
     let mut done = window_root(start, DONE).get(cx).as_int().unwrap_or(0) as usize;
     while done < parts.len() {
         let name = parts[..=done].join(".");
+        cx.wait_for_import(&name)?;
         done += 1;
         window_root(start, DONE).set(cx, Value::int(done as i64));
         if let Some(module) = cx.find_module(&name).map(|m| m.raw()) {
@@ -483,7 +486,6 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
         if let Some(outcome) = load(cx, &name, start)? {
             return Ok(outcome);
         }
-        bind_in_parent(cx, &name)?;
         if let Some(module) = cx.find_module(&name).map(|m| m.raw()) {
             window_root(start, STATE).set(cx, Value::adopt(module));
         }
@@ -532,12 +534,15 @@ fn import_next(cx: &mut Cx, start: u32) -> NativeResult {
             let root = push(cx, module);
             let known = cx.find_attribute(root, &name)?.is_some();
             cx.release(mark);
+            if !known {
+                cx.wait_for_import(&child)?;
+            }
             if known || cx.find_module(&child).is_some() {
                 continue;
             }
             match load(cx, &child, start) {
                 Ok(Some(outcome)) => return Ok(outcome),
-                Ok(None) => bind_in_parent(cx, &child)?,
+                Ok(None) => {}
                 Err(raised) => {
                     // A name that is no submodule is the business of `from`.
                     if !cx.raised_is(Exc::ModuleNotFoundError) {
@@ -597,8 +602,25 @@ fn module_not_found(cx: &mut Cx, name: &str, message: &str) -> Raised {
     raised
 }
 
-/// Loads one module whose parents are loaded. None if it is done; else what has to run first.
+/// Loads one module whose parents are loaded; other fibers wait for it meanwhile. None if it is done; else what has to run first.
 fn load(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> {
+    cx.begin_import(name);
+    let mut loaded = find_and_start(cx, name, start);
+    if let Ok(None) = loaded
+        && let Err(raised) = bind_in_parent(cx, name)
+    {
+        loaded = Err(raised);
+    }
+    if loaded.is_err() {
+        forget_module(cx, name);
+    }
+    if !matches!(loaded, Ok(Some(_))) {
+        cx.end_import(name);
+    }
+    loaded
+}
+
+fn find_and_start(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>, Raised> {
     if let Some(install) = crate::native::module(name).or_else(|| crate::event_loop::install(name)) {
         install(cx)?;
         return Ok(None);
@@ -682,16 +704,24 @@ fn module_done(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     let start = window.start() + STATE_AT;
     let name = text_at(cx, start, STATE);
     if let Resumed::Raised(exception) = resumed {
-        let key = Str::new(&cx.heap, &name).held();
-        let modules = cx.modules().held();
-        modules.remove_str(&cx.heap, key);
+        forget_module(cx, &name);
+        cx.end_import(&name);
         return Err(cx.raise(exception));
     }
-    bind_in_parent(cx, &name)?;
+    let bound = bind_in_parent(cx, &name);
+    cx.end_import(&name);
+    bound?;
     let module = cx.find_module(&name).map_or(Raw::NONE, |m| m.raw());
     cx.release(start + STATE as u32 + 1);
     window_root(start, STATE).set(cx, Value::adopt(module));
     import_next(cx, start)
+}
+
+/// Takes a module that could not be loaded out of `sys.modules`.
+fn forget_module(cx: &mut Cx, name: &str) {
+    let key = Str::new(&cx.heap, name).held();
+    let modules = cx.modules().held();
+    modules.remove_str(&cx.heap, key);
 }
 
 /// Number of parameters of `__import__`: its state follows them.

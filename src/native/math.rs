@@ -76,7 +76,7 @@ natives!(
 
     /// Return the cube root of x.
     fn cbrt(cx: &mut Cx, x: f64) -> NativeResult {
-        Ok(x.cbrt().into())
+        Ok(crate::number::float::cube_root(x).into())
     }
 
     /// Return the smallest integer not below x.

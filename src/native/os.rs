@@ -297,7 +297,12 @@ natives!(
         if cx.as_str(value).is_some() || matches!(value.kind(), crate::heap::Kind::Bytes) {
             return Ok(path.get(cx).into());
         }
-        match cx.call_special(path, crate::vm::Name::Fspath, &[])? {
+        // None stands for no method.
+        let class = cx.class_of(path.get(cx)).held();
+        let name = cx.name(crate::vm::Name::Fspath).held();
+        let method = cx.lookup_class(class, name).is_some_and(|method| !method.is_none());
+        let result = if method { cx.call_special(path, crate::vm::Name::Fspath, &[])? } else { None };
+        match result {
             Some(result) => {
                 let kind = result.get(cx).kind();
                 if matches!(kind, crate::heap::Kind::Str | crate::heap::Kind::Bytes) {

@@ -2,6 +2,7 @@
 
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
+use crate::object::key::as_int_ref;
 use crate::object::{Dict, Exc, Exception, Str};
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
@@ -86,6 +87,9 @@ natives!(
         let own = match cx.find_attribute(object, "__sizeof__")? {
             Some(method) => {
                 let size = cx.call(method, &[])?;
+                if as_int_ref(cx.payload(size.get(cx))).is_none() {
+                    return Err(cx.type_error("an integer is required".into()));
+                }
                 cx.index_as_i64(size)?
             }
             None => match default.0 {

@@ -37,6 +37,21 @@ pub(super) fn compose(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
     f64::from_bits((((last + 1075) as u64) << 52) + (rounded - (1 << 52)))
 }
 
+/// The cube root, to the nearest float: systems differ in the last bit of theirs.
+pub fn cube_root(x: f64) -> f64 {
+    let root = x.cbrt();
+    // What is tiny or huge has no exact square in floats, and no last bit that anybody could tell.
+    if !(1e-200..1e200).contains(&x.abs()) {
+        return root;
+    }
+    // One step of Newton's method, with the cube and what rounding took from it.
+    let square = root * root;
+    let square_rest = root.mul_add(root, -square);
+    let cube = square * root;
+    let cube_rest = square.mul_add(root, -cube);
+    root + ((x - cube) - cube_rest - square_rest * root) / (3.0 * square)
+}
+
 /// Reads a float as `float()` does: space around it, underscores between digits, `inf`, `infinity` and `nan`.
 pub fn parse_float(text: &[u8]) -> Option<f64> {
     parse_trimmed(super::int_text::trim(text))

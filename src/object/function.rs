@@ -167,6 +167,8 @@ pub struct Frame {
     pub record: StdCell<u32>,
     /// The fiber that runs it.
     pub fiber: StdCell<u32>,
+    /// Somebody asked for it. One that was made for a traceback alone does not keep the frames that called it.
+    pub asked: StdCell<bool>,
     /// The generator whose frame it is, or none.
     pub generator: AnyRef,
     /// The word of the current or last instruction.

@@ -514,6 +514,7 @@ impl Vm {
             back: crate::heap::AnyRef::none(),
             record: std::cell::Cell::new(u32::MAX),
             fiber: std::cell::Cell::new(0),
+            asked: std::cell::Cell::new(true),
             generator: crate::heap::AnyRef::new(cell.value()),
             word: std::cell::Cell::new(cell.get().word.get()),
             locals: Ref::none(),

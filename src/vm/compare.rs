@@ -586,6 +586,10 @@ impl Vm {
         let class = self.class_of(Value::adopt(raw)).held();
         let name = self.name(Name::Bool).held();
         if let Some(method) = self.lookup_class(class, name).map(|v| v.raw()) {
+            if method.same(Raw::NONE) {
+                let got = self.type_name_for_error(Value::adopt(raw));
+                return Err(self.type_error(format!("'{got}' cannot be interpreted as a boolean")));
+            }
             return self.call_unbound(method, raw, &[], Then::Continue(bool_result));
         }
         let name = self.name(Name::Len).held();

@@ -146,6 +146,7 @@ impl Vm {
             back: AnyRef::none(),
             record: std::cell::Cell::new(u32::MAX),
             fiber: std::cell::Cell::new(self.fiber.id),
+            asked: std::cell::Cell::new(true),
             generator: AnyRef::none(),
             word: std::cell::Cell::new(word),
             locals: Ref::none(),

@@ -538,7 +538,7 @@ impl Vm {
         let class = self.class_of(value).held();
         let name = self.name(Name::Next).held();
         match self.lookup_class(class, name).map(|v| v.raw()) {
-            Some(method) if !method.same(Raw::NONE) => {
+            Some(method) => {
                 let then = if has_default { Then::Catch(item_or_default) } else { Then::Return };
                 self.call_unbound(method, raw, &[], then)
             }

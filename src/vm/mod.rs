@@ -25,6 +25,7 @@ pub mod fiber;
 mod finalise;
 mod frame;
 pub mod host;
+mod imports;
 mod inspect;
 mod instance_check;
 pub mod iterate;
@@ -198,6 +199,7 @@ pub struct Vm {
     bound_to: Raw,
     /// `builtins.__import__` is not the machine's own any more.
     pub(crate) import_replaced: bool,
+    imports: imports::Imports,
     /// What awaiting needs to know of natives, and what was reported.
     pub(crate) coroutines: coroutine::Coroutines,
     /// Texts of code that was not read from files: see `Vm::register_source`.
@@ -285,6 +287,7 @@ impl Vm {
             characters: vec![],
             bound_to: Raw::UNBOUND,
             import_replaced: false,
+            imports: imports::Imports::default(),
             coroutines: coroutine::Coroutines::default(),
             sources: inspect::Sources::default(),
             pending_signals: vec![],

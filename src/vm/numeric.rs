@@ -391,12 +391,9 @@ impl Vm {
         let iterator = match self.iter(container) {
             Ok(iterator) => iterator,
             Err(raised) => {
-                let value = container.get(self).raw();
-                let class = self.class_of(Value::adopt(value)).held();
-                let name = self.name(Name::Iter).held();
-                if self.raised_is(Exc::TypeError) && self.lookup_class(class, name).is_none() {
+                if self.raised_is(Exc::TypeError) {
                     self.take_raised(raised);
-                    let got = self.type_name_for_error(Value::adopt(value));
+                    let got = self.type_name_for_error(container.get(self));
                     return Err(self.type_error(format!("argument of type '{got}' is not a container or iterable")));
                 }
                 return Err(raised);

@@ -145,7 +145,7 @@ impl Vm {
                 self.release(mark);
                 Ok(Some(raw))
             }
-            BinaryKind::Or if self.is_type_like(x) && self.is_type_like(y) => self.union_of(a, b).map(Some),
+            BinaryKind::Or if self.makes_union(x, y) => self.union_of(a, b).map(Some),
             BinaryKind::Or | BinaryKind::And | BinaryKind::Sub | BinaryKind::Xor => self.set_binary(kind, a, b),
             _ => Ok(None),
         }
@@ -155,11 +155,27 @@ impl Vm {
         matches!(value.kind(), Kind::Class | Kind::None | Kind::GenericAlias | Kind::Union)
     }
 
-    /// `a | b` for types: a union.
-    /// `a | b` of types: a union without doubles.
+    /// Whether `x | y` is a union: of two types, or of a union and whatever has no operators of its own.
+    pub fn makes_union(&self, x: Value<'_>, y: Value<'_>) -> bool {
+        if self.is_type_like(x) && self.is_type_like(y) {
+            return !x.is_none() || !y.is_none();
+        }
+        let other = |v: Value<'_>| !matches!(v.kind(), Kind::Instance | Kind::Native) && !v.is_subclassed();
+        (x.kind() == Kind::Union && other(y)) || (y.kind() == Kind::Union && other(x))
+    }
+
+    /// `a | b` of types: a union without doubles. A text stands for a type that is not known yet.
     pub fn union_of(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
         let mut args: Vec<Raw> = vec![];
-        for raw in [a, b] {
+        let mut operands = [self.push_raw(a), self.push_raw(b)];
+        for operand in &mut operands {
+            if operand.get(self).kind() == Kind::Str {
+                let module = self.import("annotationlib")?;
+                *operand = self.call_method(module, "ForwardRef", &[*operand])?;
+            }
+        }
+        for operand in operands {
+            let raw = operand.get(self).raw();
             let value = Value::adopt(raw);
             let parts: Vec<Raw> = match value.exact::<crate::object::Union>() {
                 Some(union) => {

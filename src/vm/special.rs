@@ -1,14 +1,13 @@
-//! What is left of the instructions: calls with `*` and `**`, `with`, imports, and the intrinsics.
+//! What is left of the instructions: calls with `*` and `**`, `with`, and the intrinsics.
 
 use smallvec::SmallVec;
 
-use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{BoundMethod, Dict, Exc, Exception, List, Module, Str, Tuple};
+use crate::object::{BoundMethod, Dict, Exc, Exception, Tuple};
 
 use super::call::Invoked;
-use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::native::{Args, NativeFunction, NativeResult, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
 impl Vm {
@@ -128,131 +127,6 @@ impl Vm {
             self.push_raw(traceback);
         }
         self.invoke(exit, at + 1, 3, None)
-    }
-
-    // ---- imports ----
-
-    /// `import name`: what `__import__` of the builtins returns.
-    pub(super) fn import_name(
-        &mut self,
-        name: Raw,
-        from: Raw,
-        level: u8,
-        globals: Gc<'static, Dict>,
-    ) -> Result<Invoked, Raised> {
-        // A module that is loaded, without dots: no call. What is taken from a package may be a submodule still to be loaded.
-        if level == 0
-            && let Some(key) = Value::adopt(name).exact::<Str>()
-            && !key.as_bytes().contains(&b'.')
-            && let Some(module) = self.modules().get_str(&self.heap, key)
-            && let Some(loaded) = module.exact::<Module>()
-            && !self.import_replaced
-            && (from.same(Raw::NONE) || loaded.dict().get_str(&self.heap, self.name(Name::Path)).is_none())
-        {
-            return Ok(Invoked::Value(module.raw()));
-        }
-        let start = self.fiber.top;
-        let key = self.name(Name::Import).held();
-        let Some(import) = self.builtins().get_str(&self.heap, key).map(|v| v.raw()) else {
-            return Err(self.raise_text(Exc::ImportError, "__import__ not found"));
-        };
-        let callee = self.push_raw(import);
-        self.push_raw(name);
-        self.push_raw(globals.value().raw());
-        self.push_raw(Raw::NONE);
-        self.push_raw(from);
-        self.push_raw(Raw::int(i64::from(level)));
-        self.carry_out(Outcome::Call { callee, argc: 5, keywords: None, then: Then::Return }, start)
-    }
-
-    /// `from module import name`: an attribute, or a submodule that is loaded.
-    pub(super) fn import_from(&mut self, module: Raw, name: Raw) -> Result<Invoked, Raised> {
-        let (module, key) = (self.push_raw(module), self.push_raw(name));
-        match self.get_attribute(module, key) {
-            Ok(value) => return Ok(Invoked::Value(value.get(self).raw())),
-            Err(raised) => {
-                if !self.raised_is(Exc::AttributeError) {
-                    return Err(raised);
-                }
-                self.take_raised(raised);
-            }
-        }
-        let name_text = self.str_text(key)?;
-        let package = match self.find_attribute(module, "__name__")? {
-            Some(name) if self.as_str(name.get(self)).is_some() => Some(self.str_text(name)?),
-            _ => None,
-        };
-        if let Some(package) = &package
-            && let Some(found) = self.find_module(&format!("{package}.{name_text}"))
-        {
-            return Ok(Invoked::Value(found.raw()));
-        }
-        let file: Option<String> = match self.find_attribute(module, "__file__")? {
-            Some(file) if self.as_str(file.get(self)).is_some() => Some(self.str_text(file)?),
-            _ => None,
-        };
-        let shown = package.clone().unwrap_or_else(|| "<unknown module name>".into());
-        let place = file.as_deref().unwrap_or("unknown location").to_owned();
-        let message = if self.is_being_loaded(module) {
-            format!(
-                "cannot import name '{name_text}' from partially initialized module '{shown}' (most likely due to a circular import) \
-                 ({place})"
-            )
-        } else {
-            format!("cannot import name '{name_text}' from '{shown}' ({place})")
-        };
-        let text = self.str(&message).value().raw();
-        let text = self.push_raw(text);
-        let raw = self.new_exception(Exc::ImportError, &[text]).value().raw();
-        let exception = self.push_raw(raw);
-        self.set_exception_field(exception, Exc::ImportError, "msg", text);
-        let name = self.str(&shown).value().raw();
-        let name = self.push_raw(name);
-        self.set_exception_field(exception, Exc::ImportError, "name", name);
-        self.set_exception_field(exception, Exc::ImportError, "name_from", key);
-        if let Some(file) = file {
-            let path = self.str(&file).value().raw();
-            let path = self.push_raw(path);
-            self.set_exception_field(exception, Exc::ImportError, "path", path);
-        }
-        Err(self.raise(exception))
-    }
-
-    /// Whether a module's body is still being run by this fiber.
-    fn is_being_loaded(&self, module: Root) -> bool {
-        let Some(dict) = module.get(self).exact::<Module>().map(|module| module.dict()) else { return false };
-        self.fiber.records.iter().filter_map(|record| record.function).any(|function| {
-            function.code().flags().contains(CodeFlags::MODULE) && function.globals().value().is(dict.value())
-        })
-    }
-
-    /// `from module import *`.
-    pub(super) fn import_star(&mut self, module: Raw, names: Raw) -> Result<(), Raised> {
-        let (module, names) = (self.push_raw(module), self.push_raw(names));
-        let (list, all) = match self.find_attribute(module, "__all__")? {
-            Some(all) => (self.list_from(all)?, true),
-            None => {
-                let dict = self.attribute(module, "__dict__")?;
-                (self.list_from(dict)?, false)
-            }
-        };
-        let len = list.get(self).exact::<List>().map_or(0, |l| l.len());
-        for i in 0..len {
-            let mark = self.mark();
-            let name = list.get(self).exact::<List>().and_then(|l| l.item(i)).map_or(Raw::NONE, |v| v.raw());
-            let name = self.push_raw(name);
-            let Some(text) = self.as_str(name.get(self)) else {
-                let got = self.type_name_for_error(name.get(self));
-                return Err(self.type_error(format!("Item in __all__ must be str, not {got}")));
-            };
-            if all || !text.as_bytes().starts_with(b"_") {
-                let value = self.get_attribute(module, name)?;
-                let (n, k, v) = (names.get(self).raw(), name.get(self).raw(), value.get(self).raw());
-                self.store_name(n, k, v)?;
-            }
-            self.release(mark);
-        }
-        Ok(())
     }
 
     /// `globals()` and `locals()` of the innermost frame of the language: for natives that default to them.
@@ -395,26 +269,6 @@ impl Vm {
         let raw = self.call(maker, &args)?.get(self).raw();
         self.release(mark);
         Ok(raw)
-    }
-
-    /// Imports a module by its full name, nested: for natives.
-    pub fn import(&mut self, name: &str) -> Result<Root, Raised> {
-        if let Some(module) = self.find_module(name) {
-            let raw = module.raw();
-            return Ok(self.push_raw(raw));
-        }
-        let mark = self.mark();
-        let key = self.name(Name::Import).held();
-        let import = self.builtins().get_str(&self.heap, key).map_or(Raw::NONE, |v| v.raw());
-        let import = self.push_raw(import);
-        let text = self.str(name).value().raw();
-        let text = self.push_raw(text);
-        self.call(import, &[text])?;
-        self.release(mark);
-        match self.find_module(name).map(|m| m.raw()) {
-            Some(raw) => Ok(self.push_raw(raw)),
-            None => Err(self.raise_text(Exc::ImportError, &format!("No module named '{name}'"))),
-        }
     }
 
     /// A DeprecationWarning, through `warnings` where that is loaded; such warnings are ignored by default outside `__main__`.

@@ -310,7 +310,7 @@ impl Vm {
         if let Some(generic) = value.exact::<Class>() {
             let generic = generic.held();
             let name = self.name(Name::ClassGetItem).held();
-            if self.lookup_class(generic, name).is_some() {
+            if self.lookup_class(generic, name).is_some_and(|method| !method.is_none()) {
                 let (owner, key) = (self.push_raw(object), self.push_raw(name.value().raw()));
                 let bound = self.get_attribute(owner, key)?.get(self).raw();
                 let callee = self.push_raw(bound);

@@ -1,6 +1,7 @@
 //! What happens when something ends: results go to whoever asked (`deliver`), exceptions to the nearest handler (`unwind`),
 //! suspensions to whoever resumed the chain (`suspend`).
 
+use crate::bytecode::code::CodeFlags;
 use crate::heap::{Gc, Kind, Raw, Ref, Value};
 use crate::object::{
     BUSY, CLOSED, Exc, Exception, Frame, Generator, GeneratorState, MADE, Traceback, Tuple, Variable, any_generator,
@@ -11,6 +12,7 @@ use super::Vm;
 use super::call::Invoked;
 use super::coroutine::NativeCoroutine;
 use super::frame::{Deliver, Held, Record, RecordKind};
+use super::inspect::is_library_file;
 use super::native::{Raised, Resumed, Root};
 
 /// A result on its way to the record on top.
@@ -506,9 +508,12 @@ impl Vm {
                     let stopping = stopping || self.stopped.is_some();
                     let handler = if stopping { None } else { code.code.handler(word).copied() };
                     if !repeated {
-                        // A frame that goes on makes its object when asked; one that is left has no later chance.
-                        let known = handler.is_some() && record.flags & Record::OBSERVED == 0;
-                        let frame = if known { Raw::NONE } else { self.frame_object(top) };
+                        // A traceback keeps the variables of its frames. Those of a module are in its namespace, and who looks at
+                        // the library's while it goes on asks for the frame.
+                        let known = handler.is_some()
+                            && record.flags & Record::OBSERVED == 0
+                            && (code.flags().contains(CodeFlags::MODULE) || is_library_file(&code.code.filename));
+                        let frame = if known { Raw::NONE } else { self.frame_for_traceback(top) };
                         self.add_traceback(record.function, word, Value::adopt(frame));
                     } else if handler.is_none() {
                         self.complete_traceback(top);
@@ -709,6 +714,15 @@ impl Vm {
 
     /// The frame object of a record, made if there is none.
     pub(super) fn frame_object(&mut self, at: usize) -> Raw {
+        let raw = self.frame_for_traceback(at);
+        if let Some(frame) = Value::adopt(raw).exact::<Frame>() {
+            frame.get().asked.set(true);
+        }
+        raw
+    }
+
+    /// The frame object of a record, for an entry of a traceback.
+    fn frame_for_traceback(&mut self, at: usize) -> Raw {
         let record = self.fiber.records[at];
         if let Some(frame) = self.known_frame(at) {
             return frame;
@@ -723,6 +737,7 @@ impl Vm {
             back: crate::heap::AnyRef::none(),
             record: std::cell::Cell::new(at as u32),
             fiber: std::cell::Cell::new(self.fiber.id),
+            asked: std::cell::Cell::new(false),
             generator: crate::heap::AnyRef::new(Value::adopt(generator)),
             word: std::cell::Cell::new(record.word()),
             locals: Ref::none(),
@@ -780,13 +795,13 @@ impl Vm {
             RecordKind::InPlace { generator, .. } => generator.get().awaiter.get::<Generator>().map(Gc::held),
             _ => None,
         };
-        // A frame that is left by an exception keeps the function only, which costs nothing.
+        // A frame that is left by an exception, or caught one, keeps the function only, which costs nothing.
         let back = match (back, self.language_record(at)) {
             (Some(awaiter), _) => match awaiter.get().frame.get() {
                 Some(frame) => frame.value().raw(),
                 None => awaiter.get().function.get().map_or(Raw::NONE, |function| function.value().raw()),
             },
-            (None, Some(below)) if self.raised.is_unbound() => self.frame_object(below),
+            (None, Some(below)) if self.raised.is_unbound() && frame.get().asked.get() => self.frame_object(below),
             (None, Some(below)) => match self.fiber.records[below] {
                 Record { flags, .. } if flags & Record::OBSERVED != 0 => self.frame_object(below),
                 record => record.function.map_or(Raw::NONE, |function| function.value().raw()),
@@ -795,5 +810,9 @@ impl Vm {
         };
         frame.set_any(&self.heap, |f| &f.back, Value::adopt(back));
         frame.get().record.set(u32::MAX);
+        if let RecordKind::InPlace { generator, .. } = record.kind {
+            // What has ended has no frame, and keeps nothing of what that had.
+            generator.set_ref(&self.heap, |g| &g.frame, None::<Gc<'_, Frame>>);
+        }
     }
 }

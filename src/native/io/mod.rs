@@ -242,7 +242,7 @@ pub(crate) fn path_of(cx: &mut Cx, path: Root, function: &str) -> Result<Vec<u8>
     let mark = cx.mark();
     let mut at = path;
     if cx.as_str(path.get(cx)).is_none() && cx.bytes_like(path.get(cx)).is_none() {
-        at = match cx.find_attribute(path, "__fspath__")? {
+        at = match cx.find_attribute(path, "__fspath__")?.filter(|method| !method.get(cx).is_none()) {
             Some(method) => cx.call(method, &[])?,
             None => {
                 let got = cx.type_name_for_error(path.get(cx));

@@ -19,7 +19,7 @@ use super::bounds::{search_range, slice_range};
 use super::text::{derived, index_too_large, is_derived, wrong_receiver};
 use super::text_codec::{codec_name, decode_bytes, encode_text};
 use super::text_format::{PercentArgs, percent_number};
-use super::text_ops::{repeat_count, repetitions};
+use super::text_ops::{repeat_count, repetitions, to_be_joined};
 
 /// What the algorithms are told of bytes.
 const BYTES: search::Kind = search::Kind::Bytes;
@@ -171,7 +171,7 @@ fn byte(cx: &mut Cx, root: Root) -> Result<u8, Raised> {
     }
 }
 
-fn is_index(cx: &mut Cx, root: Root) -> Result<bool, Raised> {
+pub(super) fn is_index(cx: &mut Cx, root: Root) -> Result<bool, Raised> {
     let kind = root.get(cx).kind();
     Ok(matches!(kind, Kind::Int | Kind::True | Kind::False | Kind::BigInt)
         || cx.own_method(root, Name::Index)?.is_some())
@@ -427,7 +427,12 @@ fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
         return Err(cx.type_error("can only join an iterable".to_owned()));
     }
     let plain = matches!(iterable.get(cx).kind(), Kind::List | Kind::Tuple) && !iterable.get(cx).is_subclassed();
-    let items = if plain { iterable } else { cx.list_of_items(iterable)? };
+    let items = if plain {
+        iterable
+    } else {
+        let iterable = to_be_joined(cx, iterable)?;
+        cx.list_of_items(iterable)?
+    };
     let value: Value<'static> = Value::adopt(items.get(cx).raw());
     let values: Vec<Value<'static>> = match (value.exact::<List>(), value.exact::<Tuple>()) {
         (Some(list), _) => list.items().collect(),
@@ -674,11 +679,23 @@ fn constructed(
     }
     if is_index(cx, source)? {
         let mark = cx.mark();
-        let index = cx.index(source)?;
+        let index = match cx.index(source) {
+            Ok(index) => index,
+            // It may have items still.
+            Err(raised) if cx.raised_is(Exc::TypeError) => {
+                cx.take_raised(raised);
+                cx.release(mark);
+                return bytes_of_items(cx, of, source);
+            }
+            Err(raised) => return Err(raised),
+        };
         let number = as_int_ref(cx.payload(index.get(cx))).and_then(|n| n.to_i64());
         cx.release(mark);
         return match number {
-            None => Err(cx.overflow_error("cannot fit 'int' into an index-sized integer")),
+            None => {
+                let got = cx.type_name_for_error(source.get(cx));
+                Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer")))
+            }
             Some(negative) if negative < 0 => Err(cx.value_error("negative count")),
             Some(count) if count as usize > MAX_LENGTH || cx.heap.check(2 * count as usize).is_err() => {
                 Err(cx.memory_error())
@@ -1416,7 +1433,7 @@ bytes_table! {
         let array = array(cx, this, "extend")?;
         let bytes = match buffer_of(cx, iterable_of_ints) {
             Some(bytes) => bytes,
-            None if cx.as_str(iterable_of_ints.get(cx)).is_some() => {
+            None if cx.as_str(iterable_of_ints.get(cx)).is_some_and(|text| text.len() > 0) => {
                 return Err(cx.type_error("expected iterable of integers; got: 'str'".to_owned()));
             }
             None => {
@@ -1491,7 +1508,7 @@ bytes_table! {
     fn resize(cx: &mut Cx, this: Root, size: i64) -> Result<(), Raised> {
         let array = array(cx, this, "resize")?;
         let Ok(size) = usize::try_from(size) else {
-            return Err(cx.value_error(format!("bytearray.resize(): new size must be >= 0, got {size}")));
+            return Err(cx.value_error(format!("Can only resize to positive sizes, got {size}")));
         };
         if size > MAX_LENGTH {
             return Err(cx.memory_error());

@@ -190,9 +190,8 @@ fn part(cx: &mut Cx, x: Root, otherwise: &str) -> Result<(Number, bool), Raised>
                 Ok((number, true))
             }
             None => {
-                let class = cx.type_name_for_error(x.get(cx));
                 let got = cx.type_name_for_error(made.get(cx));
-                Err(cx.type_error(format!("{class}.__complex__() must return a complex, not {got}")))
+                Err(cx.type_error(format!("__complex__ returned non-complex (type {got})")))
             }
         };
     }

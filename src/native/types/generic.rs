@@ -411,10 +411,7 @@ fn union_of_items(cx: &mut Cx, items: Root) -> NativeResult {
 
 /// `a | b` of two types; NotImplemented where one is none.
 pub(super) fn either(cx: &mut Cx, a: Root, b: Root) -> NativeResult {
-    let type_like = |cx: &Cx, root: Root| {
-        matches!(root.get(cx).kind(), Kind::Class | Kind::None | Kind::GenericAlias | Kind::Union)
-    };
-    if !type_like(cx, a) || !type_like(cx, b) {
+    if !cx.makes_union(a.get(cx), b.get(cx)) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
     let (a, b) = (a.get(cx).raw(), b.get(cx).raw());

@@ -13,7 +13,7 @@ use crate::vm::Name;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
-use super::bytes::{bytes_like, hex_of};
+use super::bytes::{bytes_like, hex_of, is_index};
 use super::text::wrong_receiver;
 use super::text_ops::repetitions;
 
@@ -238,18 +238,19 @@ fn key_of(cx: &mut Cx, view: View, key: Root) -> Result<Key, Raised> {
         for at in 0..keys.len() {
             let mark = cx.mark();
             let index = cx.push_raw(keys.item(at).raw());
-            match repetitions(cx, index)? {
-                Some(index) => indices.push(index),
-                None => return Err(cx.type_error("memoryview: invalid slice key".to_owned())),
-            }
+            indices.push(index_of(cx, index)?);
             cx.release(mark);
         }
         return Ok(Key::Indices(indices));
     }
-    match repetitions(cx, key)? {
-        Some(index) => Ok(Key::Index(index)),
-        None => Err(cx.type_error("memoryview: invalid slice key".to_owned())),
+    index_of(cx, key).map(Key::Index)
+}
+
+fn index_of(cx: &mut Cx, key: Root) -> Result<i64, Raised> {
+    if !is_index(cx, key)? {
+        return Err(cx.type_error("memoryview: invalid slice key".to_owned()));
     }
+    cx.subscript_index(key)
 }
 
 /// Where the item that a key means begins.
@@ -513,9 +514,16 @@ natives!(
     }
 
     /// The first place of a value among the items; ValueError if there is none.
-    fn index(cx: &mut Cx, this: Root, value: Root, start: Option<Root>, stop: Option<Root>) -> Result<i64, Raised> {
+    fn index(cx: &mut Cx, this: Root, value: Root, start: Given<Root>, stop: Given<Root>) -> Result<i64, Raised> {
         let view = view(cx, this, "index")?;
         one_dimension(cx, view, "invalid lookup on 0-dim memory", "multi-dimensional lookup is not implemented")?;
+        let (start, stop) = (start.0, stop.0);
+        for limit in [start, stop].into_iter().flatten() {
+            if !is_index(cx, limit)? {
+                let text = "slice indices must be integers or have an __index__ method";
+                return Err(cx.type_error(text.to_owned()));
+            }
+        }
         let (start, stop) = super::bounds::search_range(cx, start, stop, view.count)?;
         for (index, raw) in items(cx, view).into_iter().enumerate().take(stop).skip(start) {
             let mark = cx.mark();

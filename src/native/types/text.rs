@@ -21,7 +21,7 @@ use super::text_codec::{codec_name, decode_bytes, encode_text};
 use super::text_format::{Source, format_template, percent_format};
 use super::text_ops::{
     From, compare, find_place, held_offsets, join_items, pad, partition_at, repeat, repetitions, searched, split_text,
-    starts_or_ends, strip_text, test,
+    starts_or_ends, strip_text, test, to_be_joined,
 };
 
 /// What the algorithms are told of text.
@@ -451,6 +451,8 @@ natives!(
         if !iterable_at_all {
             return Err(cx.type_error("can only join an iterable".to_owned()));
         }
+        let iterable = to_be_joined(cx, iterable)?;
+        let iterable = to_be_joined(cx, iterable)?;
         let items = cx.list_of_items(iterable)?;
         join_items(cx, separator, items)
     }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::key::as_int_ref;
-use crate::object::{ASCII, List, Str, Tuple};
+use crate::object::{ASCII, Exc, List, Str, Tuple};
 use crate::text::search::{self, Justify, StripSet};
 use crate::text::{MAX_LENGTH, unicode, wtf8};
 use crate::vm::Name;
@@ -300,6 +300,20 @@ pub(super) fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str)
     let text = receiver(cx, this, method)?;
     let count = repeat_count(cx, count)?;
     done(repeat_text(cx, text, count)?)
+}
+
+/// What `join` takes its items from: the iterator, where a script makes one. Whatever type error that ends in, it can't be joined.
+pub(super) fn to_be_joined(cx: &mut Cx, iterable: Root) -> Result<Root, Raised> {
+    if iterable.get(cx).kind() != Kind::Instance {
+        return Ok(iterable);
+    }
+    match cx.iter(iterable) {
+        Err(raised) if cx.raised_is(Exc::TypeError) => {
+            cx.take_raised(raised);
+            Err(cx.type_error("can only join an iterable".to_owned()))
+        }
+        made => made,
+    }
 }
 
 /// `sep.join(items)`, the items being in a list or tuple.
