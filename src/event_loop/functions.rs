@@ -757,6 +757,7 @@ pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: 
         "run_in_executor" | "set_default_executor" => "asyncio.threads",
         "get_stack" | "print_stack" => "asyncio._stack",
         "sendfile" => "asyncio._sendfile",
+        "start_tls" => "asyncio.sslproto",
         "subprocess_exec" | "subprocess_shell" | "connect_read_pipe" | "connect_write_pipe" => "asyncio._pipes",
         _ if name.starts_with("sock_") => "asyncio._sock",
         _ => "asyncio._sockets",

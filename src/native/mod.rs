@@ -56,6 +56,7 @@ mod site;
 mod structs;
 pub mod thread;
 pub mod time;
+mod tls;
 pub mod traceback;
 pub mod unicodedata;
 pub mod weak;
@@ -238,6 +239,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_process", process::install),
     ("_random", random::install),
     ("_sre", re::install),
+    ("_ssl", tls::install),
     ("_struct", structs::install),
     ("_thread", thread::install),
     ("_traceback", traceback::install),
