@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{
     AlertDescription, CipherSuite, ClientConfig, ClientConnection, Connection, Error, HandshakeKind, InvalidMessage,
-    NamedGroup, PeerIncompatible, ServerConfig, SupportedProtocolVersion,
+    NamedGroup, PeerIncompatible, ProtocolVersion, ServerConfig, SupportedProtocolVersion,
 };
 
 use super::verify::{Fault, Verifier};
@@ -358,11 +358,7 @@ impl Session {
         }
         let Some(&[kind, major, _, high, low]) = left.first_chunk::<5>() else { return Err(ended) };
         if !(20..=24).contains(&kind) || major != 3 {
-            if self.is_ready() {
-                self.state = State::Broken;
-                return failed("WRONG_VERSION_NUMBER");
-            }
-            self.alert(AlertDescription::ProtocolVersion, out);
+            self.state = State::Broken;
             return failed("WRONG_VERSION_NUMBER");
         }
         let size = 5 + (usize::from(high) << 8 | usize::from(low));
@@ -422,6 +418,14 @@ impl Session {
         };
         input.skip(size);
         self.flush(out);
+        // That alert came with TLS 1.3; before, OpenSSL says that the handshake failed.
+        if matches!(result, Err(Error::NoCertificatesPresented))
+            && self.connection().is_some_and(|c| c.protocol_version() == Some(ProtocolVersion::TLSv1_2))
+            && out.bytes.ends_with(&[21, 3, 3, 0, 2, 2, AlertDescription::CertificateRequired.into()])
+            && let Some(last) = out.bytes.last_mut()
+        {
+            *last = AlertDescription::HandshakeFailure.into();
+        }
         result.map_err(|error| {
             let stop = self.stop(&error);
             self.state = State::Broken;
