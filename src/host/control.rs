@@ -25,6 +25,11 @@ fn put<T: Copy>(bytes: &mut [u8], value: T) -> io::Result<()> {
     Ok(())
 }
 
+/// The address of a path, which ends in a zero.
+fn path(bytes: &[u8]) -> io::Result<*const libc::c_char> {
+    if bytes.contains(&0) { Ok(bytes.as_ptr().cast()) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
 /// Carries out a call. Descriptors that are not open give the system's error.
 pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
     let [first, second, third, fourth] = numbers;
@@ -117,6 +122,104 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 }
                 i64::from(taken)
             }
+            Control::WaitChild => {
+                let mut status = 0;
+                let mut usage: libc::rusage = std::mem::zeroed();
+                let found = libc::wait4(first as libc::pid_t, &mut status, two, &mut usage);
+                if found > 0 {
+                    put(bytes, i64::from(status))?;
+                    put(&mut bytes[8..], usage)?;
+                }
+                i64::from(found)
+            }
+            Control::WaitAny => {
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                let waited = libc::waitid(first as libc::idtype_t, second as libc::id_t, &mut info, third as _);
+                if waited == 0 {
+                    put(bytes, [info.si_pid(), info.si_uid() as i32, info.si_signo, info.si_status(), info.si_code])?;
+                }
+                i64::from(waited)
+            }
+            Control::Execute => {
+                let (arguments, variables) = (first as usize, second as usize);
+                let texts: Vec<*const libc::c_char> =
+                    bytes.split_inclusive(|byte| *byte == 0).map(|text| text.as_ptr().cast()).collect();
+                if texts.len() != 1 + arguments + variables || bytes.last() != Some(&0) {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
+                let ended = |part: &[*const libc::c_char]| {
+                    part.iter().copied().chain([std::ptr::null()]).collect::<Vec<*const libc::c_char>>()
+                };
+                let (arguments, variables) = texts[1..].split_at(arguments);
+                let (arguments, variables) = (ended(arguments), ended(variables));
+                i64::from(libc::execve(texts[0], arguments.as_ptr(), variables.as_ptr()))
+            }
+            Control::SetIdentity => {
+                let [a, b, c] = [second, third, fourth].map(|number| number as libc::uid_t);
+                i64::from(match first {
+                    0 => libc::setuid(a),
+                    1 => libc::setgid(a),
+                    2 => libc::seteuid(a),
+                    3 => libc::setegid(a),
+                    4 => libc::setreuid(a, b),
+                    5 => libc::setregid(a, b),
+                    6 => libc::setresuid(a, b, c),
+                    _ => libc::setresgid(a, b, c),
+                })
+            }
+            Control::Identity => {
+                let (mut real, mut effective, mut saved) = (0, 0, 0);
+                let asked = match first {
+                    0 => libc::getresuid(&mut real, &mut effective, &mut saved),
+                    _ => libc::getresgid(&mut real, &mut effective, &mut saved),
+                };
+                put(bytes, [real, effective, saved])?;
+                i64::from(asked)
+            }
+            Control::Groups => {
+                let room = bytes.len() / size_of::<libc::gid_t>();
+                i64::from(libc::getgroups(room as libc::c_int, pointer.cast()))
+            }
+            Control::SetGroups => i64::from(libc::setgroups(bytes.len() / size_of::<libc::gid_t>(), pointer.cast())),
+            Control::FileSystem => {
+                let mut described: libc::statvfs = std::mem::zeroed();
+                let asked = if fd >= 0 {
+                    libc::fstatvfs(fd, &mut described)
+                } else {
+                    libc::statvfs(path(bytes)?, &mut described)
+                };
+                if asked == 0 {
+                    put(bytes, described)?;
+                }
+                i64::from(asked)
+            }
+            Control::SetOwner => {
+                let (user, group) = (first as libc::uid_t, second as libc::gid_t);
+                i64::from(match (fourth as libc::c_int, third) {
+                    (-1, 0) => libc::lchown(path(bytes)?, user, group),
+                    (-1, _) => libc::chown(path(bytes)?, user, group),
+                    (fd, _) => libc::fchown(fd, user, group),
+                })
+            }
+            Control::MakeNode => i64::from(libc::mknod(path(bytes)?, first as libc::mode_t, second as libc::dev_t)),
+            Control::Umask => i64::from(libc::umask(first as libc::mode_t)),
+            Control::Priority => libc::syscall(libc::SYS_getpriority, fd, second as libc::c_uint),
+            Control::SetPriority => {
+                i64::from(libc::setpriority(first as _, second as libc::id_t, third as libc::c_int))
+            }
+            Control::Lock => i64::from(libc::lockf(fd, two, third)),
+            Control::Allocate => match libc::posix_fallocate(fd, second, third) {
+                0 => 0,
+                error => return Err(io::Error::from_raw_os_error(error)),
+            },
+            Control::ProcessDescriptor => {
+                libc::syscall(libc::SYS_pidfd_open, first as libc::pid_t, second as libc::c_uint)
+            }
+            Control::Sync => {
+                libc::sync();
+                0
+            }
+            Control::ChangeRoot => i64::from(libc::chroot(path(bytes)?)),
             Control::NewEpoll => i64::from(libc::epoll_create1(fd)),
             Control::ChangeEpoll => {
                 let mut event = libc::epoll_event { events: fourth as u32, u64: third as u64 };

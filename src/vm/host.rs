@@ -278,11 +278,47 @@ pub enum Control {
     PendingSignals,
     /// Takes one of some signals that has come in, without waiting; six numbers of 32 bits are written.
     TakeSignal,
+    /// A child that has ended: its number, options. Its status is written, and what it used.
+    WaitChild,
+    /// As that, by kind of number and number: number, user, signal, status and reason are written.
+    WaitAny,
+    /// The process becomes another program: how many arguments and variables there are in the texts, which come after its file's name.
+    Execute,
+    /// Sets the user or group: which call, and its numbers.
+    SetIdentity,
+    /// The users (0) or groups (1) of the process: three numbers are written.
+    Identity,
+    /// The further groups of the process: numbers are written.
+    Groups,
+    /// Sets them.
+    SetGroups,
+    /// The file system of a descriptor, or of a path where that is negative; its description is written over the path.
+    FileSystem,
+    /// Sets who owns a file: user, group, whether links are followed, and a descriptor, or -1 for a path.
+    SetOwner,
+    /// Makes a file of a special kind: mode, device.
+    MakeNode,
+    /// The permissions that new files do not get, which are set.
+    Umask,
+    /// How little a process matters: kind of number, number; as the system counts it, from 1 to 40.
+    Priority,
+    /// Sets it: from -20 to 19.
+    SetPriority,
+    /// Locks a part of a file: descriptor, command, length.
+    Lock,
+    /// Makes room for a part of a file: descriptor, start, length.
+    Allocate,
+    /// A descriptor for a process: its number, flags.
+    ProcessDescriptor,
+    /// Writes what is not on disks yet.
+    Sync,
+    /// Another folder becomes the root.
+    ChangeRoot,
 }
 
 impl Control {
     /// Every call, by the number that the library knows it by.
-    pub const ALL: [Control; 26] = [
+    pub const ALL: [Control; 44] = [
         Control::Fcntl,
         Control::Ioctl,
         Control::Flock,
@@ -309,6 +345,24 @@ impl Control {
         Control::SignalMask,
         Control::PendingSignals,
         Control::TakeSignal,
+        Control::WaitChild,
+        Control::WaitAny,
+        Control::Execute,
+        Control::SetIdentity,
+        Control::Identity,
+        Control::Groups,
+        Control::SetGroups,
+        Control::FileSystem,
+        Control::SetOwner,
+        Control::MakeNode,
+        Control::Umask,
+        Control::Priority,
+        Control::SetPriority,
+        Control::Lock,
+        Control::Allocate,
+        Control::ProcessDescriptor,
+        Control::Sync,
+        Control::ChangeRoot,
     ];
 }
 
