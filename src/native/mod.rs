@@ -49,6 +49,7 @@ pub mod math;
 pub mod operator;
 mod quick;
 pub mod pickle;
+mod pickle_classes;
 pub mod process;
 pub mod random;
 pub mod re;

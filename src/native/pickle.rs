@@ -1,14 +1,16 @@
-//! The module `_pickle_plain`: pickles of what is plain (None, numbers, texts, bytes, tuples, lists, dicts and no class derived from them), written and
-//! read at once. Anything else, and whatever is wrong, is left to `stdlib/_pickle.aio` and `_unpickle.aio`, which begin again: nothing was
+//! The module `_pickle_plain`: pickles of what is plain (None, numbers, texts, bytes, tuples, lists, dicts and no class derived from them; instances
+//! of classes that have no say in how they are pickled), written and read at once. Anything else, and whatever is wrong, is left to `stdlib/_pickle.aio` and `_unpickle.aio`, which begin again: nothing was
 //! done yet, and no script was asked.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::heap::{Raw, Value};
+use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{Bytes, Dict, List, Str, Tuple};
+use crate::object::{Bytes, Dict, Instance, List, Str, Tuple};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+
+use super::pickle_classes;
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -201,6 +203,8 @@ impl Writer<'_> {
                     self.write(b"e");
                 }
             }
+        } else if let Some(instance) = value.exact::<Instance>() {
+            return self.instance(value, instance, depth);
         } else if let Some(dict) = value.exact::<Dict>() {
             if let Some(number) = self.known(value) {
                 self.get(number);
@@ -208,28 +212,79 @@ impl Writer<'_> {
             }
             self.write(b"}");
             self.memoize(value);
-            let size = dict.len();
-            if size > 1 {
-                self.write(b"(");
-            }
-            let mut count = 0;
-            for (key, item) in dict.iter() {
-                if count == BATCH {
-                    self.write(b"u(");
-                    count = 0;
-                }
-                self.save(key, depth + 1)?;
-                self.save(item, depth + 1)?;
-                count += 1;
-            }
-            match size {
-                0 => {}
-                1 => self.write(b"s"),
-                _ if count == BATCH => self.write(b"u(u"),
-                _ => self.write(b"u"),
-            }
+            return self.pairs(dict.iter(), dict.len(), depth);
         } else {
             return None;
+        }
+        Some(())
+    }
+
+    /// What is in a dict that was begun.
+    fn pairs<'v>(
+        &mut self,
+        pairs: impl Iterator<Item = (Value<'v>, Value<'v>)>,
+        size: usize,
+        depth: usize,
+    ) -> Option<()> {
+        if size > 1 {
+            self.write(b"(");
+        }
+        let mut count = 0;
+        for (key, item) in pairs {
+            if count == BATCH {
+                self.write(b"u(");
+                count = 0;
+            }
+            self.save(key, depth + 1)?;
+            self.save(item, depth + 1)?;
+            count += 1;
+        }
+        match size {
+            0 => {}
+            1 => self.write(b"s"),
+            _ if count == BATCH => self.write(b"u(u"),
+            _ => self.write(b"u"),
+        }
+        Some(())
+    }
+
+    /// An instance that is reduced to its class and its attributes.
+    fn instance(&mut self, value: Value<'_>, instance: Gc<'_, Instance>, depth: usize) -> Option<()> {
+        if let Some(number) = self.known(value) {
+            self.get(number);
+            return Some(());
+        }
+        let cx = self.cx;
+        let class = cx.class_of(value);
+        match self.known(class.value()) {
+            Some(number) => self.get(number),
+            None => {
+                for name in pickle_classes::names_of(cx, class)? {
+                    self.save(Value::adopt(name), depth + 1)?;
+                }
+                self.write(&[0x93]);
+                self.memoize(class.value());
+            }
+        }
+        self.write(b")\x81");
+        self.memoize(value);
+        if let Some(dict) = instance.dict() {
+            if !dict.is_empty() {
+                self.save(dict.value(), depth + 1)?;
+                self.write(b"b");
+            }
+            return Some(());
+        }
+        let attributes = pickle_classes::attributes(cx, instance)?;
+        if !attributes.is_empty() {
+            self.write(b"}");
+            // The dict there would be has a number of its own.
+            let number = self.memo.len() as u32;
+            self.memo.insert(!value.raw().bits(), number);
+            self.write(&[0x94]);
+            let size = attributes.len();
+            self.pairs(attributes.into_iter(), size, depth)?;
+            self.write(b"b");
         }
         Some(())
     }
@@ -345,6 +400,12 @@ impl<'a> Reader<'a> {
         let found = *self.memo.get(usize::try_from(index).ok()?)?;
         self.stack.push(found);
         Some(())
+    }
+
+    /// Where the last values begin, so many that are above the last mark.
+    fn own(&self, count: usize) -> Option<usize> {
+        let from = self.stack.len().checked_sub(count)?;
+        self.marks.last().is_none_or(|mark| from >= *mark).then_some(from)
     }
 
     fn tuple(&mut self, from: usize) -> Option<()> {
@@ -488,6 +549,27 @@ impl<'a> Reader<'a> {
                 b'}' => {
                     let made = Dict::new(&self.cx.heap).value().raw();
                     self.stack.push(made);
+                }
+                0x93 => {
+                    let from = self.own(2)?;
+                    let [module, name] = [0, 1].map(|at| Value::<'static>::adopt(self.stack[from + at]));
+                    let class = pickle_classes::named(self.cx, module.exact()?, name.exact()?)?.value().raw();
+                    self.stack.truncate(from);
+                    self.stack.push(class);
+                }
+                0x81 => {
+                    let from = self.own(2)?;
+                    let [class, args] = [0, 1].map(|at| Value::<'static>::adopt(self.stack[from + at]));
+                    args.exact::<Tuple>().filter(|args| args.is_empty())?;
+                    let made = pickle_classes::made(self.cx, class.exact()?)?;
+                    self.stack.truncate(from);
+                    self.stack.push(made);
+                }
+                b'b' => {
+                    let from = self.own(2)?;
+                    let [object, state] = [0, 1].map(|at| self.stack[from + at]);
+                    pickle_classes::restore(self.cx, object, state)?;
+                    self.stack.truncate(from + 1);
                 }
                 b'(' => self.marks.push(self.stack.len()),
                 b'a' => {

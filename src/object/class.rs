@@ -60,6 +60,8 @@ bitflags! {
         const LAYOUT = 1 << 20;
         /// Instances have room inline for what the class was told, whatever they get later: most of them never do.
         const LEAN = 1 << 21;
+        /// Its instances are fields of named tuples.
+        const FIELD = 1 << 22;
     }
 }
 

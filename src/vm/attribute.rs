@@ -290,6 +290,13 @@ impl Vm {
             kind => {
                 let plain = !matches!(kind, Kind::Native | Kind::BoundMethod | Kind::GetSet | Kind::Super);
                 let attr: Value<'static> = Value::adopt(self.lookup_class(class, name)?.raw());
+                if kind == Kind::Tuple
+                    && let Some(number) = self.field_number(attr)
+                {
+                    let item = self.item_of_derived(object, number)?;
+                    fill(cache, [shape_key(object), self.epoch, cached::FIELD, number as u32, 0]);
+                    return Some(Ok(Invoked::Value(item)));
+                }
                 let getset = attr.exact::<GetSet>().filter(|_| plain)?;
                 let getter = getset.get().getter.value().raw();
                 let native = Value::adopt(getter).exact::<NativeFunction>()?;
@@ -313,6 +320,21 @@ impl Vm {
         let index = dict.find_str(&self.heap, name)?;
         fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32, 0]);
         Some(Ok(Invoked::Value(dict.value_at(index).raw())))
+    }
+
+    /// The number of the item that a descriptor of the library stands for in named tuples.
+    fn field_number(&self, attr: Value<'static>) -> Option<usize> {
+        let descriptor = attr.exact::<Instance>().filter(|descriptor| descriptor.dict().is_none())?;
+        let own = self.class_of(attr).has(ClassFlags::FIELD);
+        usize::try_from(descriptor.slot(0).as_int().filter(|_| own)?).ok().filter(|number| *number < 1 << 16)
+    }
+
+    /// An item of the tuple that an instance of a class derived from tuple is.
+    #[inline]
+    pub(super) fn item_of_derived(&self, object: Raw, number: usize) -> Option<Raw> {
+        let instance = Value::<'static>::adopt(object).cell_of_kind::<Instance>()?;
+        let tuple = instance.slot(0).exact::<crate::object::Tuple>()?;
+        (number < tuple.len()).then(|| tuple.item(number).raw())
     }
 
     /// Data of a class, read through an instance of this shape, which does not have the name itself.

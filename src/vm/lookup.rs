@@ -576,7 +576,7 @@ impl Vm {
     }
 
     /// Sets an attribute in the object itself; false if it cannot have any. `name` is interned.
-    pub(super) fn set_own(
+    pub(crate) fn set_own(
         &mut self,
         object: Raw,
         class: Held<Class>,

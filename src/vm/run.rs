@@ -73,6 +73,8 @@ pub(super) mod cached {
     pub(in crate::vm) const CLASS_STATIC: u32 = 10;
     /// What a class method wraps, reached through a class: it is called with that. The shape word is the version of its dict.
     pub(in crate::vm) const CLASS_OWN: u32 = 11;
+    /// An item of the tuple that the instance is, a field of a named tuple: its number is in the next word.
+    pub(in crate::vm) const FIELD: u32 = 12;
 }
 
 /// The key under which caches know a value: its shape, or for a builtin type without shapes a number made of its tag.
@@ -1518,6 +1520,13 @@ impl Vm {
                                 let getter: Held<NativeFunction> =
                                     Gc::from_header(pointer_of(word!(ip, 5), word!(ip, 6)));
                                 store!(GetAttr, a!(insn), self.call_native_getter(getter, object))
+                            } else if word!(ip, 4) == cached::FIELD
+                                && shape_key(object) == word!(ip, 2)
+                                && word!(ip, 3) == self.epoch
+                                && let Some(item) = self.item_of_derived(object, word!(ip, 5) as usize)
+                            {
+                                set!(a!(insn), item);
+                                go!(GetAttr);
                             }
                             let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6)];
                             store!(GetAttr, a!(insn), self.get_attr_op(object, name!(ip, 1), cache))

@@ -4,7 +4,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::functools::first_entry;
 use crate::native::{complete, natives};
-use crate::object::{Class, Dict, Instance, Tuple};
+use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
 
 natives!(
@@ -20,6 +20,9 @@ natives!(
                 _ => &DEFAULT_DICT,
             };
             complete(cx, class, methods);
+            if std::ptr::eq(methods, &FIELD) {
+                class.set_flag(ClassFlags::FIELD);
+            }
         }
         Ok(Outcome::NONE)
     }

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 
 use crate::heap::{Gc, Kind, Raw, Value};
+use crate::number::int::IntRef;
 use crate::number::{float_repr, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{Dict, Str, Tuple};
 use crate::text::MAX_LENGTH;
 use crate::text::percent::{self, Resolved, Size};
+use crate::text::repr;
 use crate::text::template::{self, First, Numbering, Step};
 use crate::vm::Name;
 use crate::vm::native::{Args, Cx, NativeResult, Raised, Root};
@@ -282,60 +284,111 @@ pub(super) fn percent_number(
     check(cx, result)
 }
 
-/// What a template and its values give where every conversion is one of the plainest and every value an exact number or text, as mostly;
+/// A conversion of a template that no argument has a say in; its key, and what is behind it. None for one that has to be looked at closely.
+fn plain_conversion(pattern: &[u8]) -> Option<(Resolved, Option<&[u8]>, &[u8])> {
+    let (mut key, mut rest) = (None, pattern);
+    if let [b'(', inner @ ..] = rest {
+        let end = inner.iter().position(|byte| matches!(byte, b'(' | b')'))?;
+        (key, rest) = (Some(&inner[..end]), inner[end..].strip_prefix(b")")?);
+    }
+    let mut how = Resolved::default();
+    while let [flag, behind @ ..] = rest {
+        match flag {
+            b'-' => how.flags.left = true,
+            b'0' => how.flags.zero = true,
+            b'+' => how.flags.plus = true,
+            _ => break,
+        }
+        rest = behind;
+    }
+    let number = |rest: &mut &[u8]| {
+        let mut number = 0;
+        while let [digit @ b'0'..=b'9', behind @ ..] = *rest {
+            number = number * 10 + usize::from(digit - b'0');
+            *rest = behind;
+            if number > 256 {
+                return None;
+            }
+        }
+        Some(number)
+    };
+    how.width = number(&mut rest)?;
+    if let [b'.', behind @ ..] = rest {
+        rest = behind;
+        how.precision = Some(number(&mut rest)?);
+    }
+    let (kind, rest) = rest.split_first()?;
+    how.kind = *kind;
+    Some((how, key, rest))
+}
+
+/// What a template and its values give where every conversion is one of the usual ones and every value an exact number or text, as mostly;
 /// None where not. Nothing is asked of a script.
-fn percent_plain(pattern: &[u8], values: Value<'_>) -> Option<Vec<u8>> {
+fn percent_plain(cx: &mut Cx, pattern: &[u8], values: Value<'static>) -> Option<Vec<u8>> {
     const MOST: usize = 1 << 12;
-    let tuple = values.exact::<Tuple>();
-    if tuple.is_none() && values.exact::<Str>().is_none() && values.as_int().is_none() && values.as_float().is_none() {
+    let (tuple, dict) = (values.exact::<Tuple>(), values.exact::<Dict>());
+    let single = values.exact::<Str>().is_some() || values.as_int().is_some() || values.as_float().is_some();
+    if tuple.is_none() && dict.is_none() && !single {
         return None;
     }
     let count = tuple.map_or(1, |tuple| tuple.len());
     let mut out = Vec::with_capacity(pattern.len() + 24);
-    let (mut at, mut used) = (0, 0);
-    while let Some(before) = memchr::memchr(b'%', &pattern[at..]) {
-        out.extend_from_slice(&pattern[at..at + before]);
-        at += before + 1;
-        let (kind, precision, length) = match &pattern[at..] {
-            [b'%', ..] => {
-                out.push(b'%');
-                at += 1;
-                continue;
-            }
-            [kind @ (b's' | b'd'), ..] => (*kind, 0, 1),
-            [b'.', digit @ b'0'..=b'9', b'f', ..] => (b'f', usize::from(digit - b'0'), 3),
-            _ => return None,
-        };
-        at += length;
-        if used == count || out.len() > MOST {
+    let (mut rest, mut used) = (pattern, 0);
+    while let Some(before) = memchr::memchr(b'%', rest) {
+        out.extend_from_slice(&rest[..before]);
+        rest = &rest[before + 1..];
+        if let [b'%', behind @ ..] = rest {
+            out.push(b'%');
+            rest = behind;
+            continue;
+        }
+        let (how, key, behind) = plain_conversion(rest)?;
+        rest = behind;
+        if out.len() > MOST {
             return None;
         }
-        let value = tuple.map_or(values, |tuple| tuple.item(used));
-        used += 1;
-        match (kind, value.as_int(), value.as_float()) {
-            (b's' | b'd', Some(int), _) => {
+        let value = match (key, dict, tuple) {
+            (Some(key), Some(dict), _) => {
+                used = 1;
+                let key = Value::<'static>::adopt(cx.text_raw(key)).exact::<Str>()?;
+                dict.value_at(dict.find_text(&cx.heap, key)??)
+            }
+            (None, None, _) if used < count => {
+                used += 1;
+                tuple.map_or(values, |tuple| tuple.item(used - 1))
+            }
+            _ => return None,
+        };
+        let bare = how.width == 0 && how.precision.is_none();
+        match (how.kind, value.as_int(), value.as_float()) {
+            (b's' | b'd' | b'r', Some(int), _) if bare && !how.flags.plus => {
                 let mut digits = String::with_capacity(20);
                 int_text::push_i64(&mut digits, int);
                 out.extend_from_slice(digits.as_bytes());
             }
-            (b'f', _, Some(float)) => {
-                let how = Resolved { precision: Some(precision), kind, ..Resolved::default() };
-                how.format_float(&mut out, float);
-            }
-            (b's', _, Some(float)) => out.extend_from_slice(float_repr::repr(float).as_bytes()),
+            (b'd' | b'i' | b'x' | b'X' | b'o', Some(int), _) => how.format_int(&mut out, IntRef::Small(int), 0).ok()?,
+            (b'f' | b'F' | b'g' | b'G' | b'e' | b'E', _, Some(float)) => how.format_float(&mut out, float),
+            (b's' | b'r', _, Some(float)) => how.format_text(&mut out, float_repr::repr(float).as_bytes()),
+            (b's' | b'r', Some(int), _) => how.format_text(&mut out, int.to_string().as_bytes()),
             (b's', ..) => {
                 let text = value.exact::<Str>().filter(|text| text.len() <= MOST)?;
-                out.extend_from_slice(text.as_bytes());
+                how.format_text(&mut out, text.as_bytes());
+            }
+            (b'r', ..) => {
+                let text = value.exact::<Str>().filter(|text| text.len() <= MOST)?;
+                how.format_text(&mut out, repr::text(text.as_bytes()).as_bytes());
             }
             _ => return None,
         }
     }
-    out.extend_from_slice(&pattern[at..]);
-    (used == count).then_some(out)
+    out.extend_from_slice(rest);
+    // What is left of a mapping nobody asks for.
+    (used == count || dict.is_some()).then_some(out)
 }
 
 pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> NativeResult {
-    if let Some(out) = percent_plain(pattern.as_bytes(), values.get(cx)) {
+    let given = Value::adopt(values.get(cx).raw());
+    if let Some(out) = percent_plain(cx, pattern.as_bytes(), given) {
         return done(cx.checked_text(&out)?);
     }
     let mut args = PercentArgs::new(cx, values, false)?;
