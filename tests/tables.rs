@@ -130,7 +130,8 @@ fn every_diagnostic_has_a_case() {
 #[test]
 fn every_native_has_docs() {
     let mut vm = interpreter::machine(Box::new(OsHost::new(true)));
-    for module in ["asyncio", "math", "time", "os", "io", "gc", "sys", "random", "weakref", "_thread", "socket", "_ssl"] {
+    for module in ["asyncio", "math", "time", "os", "io", "gc", "sys", "random", "weakref", "_thread", "socket", "_ssl"]
+    {
         assert!(vm.import(module).is_ok(), "`{module}` can be imported");
     }
     vm.collect(Collection::Major);

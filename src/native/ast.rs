@@ -2,12 +2,15 @@
 //!
 //! Trees travel as text in the form of `ast.dump`: nodes are classes of a script's side, made and read in `stdlib/ast`.
 
+use crate::heap::Value;
 use crate::native::natives;
 use crate::object::{Module, Str};
 use crate::source::SourceFile;
 use crate::syntax::ast::Ast;
 use crate::syntax::{self, dump::dump_with_positions};
-use crate::vm::native::{Cx, NativeResult, Raised, Root};
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+
+use super::ast_literal;
 
 /// The flag of `compile` that asks for a tree.
 pub const ONLY_AST: i64 = 0x400;
@@ -44,6 +47,16 @@ pub fn text_of(cx: &mut Cx, object: Root, mode: Root) -> Result<Option<String>, 
 natives!(
     /// What `codeop` asks the parser.
     pub static AST: Functions;
+
+    /// Return a tuple with the value of a literal, or None for one that the parser has to look at.
+    fn literal_at_once(cx: &mut Cx, text: Root) -> NativeResult {
+        let text = cx.as_str(text.get(cx)).map(|text| text.held());
+        let text = text.and_then(|text| std::str::from_utf8(text.as_bytes()).ok());
+        match text.and_then(|text| ast_literal::read(cx, text)) {
+            Some(value) => Ok(cx.tuple(&[Value::adopt(value)]).into()),
+            None => Ok(Outcome::NONE),
+        }
+    }
 
     /// Return whether a text could go on: what is wrong with it is only that it ends too early.
     fn is_incomplete(cx: &mut Cx, source: Root) -> NativeResult {

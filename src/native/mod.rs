@@ -50,6 +50,7 @@ pub mod operator;
 mod quick;
 pub mod pickle;
 mod pickle_classes;
+mod ast_literal;
 pub mod process;
 pub mod random;
 pub mod re;
