@@ -15,6 +15,8 @@ pub(super) struct Certificate<'a> {
     pub(super) subject: &'a [u8],
     pub(super) not_before: i64,
     pub(super) not_after: i64,
+    /// All that is said of its key; the algorithm, and the key.
+    pub(super) key_info: &'a [u8],
     pub(super) key_algorithm: &'a [u8],
     pub(super) key: &'a [u8],
     pub(super) extensions: Vec<Extension<'a>>,
@@ -52,6 +54,11 @@ fn algorithm_and_bits<'a>(sequence: Element<'a>) -> Option<(&'a [u8], &'a [u8])>
     Some((algorithm, bits(inside.take(BITS)?)?))
 }
 
+/// The algorithm of a key, of what is said of it.
+pub(super) fn algorithm_of(key_info: &[u8]) -> Option<&[u8]> {
+    Reader(key_info).take(SEQUENCE)?.inside().take(SEQUENCE).map(|e| e.content)
+}
+
 impl<'a> Certificate<'a> {
     pub(super) fn read(der: &'a [u8]) -> Option<Certificate<'a>> {
         let outer = Reader(der).take(SEQUENCE)?;
@@ -71,7 +78,8 @@ impl<'a> Certificate<'a> {
         let not_before = seconds(validity.next()?)?;
         let not_after = seconds(validity.next()?)?;
         let subject = body.take(SEQUENCE)?.whole;
-        let (key_algorithm, key) = algorithm_and_bits(body.take(SEQUENCE)?)?;
+        let key_info = body.take(SEQUENCE)?;
+        let (key_algorithm, key) = algorithm_and_bits(key_info)?;
         let mut extensions = vec![];
         while let Some(part) = body.next() {
             if part.tag == 0xa3 {
@@ -93,6 +101,7 @@ impl<'a> Certificate<'a> {
             subject,
             not_before,
             not_after,
+            key_info: key_info.whole,
             key_algorithm,
             key,
             extensions,
@@ -153,6 +162,22 @@ impl<'a> Certificate<'a> {
     pub(super) fn names(&self) -> Vec<(u8, &'a [u8])> {
         let list = self.extension(id::SUBJECT_NAMES).and_then(|e| Reader(e.value).take(SEQUENCE));
         list.map_or(vec![], |l| elements(l.content).map(|e| (e.tag, e.content)).collect())
+    }
+
+    /// Whether its key is one of RSA with less than 2048 bits.
+    pub(super) fn has_short_key(&self) -> bool {
+        const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+        if Reader(self.key_algorithm).take(OID).is_none_or(|e| e.content != RSA) {
+            return false;
+        }
+        let modulus = Reader(self.key).take(SEQUENCE).and_then(|s| s.inside().take(INTEGER));
+        modulus.is_some_and(|m| m.content.iter().skip_while(|b| **b == 0).count() < 256)
+    }
+
+    /// Whether its signature is over a hash that is no longer trusted: MD5 or SHA-1.
+    pub(super) fn has_weak_hash(&self) -> bool {
+        let id = Reader(self.algorithm).take(OID).map(|e| e.content);
+        matches!(id, Some([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2..=5] | [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]))
     }
 
     /// The common names of its subject.

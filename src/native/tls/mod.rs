@@ -264,15 +264,22 @@ natives!(
             "ec" => PrivateKeyDer::Sec1(bytes.into()),
             _ => PrivateKeyDer::Pkcs8(bytes.into()),
         };
-        let Ok(key) = ring::sign::any_supported_type(&key) else { return Ok(cx.str("unsupported").into()) };
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                make(cx, "_TlsKey", Box::new(Certified(Arc::new(certified))))
-            }
-            Err(rustls::Error::InconsistentKeys(_)) => Ok(cx.str("mismatch").into()),
-            Err(_) => Ok(cx.str("unsupported").into()),
+        let leaf = chain.first().and_then(|der| certificate::Certificate::read(der));
+        let Some(leaf) = leaf else { return Ok(cx.str("unsupported").into()) };
+        if leaf.has_short_key() {
+            return Ok(cx.str("short").into());
         }
+        if leaf.has_weak_hash() && !leaf.is_self_issued() {
+            return Ok(cx.str("weak").into());
+        }
+        let Ok(key) = ring::sign::any_supported_type(&key) else { return Ok(cx.str("unsupported").into()) };
+        if let Some(info) = key.public_key()
+            && info.as_ref() != leaf.key_info
+        {
+            let of = certificate::algorithm_of(&info);
+            return Ok(cx.str(if of == Some(leaf.key_algorithm) { "mismatch" } else { "other" }).into());
+        }
+        make(cx, "_TlsKey", Box::new(Certified(Arc::new(CertifiedKey::new(chain, key)))))
     }
 
     /// What a server remembers from one connection to the next.
@@ -377,7 +384,7 @@ natives!(
 
     /// Write bytes to the memory BIO; the number of bytes written.
     fn write(cx: &mut Cx, this: Root, b: Root) -> NativeResult {
-        let bytes = bytes_like(cx, b)?.to_vec();
+        let bytes = bytes_like(cx, b)?;
         let count = bytes.len() as i64;
         cx.check_room(bytes.len())?;
         let ended = with(cx, this, |b: &mut Buffer| {
@@ -470,7 +477,7 @@ natives!(
 
     /// Encrypt bytes.
     fn write(cx: &mut Cx, this: Root, data: Root, input: Root, output: Root) -> NativeResult {
-        let bytes = bytes_like(cx, data)?.to_vec();
+        let bytes = bytes_like(cx, data)?;
         cx.check_room(bytes.len())?;
         let result = between(cx, this, input, output, |s, i, o| s.write(&bytes, i, o))?;
         done(cx, result)

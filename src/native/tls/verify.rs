@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
@@ -40,6 +40,9 @@ fn fault<T>(code: i64) -> Result<T, Fault> {
         47 => "permitted subtree violation",
         48 => "excluded subtree violation",
         51 => "unsupported name constraint type",
+        66 => "EE certificate key too weak",
+        67 => "CA certificate key too weak",
+        68 => "CA signature digest algorithm too weak",
         80 => "Path length invalid for non-CA cert",
         81 => "Path length given without key usage keyCertSign",
         82 => "Key usage keyCertSign invalid for non-CA cert",
@@ -93,6 +96,36 @@ impl Verifier {
         &self.provider.signature_verification_algorithms
     }
 
+    /// Whether the other end has the key of its certificate, which may be of any version.
+    fn check_signature(
+        &self,
+        message: &[u8],
+        certificate: &[u8],
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let read = Certificate::read(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        verify_tls13_signature_with_raw_key(message, &read.key_info.into(), signed, self.algorithms())
+    }
+
+    /// The same in TLS 1.2.
+    fn check_old_signature(
+        &self,
+        message: &[u8],
+        certificate: &[u8],
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let read = Certificate::read(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let schemes = self.algorithms().mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let fits = schemes
+            .flat_map(|(_, algorithms)| algorithms.iter())
+            .filter(|a| a.public_key_alg_id().as_ref() == read.key_algorithm)
+            .any(|a| a.verify_signature(read.key, message, signed.signature()).is_ok());
+        match fits {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(Error::InvalidCertificate(CertificateError::BadSignature)),
+        }
+    }
+
     /// Checks, and remembers what was found.
     fn check(&self, leaf: &[u8], others: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         if self.mode == 0 {
@@ -127,6 +160,15 @@ impl Verifier {
         let others: Vec<Certificate<'_>> = others.iter().filter_map(|der| Certificate::read(der)).collect();
         let chain = self.build(&leaf, &trusted, &others, now)?;
         self.check_extensions(&chain)?;
+        for (index, certificate) in chain.iter().enumerate() {
+            if certificate.has_short_key() {
+                return fault(if index == 0 { 66 } else { 67 });
+            }
+            // What the last one says of itself is not asked.
+            if index + 1 < chain.len() && certificate.has_weak_hash() {
+                return fault(68);
+            }
+        }
         self.check_name(chain[0])?;
         if self.flags & REVOCATION != 0 {
             return fault(3);
@@ -398,7 +440,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, self.algorithms())
+        self.check_old_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -407,7 +449,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, self.algorithms())
+        self.check_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -443,7 +485,7 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, self.algorithms())
+        self.check_old_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -452,7 +494,7 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, self.algorithms())
+        self.check_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
