@@ -631,6 +631,7 @@ static LAZY_MODULES: &[&str] = &[
     "asyncio.subprocess",
     "asyncio.threads",
     "asyncio.transports",
+    "asyncio.sslproto",
     "asyncio.trsock",
     "asyncio.unix_events",
 ];

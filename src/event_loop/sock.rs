@@ -28,7 +28,10 @@ fn is_later(error: &std::io::Error) -> bool {
 
 /// In debug mode a socket has to be one that does not block.
 fn check(cx: &mut Cx, event_loop: Root, sock: Root) -> Result<(), Raised> {
-    let timeout = with(cx, sock, |s| s.timeout)?;
+    let (timeout, tls) = with(cx, sock, |s| (s.timeout, s.tls))?;
+    if tls {
+        return Err(cx.type_error("Socket cannot be of type SSLSocket".to_owned()));
+    }
     let object = event_loop.get(cx).raw();
     if timeout != Some(0.0) && super::open_loop(cx, object)?.debug {
         return Err(cx.value_error("the socket must be non-blocking"));

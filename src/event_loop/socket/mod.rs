@@ -40,6 +40,8 @@ pub(crate) struct Sock {
     files: u32,
     /// Whether `close` was called; it is really closed once no file is over it.
     closed: bool,
+    /// Whether what it carries is encrypted by the library.
+    pub(crate) tls: bool,
     /// Where it leaves its descriptor if nobody closes it.
     orphans: Option<Orphans>,
     /// The other end, where it was known at once.
@@ -253,7 +255,7 @@ fn size_into(cx: &mut Cx, target: Root, count: i64, function: &str) -> Result<us
 /// A new socket object of the class `socket` for a descriptor.
 pub(crate) fn adopt(cx: &mut Cx, class: Root, fd: i32, kind: SocketKind, timeout: Option<f64>) -> Result<Root, Raised> {
     let orphans = Some(network(cx).orphans());
-    let sock = Sock { fd, kind, timeout, files: 0, closed: false, orphans, peer: Peer::Unknown };
+    let sock = Sock { fd, kind, timeout, files: 0, closed: false, tls: false, orphans, peer: Peer::Unknown };
     let Outcome::Value(raw) = super::functions::new_object(cx, class, Box::new(sock))? else {
         return Err(cx.runtime_error("a socket is a value"));
     };
@@ -427,7 +429,7 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let kind = SocketKind { family: AF_INET, kind: 1, protocol: 0 };
-        let empty = Sock { fd: -1, kind, timeout: None, files: 0, closed: false, orphans: None, peer: Peer::Unknown };
+        let empty = Sock { fd: -1, kind, timeout: None, files: 0, closed: false, tls: false, orphans: None, peer: Peer::Unknown };
         super::functions::new_object(cx, class, Box::new(empty))
     }
 
@@ -583,6 +585,12 @@ natives!(
         let new = adopt(cx, class, number, kind, Some(0.0))?;
         with(cx, new, |s| s.peer = from.into())?;
         Ok(new.get(cx).into())
+    }
+
+    /// Say that the library encrypts what it carries.
+    fn _mark_tls(cx: &mut Cx, this: Root) -> NativeResult {
+        with(cx, this, |s| s.tls = true)?;
+        Ok(Outcome::NONE)
     }
 
     /// Find out the other end's address, and keep it.

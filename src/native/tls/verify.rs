@@ -8,7 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 
 use super::certificate::{Certificate, id};
 use super::der::{Reader, SEQUENCE, elements};
@@ -32,7 +32,6 @@ fn fault<T>(code: i64) -> Result<T, Fault> {
         19 => "self-signed certificate in certificate chain",
         20 => "unable to get local issuer certificate",
         22 => "certificate chain too long",
-        24 => "invalid CA certificate",
         25 => "path length constraint exceeded",
         26 => "unsuitable certificate purpose",
         32 => "key usage does not include certificate signing",
@@ -43,6 +42,7 @@ fn fault<T>(code: i64) -> Result<T, Fault> {
         66 => "EE certificate key too weak",
         67 => "CA certificate key too weak",
         68 => "CA signature digest algorithm too weak",
+        79 => "invalid CA certificate",
         80 => "Path length invalid for non-CA cert",
         81 => "Path length given without key usage keyCertSign",
         82 => "Key usage keyCertSign invalid for non-CA cert",
@@ -50,7 +50,7 @@ fn fault<T>(code: i64) -> Result<T, Fault> {
         86 => "Missing Subject Key Identifier",
         89 => "Basic Constraints of CA cert not marked critical",
         92 => "CA cert does not include key usage extension",
-        94 => "Using cert extension requires at least X509v3",
+        93 => "Using cert extension requires at least X509v3",
         _ => "certificate rejected",
     };
     Err(Fault { code, text: text.to_owned() })
@@ -141,12 +141,12 @@ impl Verifier {
             Err(fault) => {
                 // The alert that the other end gets depends on it.
                 let error = match fault.code {
-                    9 | 10 => CertificateError::Expired,
-                    2 | 18 | 19 | 20 | 24 | 25 => CertificateError::UnknownIssuer,
-                    62 | 64 => CertificateError::NotValidForName,
+                    10 => CertificateError::Expired,
+                    2 | 3 | 18..=20 | 22 | 25 | 79 => CertificateError::UnknownIssuer,
+                    9 | 62 | 64 | 66..=68 => CertificateError::NotValidForName,
                     26 => CertificateError::InvalidPurpose,
                     7 => CertificateError::BadSignature,
-                    _ => CertificateError::ApplicationVerificationFailure,
+                    _ => CertificateError::Other(OtherError(Arc::new(std::fmt::Error))),
                 };
                 found.0 = Some(fault);
                 Err(Error::InvalidCertificate(error))
@@ -270,10 +270,10 @@ impl Verifier {
                 (_, None) => certificate.is_self_issued() && certificate.version == 1 || usage.is_some(),
             };
             if index > 0 && (!authority || strict && !says_authority) {
-                return fault(24);
+                return fault(79);
             }
             if index == 0 && strict && authority && !says_authority {
-                return fault(24);
+                return fault(79);
             }
             if strict && chain.len() > 1 {
                 let depth = basic.and_then(|(_, depth)| depth);
@@ -300,7 +300,7 @@ impl Verifier {
                         return fault(86);
                     }
                 } else if !certificate.extensions.is_empty() {
-                    return fault(94);
+                    return fault(93);
                 }
             }
             if !certificate.serves(self.purpose) || index == 0 && usage.is_some_and(|u| u & FOR_TLS == 0) {
