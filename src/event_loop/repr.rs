@@ -90,7 +90,9 @@ fn source(value: Value<'_>) -> Option<(String, u32)> {
 fn callable(cx: &mut Cx, callee: Root, args: Option<Root>, debug: bool) -> Result<String, Raised> {
     let mark = cx.mark();
     let (text, function) = called(cx, callee, args, debug)?;
-    let place = source(function.get(cx)).map_or(String::new(), |(file, line)| format!(" at {file}:{line}"));
+    let native = function.get(cx).exact::<Function>().is_some_and(|f| cx.stands_for_native(f.held()));
+    let place =
+        source(function.get(cx)).filter(|_| !native).map_or(String::new(), |(file, line)| format!(" at {file}:{line}"));
     cx.release(mark);
     Ok(text + &place)
 }

@@ -344,7 +344,10 @@ fn tell(cx: &mut Cx, object: Gc<'static, Instance>, future: Option<AnyFuture<'st
 
 /// A callback returned or raised. The window's first value after the engine's is the handle.
 fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
-    let now = loops(cx).context;
+    let now = matches!(resumed, Resumed::Raised(_)).then(|| {
+        let now = loops(cx).context;
+        cx.push_raw(now)
+    });
     context::leave(cx);
     report::end_step(cx);
     if let Resumed::Raised(exception) = resumed {
@@ -360,11 +363,11 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             let event_loop = window.root(LOOP);
             let made = loop_type::new_handle(cx, event_loop, method, Args::of(method, 0), None, None)?;
             handle = cx.push(made.value());
-        } else if let Some(own) = handle.get(cx).exact::<Handle>().map(Gc::held)
+        } else if let (Some(own), Some(now)) = (handle.get(cx).exact::<Handle>().map(Gc::held), now)
             && own.context.value().kind() != Kind::Context
         {
             // The handler is called in the context as the callback left it.
-            own.set_any(&cx.heap, |h| &h.context, Value::adopt(now));
+            own.set_any(&cx.heap, |h| &h.context, now.get(cx));
         }
         let raw = exception.get(cx).raw();
         let before = cx.set_handled(raw);

@@ -144,6 +144,11 @@ impl Vm {
         format!("<function {label} at {:#x}>", self.heap.id(function.value()))
     }
 
+    /// Whether a function of aio's library stands for one that CPython has written in C.
+    pub fn stands_for_native(&self, function: Held<Function>) -> bool {
+        self.native_home(function).is_some()
+    }
+
     /// The name of the module of CPython that has a function of aio's library written in C.
     fn native_home(&self, function: Held<Function>) -> Option<String> {
         let code = function.code().code.clone();
