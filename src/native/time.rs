@@ -377,8 +377,8 @@ fn show_zone(cx: &mut Cx, module: Root, zone: &Zone) -> Result<(), Raised> {
     let daylight = Raw::int(i64::from(daylight));
     let all =
         [("timezone", Raw::int(standard)), ("altzone", Raw::int(summer)), ("daylight", daylight), ("tzname", names)];
-    for (name, raw) in all {
-        let value = cx.push_raw(raw);
+    // A script may have put something of its own in the module's place.
+    for (name, value) in all.map(|(name, raw)| (name, cx.push_raw(raw))) {
         crate::native::set(cx, module, name, value)?;
     }
     cx.release(mark);
