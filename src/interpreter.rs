@@ -17,21 +17,37 @@ use crate::native::natives;
 use crate::object::{CodeObject, Dict, Exc, List, Module, Str, Tuple, Variable};
 use crate::source::SourceFile;
 use crate::stdlib;
-use crate::syntax::parser::{Mode, parse_with_warnings};
+use crate::syntax::parser::{Mode, Parsed, parse_deep, parse_with_warnings};
+use crate::vm::fiber::on_large_stack;
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use crate::vm::{Name, Vm};
 
 /// Compiles a text; warnings about it are returned beside the code.
-pub fn compile_text(
-    source: &SourceFile,
-    mode: Mode,
-    options: &Options,
-) -> Result<(Arc<Code>, Vec<crate::syntax::layout::SyntaxWarning>), Vec<Diagnostic>> {
-    let parsed = parse_with_warnings(source, mode)?;
+pub fn compile_text(source: &SourceFile, mode: Mode, options: &Options) -> Compiled {
+    let compiled = compile_parsed(source, options, parse_with_warnings(source, mode));
+    match compiled {
+        Err(diagnostics) if is_too_deep(&diagnostics) => {
+            // So deep a text is rare: only then the passes get a stack of their own.
+            let options = Options { deep: true, ..options.clone() };
+            on_large_stack(|| compile_parsed(source, &options, parse_deep(source, mode))).unwrap_or(Err(diagnostics))
+        }
+        done => done,
+    }
+}
+
+type Compiled = Result<(Arc<Code>, Vec<crate::syntax::layout::SyntaxWarning>), Vec<Diagnostic>>;
+
+fn compile_parsed(source: &SourceFile, options: &Options, parsed: Result<Parsed, Vec<Diagnostic>>) -> Compiled {
+    let parsed = parsed?;
     let mut warnings = parsed.warnings;
     let (code, more) = compile::compile(&parsed.ast, source, options)?;
     warnings.extend(more);
     Ok((code, warnings))
+}
+
+/// Whether a text nests deeper than the passes go on an ordinary stack.
+fn is_too_deep(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|found| matches!(found.class, ErrorClass::RecursionError | ErrorClass::MemoryError))
 }
 
 /// Raises the `SyntaxError` that a diagnostic is for a script.
@@ -89,8 +105,8 @@ fn raise_syntax_error_in(cx: &mut Cx, source: &SourceFile, mode: Mode, diagnosti
     raised
 }
 
-/// The `text` of a `SyntaxError`. CPython's parser has the line with a line end, even if the text ends without one; its tokenizer stops
-/// before it adds one; its compiler has no text at hand and looks for a file, which `<string>` isn't.
+/// The `text` of a `SyntaxError`. CPython's parser has the line with a line end, even if the text ends without one, unless it has read
+/// further lines since; its tokenizer has it without one; its compiler has no text at hand and looks for a file, which `<string>` isn't.
 fn syntax_error_line(source: &SourceFile, diagnostic: &Diagnostic, line: u32) -> Option<String> {
     if line == 0 || line > source.line_count() {
         return None;
@@ -100,9 +116,19 @@ fn syntax_error_line(source: &SourceFile, diagnostic: &Diagnostic, line: u32) ->
         return None;
     }
     let mut text = source.line_text(line).to_owned();
-    let found_by_tokenizer =
-        matches!(diagnostic.reported, Reported::Point(_)) || diagnostic.code == DiagnosticCode::InvalidNumber;
-    if !text.ends_with('\n') && (line < source.line_count() || !found_by_tokenizer) {
+    let found_by_tokenizer = match diagnostic.code {
+        DiagnosticCode::UnterminatedString
+        | DiagnosticCode::InvalidNumber
+        | DiagnosticCode::InvalidCharacter
+        | DiagnosticCode::BracketMismatch => true,
+        DiagnosticCode::UnclosedBracket => (line as usize) < source.text().lines().count(),
+        DiagnosticCode::InvalidLiteral => diagnostic.text.ends_with("prefixes are incompatible"),
+        DiagnosticCode::InvalidImport => false,
+        _ => matches!(diagnostic.reported, Reported::Point(_)) && line == source.line_count(),
+    };
+    if found_by_tokenizer {
+        text.truncate(text.trim_end_matches('\n').len());
+    } else if !text.ends_with('\n') {
         text.push('\n');
     }
     Some(text)
@@ -409,6 +435,7 @@ natives!(
             namespace: mode != Mode::Interactive,
             top_level_await: flags & 0x2000 != 0,
             future_annotations: flags & 0x100_0000 != 0,
+            deep: false,
             optimize: optimize.clamp(0, 2) as u8,
         };
         match compile_text(&file, mode, &options) {

@@ -8,8 +8,6 @@ use crate::resolve::Binding;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, BoolOp, CompareOp, Comparison, Constant, Context, ExprId, ExprKind, UnaryOp};
 
-use super::MAX_DEPTH;
-
 /// Above this temporary, an expression with parts begins low again and the temporaries below are spilled.
 const SPILL_ABOVE: u16 = 205;
 
@@ -24,7 +22,7 @@ impl Compiler<'_> {
     /// The value of `id` where it is (a local that `later` operands can't rebind) or in the next temporary.
     pub(super) fn operand(&mut self, id: ExprId, later: &[ExprId]) -> Reg {
         if let ExprKind::Name { id: name, ctx: Context::Load } = self.ast.expr(id).kind
-            && !later.iter().any(|&later| self.may_rebind(later))
+            && !self.may_rebind_any(later)
         {
             self.at(self.ast.expr(id).span);
             if let Some(reg) = self.local_in_place(name) {
@@ -39,13 +37,19 @@ impl Compiler<'_> {
         if let ExprKind::NamedExpr { target, value } = self.ast.expr(id).kind
             && let ExprKind::Name { id: name, .. } = self.ast.expr(target).kind
             && let Some(local) = self.direct_target(name)
-            && !later.iter().any(|&later| self.may_rebind(later))
+            && !self.may_rebind_any(later)
         {
             self.expr_to(value, local);
             self.store_name(name, local);
             return local;
         }
         self.push(id)
+    }
+
+    /// Whether one of these contains a `:=`.
+    fn may_rebind_any(&self, ids: &[ExprId]) -> bool {
+        let unit = self.scopes.scope(self.here()).unit;
+        self.scopes.scope(unit).has_walrus && ids.iter().any(|&id| self.may_rebind(id))
     }
 
     /// Whether `id` contains a `:=`.
@@ -120,7 +124,7 @@ impl Compiler<'_> {
     pub(super) fn expr_to(&mut self, id: ExprId, dst: Reg) {
         let leaf = self.ast.expr(id).height == 1;
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.is_too_deep() {
             self.too_complex(self.ast.expr(id).span);
         } else if !leaf && self.b().top() > SPILL_ABOVE {
             self.spilled(id, dst);
@@ -494,10 +498,11 @@ impl Compiler<'_> {
         let result = self.reg(mark);
         let mut a = self.push(left);
         let end = self.b().label();
+        let comparators: Vec<ExprId> = comparisons.iter().map(|c| c.comparator).collect();
         for (i, &Comparison { op, comparator }) in comparisons.iter().enumerate() {
             let last = i + 1 == comparisons.len();
-            let later: Vec<ExprId> = comparisons[i + 1..].iter().map(|c| c.comparator).collect();
-            let b = if last { self.right_of(op, comparator) } else { self.operand(comparator, &later) };
+            let later = &comparators[i + 1..];
+            let b = if last { self.right_of(op, comparator) } else { self.operand(comparator, later) };
             self.at(span);
             self.emit(compare_instr(op, result, a, b));
             if !last {
@@ -552,7 +557,7 @@ impl Compiler<'_> {
     /// Jumps to `target` if the truth of `id` is `when`, else goes on.
     pub(super) fn condition(&mut self, id: ExprId, when: bool, target: Label) {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.is_too_deep() {
             self.too_complex(self.ast.expr(id).span);
         } else {
             let top = self.b().top();

@@ -47,10 +47,14 @@ pub struct Options {
     pub namespace: bool,
     /// `from __future__ import annotations` is in force from outside.
     pub future_annotations: bool,
+    /// There is a large stack: expressions may nest deeper.
+    pub deep: bool,
 }
 
 /// How deep expressions may nest, chains to the left not counted.
 const MAX_DEPTH: u32 = 1000;
+/// As `MAX_DEPTH`, where there is a large stack.
+const MAX_DEPTH_DEEP: u32 = 30_000;
 
 /// Compiles a tree, with what CPython would warn about besides the parser's warnings; or says what is wrong, in the order CPython would meet it.
 pub fn compile(
@@ -210,6 +214,10 @@ impl<'a> Compiler<'a> {
     fn attribute_name(&mut self, symbol: Symbol) -> NameIdx {
         let text = self.scopes.mangled_text(self.ast, self.here(), symbol);
         self.b().name(&text)
+    }
+
+    fn is_too_deep(&self) -> bool {
+        self.depth > if self.options.deep { MAX_DEPTH_DEEP } else { MAX_DEPTH }
     }
 
     fn too_complex(&mut self, span: Span) {

@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, ErrorClass};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
-use super::builder::{Builder, too_complex};
+use super::builder::{Builder, MAX_HEIGHT, MAX_HEIGHT_DEEP, too_complex};
 use super::explain::{self, Refused};
 use super::layout::{Lexed, SyntaxWarning, lex};
 use super::token::{Lexeme, Token};
@@ -60,6 +60,15 @@ pub fn parse(source: &SourceFile, mode: Mode) -> Result<Ast, Vec<Diagnostic>> {
 
 /// Parse `source` and collect warnings too.
 pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Vec<Diagnostic>> {
+    parse_to(source, mode, MAX_HEIGHT)
+}
+
+/// As `parse_with_warnings`, for trees so high that passes over them need a large stack.
+pub fn parse_deep(source: &SourceFile, mode: Mode) -> Result<Parsed, Vec<Diagnostic>> {
+    parse_to(source, mode, MAX_HEIGHT_DEEP)
+}
+
+fn parse_to(source: &SourceFile, mode: Mode, max_height: u32) -> Result<Parsed, Vec<Diagnostic>> {
     let mut lexed = lex(source);
     let mut warnings = std::mem::take(&mut lexed.warnings);
     if lexed.errors.is_empty()
@@ -67,7 +76,7 @@ pub fn parse_with_warnings(source: &SourceFile, mode: Mode) -> Result<Parsed, Ve
     {
         return Err(vec![too_complex(span)]);
     }
-    let (outcome, builder) = run(source, &lexed.tokens, mode);
+    let (outcome, builder) = run_to(source, &lexed.tokens, mode, max_height);
     let Builder { ast, errors, warnings: mut more, .. } = builder;
     if outcome.is_ok() && lexed.errors.is_empty() && errors.is_empty() {
         warnings.append(&mut more);
@@ -127,7 +136,17 @@ type Stuck = (usize, Vec<String>);
 
 /// One pass of the generated parser.
 fn run<'s>(source: &'s SourceFile, tokens: &'s [Lexeme], mode: Mode) -> (Result<(), Stuck>, Builder<'s>) {
+    run_to(source, tokens, mode, MAX_HEIGHT)
+}
+
+fn run_to<'s>(
+    source: &'s SourceFile,
+    tokens: &'s [Lexeme],
+    mode: Mode,
+    max_height: u32,
+) -> (Result<(), Stuck>, Builder<'s>) {
     let mut builder = Builder::new(source, tokens);
+    builder.max_height = max_height;
     let mut at = 0;
     let stream = tokens.iter().map(|lexeme| {
         at += 1;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use corosensei::stack::{DefaultStack, Stack};
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use corosensei::{Coroutine, CoroutineResult, Yielder, on_stack};
 
 use crate::heap::{Collection, RegisterStack, Tracer, interrupt};
 use crate::object::Exc;
@@ -48,6 +48,15 @@ const SLICE: u32 = 10_000;
 const STREAK: u32 = 8;
 /// Turns after which descriptors are looked at though somebody is ready.
 const LOOK_TURNS: u32 = 64;
+
+/// Bytes of a large stack: address space too.
+const LARGE_STACK: usize = if cfg!(debug_assertions) { 1 << 30 } else { 256 << 20 };
+
+/// Does something that runs no script and may go deep. None if there is no room for its stack.
+pub fn on_large_stack<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let stack = DefaultStack::new(LARGE_STACK).ok()?;
+    Some(on_stack(stack, work))
+}
 
 /// A fiber, by a number that no other fiber of the machine has or had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -361,6 +361,12 @@ impl Vm {
         self.check_limits()
     }
 
+    /// As `poll`, now and then: for natives that go from item to item.
+    #[inline]
+    pub fn poll_at(&mut self, index: usize) -> Result<(), Raised> {
+        if index.is_multiple_of(4096) { self.poll() } else { Ok(()) }
+    }
+
     // ---- names ----
 
     /// The interned text of a name the machine looks up.

@@ -249,7 +249,7 @@ impl Vm {
         if let Some(list) = value.exact::<List>() {
             let mut index = 0;
             out.push(b'[');
-            while let Some(item) = list.item(index) {
+            while let Some(item) = self.poll_at(index).map(|()| list.item(index))? {
                 if index > 0 {
                     out.extend_from_slice(b", ");
                 }
@@ -260,6 +260,7 @@ impl Vm {
         } else if let Some(tuple) = value.exact::<Tuple>() {
             out.push(b'(');
             for (index, item) in tuple.items().enumerate() {
+                self.poll_at(index)?;
                 if index > 0 {
                     out.extend_from_slice(b", ");
                 }
@@ -271,6 +272,7 @@ impl Vm {
             let mut first = true;
             let mut index = 0;
             while index < dict.used() {
+                self.poll_at(index)?;
                 let entry = dict.entry(index).map(|(k, v)| (k.raw(), v.raw()));
                 index += 1;
                 let Some((key, item)) = entry else { continue };
@@ -301,13 +303,13 @@ impl Vm {
                 let _ = write!(out, "{name}(");
             }
             if !keys.is_empty() {
-                // All keys are in registers: the set may lose them meanwhile.
+                // A tuple keeps all keys: the set may lose them meanwhile.
                 let mark = self.mark();
-                for key in &keys {
-                    self.push_raw(*key);
-                }
+                let kept = Tuple::build(&self.heap, keys.len(), |at| Value::adopt(keys[at])).value().raw();
+                self.push_raw(kept);
                 out.push(b'{');
                 for (index, key) in keys.iter().enumerate() {
+                    self.poll_at(index)?;
                     if index > 0 {
                         out.extend_from_slice(b", ");
                     }

@@ -705,9 +705,6 @@ impl Vm {
             new.set_any(&self.heap, |e| &e.context, old.value());
             new.get().suppress_context.set(true);
         }
-        let function = generator.get().function.get().map(|f| f.held());
-        let word = self.fiber.records.last().map_or(0, |r| r.word());
-        self.add_traceback(function, word, Value::NONE);
     }
 
     // ---- frame objects ----

@@ -59,7 +59,7 @@ fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Res
     }
     // The lists keep everything alive, and no script can reach them.
     let raws: Vec<Raw> = list_in(cx, keys).items().map(|v| v.raw()).collect();
-    let (order, result) = match plain_order(&raws, reverse) {
+    let (order, result) = match plain_order(cx, &raws, reverse)? {
         Some(order) => (order, Ok(())),
         None => merged_order(cx, &raws, reverse),
     };
@@ -104,26 +104,27 @@ fn sorted_in_place(cx: &Cx, list: crate::heap::Gc<'_, List>, reverse: bool) -> b
 }
 
 /// The order of keys that are all small ints, all floats (none of them nan) or all texts.
-fn plain_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
+fn plain_order(cx: &mut Cx, raws: &[Raw], reverse: bool) -> Result<Option<Vec<u32>>, Raised> {
     let value = |raw: &Raw| Value::<'static>::adopt(*raw);
-    match value(raws.first()?).kind() {
+    let Some(first) = raws.first() else { return Ok(None) };
+    match value(first).kind() {
         Kind::Int => {
-            let keys = raws.iter().map(|r| value(r).as_int()).collect::<Option<Vec<i64>>>()?;
-            Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
+            let keys = raws.iter().map(|r| value(r).as_int()).collect::<Option<Vec<i64>>>();
+            keys.map(|keys| order_by(cx, &keys, reverse, |a, b| a.cmp(b))).transpose()
         }
         Kind::Float => {
-            let keys =
-                raws.iter().map(|r| value(r).as_float().filter(|f| !f.is_nan())).collect::<Option<Vec<f64>>>()?;
-            Some(order_by(&keys, reverse, |a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)))
+            let keys = raws.iter().map(|r| value(r).as_float().filter(|f| !f.is_nan())).collect::<Option<Vec<f64>>>();
+            let compare = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or(Ordering::Equal);
+            keys.map(|keys| order_by(cx, &keys, reverse, compare)).transpose()
         }
         Kind::Str => {
             // Bytes of UTF-8 are in the order of code points. The first eight, as a number, mostly decide.
             let key = |raw: &Raw| value(raw).exact::<Str>().map(|text| (first_bytes(text.as_bytes()), text.as_bytes()));
-            let keys = raws.iter().map(key).collect::<Option<Vec<(u64, &[u8])>>>()?;
-            Some(order_by(&keys, reverse, |a, b| a.cmp(b)))
+            let keys = raws.iter().map(key).collect::<Option<Vec<(u64, &[u8])>>>();
+            keys.map(|keys| order_by(cx, &keys, reverse, |a, b| a.cmp(b))).transpose()
         }
-        Kind::Tuple => tuple_order(raws, reverse),
-        _ => None,
+        Kind::Tuple => tuple_order(cx, raws, reverse),
+        _ => Ok(None),
     }
 }
 
@@ -136,10 +137,11 @@ fn first_bytes(bytes: &[u8]) -> u64 {
 }
 
 /// The order of tuples of one length whose items are, at each place, all small ints, all floats (none of them nan) or all texts.
-fn tuple_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
+fn tuple_order(cx: &mut Cx, raws: &[Raw], reverse: bool) -> Result<Option<Vec<u32>>, Raised> {
     let tuples = raws.iter().map(|raw| Value::<'static>::adopt(*raw).exact::<Tuple>().map(|t| t.tail()));
-    let keys = tuples.collect::<Option<Vec<&[Slot]>>>()?;
-    let kinds: smallvec::SmallVec<[Kind; 8]> = keys.first()?.iter().map(|slot| slot.get().kind()).collect();
+    let Some(keys) = tuples.collect::<Option<Vec<&[Slot]>>>() else { return Ok(None) };
+    let Some(first) = keys.first() else { return Ok(None) };
+    let kinds: smallvec::SmallVec<[Kind; 8]> = first.iter().map(|slot| slot.get().kind()).collect();
     let plain = |slot: &Slot, kind: Kind| {
         let value = slot.get();
         match kind {
@@ -152,7 +154,7 @@ fn tuple_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
     let uniform =
         |key: &&[Slot]| key.len() == kinds.len() && key.iter().zip(&kinds).all(|(slot, kind)| plain(slot, *kind));
     if !keys.iter().all(uniform) {
-        return None;
+        return Ok(None);
     }
     let compare = |a: &&[Slot], b: &&[Slot]| {
         for ((a, b), kind) in a.iter().zip(b.iter()).zip(&kinds) {
@@ -168,17 +170,34 @@ fn tuple_order(raws: &[Raw], reverse: bool) -> Option<Vec<u32>> {
         }
         Ordering::Equal
     };
-    Some(order_by(&keys, reverse, compare))
+    order_by(cx, &keys, reverse, compare).map(Some)
 }
 
-fn order_by<T: Copy>(keys: &[T], reverse: bool, compare: impl Fn(&T, &T) -> Ordering) -> Vec<u32> {
+/// So many keys are sorted before a signal is looked for; then the sorted parts are merged two by two.
+const PART: usize = 1 << 18;
+
+fn order_by<T: Copy>(
+    cx: &mut Cx,
+    keys: &[T],
+    reverse: bool,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> Result<Vec<u32>, Raised> {
     let mut pairs: Vec<(T, u32)> = keys.iter().zip(0..).map(|(k, i)| (*k, i)).collect();
-    if reverse {
-        pairs.sort_by(|(a, _), (b, _)| compare(b, a));
-    } else {
-        pairs.sort_by(|(a, _), (b, _)| compare(a, b));
+    let mut part = PART;
+    loop {
+        for pairs in pairs.chunks_mut(part) {
+            if reverse {
+                pairs.sort_by(|(a, _), (b, _)| compare(b, a));
+            } else {
+                pairs.sort_by(|(a, _), (b, _)| compare(a, b));
+            }
+            cx.poll()?;
+        }
+        if part >= keys.len() {
+            return Ok(pairs.into_iter().map(|(_, i)| i).collect());
+        }
+        part *= 2;
     }
-    pairs.into_iter().map(|(_, i)| i).collect()
 }
 
 /// The order found by asking; after an exception, some order.
@@ -194,7 +213,10 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
     let class = keys.first().map(|key| cx.class_of(Value::adopt(*key)).held());
     let uniform = keys.iter().all(|key| Some(cx.class_of(Value::adopt(*key)).held()) == class);
     let keyed = uniform && class.is_some_and(|class| are_keys(cx, class));
+    let mut asked = 0;
     let mut less = |a: u32, b: u32| -> Result<bool, Raised> {
+        asked += 1;
+        cx.poll_at(asked)?;
         let (a, b) = (keys[a as usize], keys[b as usize]);
         if keyed && let Some([function, a, b]) = compared_by(a, b) {
             let answer = cx.call_raw(function, &[a, b])?;

@@ -118,11 +118,11 @@ impl Collector<'_> {
                 }
             }
             StmtKind::Return { value } => {
-                value.iter().for_each(|&value| self.expr(value));
-                self.jump_out(span, "return");
                 if !matches!(self.kind(), ScopeKind::Function) {
                     self.late(Code::OutsideFunction, span, "'return' outside function");
                 }
+                value.iter().for_each(|&value| self.expr(value));
+                self.jump_out(span, "return");
             }
             StmtKind::Delete { targets } => self.exprs(targets),
             StmtKind::Assign { targets, value } => {

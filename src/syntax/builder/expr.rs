@@ -17,23 +17,34 @@ impl Builder<'_> {
 
     pub(crate) fn expr(&mut self, start: u32, kind: ExprKind, end: u32) -> ExprId {
         let id = self.ast.add_expr(kind, Span::new(start, end));
-        if self.ast.expr(id).height > MAX_HEIGHT && !self.too_high {
-            self.too_high = true;
-            let span = Span::new(start, end);
-            // Where the operand is on the right CPython's parser gives up, else its compiler.
-            let error = match self.ast.expr(id).kind {
-                ExprKind::UnaryOp { .. }
-                | ExprKind::Lambda { .. }
-                | ExprKind::IfExp { .. }
-                | ExprKind::BinOp { op: BinaryOp::Pow, .. } => too_complex(span),
-                _ => {
-                    let text = "maximum recursion depth exceeded during compilation";
-                    too_high(Diagnostic::new(Code::TooDeep, span, text).class(ErrorClass::RecursionError))
-                }
-            };
-            self.errors.push(error);
+        if self.ast.expr(id).height > self.max_height.min(MAX_HEIGHT_RIGHT) && !self.too_high {
+            self.check_height(id);
         }
         id
+    }
+
+    fn check_height(&mut self, id: ExprId) {
+        let node = self.ast.expr(id);
+        // Where the operand is on the right CPython's parser gives up, else its compiler.
+        let on_the_right = matches!(
+            node.kind,
+            ExprKind::UnaryOp { .. }
+                | ExprKind::Lambda { .. }
+                | ExprKind::IfExp { .. }
+                | ExprKind::BinOp { op: BinaryOp::Pow, .. }
+        );
+        let most = if on_the_right { self.max_height.min(MAX_HEIGHT_RIGHT) } else { self.max_height };
+        if node.height <= most {
+            return;
+        }
+        self.too_high = true;
+        let error = if on_the_right {
+            too_complex(node.span)
+        } else {
+            let text = "maximum recursion depth exceeded during compilation";
+            too_high(Diagnostic::new(Code::TooDeep, node.span, text).class(ErrorClass::RecursionError))
+        };
+        self.errors.push(error);
     }
 
     pub(crate) fn constant(&mut self, start: u32, value: Constant, end: u32) -> ExprId {
@@ -363,7 +374,8 @@ impl Builder<'_> {
             if kwarg.is_some() {
                 let span = match param.kind {
                     ParamKind::Star => Span::new(self.star_before(span), self.star_before(span) + 1),
-                    _ => span,
+                    ParamKind::DoubleStar => Span::new(self.star_before(span) - 1, self.star_before(span) + 1),
+                    ParamKind::Plain | ParamKind::Slash => span,
                 };
                 fail(self, span, "arguments cannot follow var-keyword argument");
                 break;
@@ -413,7 +425,8 @@ impl Builder<'_> {
                     } else if star.is_some() {
                         fail(self, span, "/ must be ahead of *");
                     } else if index == 0 {
-                        fail(self, span, "invalid syntax");
+                        let alone = params.len() == 1;
+                        fail(self, span, if alone { "invalid syntax" } else { "at least one argument must precede /" });
                     }
                     slash = true;
                     posonly = std::mem::take(&mut plain);

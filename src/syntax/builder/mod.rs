@@ -21,8 +21,12 @@ mod string;
 
 pub(in crate::syntax) use expr::too_complex;
 
-/// How high an expression or pattern may be: about what CPython's compiler takes.
+/// How high an expression or pattern may be: what the passes over a tree have room for on any stack.
 pub(in crate::syntax) const MAX_HEIGHT: u32 = 2_990;
+/// As `MAX_HEIGHT`, where they have a large stack to themselves.
+pub(in crate::syntax) const MAX_HEIGHT_DEEP: u32 = 30_000;
+/// How high one may be whose operand is on the right: about what CPython's parser takes.
+const MAX_HEIGHT_RIGHT: u32 = 5_975;
 
 /// Collects the tree of one text.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(crate) struct Builder<'s> {
     /// `(a as b, c)`: legal only as the items of a `with`, which takes it from here.
     with_groups: Vec<(ExprId, Vec<GroupItem>)>,
     too_high: bool,
+    pub(in crate::syntax) max_height: u32,
     /// Statements with a `;` behind them, and where it ends: blocks that end in one reach that far.
     semicolons: HashMap<StmtId, u32>,
 }
@@ -189,6 +194,7 @@ impl<'s> Builder<'s> {
             warnings: Vec::new(),
             with_groups: Vec::new(),
             too_high: false,
+            max_height: MAX_HEIGHT,
             semicolons: HashMap::new(),
         }
     }

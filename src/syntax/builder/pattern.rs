@@ -14,7 +14,7 @@ impl Builder<'_> {
             }
             ExprKind::JoinedStr { .. } | ExprKind::TemplateStr { .. } => {
                 let text = "patterns may only match literals and attribute lookups";
-                self.report(Code::InvalidPattern, Span::new(start, end), text);
+                self.report(Code::UnreachablePattern, Span::new(start, end), text);
                 PatternKind::MatchValue { value }
             }
             _ => PatternKind::MatchValue { value },

@@ -133,10 +133,13 @@ pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         let text = format!("{letter}-string: expecting a valid expression after '{{'");
         return Some(Diagnostic::new(Code::InvalidField, refused.span_of(open + 1), text));
     }
-    if missing_comma(refused).is_none() && !refused.expects("Number") {
-        return at_token(format!("{letter}-string: expecting '=', or '!', or ':', or '}}'"));
-    }
-    None
+    // Where the longest expression ends that the field begins with.
+    let end = (open + 2..=refused.index).rev().find(|&end| refused.kind(open + 1, end).is_some())?;
+    let goes_on = !matches!(refused.token(end), Some(Token::Equal | Token::Bang | Token::FieldColon | Token::FieldEnd));
+    (goes_on && missing_comma(refused).is_none()).then(|| {
+        let text = format!("{letter}-string: expecting '=', or '!', or ':', or '}}'");
+        Diagnostic::new(Code::InvalidField, refused.span_of(end), text)
+    })
 }
 
 pub(super) fn misplaced_clause(refused: &Refused<'_>) -> Option<Diagnostic> {
@@ -241,8 +244,14 @@ pub(super) fn type_parameters(refused: &Refused<'_>) -> Option<Diagnostic> {
     }
     let this = refused.this()?;
     if this == Token::RBracket && refused.index == open + 1 {
+        // CPython has it end where it begins, or for an alias where that goes on.
+        let at = refused.span().start;
+        let reported = match refused.token(keyword) {
+            Some(Token::Type) => Reported::Span(Span::new(at, refused.span_of(refused.index + 1).start)),
+            _ => Reported::Span(Span::new(at, at)),
+        };
         let diagnostic = refused.at_token(Code::InvalidParameters, "Type parameter list cannot be empty");
-        return Some(diagnostic);
+        return Some(diagnostic.reported(reported));
     }
     if this == Token::Colon && refused.before(1) == Some(Token::Name) {
         let kind = match refused.before(2)? {

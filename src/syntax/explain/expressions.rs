@@ -133,6 +133,20 @@ fn is_bitwise(kind: &ExprKind) -> bool {
     )
 }
 
+/// `f(*a for a in b)`
+pub(super) fn starred_generator(refused: &Refused<'_>) -> Option<Diagnostic> {
+    let is_async = refused.this()? == Token::Async && refused.token(refused.index + 1) == Some(Token::For);
+    if refused.this()? != Token::For && !is_async {
+        return None;
+    }
+    let open = refused.opener(refused.index).filter(|&open| refused.token(open) == Some(Token::LParen))?;
+    if refused.token(open + 1) != Some(Token::Star) || refused.kind(open + 2, refused.index).is_none() {
+        return None;
+    }
+    let text = "iterable unpacking cannot be used in comprehension";
+    Some(Diagnostic::new(Code::UnexpectedToken, refused.range(open + 1, refused.index - 1), text))
+}
+
 /// `[a, b for a, b in c]`
 pub(super) fn comprehension_target(refused: &Refused<'_>) -> Option<Diagnostic> {
     let is_async = refused.this()? == Token::Async && refused.token(refused.index + 1) == Some(Token::For);
@@ -144,7 +158,11 @@ pub(super) fn comprehension_target(refused: &Refused<'_>) -> Option<Diagnostic> 
         return None;
     }
     let comma = refused.back_to(refused.index, |token| token == Token::Comma);
-    if comma == open + 1 {
+    let of_dict = |at: usize| {
+        let depth = refused.opener(at) == Some(open);
+        depth && matches!(refused.token(at), Some(Token::Colon | Token::DoubleStar))
+    };
+    if comma == open + 1 || (open + 1..refused.index).any(of_dict) {
         return None;
     }
     Some(
@@ -420,6 +438,7 @@ pub(super) fn keyword_as_name(refused: &Refused<'_>) -> Option<Diagnostic> {
 pub(super) fn missing_parenthesis(refused: &Refused<'_>) -> Option<Diagnostic> {
     (refused.head() == Some(Token::Def)
         && refused.opener(refused.index).is_none()
+        && (refused.before(2) == Some(Token::Def) || refused.before(1) == Some(Token::RBracket))
         && refused.expects("(")
         && !refused.expects("Number"))
     .then(|| refused.at_token(Code::UnexpectedToken, "expected '('").hint("parameters stand in parentheses: `()`"))

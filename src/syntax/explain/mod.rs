@@ -50,7 +50,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         )
         .reported(Reported::LineRest(line_end));
     }
-    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 23] = [
+    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 24] = [
         never_closed,
         missing_block,
         indentation,
@@ -64,6 +64,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         double_star,
         assignment_expression,
         assignment_in_condition,
+        starred_generator,
         comprehension_target,
         quote_inside,
         conditional,
