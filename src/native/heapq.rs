@@ -76,7 +76,9 @@ fn heap_of(cx: &mut Cx, name: &str, heap: Root) -> Result<Root, Raised> {
         return Ok(list);
     }
     let got = cx.type_name_for_error(heap.get(cx));
-    Err(cx.type_error(format!("{name}() argument 1 must be list, not {got}")))
+    // CPython numbers the arguments where there are several.
+    let number = if name.starts_with("heapify") || matches!(name, "heappop" | "heappop_max") { "" } else { " 1" };
+    Err(cx.type_error(format!("{name}() argument{number} must be list, not {got}")))
 }
 
 fn list_in(cx: &Cx, heap: Root) -> Gc<'_, List> {

@@ -154,6 +154,13 @@ impl Analyzer<'_> {
         if scope.kind == ScopeKind::Class && (name == self.class_dict || name == self.conditional) {
             return Meaning::Of(id);
         }
+        // A comprehension runs in the frame of its class body, which has no `__class__` yet.
+        if name == self.class_cell
+            && scope.kind == ScopeKind::Comprehension
+            && self.scopes.scope(scope.unit).kind == ScopeKind::Class
+        {
+            return Meaning::Implicit;
+        }
         if let Some(class) = scope.sees_class
             && let Some(of_class) = self.scopes.scope(class).names.get(&name)
             && !self.is_special(name)

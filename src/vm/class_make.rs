@@ -122,6 +122,10 @@ impl Vm {
             bases.set(self, Value::adopt(tuple));
         }
         let class = self.assemble(winner, name, bases, namespace, &base_list)?;
+        if class.namespace().iter().any(|(key, _)| key.kind() != Kind::Str) {
+            let shown = class.name().to_str_lossy().into_owned();
+            self.warn(Exc::RuntimeWarning, &format!("non-string key in the __dict__ of class {shown}"))?;
+        }
         // Window from here on: ..., class, names to tell, how many were told, keywords.
         let raw = class.value().raw();
         self.push_raw(raw);

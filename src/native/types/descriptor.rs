@@ -585,7 +585,7 @@ fn set_wrapped(cx: &mut Cx, wrapper: Value<'static>, this: Root, function: Root)
     } else if let Some(method) = wrapper.exact::<ClassMethod>() {
         method.set(&cx.heap, |m| &m.function, value);
     }
-    for name in ["__module__", "__name__", "__qualname__", "__doc__", "__type_params__"] {
+    for name in ["__module__", "__name__", "__qualname__", "__doc__"] {
         let mark = cx.mark();
         if let Some(own) = cx.find_attribute(function, name)? {
             let key = cx.intern(name).held();
