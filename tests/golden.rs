@@ -384,7 +384,9 @@ fn drain(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         // What came before a read error is still worth showing.
-        pipe.read_to_end(&mut bytes).ok();
+        if let Err(error) = pipe.read_to_end(&mut bytes) {
+            bytes.extend_from_slice(format!("\n[reading what it printed: {error}]\n").as_bytes());
+        }
         sender.send(String::from_utf8_lossy(&bytes).into_owned()).ok();
     });
     receiver

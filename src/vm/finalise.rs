@@ -147,6 +147,8 @@ impl Vm {
     pub fn finalise_all(&mut self) {
         // Finalisers can make more of what has a finaliser, without end.
         const ROUNDS: usize = 8;
+        // What an earlier collection found and no safepoint has come to yet.
+        self.run_finalisers();
         for _ in 0..ROUNDS {
             if self.heap.has_finalisable() {
                 self.collect_and_finalise(Collection::Major);
