@@ -775,7 +775,7 @@ impl Vm {
                                     } else if iter.tag() == DICT_ITERATOR {
                                         let mut item = Raw::UNBOUND;
                                         if next_key_at_once(iter, &mut item) {
-                                            set!(a!(insn), item);
+                                            set!(a!(insn), item.copied());
                                             pc = body;
                                             continue 'run;
                                         }
@@ -1617,8 +1617,8 @@ impl Vm {
                         Op::GetSlice => {
                             let (object, base) = (reg!(b!(insn)), c!(insn));
                             let parts = [reg!(base), reg!(base + 1), Raw::NONE];
-                            if let Some(part) = self.part_at_once(object, parts) {
-                                set!(a!(insn), part);
+                            if let Some(part) = &self.part_at_once(object, parts) {
+                                set!(a!(insn), part.copied());
                                 go!(GetSlice);
                             }
                             let slice = self.build_slice(parts[0], parts[1], parts[2]);
