@@ -40,7 +40,8 @@ type Compiled = Result<(Arc<Code>, Vec<crate::syntax::layout::SyntaxWarning>), V
 fn compile_parsed(source: &SourceFile, options: &Options, parsed: Result<Parsed, Vec<Diagnostic>>) -> Compiled {
     let parsed = parsed?;
     let mut warnings = parsed.warnings;
-    let (code, more) = compile::compile(&parsed.ast, source, options)?;
+    let options = Options { looks: true, ..options.clone() };
+    let (code, more) = compile::compile(&parsed.ast, source, &options)?;
     warnings.extend(more);
     Ok((code, warnings))
 }
@@ -437,6 +438,7 @@ natives!(
             future_annotations: flags & 0x100_0000 != 0,
             deep: false,
             optimize: optimize.clamp(0, 2) as u8,
+            looks: true,
         };
         match compile_text(&file, mode, &options) {
             Ok((code, warnings)) => {

@@ -150,6 +150,10 @@ impl Compiler<'_> {
         keywords.iter().for_each(|keyword| {
             self.push(keyword.value);
         });
+        // What died while the arguments were made dies before the call.
+        if self.looks && args.iter().any(|&arg| !self.is_silent(arg)) {
+            self.emit(Instr::Look {});
+        }
         if keywords.is_empty() {
             return None;
         }

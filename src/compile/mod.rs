@@ -49,6 +49,8 @@ pub struct Options {
     pub future_annotations: bool,
     /// There is a large stack: expressions may nest deeper.
     pub deep: bool,
+    /// A text that speaks of finalisers or weak references looks before each statement whether something has died.
+    pub looks: bool,
 }
 
 /// How deep expressions may nest, chains to the left not counted.
@@ -69,8 +71,9 @@ pub fn compile(
     };
     let mut scopes = resolve::resolve(ast, context)?;
     let warnings = std::mem::take(&mut scopes.warnings);
+    let looks = options.looks && ["__del__", "weakref"].iter().any(|name| ast.names.find(name).is_some());
     let mut compiler =
-        Compiler { ast, source, scopes: &scopes, options, units: Vec::new(), depth: 0, errors: Vec::new() };
+        Compiler { ast, source, scopes: &scopes, options, looks, units: Vec::new(), depth: 0, errors: Vec::new() };
     let code = compiler.root();
     if !compiler.errors.is_empty() {
         return Err(compiler.errors);
@@ -143,6 +146,8 @@ struct Compiler<'a> {
     source: &'a SourceFile,
     scopes: &'a Scopes,
     options: &'a Options,
+    /// Each statement begins with a `Look`.
+    looks: bool,
     units: Vec<Unit>,
     depth: u32,
     errors: Vec<Diagnostic>,

@@ -134,6 +134,9 @@ impl Compiler<'_> {
         self.at(span);
         let top = self.b().top();
         self.unit().base = top;
+        if self.looks {
+            self.emit(Instr::Look {});
+        }
     }
 
     pub(super) fn stmt(&mut self, id: StmtId) {

@@ -94,6 +94,13 @@ impl Block {
         fresh
     }
 
+    /// Takes the mark of a cell back.
+    pub(super) fn unmark(cell: *mut Header) {
+        let (word, bit) = Block::bit(cell);
+        // SAFETY: as above.
+        unsafe { (*Block::of(cell)).marks[word] &= !bit }
+    }
+
     /// Forgets all marks.
     pub(super) fn clear_marks(&mut self) {
         self.marks = [0; BLOCK / 16 / 64];

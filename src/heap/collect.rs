@@ -19,16 +19,24 @@ pub struct Tracer<'a> {
     /// Nothing is marked: it is looked for a young cell.
     checking: bool,
     young: Option<*mut Header>,
+    /// What was marked, where the marks are to be taken back and nothing grows old.
+    pub(super) probed: Option<Vec<*mut Header>>,
+    /// Nothing is marked: the unmarked cells that are visited are gathered.
+    pub(super) children: Option<Vec<*mut Header>>,
 }
 
 impl<'a> Tracer<'a> {
-    fn new(heap: &'a Heap) -> Tracer<'a> {
-        Tracer { heap, stack: vec![], marked_bytes: 0, checking: false, young: None }
+    pub(super) fn new(heap: &'a Heap) -> Tracer<'a> {
+        Tracer { heap, stack: vec![], marked_bytes: 0, checking: false, young: None, probed: None, children: None }
     }
 
     /// One that marks nothing and looks for young cells.
     pub(super) fn checking(heap: &'a Heap) -> Tracer<'a> {
         Tracer { checking: true, ..Tracer::new(heap) }
+    }
+
+    pub(super) fn heap(&self) -> &'a Heap {
+        self.heap
     }
 
     /// A young cell that was visited since this was asked last.
@@ -83,6 +91,12 @@ impl Tracer<'_> {
             }
             return true;
         }
+        if let Some(children) = &mut self.children {
+            if !Block::is_marked(header) {
+                children.push(header);
+            }
+            return true;
+        }
         if !Block::mark(header) {
             return false;
         }
@@ -91,7 +105,10 @@ impl Tracer<'_> {
             if cfg!(any(debug_assertions, feature = "gc_stress")) {
                 assert!((*header).kind() != super::Kind::Free, "a live value refers to a freed cell");
             }
-            (*header).set_flags(((*header).flags() | OLD) & !LOGGED);
+            match &mut self.probed {
+                Some(probed) => probed.push(header),
+                None => (*header).set_flags(((*header).flags() | OLD) & !LOGGED),
+            }
             self.marked_bytes += (*Block::of(header)).cell_size;
             if !self.heap.info((*header).kind()).leaf {
                 self.stack.push(header);
@@ -100,7 +117,7 @@ impl Tracer<'_> {
         true
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(header) = self.stack.pop() {
             // SAFETY: marked cells are allocated, and their kind's function knows their layout.
             unsafe { (self.heap.info((*header).kind()).trace)(header, self) }
@@ -145,6 +162,8 @@ impl Heap {
         if kind == Collection::Minor {
             self.check_log();
         }
+        self.probed.take();
+        self.cyclic.take();
         let logged = self.logged.take();
         for header in &logged {
             // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
@@ -182,38 +201,55 @@ impl Heap {
     /// Finds finalisable cells and weakly referred ones that died; finalisable ones live on until their finaliser has run.
     fn find_deaths(&self, kind: Collection, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
         // Weak references to what is dead are cleared before finalisers can revive it, as CPython does.
-        self.weak.retain(kind, |cell| {
-            let alive = Block::is_marked(cell);
-            // SAFETY: entries are weak references not yet swept.
-            let weak = unsafe { super::Gc::<WeakRef>::from_header(cell) };
-            if weak.target_dead() {
-                weak.clear();
-                if alive && !weak.callback().is_none() {
-                    deaths.callbacks.push(weak.value().raw());
-                }
-                return false;
-            }
-            alive
-        });
-        self.finalisable.retain(kind, |cell| {
-            // SAFETY: entries are cells not yet swept.
-            let header = unsafe { &*cell };
-            // Taken back, or in the list twice because it was taken back and given again.
-            if header.flags() & FINALISABLE == 0 || header.flags() & FINALISED != 0 {
-                return false;
-            }
-            if Block::is_marked(cell) {
-                return true;
-            }
-            header.set_flags(header.flags() | FINALISED);
-            self.watched.set(self.watched.get() - 1);
-            deaths.finalise.push(Raw::cell(cell));
-            false
-        });
+        self.weak.retain(kind, |cell| self.reference_lives(cell, deaths));
+        self.finalisable.retain(kind, |cell| self.watched_lives(cell, deaths));
         for raw in &deaths.finalise {
             tracer.raw(*raw);
         }
         tracer.drain();
+    }
+
+    /// Whether a weak reference lives and what it refers to does; if that died it is cleared.
+    fn reference_lives(&self, cell: *mut Header, deaths: &mut Deaths) -> bool {
+        let alive = Block::is_marked(cell);
+        // SAFETY: entries are weak references not yet swept.
+        let weak = unsafe { super::Gc::<WeakRef>::from_header(cell) };
+        if weak.target_dead() {
+            weak.clear();
+            if alive && !weak.callback().is_none() {
+                deaths.callbacks.push(weak.value().raw());
+            }
+            return false;
+        }
+        alive
+    }
+
+    /// Whether a finalisable cell lives, and is to be watched further; if it died that is noted.
+    fn watched_lives(&self, cell: *mut Header, deaths: &mut Deaths) -> bool {
+        match self.is_dead(cell) {
+            None => false,
+            Some(false) => true,
+            Some(true) => {
+                self.note_death(cell, deaths);
+                false
+            }
+        }
+    }
+
+    /// Whether a cell registered as finalisable has died; None if it is not watched any more.
+    pub(super) fn is_dead(&self, cell: *mut Header) -> Option<bool> {
+        // SAFETY: entries are cells not yet swept.
+        let flags = unsafe { (*cell).flags() };
+        // Taken back, or in the list twice because it was taken back and given again.
+        if flags & FINALISABLE == 0 || flags & FINALISED != 0 { None } else { Some(!Block::is_marked(cell)) }
+    }
+
+    pub(super) fn note_death(&self, cell: *mut Header, deaths: &mut Deaths) {
+        // SAFETY: as above.
+        let header = unsafe { &*cell };
+        header.set_flags(header.flags() | FINALISED);
+        self.watched.set(self.watched.get() - 1);
+        deaths.finalise.push(Raw::cell(cell));
     }
 
     /// Visits dead cells that own Rust memory, frees large ones, and makes all blocks available to allocation again.

@@ -14,6 +14,7 @@ mod block;
 mod cell;
 mod collect;
 mod kind;
+mod probe;
 mod stack;
 mod stress;
 mod value;
@@ -21,6 +22,7 @@ mod weak;
 
 use std::any::TypeId;
 use std::cell::{Cell as StdCell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ use cell::{Boxed, FINALISED, LOGGED, OLD, new_header};
 /// Bytes allocated between two minor collections, at least: what a processor core caches, since memory that is new each time has to be cleared
 /// by the system first.
 const NURSERY: usize = 2 << 20;
+/// The same for programs with finalisers: only what is young is looked for.
+const PROBED_NURSERY: usize = 16 << 20;
 /// Live bytes below which no major collection is started: marking that many takes a few milliseconds, and what died old before is memory
 /// that has to be touched anew meanwhile.
 const MAJOR_FLOOR: usize = 24 << 20;
@@ -208,6 +212,14 @@ pub struct Heap {
     stress: stress::Stress,
     /// Number of cells that have something to do when they die.
     watched: StdCell<usize>,
+    /// The young cells that lived at the last probe.
+    probed: RefCell<Vec<*mut Header>>,
+    /// Cells that died, as parts of a cycle or because one refers to them: they are seen to by the next collection.
+    cyclic: RefCell<HashSet<*mut Header>>,
+    /// Scripts could see when something dies.
+    shows_deaths: StdCell<bool>,
+    /// There are probes.
+    is_probed: StdCell<bool>,
 }
 
 impl fmt::Debug for Heap {
@@ -251,6 +263,10 @@ impl Heap {
             versions: StdCell::new(0),
             stress: stress::Stress::default(),
             watched: StdCell::new(0),
+            probed: RefCell::default(),
+            cyclic: RefCell::default(),
+            shows_deaths: StdCell::new(false),
+            is_probed: StdCell::new(false),
         };
         if cfg!(feature = "gc_stress") {
             heap.request(interrupt::STRESS);
@@ -597,7 +613,7 @@ impl Heap {
     }
 
     fn nursery_size(&self) -> usize {
-        (self.live.get() / 2).max(NURSERY)
+        (self.live.get() / 2).max(if self.is_probed.get() { PROBED_NURSERY } else { NURSERY })
     }
 
     /// Must precede every store into a cell; the stores of [`Gc`] call it. Also called when a frame that lives in its object
@@ -686,6 +702,34 @@ impl Heap {
     /// Whether one of the cells registered lately that have something to do when they die is such.
     pub fn any_finalisable_lately(&self, most: usize, mut fits: impl FnMut(Value<'_>) -> bool) -> bool {
         self.finalisable.newest(most, |cell| is_watched(*cell) && fits(Value::adopt(Raw::cell(*cell)))).is_some()
+    }
+
+    /// Notes that scripts can see when something dies: a class has a finaliser, or weak references can be made.
+    pub fn show_deaths(&self) {
+        self.shows_deaths.set(true);
+    }
+
+    /// Whether scripts could see when something dies.
+    #[inline]
+    pub fn shows_deaths(&self) -> bool {
+        self.shows_deaths.get()
+    }
+
+    /// Whether cells made since the last collection are watched for their death; and whether older ones are.
+    pub fn watched_ages(&self) -> (bool, bool) {
+        let young = !self.finalisable.young.borrow().is_empty() || !self.weak.young.borrow().is_empty();
+        (young, self.finalisable.old.borrow().iter().any(|cell| is_watched(*cell)))
+    }
+
+    /// From now on there are probes: what is young stays so for longer.
+    pub fn begin_probing(&self) {
+        self.is_probed.set(true);
+        self.nursery.set(self.nursery_size());
+    }
+
+    /// Whether there are probes.
+    pub fn is_probed(&self) -> bool {
+        self.is_probed.get()
     }
 
     /// Whether cells were made since the last collection that have something to do when they die, other than to be reported as not awaited.

@@ -12,6 +12,7 @@ static ROWS: &[TypeRow] =
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(ROWS);
+    cx.heap.show_deaths();
     let module = cx.new_module("_weakref").held();
     cx.functions_of(module, &WEAKREF);
     let class = cx.named_class("ReferenceType").held();

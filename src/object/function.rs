@@ -153,7 +153,8 @@ pub struct Traceback {
     pub line: StdCell<u32>,
 }
 
-crate::cell! { Traceback: Traceback { slots: [], refs: [function, frame, next] } }
+// In the order in which CPython lets go of them.
+crate::cell! { Traceback: Traceback { slots: [], refs: [next, function, frame] } }
 
 /// A frame object: made when somebody asks for it. While its frame runs it knows where that is; when the frame ends its named
 /// locals are copied into it.

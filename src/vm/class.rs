@@ -279,6 +279,9 @@ impl Vm {
         flags.set(ClassFlags::SETATTR, own(Name::SetAttr));
         flags.set(ClassFlags::DELATTR, own(Name::DelAttr));
         flags.set(ClassFlags::FINALISER, class.lookup(heap, self.name(Name::Del)).is_some());
+        if class.has(ClassFlags::HEAP) && class.namespace().get_str(heap, self.name(Name::Del)).is_some() {
+            heap.show_deaths();
+        }
         flags.set(ClassFlags::EQ, other(Name::Eq));
         flags.set(ClassFlags::HASH, other(Name::Hash));
         class.get().flags.set(flags);

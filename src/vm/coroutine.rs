@@ -44,6 +44,7 @@ pub struct Coroutines {
     pub(super) looked: f64,
     /// How many times finalisers are being run, each within one of the one before.
     pub(super) finalising: u32,
+    pub(super) pause: u32,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,
     /// What is being let go of, in the order in which it dies. Only compared with, so nothing keeps it alive.

@@ -242,7 +242,7 @@ impl Vm {
             let mark = self.mark();
             self.push_raw(kept);
             // A major collection where that is as good: what was made may have been looked for before.
-            let small = self.heap.used() <= SMALL;
+            let small = self.heap.used() <= SMALL && (!self.heap.is_probed() || self.heap.watched_ages().1);
             self.look_for_deaths(if small { Collection::Major } else { Collection::Minor }, begun);
             self.release(mark);
         }
@@ -255,16 +255,49 @@ impl Vm {
     /// The time, if looking for what has died has not taken more than its share of it.
     fn may_look(&self) -> Option<f64> {
         const SHARE: f64 = 0.05;
-        const AT_FIRST: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.02 };
+        const AT_FIRST: f64 = if cfg!(debug_assertions) { 1.0 } else { 0.05 };
         let begun = self.host().process_time();
         (self.coroutines.looked <= begun * SHARE + AT_FIRST || cfg!(feature = "gc_stress")).then_some(begun)
     }
 
     fn look_for_deaths(&mut self, kind: Collection, begun: f64) {
+        if kind == Collection::Minor && self.heap.is_probed() {
+            let died = self.probe();
+            self.coroutines.looked += self.host().process_time() - begun;
+            if died {
+                self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+                self.run_finalisers_first();
+            }
+            return;
+        }
         self.collect(kind);
         self.coroutines.looked += self.host().process_time() - begun;
         self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
         self.run_finalisers();
+    }
+
+    /// Before a statement of a program with finalisers or weak references: runs the finalisers of what has died since the one before.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look(&mut self) {
+        // Statements before it is asked again whether there is time to look.
+        const PAUSE: u32 = 50;
+        if self.coroutines.pause > 0 {
+            self.coroutines.pause -= 1;
+            return;
+        }
+        if !self.heap.is_probed() {
+            // What there is so far grows old: then looking is quick.
+            self.collect(Collection::Minor);
+            self.heap.begin_probing();
+        }
+        if !self.heap.watched_ages().0 {
+            return;
+        }
+        match self.may_look() {
+            Some(begun) => self.look_for_deaths(Collection::Minor, begun),
+            None => self.coroutines.pause = PAUSE,
+        }
     }
 
     /// The event loop is about to wait: time to look whether what was made lately has died.
@@ -310,6 +343,18 @@ impl Vm {
         }
         self.coroutines.order.clear();
         Ok(())
+    }
+
+    /// As `run_finalisers`, where reference counts would have fallen to zero: there finalisers come before callbacks.
+    fn run_finalisers_first(&mut self) {
+        let callbacks = std::mem::take(&mut self.deaths.callbacks);
+        let mark = self.mark();
+        let callbacks: Vec<Root> = callbacks.into_iter().map(|raw| self.push_raw(raw)).collect();
+        self.run_finalisers();
+        for reference in callbacks {
+            self.call_weak_callback(reference);
+        }
+        self.release(mark);
     }
 
     /// Runs what waits because of cells that died: finalisers, callbacks of weak references.

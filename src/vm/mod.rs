@@ -728,6 +728,18 @@ impl Vm {
 
     /// Collects. The values of the running native are its roots.
     pub fn collect(&mut self, kind: Collection) {
+        // If one is due, this is it.
+        self.take_interrupt(crate::heap::interrupt::COLLECT);
+        self.trace_all(Some(kind));
+    }
+
+    /// Looks which of the young cells that scripts can see dying have died, without collecting. Whether any have.
+    pub(crate) fn probe(&mut self) -> bool {
+        self.trace_all(None)
+    }
+
+    /// Collects, or probes.
+    fn trace_all(&mut self, kind: Option<Collection>) -> bool {
         let mut deaths = std::mem::take(&mut self.deaths);
         let Vm {
             heap,
@@ -748,7 +760,7 @@ impl Vm {
         } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
         let (characters, coroutines) = (&self.characters, &self.coroutines);
-        heap.collect(kind, &mut deaths, |tracer| {
+        let roots = |tracer: &mut Tracer<'_>| {
             fiber.trace(tracer);
             fibers.trace(kind, tracer);
             shapes.trace(tracer);
@@ -762,7 +774,16 @@ impl Vm {
             for extension in extensions.iter().flatten() {
                 extension.trace(tracer);
             }
-        });
+        };
+        let Some(kind) = kind else {
+            let died = heap.probe(&mut deaths, roots);
+            if !deaths.finalise.is_empty() || !deaths.callbacks.is_empty() {
+                heap.request(crate::heap::interrupt::FINALISE);
+            }
+            self.deaths = deaths;
+            return died;
+        };
+        heap.collect(kind, &mut deaths, roots);
         // A method found for a class that died could be found again for another at its address.
         for entry in method_cache.iter_mut() {
             entry.get_mut().class = std::ptr::null();
@@ -783,6 +804,7 @@ impl Vm {
             self.heap.request(crate::heap::interrupt::FINALISE);
         }
         self.deaths = deaths;
+        false
     }
 
     /// The interrupt word.

@@ -1874,6 +1874,14 @@ impl Vm {
                             let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
                             store!(CallSuper, a!(insn), self.call_super(parts))
                         }
+                        Op::Look => {
+                            if self.heap.shows_deaths() {
+                                sync!(Look, Deliver::Discard, 0);
+                                self.look();
+                                reload!();
+                            }
+                            go!(Look)
+                        }
                         Op::Discard => {
                             let value = reg!(a!(insn));
                             if value.is_pointer()

@@ -653,6 +653,10 @@ impl Vm {
         generator.get().state.set(GeneratorState::Finished);
         self.heap.not_finalisable(generator.value());
         generator.set_any(&self.heap, |g| &g.handled, Value::NONE);
+        // Tracebacks keep it, if any: its locals die with them.
+        if generator.get().frame.get().is_some() {
+            generator.set_ref(&self.heap, |g| &g.frame, None);
+        }
         self.end_awaiting(generator);
         let awaiter = generator.get().awaiter.get::<Generator>().map(|g| g.held());
         generator.set_any(&self.heap, |g| &g.awaiter, Value::NONE);
