@@ -23,11 +23,22 @@ pub struct Tracer<'a> {
     pub(super) probed: Option<Vec<*mut Header>>,
     /// Nothing is marked: the unmarked cells that are visited are gathered.
     pub(super) children: Option<Vec<*mut Header>>,
+    /// And the marked ones too.
+    pub(super) gathers_marked: bool,
 }
 
 impl<'a> Tracer<'a> {
     pub(super) fn new(heap: &'a Heap) -> Tracer<'a> {
-        Tracer { heap, stack: vec![], marked_bytes: 0, checking: false, young: None, probed: None, children: None }
+        Tracer {
+            heap,
+            stack: vec![],
+            marked_bytes: 0,
+            checking: false,
+            young: None,
+            probed: None,
+            children: None,
+            gathers_marked: false,
+        }
     }
 
     /// One that marks nothing and looks for young cells.
@@ -92,7 +103,7 @@ impl Tracer<'_> {
             return true;
         }
         if let Some(children) = &mut self.children {
-            if !Block::is_marked(header) {
+            if self.gathers_marked || !Block::is_marked(header) {
                 children.push(header);
             }
             return true;

@@ -642,6 +642,27 @@ impl Heap {
         self.logged.set(logged);
     }
 
+    /// Told of storage that its only owner has given up for other. If it is old and was written to, what it still refers to would else count
+    /// as alive until the next collection, and probes are to tell exactly.
+    #[inline]
+    pub(crate) fn given_up<T: Cell>(&self, storage: Gc<'_, T>) {
+        if self.is_probed.get() {
+            self.forget_log(storage.pointer());
+        }
+    }
+
+    #[cold]
+    fn forget_log(&self, cell: *mut Header) {
+        // SAFETY: a cell of ours.
+        let header = unsafe { &*cell };
+        if header.flags() & LOGGED != 0 {
+            header.set_flags(header.flags() & !LOGGED);
+            let mut logged = self.logged.take();
+            logged.retain(|known| *known != cell);
+            self.logged.set(logged);
+        }
+    }
+
     /// Asks to be told (in [`Deaths`]) when the cell dies.
     pub fn finalisable(&self, value: Value<'_>) {
         if let Some(header) = value.header()

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use super::block::Block;
 use super::cell::{Gc, Header};
 use super::collect::{Deaths, Tracer};
+use super::value::Raw;
 use super::weak::WeakRef;
 use super::{Heap, Kind};
 
@@ -48,7 +49,8 @@ impl Heap {
         let news = |cell: &*mut Header| !cyclic.contains(cell);
         let finalisable: Vec<*mut Header> =
             self.finalisable.young.borrow().iter().copied().filter(|cell| self.is_dead(*cell) == Some(true)).collect();
-        let referred: Vec<*mut Header> = self.weak.young.borrow().iter().filter_map(|cell| dead_target(*cell)).collect();
+        let referred: Vec<*mut Header> =
+            self.weak.young.borrow().iter().filter_map(|cell| dead_target(*cell)).collect();
         if !finalisable.iter().chain(&referred).any(news) {
             return false;
         }
@@ -113,8 +115,7 @@ impl Heap {
         }
         let mut freed = HashMap::new();
         // The first on top.
-        let mut free: Vec<*mut Header> =
-            start.into_iter().rev().filter(|cell| !counts.contains_key(cell)).collect();
+        let mut free: Vec<*mut Header> = start.into_iter().rev().filter(|cell| !counts.contains_key(cell)).collect();
         while let Some(cell) = free.pop() {
             if freed.contains_key(&cell) {
                 continue;
@@ -131,10 +132,35 @@ impl Heap {
         Some(freed)
     }
 
+    /// Sorts cells into the order in which they would be freed if these values were let go of one after the other.
+    pub(crate) fn sort_as_freed(&self, values: &[Raw], cells: &mut [Raw]) {
+        let mut numbers: HashMap<*mut Header, usize> = HashMap::new();
+        let mut todo: Vec<*mut Header> =
+            values.iter().rev().filter(|raw| raw.is_pointer()).map(|raw| raw.header()).collect();
+        while let Some(cell) = todo.pop() {
+            // SAFETY: reached from a live value.
+            let kind = unsafe { (*cell).kind() };
+            // These refer to all there is.
+            let ends = matches!(kind, Kind::Function | Kind::Module | Kind::Class | Kind::Code | Kind::Frame);
+            if numbers.len() < MOST && !numbers.contains_key(&cell) {
+                numbers.insert(cell, numbers.len());
+                if !ends {
+                    todo.extend(self.referents(cell, true).into_iter().rev());
+                }
+            }
+        }
+        cells.sort_by_key(|raw| numbers.get(&raw.header()).copied().unwrap_or(usize::MAX));
+    }
+
     /// The dead cells that a dead one refers to, in the order CPython lets go of them.
     fn children(&self, cell: *mut Header) -> Vec<*mut Header> {
+        self.referents(cell, false)
+    }
+
+    fn referents(&self, cell: *mut Header, marked: bool) -> Vec<*mut Header> {
         let mut tracer = Tracer::new(self);
         tracer.children = Some(vec![]);
+        tracer.gathers_marked = marked;
         // SAFETY: a cell that lived at the last probe, or that is referred to by one: allocated.
         let kind = unsafe {
             let kind = (*cell).kind();

@@ -122,6 +122,9 @@ impl<'h> Gc<'h, Deque> {
         let [first, second] = self.parts();
         ring.copy_tail(heap, 0, first);
         ring.copy_tail(heap, first.len(), second);
+        if let Some(old) = self.get().ring.get() {
+            heap.given_up(old);
+        }
         self.set_ref(heap, |d| &d.ring, Some(ring));
         self.head.set(0);
         Ok(ring)

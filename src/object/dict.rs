@@ -381,6 +381,9 @@ impl<'h> Gc<'h, Dict> {
             }
             used += 1;
         }
+        if let Some(old) = self.get().entries.get() {
+            heap.given_up(old);
+        }
         self.set_ref(heap, |d| &d.entries, Some(entries));
         self.set_ref(heap, |d| &d.index, index);
         self.get().used.set(used);
@@ -422,6 +425,13 @@ impl<'h> Gc<'h, Dict> {
 
     /// Removes every key.
     pub fn clear(self, heap: &Heap) {
+        if let Some(old) = self.get().entries.get() {
+            heap.given_up(old);
+        }
+        self.empty(heap);
+    }
+
+    fn empty(self, heap: &Heap) {
         self.set_ref(heap, |d| &d.entries, None);
         self.set_ref(heap, |d| &d.index, None);
         self.get().len.set(0);
@@ -436,7 +446,7 @@ impl<'h> Gc<'h, Dict> {
         self.get().used.set(other.used());
         self.get().len.set(other.len());
         self.get().version.set(heap.next_version());
-        other.clear(heap);
+        other.empty(heap);
     }
 
     /// A copy with the same keys and values.

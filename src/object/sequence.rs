@@ -195,6 +195,9 @@ impl<'h> Gc<'h, List> {
         let old = self.storage();
         let slots = Slots::few(heap, capacity);
         slots.copy_tail(heap, 0, &old[..len]);
+        if let Some(old) = self.get().slots.get() {
+            heap.given_up(old);
+        }
         self.set_ref(heap, |l| &l.slots, Some(slots));
         slots
     }

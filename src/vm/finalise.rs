@@ -160,8 +160,7 @@ impl Vm {
             let main = self.find_module("__main__").and_then(|main| main.exact::<Module>());
             let named: Vec<Raw> =
                 main.map_or(vec![], |main| main.dict().iter().map(|(_, value)| value.raw()).collect());
-            let place = |raw: &Raw| named.iter().position(|name| name.same(*raw)).unwrap_or(named.len());
-            self.deaths.finalise.sort_by_cached_key(place);
+            self.heap.sort_as_freed(&named, &mut self.deaths.finalise);
             self.run_finalisers();
         }
     }
