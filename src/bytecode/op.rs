@@ -538,7 +538,7 @@ opcodes! {
     /// `super()` without arguments: `dst` = the call of `base`; if that is the builtin super, with `base+1` (the class) and
     /// `base+2` (the instance).
     CallSuper(dst: Reg, base: Reg);
-    /// Before a statement of a program with finalisers: whether something has died.
+    /// In a program with finalisers: whether something has died.
     Look();
     /// Drops the value of an expression statement that was a call: a coroutine never started is reported here.
     Discard(src: Reg);

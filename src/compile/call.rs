@@ -92,7 +92,7 @@ impl Compiler<'_> {
             self.at(lookup_span);
             self.emit(Instr::LoadMethod { base, obj, name });
             self.b().set_top(mark + 2);
-            let names = self.arguments(args, keywords);
+            let names = self.arguments(func, args, keywords);
             self.at(call_span);
             self.emit(match names {
                 None => Instr::CallLoaded { dst, base, argc },
@@ -113,7 +113,7 @@ impl Compiler<'_> {
             self.emit(Instr::SuperMethod { base, flags, name });
             self.b().set_top(mark + 2);
             let argc = (args.len() + keywords.len()) as u8;
-            let names = self.arguments(args, keywords);
+            let names = self.arguments(func, args, keywords);
             self.at(call_span);
             self.emit(match names {
                 None => Instr::CallLoaded { dst, base, argc },
@@ -126,7 +126,7 @@ impl Compiler<'_> {
             return self.call_spread(base, args, keywords, dst, span);
         }
         let argc = (args.len() + keywords.len()) as u8;
-        let names = self.arguments(args, keywords);
+        let names = self.arguments(func, args, keywords);
         self.at(span);
         self.emit(match names {
             None => Instr::Call { dst, base, argc },
@@ -142,8 +142,14 @@ impl Compiler<'_> {
         });
     }
 
-    /// Pushes arguments; the constant of keyword names, if there are any.
-    fn arguments(&mut self, args: &[ExprId], keywords: &[Keyword]) -> Option<crate::bytecode::op::ConstIdx> {
+    /// Pushes arguments of a call of `func`; the constant of keyword names, if there are any.
+    fn arguments(
+        &mut self,
+        func: ExprId,
+        args: &[ExprId],
+        keywords: &[Keyword],
+    ) -> Option<crate::bytecode::op::ConstIdx> {
+        let called = matches!(self.ast.expr(func).kind, ExprKind::Call { .. });
         args.iter().for_each(|&arg| {
             self.push(arg);
         });
@@ -151,7 +157,7 @@ impl Compiler<'_> {
             self.push(keyword.value);
         });
         // What died while the arguments were made dies before the call.
-        if self.looks && args.iter().any(|&arg| !self.is_silent(arg)) {
+        if self.looks && (called || args.iter().any(|&arg| !self.is_silent(arg))) {
             self.emit(Instr::Look {});
         }
         if keywords.is_empty() {

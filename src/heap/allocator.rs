@@ -112,7 +112,8 @@ fn prefer_huge_pages(memory: *mut u8, size: usize) {
     use std::sync::OnceLock;
 
     static GIVEN: OnceLock<bool> = OnceLock::new();
-    let given = GIVEN.get_or_init(|| given_to_who_asks() && rustix::thread::disable_transparent_huge_pages(false).is_ok());
+    let given =
+        GIVEN.get_or_init(|| given_to_who_asks() && rustix::thread::disable_transparent_huge_pages(false).is_ok());
     let start = memory.addr().next_multiple_of(HUGE);
     let end = (memory.addr() + size) & !(HUGE - 1);
     if *given && !memory.is_null() && start < end {

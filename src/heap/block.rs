@@ -101,6 +101,16 @@ impl Block {
         unsafe { (*Block::of(cell)).marks[word] &= !bit }
     }
 
+    /// All marks.
+    pub(super) fn marks(&self) -> &[u64; BLOCK / 16 / 64] {
+        &self.marks
+    }
+
+    /// Sets all marks as they were.
+    pub(super) fn set_marks(&mut self, marks: &[u64; BLOCK / 16 / 64]) {
+        self.marks = *marks;
+    }
+
     /// Forgets all marks.
     pub(super) fn clear_marks(&mut self) {
         self.marks = [0; BLOCK / 16 / 64];

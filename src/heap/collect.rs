@@ -152,6 +152,19 @@ pub struct Deaths {
     pub finalise: Vec<Raw>,
     /// Weak references with a callback whose object is gone.
     pub callbacks: Vec<Raw>,
+    /// The new ones in `finalise` are in the order in which reference counts would have told of them.
+    pub in_order: bool,
+    /// Once they are seen to others will have died.
+    pub more: bool,
+    /// How many of both are being seen to, last to first; the others are new.
+    pub begun: [usize; 2],
+}
+
+impl Deaths {
+    /// Whether there are any that nobody sees to yet.
+    pub fn any_new(&self) -> bool {
+        [self.finalise.len(), self.callbacks.len()] != self.begun
+    }
 }
 
 impl Heap {
@@ -202,6 +215,9 @@ impl Heap {
         if kind == Collection::Major {
             self.major_at.set((self.live.get() * 2).max(MAJOR_FLOOR));
         }
+        if self.is_probed.get() {
+            self.note_watched_old();
+        }
         self.sweep(kind);
         self.poison_dead();
         self.allocated.set(0);
@@ -213,7 +229,12 @@ impl Heap {
     fn find_deaths(&self, kind: Collection, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
         // Weak references to what is dead are cleared before finalisers can revive it, as CPython does.
         self.weak.retain(kind, |cell| self.reference_lives(cell, deaths));
+        let known = deaths.finalise.len();
         self.finalisable.retain(kind, |cell| self.watched_lives(cell, deaths));
+        if self.is_probed.get() {
+            self.sort_dead(&mut deaths.finalise[known..]);
+            deaths.in_order = true;
+        }
         for raw in &deaths.finalise {
             tracer.raw(*raw);
         }

@@ -170,6 +170,23 @@ impl Watched {
         young.iter().rev().chain(old.iter().rev()).take(most).copied().find(fits)
     }
 
+    /// Those that a probe of this kind can find dead, as they are.
+    fn reached_by(&self, kind: Collection) -> Vec<*mut Header> {
+        let mut cells = self.young.borrow().clone();
+        if kind == Collection::Major {
+            cells.extend_from_slice(&self.old.borrow());
+        }
+        cells
+    }
+
+    /// After a probe: keeps those for which `keep` says so, where they are.
+    fn keep(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
+        self.young.borrow_mut().retain(|cell| keep(*cell));
+        if kind == Collection::Major {
+            self.old.borrow_mut().retain(|cell| keep(*cell));
+        }
+    }
+
     /// Visits the cells that the collection can have found dead, and keeps those for which `keep` says so.
     fn retain(&self, kind: Collection, mut keep: impl FnMut(*mut Header) -> bool) {
         let mut old = self.old.take();
@@ -220,6 +237,8 @@ pub struct Heap {
     shows_deaths: StdCell<bool>,
     /// There are probes.
     is_probed: StdCell<bool>,
+    /// Old cells are watched for their death.
+    watches_old: StdCell<bool>,
 }
 
 impl fmt::Debug for Heap {
@@ -267,6 +286,7 @@ impl Heap {
             cyclic: RefCell::default(),
             shows_deaths: StdCell::new(false),
             is_probed: StdCell::new(false),
+            watches_old: StdCell::new(false),
         };
         if cfg!(feature = "gc_stress") {
             heap.request(interrupt::STRESS);
@@ -739,12 +759,25 @@ impl Heap {
     /// Whether cells made since the last collection are watched for their death; and whether older ones are.
     pub fn watched_ages(&self) -> (bool, bool) {
         let young = !self.finalisable.young.borrow().is_empty() || !self.weak.young.borrow().is_empty();
-        (young, self.finalisable.old.borrow().iter().any(|cell| is_watched(*cell)))
+        (young, self.watches_old.get())
+    }
+
+    /// Finds out whether old cells are watched, other than classes, which the library watches and nobody drops.
+    fn note_watched_old(&self) {
+        let refers = |cell: &*mut Header| {
+            // SAFETY: entries are weak references not yet swept.
+            let weak = unsafe { Gc::<WeakRef>::from_header(*cell) };
+            weak.target().is_some_and(|target| target.kind() != Kind::Class)
+        };
+        let any = self.finalisable.old.borrow().iter().any(|cell| is_watched(*cell))
+            || self.weak.old.borrow().iter().any(refers);
+        self.watches_old.set(any);
     }
 
     /// From now on there are probes: what is young stays so for longer.
     pub fn begin_probing(&self) {
         self.is_probed.set(true);
+        self.note_watched_old();
         self.nursery.set(self.nursery_size());
     }
 

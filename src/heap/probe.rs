@@ -4,24 +4,44 @@
 //! again soon for what happened since, at the cost of what is young and alive. What has died since the last probe is at hand, since nothing
 //! was freed: the order in which counts would have fallen to zero is found by counting the references among the dead. Those of a cycle
 //! never fall to zero; they, and what they refer to, are left to the next collection, as in CPython.
+//!
+//! Where something watched is old already a probe may look at all cells: that takes as long as a major collection marks, and leaves the old
+//! ones old and the young ones young.
 
 #![allow(unsafe_code, reason = "cells are reached through raw pointers")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::block::Block;
 use super::cell::{Gc, Header};
 use super::collect::{Deaths, Tracer};
 use super::value::Raw;
 use super::weak::WeakRef;
-use super::{Heap, Kind};
+use super::{Collection, Heap, Kind};
 
 /// Dead cells whose order is found; beyond that they come in the order they were made in.
 const MOST: usize = 50_000;
 
+/// When reference counts would free a cell.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its number in the order.
+    number: usize,
+    /// Something with a finaliser refers to it: until that has run it is alive.
+    below: bool,
+}
+
 impl Heap {
-    /// Finds out which of the watched cells made since the last collection are dead; see above. Returns whether any are.
-    pub fn probe(&mut self, deaths: &mut Deaths, roots: impl FnOnce(&mut Tracer<'_>)) -> bool {
+    /// Finds out which of the watched cells are dead, those made since the last collection or all; see above. Returns whether any are.
+    pub fn probe(&mut self, kind: Collection, deaths: &mut Deaths, roots: impl FnOnce(&mut Tracer<'_>)) -> bool {
+        let mut marks = vec![];
+        if kind == Collection::Major {
+            // SAFETY: live blocks.
+            self.each_block(|block| unsafe {
+                marks.push(*(*block).marks());
+                (*block).clear_marks();
+            });
+        }
         let logged = self.logged.take();
         let mut tracer = Tracer::new(self);
         tracer.probed = Some(vec![]);
@@ -29,28 +49,36 @@ impl Heap {
         for raw in deaths.finalise.iter().chain(&deaths.callbacks) {
             tracer.raw(*raw);
         }
-        for header in &logged {
-            // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
-            unsafe { (tracer.heap().info((**header).kind()).trace)(*header, &mut tracer) };
+        if kind == Collection::Minor {
+            for header in &logged {
+                // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
+                unsafe { (tracer.heap().info((**header).kind()).trace)(*header, &mut tracer) };
+            }
         }
         tracer.drain();
         let living = tracer.probed.take().unwrap_or_default();
         drop(tracer);
         self.logged.set(logged);
         let before = self.probed.replace(living);
-        let any = self.sort_out(before, deaths);
-        self.probed.borrow().iter().for_each(|header| Block::unmark(*header));
+        let any = self.sort_out(kind, before, deaths);
+        if kind == Collection::Major {
+            let mut marks = marks.iter();
+            // SAFETY: the same blocks, in the same order.
+            self.each_block(|block| unsafe { (*block).set_marks(marks.next().expect("as many as there were")) });
+            self.note_watched_old();
+        } else {
+            self.probed.borrow().iter().for_each(|header| Block::unmark(*header));
+        }
         any
     }
 
     /// With the living marked: notes deaths. `before` lived at the last probe.
-    fn sort_out(&self, before: Vec<*mut Header>, deaths: &mut Deaths) -> bool {
+    fn sort_out(&self, kind: Collection, before: Vec<*mut Header>, deaths: &mut Deaths) -> bool {
         let cyclic = self.cyclic.borrow();
         let news = |cell: &*mut Header| !cyclic.contains(cell);
-        let finalisable: Vec<*mut Header> =
-            self.finalisable.young.borrow().iter().copied().filter(|cell| self.is_dead(*cell) == Some(true)).collect();
-        let referred: Vec<*mut Header> =
-            self.weak.young.borrow().iter().filter_map(|cell| dead_target(*cell)).collect();
+        let mut finalisable = self.finalisable.reached_by(kind);
+        finalisable.retain(|cell| self.is_dead(*cell) == Some(true));
+        let referred: Vec<*mut Header> = self.weak.reached_by(kind).into_iter().filter_map(dead_target).collect();
         if !finalisable.iter().chain(&referred).any(news) {
             return false;
         }
@@ -58,35 +86,42 @@ impl Heap {
         start.extend(finalisable.iter().chain(&referred).filter(|cell| news(cell)));
         let freed = self.freed(start);
         drop(cyclic);
-        let number = |cell: *mut Header| match &freed {
+        let place = |cell: *mut Header| match &freed {
             Some(freed) => freed.get(&cell).copied(),
-            None => Some(0),
+            None => Some(Place { number: 0, below: false }),
         };
         let mut order: Vec<(usize, *mut Header)> = vec![];
         for cell in &finalisable {
-            match number(*cell) {
-                Some(number) => order.push((number, *cell)),
+            match place(*cell) {
+                Some(Place { below: true, .. }) => {}
+                Some(place) => order.push((place.number, *cell)),
                 None => _ = self.cyclic.borrow_mut().insert(*cell),
             }
         }
         order.sort_by_key(|(number, _)| *number);
-        self.finalisable.young.borrow_mut().retain(|cell| match self.is_dead(*cell) {
-            Some(dead) => !dead || number(*cell).is_none(),
+        self.finalisable.keep(kind, |cell| match self.is_dead(cell) {
+            Some(dead) => !dead || place(cell).is_none_or(|place| place.below),
             None => false,
         });
         order.iter().for_each(|(_, cell)| self.note_death(*cell, deaths));
+        deaths.in_order = true;
+        deaths.more |= freed.as_ref().is_some_and(|freed| freed.values().any(|place| place.below));
         let mut any = !order.is_empty();
-        self.weak.young.borrow_mut().retain(|cell| {
-            let Some(target) = dead_target(*cell) else { return true };
-            if number(target).is_none() {
-                self.cyclic.borrow_mut().insert(target);
-                return true;
+        self.weak.keep(kind, |cell| {
+            let Some(target) = dead_target(cell) else { return true };
+            match place(target) {
+                Some(Place { below: true, .. }) => return true,
+                Some(_) => {}
+                None => {
+                    self.cyclic.borrow_mut().insert(target);
+                    return true;
+                }
             }
             // SAFETY: entries are weak references not yet swept.
-            let weak = unsafe { Gc::<WeakRef>::from_header(*cell) };
+            let weak = unsafe { Gc::<WeakRef>::from_header(cell) };
             weak.clear();
             any = true;
-            if Block::is_marked(*cell) && !weak.callback().is_none() {
+            if Block::is_marked(cell) && !weak.callback().is_none() {
                 deaths.callbacks.push(weak.value().raw());
             }
             false
@@ -94,8 +129,8 @@ impl Heap {
         any
     }
 
-    /// Which of the dead, and of what they alone refer to, reference counts would have freed, numbered in that order; None if there are too many.
-    fn freed(&self, start: Vec<*mut Header>) -> Option<HashMap<*mut Header, usize>> {
+    /// Which of the dead, and of what they alone refer to, reference counts would have freed, and when; None if there are too many.
+    fn freed(&self, start: Vec<*mut Header>) -> Option<HashMap<*mut Header, Place>> {
         let mut children: HashMap<*mut Header, Vec<*mut Header>> = HashMap::new();
         let mut counts: HashMap<*mut Header, usize> = HashMap::new();
         let mut todo = start.clone();
@@ -115,41 +150,71 @@ impl Heap {
         }
         let mut freed = HashMap::new();
         // The first on top.
-        let mut free: Vec<*mut Header> = start.into_iter().rev().filter(|cell| !counts.contains_key(cell)).collect();
-        while let Some(cell) = free.pop() {
+        let free = start.into_iter().rev().filter(|cell| !counts.contains_key(cell));
+        let mut free: Vec<(*mut Header, bool)> = free.map(|cell| (cell, false)).collect();
+        while let Some((cell, below)) = free.pop() {
             if freed.contains_key(&cell) {
                 continue;
             }
-            freed.insert(cell, freed.len());
+            freed.insert(cell, Place { number: freed.len(), below });
+            let below = below || self.is_dead(cell) == Some(true);
             for child in children.remove(&cell).unwrap_or_default().into_iter().rev() {
                 let count = counts.entry(child).or_default();
                 *count -= 1;
                 if *count == 0 {
-                    free.push(child);
+                    free.push((child, below));
                 }
             }
         }
         Some(freed)
     }
 
-    /// Sorts cells into the order in which they would be freed if these values were let go of one after the other.
-    pub(crate) fn sort_as_freed(&self, values: &[Raw], cells: &mut [Raw]) {
+    /// Sorts cells that died together into the order in which reference counts would have freed them; those they never would have come last.
+    pub(super) fn sort_dead(&self, dead: &mut [Raw]) {
+        if dead.len() < 2 {
+            return;
+        }
+        let Some(freed) = self.freed(dead.iter().map(|raw| raw.header()).collect()) else { return };
+        dead.sort_by_key(|raw| freed.get(&raw.header()).map_or(usize::MAX, |place| place.number));
+    }
+
+    /// Sorts cells into the order in which CPython's collector comes to them at a program's end from these values, those of `__main__`: by how
+    /// many objects are between.
+    pub(crate) fn sort_as_found(&self, values: &[Raw], cells: &mut [Raw]) {
         let mut numbers: HashMap<*mut Header, usize> = HashMap::new();
-        let mut todo: Vec<*mut Header> =
-            values.iter().rev().filter(|raw| raw.is_pointer()).map(|raw| raw.header()).collect();
-        while let Some(cell) = todo.pop() {
-            // SAFETY: reached from a live value.
-            let kind = unsafe { (*cell).kind() };
-            // These refer to all there is.
-            let ends = matches!(kind, Kind::Function | Kind::Module | Kind::Class | Kind::Code | Kind::Frame);
-            if numbers.len() < MOST && !numbers.contains_key(&cell) {
+        let mut todo: VecDeque<*mut Header> =
+            values.iter().filter(|raw| raw.is_pointer()).map(|raw| raw.header()).collect();
+        while let Some(cell) = todo.pop_front() {
+            if numbers.len() == MOST {
+                break;
+            }
+            if !numbers.contains_key(&cell) {
                 numbers.insert(cell, numbers.len());
-                if !ends {
-                    todo.extend(self.referents(cell, true).into_iter().rev());
-                }
+                self.add_found(cell, &mut todo);
             }
         }
         cells.sort_by_key(|raw| numbers.get(&raw.header()).copied().unwrap_or(usize::MAX));
+    }
+
+    /// What a cell refers to, itself or by the storage it has to itself.
+    fn add_found(&self, cell: *mut Header, found: &mut VecDeque<*mut Header>) {
+        let kind = |cell: *mut Header| {
+            // SAFETY: reached from a live value.
+            unsafe { (*cell).kind() }
+        };
+        let own = kind(cell);
+        // These refer to all there is.
+        if matches!(own, Kind::Module | Kind::Code | Kind::Frame) {
+            return;
+        }
+        for child in self.referents(cell, true) {
+            match kind(child) {
+                Kind::Slots | Kind::Entries | Kind::SetTable | Kind::References => self.add_found(child, found),
+                // Bases and derived classes aren't what it has.
+                of_class if own == Kind::Class && of_class != Kind::Dict => {}
+                _ => found.push_back(child),
+            }
+        }
     }
 
     /// The dead cells that a dead one refers to, in the order CPython lets go of them.

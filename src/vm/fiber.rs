@@ -215,17 +215,17 @@ impl fmt::Debug for Fibers {
 impl Fibers {
     /// Visits the registers and records of the fibers that do not run, and results that nobody took. What stands still since the last
     /// collection holds nothing young.
-    pub(super) fn trace(&mut self, kind: Option<Collection>, tracer: &mut Tracer<'_>) {
+    pub(super) fn trace(&mut self, kind: Collection, probes: bool, tracer: &mut Tracer<'_>) {
         for entry in self.entries.values_mut() {
             if let Some(Ok(raw) | Err(raw)) = entry.result {
                 tracer.raw(raw);
             }
             if let Some(fiber) = &mut entry.saved
-                && (kind == Some(Collection::Major) || !fiber.still)
+                && (kind == Collection::Major || !fiber.still)
             {
                 fiber.trace(tracer);
                 // After a probe what it refers to still is young.
-                fiber.still |= kind.is_some();
+                fiber.still |= !probes;
             }
         }
     }

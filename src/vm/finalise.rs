@@ -160,7 +160,8 @@ impl Vm {
             let main = self.find_module("__main__").and_then(|main| main.exact::<Module>());
             let named: Vec<Raw> =
                 main.map_or(vec![], |main| main.dict().iter().map(|(_, value)| value.raw()).collect());
-            self.heap.sort_as_freed(&named, &mut self.deaths.finalise);
+            self.heap.sort_as_found(&named, &mut self.deaths.finalise);
+            self.deaths.in_order = true;
             self.run_finalisers();
         }
     }
@@ -241,8 +242,8 @@ impl Vm {
             let mark = self.mark();
             self.push_raw(kept);
             // A major collection where that is as good: what was made may have been looked for before.
-            let small = self.heap.used() <= SMALL && (!self.heap.is_probed() || self.heap.watched_ages().1);
-            self.look_for_deaths(if small { Collection::Major } else { Collection::Minor }, begun);
+            let kind = if self.heap.used() > SMALL { Collection::Minor } else { Collection::Major };
+            self.look_for_deaths(kind, begun);
             self.release(mark);
         }
         // It may have been handed on.
@@ -260,12 +261,18 @@ impl Vm {
     }
 
     fn look_for_deaths(&mut self, kind: Collection, begun: f64) {
-        if kind == Collection::Minor && self.heap.is_probed() {
-            let died = self.probe();
-            self.coroutines.looked += self.host().process_time() - begun;
-            if died {
-                self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
-                self.run_finalisers_first();
+        if self.heap.is_probed() {
+            let kind = if self.heap.watched_ages().1 { kind } else { Collection::Minor };
+            let mut begun = Some(begun);
+            while let Some(time) = begun {
+                let died = self.probe(kind);
+                let more = std::mem::take(&mut self.deaths.more);
+                self.coroutines.looked += self.host().process_time() - time;
+                if died {
+                    self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+                    self.run_finalisers_first();
+                }
+                begun = if more { self.may_look() } else { None };
             }
             return;
         }
@@ -290,11 +297,13 @@ impl Vm {
             self.collect(Collection::Minor);
             self.heap.begin_probing();
         }
-        if !self.heap.watched_ages().0 {
+        let (young, old) = self.heap.watched_ages();
+        let old = old && self.heap.used() <= SMALL;
+        if !young && !old {
             return;
         }
         match self.may_look() {
-            Some(begun) => self.look_for_deaths(Collection::Minor, begun),
+            Some(begun) => self.look_for_deaths(if old { Collection::Major } else { Collection::Minor }, begun),
             None => self.coroutines.pause = PAUSE,
         }
     }
@@ -346,7 +355,7 @@ impl Vm {
 
     /// As `run_finalisers`, where reference counts would have fallen to zero: there finalisers come before callbacks.
     fn run_finalisers_first(&mut self) {
-        let callbacks = std::mem::take(&mut self.deaths.callbacks);
+        let callbacks = self.deaths.callbacks.split_off(self.deaths.begun[1]);
         let mark = self.mark();
         let callbacks: Vec<Root> = callbacks.into_iter().map(|raw| self.push_raw(raw)).collect();
         self.run_finalisers();
@@ -356,7 +365,8 @@ impl Vm {
         self.release(mark);
     }
 
-    /// Runs what waits because of cells that died: finalisers, callbacks of weak references.
+    /// Runs what waits because of cells that died: finalisers, callbacks of weak references. Where one of them lets something die in turn, that
+    /// is seen to before those that wait already.
     pub(super) fn run_finalisers(&mut self) {
         // Finalisers that collect find more to finalise, which those below them on the stack get to.
         const NESTED: u32 = 8;
@@ -370,37 +380,37 @@ impl Vm {
 
     fn run_finalisers_here(&mut self) {
         let order = std::mem::take(&mut self.coroutines.order);
-        if !order.is_empty() {
-            // What is not among what was let go of belongs to something that is, or to nobody: coroutines as arguments die after it.
-            let place = |raw: &Raw| order.iter().position(|known| known.same(*raw)).unwrap_or(order.len());
-            self.deaths.finalise.sort_by_cached_key(place);
+        let begun = self.deaths.begun;
+        let new = &mut self.deaths.finalise[begun[0]..];
+        if !std::mem::take(&mut self.deaths.in_order) {
+            if order.is_empty() {
+                reverse_coroutines(new);
+            } else {
+                // What is not among what was let go of belongs to something that is, or to nobody: coroutines as arguments die after it.
+                let place = |raw: &Raw| order.iter().position(|known| known.same(*raw)).unwrap_or(order.len());
+                new.sort_by_cached_key(place);
+            }
         }
-        self.reverse_coroutines(order.len());
-        // In order: what is added meanwhile comes after.
-        self.deaths.finalise.reverse();
-        self.deaths.callbacks.reverse();
+        new.reverse();
+        self.deaths.callbacks[begun[1]..].reverse();
         loop {
             let mark = self.mark();
-            if let Some(raw) = self.deaths.callbacks.pop() {
+            let deaths = &mut self.deaths;
+            if deaths.callbacks.len() > begun[1] {
+                let raw = deaths.callbacks.pop().expect("as many as there were");
+                deaths.begun = [deaths.finalise.len(), deaths.callbacks.len()];
                 let reference = self.push_raw(raw);
                 self.call_weak_callback(reference);
-            } else if let Some(raw) = self.deaths.finalise.pop() {
+            } else if deaths.finalise.len() > begun[0] {
+                let raw = deaths.finalise.pop().expect("as many as there were");
+                deaths.begun = [deaths.finalise.len(), deaths.callbacks.len()];
                 let object = self.push_raw(raw);
                 self.finalise(object);
             } else {
+                deaths.begun = begun;
                 return;
             }
             self.release(mark);
-        }
-    }
-
-    /// Of coroutines that died together the last one made goes first: `wait_for(f(), 1)` was made after `f()`, which it has.
-    fn reverse_coroutines(&mut self, ordered: usize) {
-        let only = self.deaths.finalise.iter().all(|raw| {
-            Value::adopt(*raw).kind() == Kind::Coroutine || Value::adopt(*raw).kind() == Kind::NativeCoroutine
-        });
-        if only && ordered == 0 {
-            self.deaths.finalise.reverse();
         }
     }
 
@@ -594,5 +604,12 @@ impl Vm {
             report(self, exception, None, Some(&message));
         }
         self.release(mark);
+    }
+}
+
+/// Of coroutines that died together the last one made goes first: `wait_for(f(), 1)` was made after `f()`, which it has.
+fn reverse_coroutines(died: &mut [Raw]) {
+    if died.iter().all(|raw| matches!(Value::adopt(*raw).kind(), Kind::Coroutine | Kind::NativeCoroutine)) {
+        died.reverse();
     }
 }

@@ -730,16 +730,16 @@ impl Vm {
     pub fn collect(&mut self, kind: Collection) {
         // If one is due, this is it.
         self.take_interrupt(crate::heap::interrupt::COLLECT);
-        self.trace_all(Some(kind));
+        self.trace_all(kind, false);
     }
 
-    /// Looks which of the young cells that scripts can see dying have died, without collecting. Whether any have.
-    pub(crate) fn probe(&mut self) -> bool {
-        self.trace_all(None)
+    /// Looks which of the cells that scripts can see dying have died, the young ones or all, without collecting. Whether any have.
+    pub(crate) fn probe(&mut self, kind: Collection) -> bool {
+        self.trace_all(kind, true)
     }
 
     /// Collects, or probes.
-    fn trace_all(&mut self, kind: Option<Collection>) -> bool {
+    fn trace_all(&mut self, kind: Collection, probes: bool) -> bool {
         let mut deaths = std::mem::take(&mut self.deaths);
         let Vm {
             heap,
@@ -762,7 +762,7 @@ impl Vm {
         let (characters, coroutines) = (&self.characters, &self.coroutines);
         let roots = |tracer: &mut Tracer<'_>| {
             fiber.trace(tracer);
-            fibers.trace(kind, tracer);
+            fibers.trace(kind, probes, tracer);
             shapes.trace(tracer);
             types.trace(tracer);
             for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters).chain(views.iter()) {
@@ -775,14 +775,14 @@ impl Vm {
                 extension.trace(tracer);
             }
         };
-        let Some(kind) = kind else {
-            let died = heap.probe(&mut deaths, roots);
-            if !deaths.finalise.is_empty() || !deaths.callbacks.is_empty() {
+        if probes {
+            let died = heap.probe(kind, &mut deaths, roots);
+            if deaths.any_new() {
                 heap.request(crate::heap::interrupt::FINALISE);
             }
             self.deaths = deaths;
             return died;
-        };
+        }
         heap.collect(kind, &mut deaths, roots);
         // A method found for a class that died could be found again for another at its address.
         for entry in method_cache.iter_mut() {
@@ -800,7 +800,7 @@ impl Vm {
                 self.heap.barrier_of(generator.value());
             }
         }
-        if !deaths.finalise.is_empty() || !deaths.callbacks.is_empty() {
+        if deaths.any_new() {
             self.heap.request(crate::heap::interrupt::FINALISE);
         }
         self.deaths = deaths;
