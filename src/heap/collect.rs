@@ -94,6 +94,13 @@ impl Tracer<'_> {
         }
     }
 
+    /// The same for storage that no value refers to by itself.
+    pub(crate) fn again_inside<T: super::Cell>(&mut self, cell: super::Gc<'_, T>) {
+        if !self.mark(cell.pointer()) {
+            self.stack.push(cell.pointer());
+        }
+    }
+
     #[inline]
     fn mark(&mut self, header: *mut Header) -> bool {
         if cfg!(feature = "gc_stress") && self.checking {
@@ -156,6 +163,8 @@ pub struct Deaths {
     pub in_order: bool,
     /// Once they are seen to others will have died.
     pub more: bool,
+    /// Something watched is held by nothing but old cells, which may be dead.
+    pub unsure: bool,
     /// How many of both are being seen to, last to first; the others are new.
     pub begun: [usize; 2],
 }

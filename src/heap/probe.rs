@@ -50,10 +50,20 @@ impl Heap {
             tracer.raw(*raw);
         }
         if kind == Collection::Minor {
+            tracer.drain();
+            let held = [self.finalisable.reached_by(kind), self.weak.reached_by(kind)];
+            let unsure: Vec<*mut Header> = held[0]
+                .iter()
+                .copied()
+                .filter(|cell| self.is_dead(*cell) == Some(true))
+                .chain(held[1].iter().filter_map(|cell| dead_target(*cell)))
+                .collect();
             for header in &logged {
                 // SAFETY: an old cell is allocated until a major collection frees it, and that empties the list.
                 unsafe { (tracer.heap().info((**header).kind()).trace)(*header, &mut tracer) };
             }
+            tracer.drain();
+            deaths.unsure = unsure.iter().any(|cell| Block::is_marked(*cell));
         }
         tracer.drain();
         let living = tracer.probed.take().unwrap_or_default();

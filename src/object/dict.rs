@@ -103,6 +103,14 @@ impl Dict {
 }
 
 impl<'h> Gc<'h, Dict> {
+    /// Visits what it holds, even if it is old.
+    pub(crate) fn trace_again(self, tracer: &mut crate::heap::Tracer<'_>) {
+        tracer.again(self.value().raw());
+        if let Some(entries) = self.get().entries.get() {
+            tracer.again_inside(entries);
+        }
+    }
+
     #[inline(always)]
     fn storage(self) -> &'h [Entry] {
         match self.get().entries.get() {

@@ -75,6 +75,7 @@ impl Default for Coroutines {
             yielded: false,
             looked: 0.0,
             finalising: 0,
+            pause: 0,
             discards: HashSet::new(),
             order: vec![],
             report_unraisable: None,

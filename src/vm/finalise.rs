@@ -262,11 +262,14 @@ impl Vm {
 
     fn look_for_deaths(&mut self, kind: Collection, begun: f64) {
         if self.heap.is_probed() {
-            let kind = if self.heap.watched_ages().1 { kind } else { Collection::Minor };
+            let mut kind = if self.heap.watched_ages().1 { kind } else { Collection::Minor };
             let mut begun = Some(begun);
             while let Some(time) = begun {
                 let died = self.probe(kind);
-                let more = std::mem::take(&mut self.deaths.more);
+                let mut more = std::mem::take(&mut self.deaths.more);
+                if std::mem::take(&mut self.deaths.unsure) && self.heap.used() <= SMALL {
+                    (kind, more) = (Collection::Major, true);
+                }
                 self.coroutines.looked += self.host().process_time() - time;
                 if died {
                     self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);

@@ -741,6 +741,9 @@ impl Vm {
     /// Collects, or probes.
     fn trace_all(&mut self, kind: Collection, probes: bool) -> bool {
         let mut deaths = std::mem::take(&mut self.deaths);
+        // Old and written to, but surely alive.
+        let main = self.find_module("__main__").and_then(|main| main.exact::<Module>()).filter(|_| probes);
+        let main = main.map(|main| main.dict().held());
         let Vm {
             heap,
             fiber,
@@ -773,6 +776,9 @@ impl Vm {
             signals.trace(tracer);
             for extension in extensions.iter().flatten() {
                 extension.trace(tracer);
+            }
+            if let Some(main) = main {
+                main.trace_again(tracer);
             }
         };
         if probes {

@@ -429,7 +429,16 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let kind = SocketKind { family: AF_INET, kind: 1, protocol: 0 };
-        let empty = Sock { fd: -1, kind, timeout: None, files: 0, closed: false, tls: false, orphans: None, peer: Peer::Unknown };
+        let empty = Sock {
+            fd: -1,
+            kind,
+            timeout: None,
+            files: 0,
+            closed: false,
+            tls: false,
+            orphans: None,
+            peer: Peer::Unknown,
+        };
         super::functions::new_object(cx, class, Box::new(empty))
     }
 
