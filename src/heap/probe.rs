@@ -218,11 +218,12 @@ impl Heap {
             return;
         }
         for child in self.referents(cell, true) {
-            match kind(child) {
-                Kind::Slots | Kind::Entries | Kind::SetTable | Kind::References => self.add_found(child, found),
-                // Bases and derived classes aren't what it has.
-                of_class if own == Kind::Class && of_class != Kind::Dict => {}
-                _ => found.push_back(child),
+            let storage = matches!(kind(child), Kind::Slots | Kind::Entries | Kind::SetTable | Kind::References);
+            // A class's bases and derived classes aren't what it has.
+            if storage {
+                self.add_found(child, found);
+            } else if own != Kind::Class || kind(child) == Kind::Dict {
+                found.push_back(child);
             }
         }
     }

@@ -168,7 +168,7 @@ pub(super) struct Resumable {
 }
 
 enum State {
-    Waiting(Acceptor),
+    Waiting(Box<Acceptor>),
     Greeted(Box<Accepted>),
     Live(Box<Connection>),
     Broken,
@@ -215,7 +215,7 @@ impl Session {
 
     /// The end of a server, which waits for a client's hello.
     pub(super) fn server() -> Session {
-        Session::new(State::Waiting(Acceptor::default()), Arc::new(Clock::default()))
+        Session::new(State::Waiting(Box::default()), Arc::new(Clock::default()))
     }
 
     /// The end of a client.

@@ -1433,7 +1433,7 @@ bytes_table! {
         let array = array(cx, this, "extend")?;
         let bytes = match buffer_of(cx, iterable_of_ints) {
             Some(bytes) => bytes,
-            None if cx.as_str(iterable_of_ints.get(cx)).is_some_and(|text| text.len() > 0) => {
+            None if cx.as_str(iterable_of_ints.get(cx)).is_some_and(|text| !text.is_empty()) => {
                 return Err(cx.type_error("expected iterable of integers; got: 'str'".to_owned()));
             }
             None => {

@@ -284,8 +284,11 @@ pub(super) fn percent_number(
     check(cx, result)
 }
 
-/// A conversion of a template that no argument has a say in; its key, and what is behind it. None for one that has to be looked at closely.
-fn plain_conversion(pattern: &[u8]) -> Option<(Resolved, Option<&[u8]>, &[u8])> {
+/// A conversion, its key, and what is behind it.
+type PlainConversion<'p> = (Resolved, Option<&'p [u8]>, &'p [u8]);
+
+/// A conversion of a template that no argument has a say in. None for one that has to be looked at closely.
+fn plain_conversion(pattern: &[u8]) -> Option<PlainConversion<'_>> {
     let (mut key, mut rest) = (None, pattern);
     if let [b'(', inner @ ..] = rest {
         let end = inner.iter().position(|byte| matches!(byte, b'(' | b')'))?;
