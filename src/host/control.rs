@@ -141,10 +141,12 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 i64::from(waited)
             }
             Control::Execute => {
-                let (arguments, variables) = (first as usize, second as usize);
+                let numbers = (usize::try_from(first), usize::try_from(second));
+                let (Ok(arguments), Ok(variables)) = numbers else { return Err(io::ErrorKind::InvalidInput.into()) };
                 let texts: Vec<*const libc::c_char> =
                     bytes.split_inclusive(|byte| *byte == 0).map(|text| text.as_ptr().cast()).collect();
-                if texts.len() != 1 + arguments + variables || bytes.last() != Some(&0) {
+                let count = arguments.checked_add(variables).and_then(|count| count.checked_add(1));
+                if Some(texts.len()) != count || bytes.last() != Some(&0) {
                     return Err(io::ErrorKind::InvalidInput.into());
                 }
                 let ended = |part: &[*const libc::c_char]| {

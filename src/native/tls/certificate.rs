@@ -1,6 +1,8 @@
 //! Certificates, as far as checking them needs.
 
-use super::der::{BITS, BOOLEAN, Element, INTEGER, OCTETS, OID, Reader, SEQUENCE, SET, elements, seconds};
+use super::der::{
+    BITS, BOOLEAN, Element, INTEGER, OCTETS, OID, Reader, SEQUENCE, SET, elements, seconds, whole_elements,
+};
 
 /// What was read of a certificate; all of it borrowed from its bytes.
 #[derive(Debug)]
@@ -59,6 +61,28 @@ pub(super) fn algorithm_of(key_info: &[u8]) -> Option<&[u8]> {
     Reader(key_info).take(SEQUENCE)?.inside().take(SEQUENCE).map(|e| e.content)
 }
 
+/// Whether every tree of names in a list has a base.
+fn has_bases(trees: &[u8]) -> bool {
+    let has_base = |tree: &Element<'_>| whole_elements(tree.content).is_some_and(|parts| !parts.is_empty());
+    whole_elements(trees).is_some_and(|trees| trees.iter().all(has_base))
+}
+
+impl Extension<'_> {
+    /// Whether it is what the rules for certificates (RFC 5280, section 4.2) say, as far as anything depends on it.
+    fn is_readable(&self) -> bool {
+        let [0x55, 0x1d, id] = self.id else { return true };
+        let whole = |tag| Reader(self.value).take(tag).filter(|e| e.whole.len() == self.value.len());
+        let list = || whole(SEQUENCE).and_then(|list| whole_elements(list.content));
+        match *id {
+            id::KEY_USAGE => whole(BITS).and_then(bits).is_some(),
+            id::SUBJECT_NAMES | id::EXTENDED_USAGE | id::BASIC | id::AUTHORITY_KEY => list().is_some(),
+            id::NAME_CONSTRAINTS => list().is_some_and(|parts| parts.iter().all(|part| has_bases(part.content))),
+            id::SUBJECT_KEY => whole(OCTETS).is_some(),
+            _ => true,
+        }
+    }
+}
+
 impl<'a> Certificate<'a> {
     pub(super) fn read(der: &'a [u8]) -> Option<Certificate<'a>> {
         let outer = Reader(der).take(SEQUENCE)?;
@@ -68,11 +92,17 @@ impl<'a> Certificate<'a> {
         let signature = bits(reader.take(BITS)?)?;
         let mut body = signed.inside();
         let version = match body.take(0xa0) {
-            Some(tagged) => tagged.inside().take(INTEGER)?.content.last().copied()? + 1,
+            Some(tagged) => match tagged.inside().take(INTEGER)?.content {
+                [number @ 0..=2] => number + 1,
+                _ => return None,
+            },
             None => 1,
         };
         body.take(INTEGER)?;
-        body.take(SEQUENCE)?;
+        // What is signed says so too.
+        if body.take(SEQUENCE)?.content != algorithm {
+            return None;
+        }
         let issuer = body.take(SEQUENCE)?.whole;
         let mut validity = body.take(SEQUENCE)?.inside();
         let not_before = seconds(validity.next()?)?;
@@ -83,14 +113,20 @@ impl<'a> Certificate<'a> {
         let mut extensions = vec![];
         while let Some(part) = body.next() {
             if part.tag == 0xa3 {
-                for one in elements(part.inside().take(SEQUENCE)?.content) {
+                for one in whole_elements(part.inside().take(SEQUENCE)?.content)? {
                     let mut inside = one.inside();
                     let id = inside.take(OID)?.content;
                     let critical = inside.take(BOOLEAN).is_some_and(|b| b.content != [0]);
-                    extensions.push(Extension { id, critical, value: inside.take(OCTETS)?.content });
+                    let value = inside.take(OCTETS)?.content;
+                    if extensions.iter().any(|known: &Extension<'_>| known.id == id) {
+                        return None;
+                    }
+                    extensions.push(Extension { id, critical, value });
                 }
             }
         }
+        // What can't be read would else count as not there.
+        extensions.iter().all(Extension::is_readable).then_some(())?;
         Some(Certificate {
             der: outer.whole,
             signed: signed.whole,

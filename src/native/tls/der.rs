@@ -68,6 +68,16 @@ pub(super) fn elements(bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     std::iter::from_fn(move || reader.next())
 }
 
+/// The elements in a sequence; None if there is something else in it.
+pub(super) fn whole_elements(bytes: &[u8]) -> Option<Vec<Element<'_>>> {
+    let mut reader = Reader(bytes);
+    let mut all = vec![];
+    while !reader.0.is_empty() {
+        all.push(reader.next()?);
+    }
+    Some(all)
+}
+
 /// Seconds since 1970 of a time.
 pub(super) fn seconds(element: Element<'_>) -> Option<i64> {
     let text = std::str::from_utf8(element.content).ok()?.strip_suffix('Z')?;

@@ -153,8 +153,12 @@ fn bytes_list(cx: &mut Cx, all: &[Vec<u8>]) -> Outcome {
 /// lowest and highest version, numbers of cipher suites or None, tickets, memory or None).
 fn settings(cx: &mut Cx, row: Root, purpose: u8) -> Result<Settings, Raised> {
     let mut items = vec![];
+    const PARTS: usize = 12;
     let parts = cx.list_from(row)?;
     let count = cx.length(parts)?;
+    if count != PARTS {
+        return Err(cx.type_error(format!("settings of {PARTS} parts are needed, not {count}")));
+    }
     for index in 0..count {
         let key = cx.push(Value::int(index as i64));
         items.push(cx.item(parts, key)?);
@@ -169,7 +173,8 @@ fn settings(cx: &mut Cx, row: Root, purpose: u8) -> Result<Settings, Raised> {
     let (mode, flags) = (cx.index_as_i64(items[3])?, cx.index_as_i64(items[4])?);
     let common_names = cx.truth(items[6])?;
     let wanted = match text_of(cx, items[5]) {
-        None => Wanted::Anybody,
+        None if items[5].get(cx).is_none() => Wanted::Anybody,
+        None => return Err(cx.type_error("the name of a host is a str".into())),
         Some(name) => match name.parse::<IpAddr>() {
             Ok(address) => Wanted::Address(address),
             Err(_) => Wanted::Host { name, common_names },

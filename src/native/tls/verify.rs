@@ -186,7 +186,8 @@ impl Verifier {
                 return fault(10);
             }
         }
-        check_constraints(&chain)?;
+        let common_names = matches!(self.wanted, Wanted::Host { common_names: true, .. });
+        check_constraints(&chain, common_names)?;
         Ok(chain.iter().map(|c| c.der.to_vec()).collect())
     }
 
@@ -241,7 +242,8 @@ impl Verifier {
 
     fn check_extensions(&self, chain: &[&Certificate<'_>]) -> Result<(), Fault> {
         const SIGNS_CERTIFICATES: u8 = 0x04;
-        const FOR_TLS: u8 = 0x80 | 0x20 | 0x08;
+        // Signatures and agreement on keys; servers may also get them encrypted.
+        let for_tls: u8 = if self.purpose == 1 { 0x80 | 0x20 | 0x08 } else { 0x80 | 0x08 };
         let strict = self.flags & STRICT != 0;
         let known = [
             id::KEY_USAGE,
@@ -269,7 +271,9 @@ impl Verifier {
                 // Certificates of the first version can't say what they are.
                 (_, None) => certificate.is_self_issued() && certificate.version == 1 || usage.is_some(),
             };
-            if index > 0 && (!authority || strict && !says_authority) {
+            // Only the last one may be an authority without saying so.
+            let must_say = strict || index + 1 < chain.len();
+            if index > 0 && (!authority || must_say && !says_authority) {
                 return fault(79);
             }
             if index == 0 && strict && authority && !says_authority {
@@ -303,7 +307,7 @@ impl Verifier {
                     return fault(93);
                 }
             }
-            if !certificate.serves(self.purpose) || index == 0 && usage.is_some_and(|u| u & FOR_TLS == 0) {
+            if !certificate.serves(self.purpose) || index == 0 && usage.is_some_and(|u| u & for_tls == 0) {
                 return fault(26);
             }
             if index > 1
@@ -366,30 +370,36 @@ fn matches(pattern: &[u8], host: &[u8]) -> bool {
     let host = host.strip_suffix(b".").unwrap_or(host);
     if let Some(rest) = pattern.strip_prefix(b"*.") {
         let Some(dot) = host.iter().position(|b| *b == b'.') else { return false };
-        // A star stands for one label, not before a top-level name alone, and for none that is encoded.
-        return dot > 0
-            && rest.contains(&b'.')
-            && !host.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"))
-            && rest.eq_ignore_ascii_case(&host[dot + 1..]);
+        // A star stands for one label, not before a top-level name alone.
+        return dot > 0 && rest.contains(&b'.') && rest.eq_ignore_ascii_case(&host[dot + 1..]);
     }
     pattern.eq_ignore_ascii_case(host)
 }
 
-/// Whether names below an authority are those it may speak for.
-fn check_constraints(chain: &[&Certificate<'_>]) -> Result<(), Fault> {
+/// Whether names below an authority are those it may speak for; also the common names of the first one, where those may count.
+fn check_constraints(chain: &[&Certificate<'_>], common_names: bool) -> Result<(), Fault> {
     for (index, authority) in chain.iter().enumerate().skip(1) {
         let Some(extension) = authority.extension(id::NAME_CONSTRAINTS) else { continue };
         let Some(sequence) = Reader(extension.value).take(SEQUENCE) else { return fault(1) };
-        // Names in directories are not compared, so nothing is known of them.
         let bases =
             || elements(sequence.content).flat_map(|part| elements(part.content)).filter_map(|t| t.inside().next());
+        // Names in directories are not compared, so nothing is known of them.
         if bases().any(|base| base.tag == 0xa4) {
             return fault(51);
         }
-        for lower in &chain[..index] {
+        for (below, lower) in chain[..index].iter().enumerate() {
             let mut names = lower.names();
-            names.retain(|(tag, _)| matches!(tag, 0x82 | 0x87));
+            if below == 0 && common_names && names.iter().all(|(tag, _)| *tag != 0x82) {
+                names.extend(lower.common_names().into_iter().map(|name| (0x82, name)));
+            }
             for (tag, name) in names {
+                // Of other kinds nothing is known either.
+                if !matches!(tag, 0x82 | 0x87) {
+                    if bases().any(|base| base.tag == tag) {
+                        return fault(51);
+                    }
+                    continue;
+                }
                 let mut permitted = None;
                 for part in elements(sequence.content) {
                     let trees = elements(part.content).filter_map(|tree| tree.inside().next());
@@ -417,9 +427,9 @@ fn is_below(tag: u8, name: &[u8], base: &[u8]) -> bool {
         let half = base.len() / 2;
         return name.len() == half && (0..half).all(|i| name[i] & base[half + i] == base[i]);
     }
-    let base = base.strip_prefix(b".").unwrap_or(base);
     let Some(start) = name.len().checked_sub(base.len()) else { return false };
-    name[start..].eq_ignore_ascii_case(base) && (start == 0 || base.is_empty() || name[start - 1] == b'.')
+    let begins = start == 0 || base.is_empty() || base[0] == b'.' || name[start - 1] == b'.';
+    begins && name[start..].eq_ignore_ascii_case(base)
 }
 
 impl ServerCertVerifier for Verifier {
