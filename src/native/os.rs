@@ -436,7 +436,7 @@ natives!(
             exclusive: flags & 0o200 != 0,
             permissions: Some(mode as u32 & 0o7777),
         };
-        match cx.host_mut().open_file(&bytes, open) {
+        match cx.reclaiming(|cx| cx.host_mut().open_file(&bytes, open)) {
             Ok(fd) => Ok(i64::from(fd).into()),
             Err(error) => Err(io_error(cx, &error, Some(path))),
         }
@@ -453,7 +453,7 @@ natives!(
 
     /// Make a pipe: a descriptor to read from, and one to write to.
     fn pipe(cx: &mut Cx) -> NativeResult {
-        match cx.host_mut().open_pipe() {
+        match cx.reclaiming(|cx| cx.host_mut().open_pipe()) {
             Ok((read, write)) => {
                 let pair = [read, write].map(|fd| crate::heap::Value::int(i64::from(fd)));
                 Ok(cx.tuple(&pair).into())
@@ -464,7 +464,7 @@ natives!(
 
     /// Return a second descriptor for the same file.
     fn dup(cx: &mut Cx, fd: i64) -> NativeResult {
-        match cx.host_mut().network().duplicate(fd as i32) {
+        match cx.reclaiming(|cx| cx.host_mut().network().duplicate(fd as i32)) {
             Ok(new) => Ok(i64::from(new).into()),
             Err(error) => Err(io_error(cx, &error, None)),
         }

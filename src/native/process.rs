@@ -122,7 +122,7 @@ natives!(
             umask: u32::try_from(umask).ok(),
         };
         cx.host_mut().flush_files();
-        match cx.host_mut().spawn(&plan) {
+        match cx.reclaiming(|cx| cx.host_mut().spawn(&plan)) {
             Ok(child) => {
                 let pair = [Value::int(i64::from(child.id)), Value::int(i64::from(child.descriptor))];
                 Ok(cx.tuple(&pair).into())
@@ -145,7 +145,7 @@ natives!(
 
     /// Make a count that processes share, and return its descriptor.
     fn counter(cx: &mut Cx, initial: i64, single: bool, nonblocking: bool) -> NativeResult {
-        match cx.host_mut().open_counter(initial as u32, single, nonblocking) {
+        match cx.reclaiming(|cx| cx.host_mut().open_counter(initial as u32, single, nonblocking)) {
             Ok(fd) => Ok(i64::from(fd).into()),
             Err(error) => Err(fail(cx, &error)),
         }

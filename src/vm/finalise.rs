@@ -1,5 +1,7 @@
 //! What happens when objects die: finalisers, callbacks of weak references, coroutines that nobody awaited.
 
+use std::io;
+
 use crate::bytecode::op::Op;
 use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
 use crate::object::{
@@ -325,6 +327,24 @@ impl Vm {
         self.collect(kind);
         self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
         self.run_finalisers();
+    }
+
+    /// Makes something that takes descriptors. Where too many are open, those that nobody refers to any more are closed, and it is tried again.
+    pub fn reclaiming<T>(&mut self, mut make: impl FnMut(&mut Vm) -> io::Result<T>) -> io::Result<T> {
+        match make(self) {
+            Err(error) if self.reclaim(&error) => make(self),
+            result => result,
+        }
+    }
+
+    /// If an error says that too many descriptors are open (ENFILE, EMFILE): closes those that nobody refers to any more. Whether it does.
+    pub fn reclaim(&mut self, error: &io::Error) -> bool {
+        let too_many = matches!(error.raw_os_error(), Some(23 | 24));
+        if too_many {
+            self.collect_and_finalise(Collection::Major);
+            self.host_mut().flush_files();
+        }
+        too_many
     }
 
     /// A variable let go of something with a finaliser. If it may have died young, that is looked into at once, as long as such looking takes no

@@ -8,7 +8,7 @@ mod select;
 
 use std::io::{Error, ErrorKind};
 
-use crate::heap::{Collection, Gc, Kind, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::native::types::bytes::{buffer_of, bytes_like};
 use crate::native::types::exception::io_error;
@@ -157,7 +157,7 @@ fn operate<R>(
     };
     let mut until = None;
     loop {
-        match work(network(cx), fd, flags) {
+        match cx.reclaiming(|cx| work(network(cx), fd, flags)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => cx.check_signals()?,
             Err(error) if error.kind() == ErrorKind::WouldBlock && !at_once => {
                 if until.is_none() {
@@ -478,15 +478,7 @@ natives!(
                     kind: if r#type < 0 { 1 } else { r#type as i32 },
                     protocol: proto.max(0) as i32,
                 };
-                let mut made = network(cx).open(kind);
-                // Where too many are open, those that nobody refers to any more are closed first.
-                if let Err(error) = &made
-                    && matches!(error.raw_os_error(), Some(23 | 24))
-                {
-                    cx.collect_and_finalise(Collection::Major);
-                    cx.host_mut().flush_files();
-                    made = network(cx).open(kind);
-                }
+                let made = cx.reclaiming(|cx| network(cx).open(kind));
                 (check(cx, made)?, kind)
             }
         };
@@ -587,7 +579,7 @@ natives!(
     /// Take a connection that waits, for a loop: its socket, whose calls don't wait and which knows the other end's address.
     fn _accept_ready(cx: &mut Cx, this: Root) -> NativeResult {
         let (fd, kind) = with(cx, this, |s| (s.fd, s.kind))?;
-        let accepted = network(cx).accept(fd, true);
+        let accepted = cx.reclaiming(|cx| network(cx).accept(fd, true));
         let (number, from) = check(cx, accepted)?;
         let class = cx.class_of(this.get(cx)).value().raw();
         let class = cx.push_raw(class);
@@ -967,7 +959,7 @@ natives!(
     /// A second descriptor for the same socket.
     fn _duplicate(cx: &mut Cx, this: Root) -> NativeResult {
         let fd = fd_of(cx, this)?;
-        let result = network(cx).duplicate(fd);
+        let result = cx.reclaiming(|cx| network(cx).duplicate(fd));
         Ok(i64::from(check(cx, result)?).into())
     }
 );

@@ -297,7 +297,7 @@ natives!(
     /// Return the descriptors of two sockets connected with each other.
     fn _socketpair(cx: &mut Cx, family: i64, r#type: i64, proto: i64) -> NativeResult {
         let kind = SocketKind { family: family as i32, kind: r#type as i32, protocol: proto as i32 };
-        let made = network(cx).open_pair(kind);
+        let made = cx.reclaiming(|cx| network(cx).open_pair(kind));
         let (a, b) = check(cx, made)?;
         Ok(super::pair(cx, Raw::int(i64::from(a)), Raw::int(i64::from(b))))
     }
@@ -502,7 +502,7 @@ natives!(
 
     /// Return a second descriptor for the same socket.
     fn dup(cx: &mut Cx, fd: i64) -> NativeResult {
-        let result = network(cx).duplicate(i32::try_from(fd).unwrap_or(-1));
+        let result = cx.reclaiming(|cx| network(cx).duplicate(i32::try_from(fd).unwrap_or(-1)));
         Ok(i64::from(check(cx, result)?).into())
     }
 

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, SeekFrom};
 use std::rc::Rc;
 
-use crate::heap::{Collection, Raw};
+use crate::heap::Raw;
 use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::Payload;
@@ -84,7 +84,7 @@ fn open_descriptor(
             }
             fd as i32
         }
-        None => match open_collecting(cx, &path, open) {
+        None => match cx.reclaiming(|cx| cx.host_mut().open_file(&path, *open)) {
             Ok(fd) => fd,
             Err(error) => return Err(io_error(cx, &error, Some(file))),
         },
@@ -92,19 +92,6 @@ fn open_descriptor(
     let open = OpenFile::new(fd, true);
     cx.host_mut().open_files().add(open.clone());
     Ok((open, name))
-}
-
-/// Opens a file; where there are too many open, those that nobody refers to any more are closed first.
-fn open_collecting(cx: &mut Cx, path: &[u8], open: &OpenMode) -> std::io::Result<i32> {
-    const TOO_MANY: [i32; 2] = [24, 23];
-    match cx.host_mut().open_file(path, *open) {
-        Err(error) if error.raw_os_error().is_some_and(|e| TOO_MANY.contains(&e)) => {
-            cx.collect(Collection::Major);
-            cx.host_mut().flush_files();
-            cx.host_mut().open_file(path, *open)
-        }
-        result => result,
-    }
 }
 
 /// The flags of open(2), for openers.
