@@ -921,7 +921,7 @@ pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     vm
 }
 
-/// Runs a program as `__main__`. `filename` is its `__file__`, unless it begins with `<`; `package` its `__package__`, if it is a module.
+/// Runs a program as `__main__`. `filename` is its `__file__`, unless it stands for no file; `package` its `__package__`, if it is a module.
 pub fn run_main(cx: &mut Cx, filename: &str, package: Option<&str>, code: &Arc<Code>) -> Ending {
     let module = cx.new_module("__main__").value().raw();
     let module = push(cx, module);
@@ -930,7 +930,7 @@ pub fn run_main(cx: &mut Cx, filename: &str, package: Option<&str>, code: &Arc<C
     let builtins = cx.find_module("builtins").map_or(Raw::NONE, |m| m.raw());
     let builtins = push(cx, builtins);
     let setup = (|| {
-        if !filename.starts_with('<') {
+        if !filename.starts_with('<') || filename == "<stdin>" {
             set_text(cx, dict, "__file__", filename)?;
         }
         if let Some(package) = package {

@@ -48,6 +48,20 @@ impl Watcher {
     }
 }
 
+/// What CPython shows for a watcher among the callbacks of a future.
+pub(crate) fn watcher_name(watcher: Value<'_>, future: Raw) -> &'static str {
+    let named = |watcher: &mut Watcher| match watcher {
+        Watcher::Gather { .. } => "gather.<locals>._done_callback()",
+        Watcher::Wait { .. } => "_wait.<locals>._on_completion()",
+        Watcher::Release { .. } => "_release_waiter()",
+        Watcher::Shield { inner, .. } if inner.same(future) => "shield.<locals>._inner_done_callback()",
+        Watcher::Shield { .. } => "shield.<locals>._outer_done_callback()",
+        Watcher::ShieldLog => "_log_on_exception()",
+    };
+    let object = watcher.exact::<NativeObject>();
+    object.and_then(|object| object.with(named)).unwrap_or("gather.<locals>._done_callback()")
+}
+
 impl Payload for Watcher {
     fn trace(&self, tracer: &mut Tracer<'_>) {
         match self {

@@ -165,7 +165,7 @@ pub(crate) fn running(cx: &mut Cx, root: Root) -> Result<String, Raised> {
     cx.repr_text(root)
 }
 
-fn one_callback(cx: &mut Cx, kind: Callback, target: Raw) -> Result<String, Raised> {
+fn one_callback(cx: &mut Cx, future: Raw, kind: Callback, target: Raw) -> Result<String, Raised> {
     match kind {
         Callback::None => Ok(String::new()),
         Callback::Wake => Ok("Task.task_wakeup()".to_owned()),
@@ -186,20 +186,20 @@ fn one_callback(cx: &mut Cx, kind: Callback, target: Raw) -> Result<String, Rais
             Ok(match &*class {
                 "TaskGroup" => "TaskGroup._on_task_done()".to_owned(),
                 "_UnixSelectorEventLoop" => "_run_until_complete_cb()".to_owned(),
-                _ => "gather.<locals>._done_callback()".to_owned(),
+                _ => super::combine::watcher_name(Value::adopt(target), future).to_owned(),
             })
         }
     }
 }
 
 fn callbacks(cx: &mut Cx, future: AnyFuture<'static>) -> Result<String, Raised> {
-    let all = future.callbacks();
+    let (all, own) = (future.callbacks(), future.raw());
     let text = match all.as_slice() {
         [] => return Ok(String::new()),
-        [(kind, target)] => one_callback(cx, *kind, *target)?,
-        [(a, x), (b, y)] => format!("{}, {}", one_callback(cx, *a, *x)?, one_callback(cx, *b, *y)?),
+        [(kind, target)] => one_callback(cx, own, *kind, *target)?,
+        [(a, x), (b, y)] => format!("{}, {}", one_callback(cx, own, *a, *x)?, one_callback(cx, own, *b, *y)?),
         [(a, x), more @ .., (b, y)] => {
-            format!("{}, <{} more>, {}", one_callback(cx, *a, *x)?, more.len(), one_callback(cx, *b, *y)?)
+            format!("{}, <{} more>, {}", one_callback(cx, own, *a, *x)?, more.len(), one_callback(cx, own, *b, *y)?)
         }
     };
     Ok(format!(" cb=[{text}]"))

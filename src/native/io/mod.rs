@@ -421,6 +421,14 @@ fn open_any(
         }
     }
     let mark = cx.mark();
+    // The file knows the text that stands for its path.
+    let is_path = |cx: &Cx, root: Root| cx.as_str(root.get(cx)).is_some() || cx.bytes_like(root.get(cx)).is_some();
+    let method = if is_path(cx, file) { None } else { cx.find_attribute(file, "__fspath__")? };
+    let path = match method.filter(|method| !method.get(cx).is_none()) {
+        Some(method) => Some(cx.call(method, &[])?).filter(|path| is_path(cx, *path)),
+        None => None,
+    };
+    let file = path.unwrap_or(file);
     let raw = file::open_raw(cx, file, &parsed.open, parsed.raw, closefd, opener)?;
     let terminal = file::raw_is_terminal(cx, raw);
     let line_buffering = buffering == 1 && !parsed.binary || buffering < 0 && terminal;
