@@ -675,9 +675,12 @@ fn find_and_start(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>
     let Some(found) = find_source(cx, name, paths)? else {
         let mut text = format!("No module named {}", shown_name(name));
         let top = name.split('.').next().unwrap_or(name);
-        // A module within a package that is there is most likely no module of Python's either.
+        // Most of what is not within a package that is there is no module of Python's either.
         let within = top != name && (crate::stdlib::find(top).is_some() || crate::native::module(top).is_some());
         if within {
+            if crate::native::MISSING_WITHIN.binary_search(&name).is_ok() {
+                text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
+            }
         } else if crate::native::KNOWN_MISSING.binary_search(&top).is_ok() {
             text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
         } else if crate::native::KNOWN_PACKAGES.binary_search(&top).is_ok() {

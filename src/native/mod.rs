@@ -281,6 +281,31 @@ pub static KNOWN_PACKAGES: &[&str] = &[
     "websockets",
 ];
 
+/// Modules of Python's standard library that are not in packages which are there, in order.
+pub const MISSING_WITHIN: &[&str] = &[
+    "concurrent.interpreters",
+    "email.base64mime",
+    "email.charset",
+    "email.contentmanager",
+    "email.encoders",
+    "email.errors",
+    "email.feedparser",
+    "email.generator",
+    "email.header",
+    "email.headerregistry",
+    "email.iterators",
+    "email.message",
+    "email.mime",
+    "email.parser",
+    "email.policy",
+    "email.quoprimime",
+    "http.cookiejar",
+    "urllib.robotparser",
+    "xml.dom",
+    "xml.parsers",
+    "xml.sax",
+];
+
 /// Modules of Python's standard library, in order: one that is not found is named as missing here, not as unknown.
 pub static KNOWN_MISSING: &[&str] = &[
     "__future__",
