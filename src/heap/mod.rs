@@ -676,7 +676,7 @@ impl Heap {
         // SAFETY: a cell of ours.
         let header = unsafe { &*cell };
         if header.flags() & LOGGED != 0 {
-            header.set_flags(header.flags() & !LOGGED);
+            // It keeps the flag: nobody writes to it any more.
             let mut logged = self.logged.take();
             logged.retain(|known| *known != cell);
             self.logged.set(logged);

@@ -542,6 +542,7 @@ impl Vm {
     /// In a process just forked: the running fiber is the only thread there is. The others are gone without a trace, their stacks and what they
     /// held included; the main one's stays where it is, since the running one may stand on it, but it never goes on.
     pub fn forget_other_fibers(&mut self) {
+        self.forget_other_imports();
         let fibers = &mut self.fibers;
         let running = fibers.running;
         let gone: Vec<FiberId> =

@@ -39,6 +39,19 @@ impl Vm {
         }
     }
 
+    /// The other fibers are gone: what they were loading has to be loaded anew.
+    pub(super) fn forget_other_imports(&mut self) {
+        let me = self.current_fiber();
+        self.imports.waiting.clear();
+        let (mine, others) = std::mem::take(&mut self.imports.loading).into_iter().partition(|(_, fiber)| *fiber == me);
+        self.imports.loading = mine;
+        let others: Vec<(String, FiberId)> = others;
+        for (name, _) in others {
+            let key = self.intern(&name).held();
+            self.modules().held().remove_str(&self.heap, key);
+        }
+    }
+
     /// Who else loads this module. One that was given up on its way loads nothing any more.
     fn loader_of(&self, name: &str) -> Option<FiberId> {
         let me = self.current_fiber();
