@@ -3,8 +3,6 @@
 //!
 //! Sizes that scripts choose are asked for before (`Heap::check`, `try_reserve`); this is for the rest, which is small: without it the machine
 //! would end the process at an allocation that nobody can refuse.
-//!
-//! Large memory comes in huge pages (Linux, `transparent_hugepage.html`): a page of 4 KiB costs more to be given than to be filled.
 
 #![allow(unsafe_code, reason = "an allocator hands out memory")]
 
@@ -19,12 +17,6 @@ const RESERVE: Layout = match Layout::from_size_align(64 << 20, 4096) {
 };
 /// The most bytes of one allocation that the reserve is given up for: larger ones must be asked for.
 const SMALL: usize = 16 << 20;
-
-/// From this size on memory is asked for in huge pages.
-const LARGE: usize = 4 << 20;
-/// Bytes of a huge page.
-#[cfg(target_os = "linux")]
-const HUGE: usize = 2 << 20;
 
 /// The memory kept back; null if it was given up, or was never needed.
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
@@ -58,9 +50,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.
         let memory = unsafe { self.0.alloc(layout) };
-        if layout.size() >= LARGE {
-            prefer_huge_pages(memory, layout.size());
-        }
         if memory.is_null() { self.give_up_reserve(layout, false) } else { memory }
     }
 
@@ -68,9 +57,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.
         let memory = unsafe { self.0.alloc_zeroed(layout) };
-        if layout.size() >= LARGE {
-            prefer_huge_pages(memory, layout.size());
-        }
         if memory.is_null() { self.give_up_reserve(layout, true) } else { memory }
     }
 
@@ -86,9 +72,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
         unsafe {
             let moved = self.0.realloc(memory, layout, size);
             if !moved.is_null() {
-                if size >= LARGE {
-                    prefer_huge_pages(moved, size);
-                }
                 return moved;
             }
             // What could not be moved is as it was.
@@ -100,41 +83,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
             new
         }
     }
-}
-
-/// Has the system give huge pages for memory that is not in use yet, where it does so for who asks. (Where it gives them to everybody, the
-/// allocator has told it not to: starting would take longer.)
-#[cfg(target_os = "linux")]
-#[cold]
-#[inline(never)]
-fn prefer_huge_pages(memory: *mut u8, size: usize) {
-    use rustix::mm::{Advice, madvise};
-    use std::sync::OnceLock;
-
-    static GIVEN: OnceLock<bool> = OnceLock::new();
-    let given =
-        GIVEN.get_or_init(|| given_to_who_asks() && rustix::thread::disable_transparent_huge_pages(false).is_ok());
-    let start = memory.addr().next_multiple_of(HUGE);
-    let end = (memory.addr() + size) & !(HUGE - 1);
-    if *given && !memory.is_null() && start < end {
-        // SAFETY: within the allocation; advice changes no contents. Whether it is taken doesn't matter.
-        let _ = unsafe { madvise(memory.with_addr(start).cast(), end - start, Advice::LinuxHugepage) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_memory: *mut u8, _size: usize) {}
-
-/// Whether the system gives huge pages to who asks for them, and to nobody else. Allocates nothing.
-#[cfg(target_os = "linux")]
-fn given_to_who_asks() -> bool {
-    use rustix::fs::{Mode, OFlags, open};
-
-    const SETTING: &std::ffi::CStr = c"/sys/kernel/mm/transparent_hugepage/enabled";
-    let mut text = [0; 64];
-    let read = open(SETTING, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|file| rustix::io::read(&file, &mut text));
-    read.is_ok_and(|length| text[..length].windows(9).any(|part| part == b"[madvise]"))
 }
 
 /// Whether the reserve was given up and cannot be had again; if it can, memory is not short any more. Nothing is kept back

@@ -12,11 +12,8 @@ use super::cell::Header;
 pub(super) const BLOCK: usize = 64 * 1024;
 /// Where the cells begin.
 pub(super) const CELLS: usize = 640;
-/// Blocks allocated at a time, at first and once there are many: large memory is given faster.
+/// Blocks allocated at a time.
 const CHUNK: usize = 16;
-const LARGE_CHUNK: usize = 64;
-/// From so many times on there are many.
-const MANY: usize = 16;
 /// The largest cell that shares a block; larger ones get memory of their own.
 pub(super) const LARGEST: usize = 8192;
 
@@ -145,7 +142,7 @@ impl Block {
 /// Hands out empty blocks, in chunks, and takes them back all at once.
 #[derive(Debug, Default)]
 pub(super) struct BlockSource {
-    chunks: Vec<(NonNull<u8>, Layout)>,
+    chunks: Vec<NonNull<u8>>,
     free: Vec<NonNull<Block>>,
     made: u32,
     /// Memory of large cells that died, by size: what comes from the system has to be cleared page by page first, which costs more than
@@ -167,15 +164,18 @@ pub(super) fn rounded(size: usize) -> Option<usize> {
 }
 
 impl BlockSource {
+    const LAYOUT: Layout = match Layout::from_size_align(BLOCK * CHUNK, BLOCK) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a valid layout"),
+    };
+
     /// An empty block for cells of `cell_size` bytes; None if the system has no memory.
     pub(super) fn take(&mut self, cell_size: usize, drops: bool) -> Option<NonNull<Block>> {
         if self.free.is_empty() {
-            let count = if self.chunks.len() < MANY { CHUNK } else { LARGE_CHUNK };
-            let layout = Layout::from_size_align(BLOCK * count, BLOCK).expect("a power of two");
             // SAFETY: the layout has a size.
-            let chunk = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-            self.chunks.push((chunk, layout));
-            for i in (0..count).rev() {
+            let chunk = NonNull::new(unsafe { alloc_zeroed(Self::LAYOUT) })?;
+            self.chunks.push(chunk);
+            for i in (0..CHUNK).rev() {
                 // SAFETY: within the chunk.
                 self.free.push(unsafe { chunk.add(i * BLOCK).cast() });
             }
@@ -250,9 +250,9 @@ impl Drop for BlockSource {
         for (large, blocks) in std::mem::take(&mut self.kept) {
             blocks.into_iter().for_each(|block| free_large(block, large));
         }
-        for (chunk, layout) in &self.chunks {
+        for chunk in &self.chunks {
             // SAFETY: made with this layout; the heap drops its cells first.
-            unsafe { dealloc(chunk.as_ptr(), *layout) }
+            unsafe { dealloc(chunk.as_ptr(), Self::LAYOUT) }
         }
     }
 }
