@@ -436,9 +436,8 @@ natives!(
             namespace: mode != Mode::Interactive,
             top_level_await: flags & 0x2000 != 0,
             future_annotations: flags & 0x100_0000 != 0,
-            deep: false,
             optimize: optimize.clamp(0, 2) as u8,
-            looks: true,
+            ..Options::default()
         };
         match compile_text(&file, mode, &options) {
             Ok((code, warnings)) => {

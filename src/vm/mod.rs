@@ -742,7 +742,7 @@ impl Vm {
     fn trace_all(&mut self, kind: Collection, probes: bool) -> bool {
         let mut deaths = std::mem::take(&mut self.deaths);
         // Old and written to, but surely alive.
-        let main = self.find_module("__main__").and_then(|main| main.exact::<Module>()).filter(|_| probes);
+        let main = if probes { self.find_module("__main__").and_then(|main| main.exact::<Module>()) } else { None };
         let main = main.map(|main| main.dict().held());
         let Vm {
             heap,
