@@ -2,9 +2,10 @@
 
 use digest::{DynDigest, ExtendableOutput, Update};
 
-use crate::heap::Value;
+use crate::heap::{Kind, Value};
+use crate::native::blake2::Blake2;
 use crate::native::natives;
-use crate::native::types::bytes::bytes_like;
+use crate::native::types::bytes::{buffer_of, bytes_like};
 use crate::object::{Bytes, NativeObject, Payload};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
@@ -12,10 +13,20 @@ use sha2::digest;
 
 /// A hash that is being computed.
 #[derive(Clone)]
-enum State {
+struct State {
+    /// Its name, and the bytes of a digest and of a block.
+    name: &'static str,
+    sizes: (usize, usize),
+    function: Function,
+}
+
+#[derive(Clone)]
+enum Function {
     Fixed(Box<dyn DynDigest>),
     Shake128(sha3::Shake128),
     Shake256(sha3::Shake256),
+    Blake2b(Blake2<u64>),
+    Blake2s(Blake2<u32>),
 }
 
 impl std::fmt::Debug for State {
@@ -26,35 +37,47 @@ impl std::fmt::Debug for State {
 
 impl Payload for State {}
 
-static ROWS: &[TypeRow] = &[TypeRow::native("_hash", "Hash", &[&HASH])];
+static ROWS: &[TypeRow] = &[
+    TypeRow::native("_hashlib", "HASH", &[&HASH, &FIXED]),
+    TypeRow::native("_hashlib", "HASHXOF", &[&HASH, &EXTENDABLE]).derived("HASH"),
+    TypeRow::native("_hash", "Blake2", &[&HASH, &FIXED]),
+];
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.install_types(ROWS);
     let module = cx.new_module("_hash").held();
     cx.functions_of(module, &HASHES);
+    for name in ["HASH", "HASHXOF"] {
+        let class = cx.named_class(name).value().raw();
+        let key = cx.intern(name).held();
+        let done = module.dict().set_str(&cx.heap, key, Value::adopt(class));
+        cx.fits(done)?;
+    }
     Ok(())
 }
 
 fn start(name: &str) -> Option<State> {
-    let fixed: Box<dyn DynDigest> = match name {
-        "md5" => Box::new(md5::Md5::default()),
-        "sha1" => Box::new(sha1::Sha1::default()),
-        "sha224" => Box::new(sha2::Sha224::default()),
-        "sha256" => Box::new(sha2::Sha256::default()),
-        "sha384" => Box::new(sha2::Sha384::default()),
-        "sha512" => Box::new(sha2::Sha512::default()),
-        "sha512_224" => Box::new(sha2::Sha512_224::default()),
-        "sha512_256" => Box::new(sha2::Sha512_256::default()),
-        "sha3_224" => Box::new(sha3::Sha3_224::default()),
-        "sha3_256" => Box::new(sha3::Sha3_256::default()),
-        "sha3_384" => Box::new(sha3::Sha3_384::default()),
-        "sha3_512" => Box::new(sha3::Sha3_512::default()),
-        "shake_128" => return Some(State::Shake128(Default::default())),
-        "shake_256" => return Some(State::Shake256(Default::default())),
+    fn fixed<T: DynDigest + Default + 'static>(name: &'static str, digest: usize, block: usize) -> State {
+        State { name, sizes: (digest, block), function: Function::Fixed(Box::new(T::default())) }
+    }
+    Some(match name {
+        "md5" => fixed::<md5::Md5>("md5", 16, 64),
+        "sha1" => fixed::<sha1::Sha1>("sha1", 20, 64),
+        "sha224" => fixed::<sha2::Sha224>("sha224", 28, 64),
+        "sha256" => fixed::<sha2::Sha256>("sha256", 32, 64),
+        "sha384" => fixed::<sha2::Sha384>("sha384", 48, 128),
+        "sha512" => fixed::<sha2::Sha512>("sha512", 64, 128),
+        "sha512_224" => fixed::<sha2::Sha512_224>("sha512_224", 28, 128),
+        "sha512_256" => fixed::<sha2::Sha512_256>("sha512_256", 32, 128),
+        "sha3_224" => fixed::<sha3::Sha3_224>("sha3_224", 28, 144),
+        "sha3_256" => fixed::<sha3::Sha3_256>("sha3_256", 32, 136),
+        "sha3_384" => fixed::<sha3::Sha3_384>("sha3_384", 48, 104),
+        "sha3_512" => fixed::<sha3::Sha3_512>("sha3_512", 64, 72),
+        "shake_128" => State { name: "shake_128", sizes: (0, 168), function: Function::Shake128(Default::default()) },
+        "shake_256" => State { name: "shake_256", sizes: (0, 136), function: Function::Shake256(Default::default()) },
         _ => return None,
-    };
-    Some(State::Fixed(fixed))
+    })
 }
 
 /// Bytes between two looks at whether to go on: what takes a millisecond.
@@ -62,19 +85,40 @@ const PIECE: usize = 1 << 18;
 
 impl State {
     fn update(&mut self, bytes: &[u8]) {
-        match self {
-            State::Fixed(hash) => hash.update(bytes),
-            State::Shake128(hash) => hash.update(bytes),
-            State::Shake256(hash) => hash.update(bytes),
+        match &mut self.function {
+            Function::Fixed(hash) => hash.update(bytes),
+            Function::Shake128(hash) => hash.update(bytes),
+            Function::Shake256(hash) => hash.update(bytes),
+            Function::Blake2b(hash) => hash.update(bytes),
+            Function::Blake2s(hash) => hash.update(bytes),
+        }
+    }
+
+    /// The hash of the bytes so far; of those without a fixed length as many bytes as asked for.
+    fn digest(&self, length: usize) -> Vec<u8> {
+        match &self.function {
+            Function::Fixed(hash) => hash.clone().finalize().into_vec(),
+            Function::Shake128(hash) => hash.clone().finalize_boxed(length).into_vec(),
+            Function::Shake256(hash) => hash.clone().finalize_boxed(length).into_vec(),
+            Function::Blake2b(hash) => hash.digest()[..self.sizes.0].to_vec(),
+            Function::Blake2s(hash) => hash.digest()[..self.sizes.0].to_vec(),
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self.function {
+            Function::Fixed(_) => "HASH",
+            Function::Shake128(_) | Function::Shake256(_) => "HASHXOF",
+            Function::Blake2b(_) | Function::Blake2s(_) => "Blake2",
         }
     }
 }
 
-fn make(cx: &mut Cx, state: State) -> NativeResult {
-    let shape = cx.named_class("Hash").get().root_shape.get();
+fn make(cx: &mut Cx, state: State) -> Root {
+    let shape = cx.named_class(state.class()).get().root_shape.get();
     let object = cx.heap.alloc_slots(NativeObject::new(Box::new(state), 0), |_| Value::NONE);
     object.set_shape(shape);
-    Ok(object.value().into())
+    cx.push_raw(object.value().raw())
 }
 
 fn with<R>(cx: &Cx, this: Root, work: impl FnOnce(&mut State) -> R) -> R {
@@ -82,17 +126,116 @@ fn with<R>(cx: &Cx, this: Root, work: impl FnOnce(&mut State) -> R) -> R {
     object.with(work).expect("a hash")
 }
 
+fn take(cx: &mut Cx, this: Root, data: Root) -> Result<(), Raised> {
+    let Some(bytes) = buffer_of(cx, data) else {
+        let message = match data.get(cx).kind() {
+            Kind::Str => "Strings must be encoded before hashing",
+            _ => "object supporting the buffer API required",
+        };
+        return Err(cx.type_error(message.to_owned()));
+    };
+    if bytes.len() <= PIECE {
+        with(cx, this, |state| state.update(&bytes));
+        return Ok(());
+    }
+    let bytes = bytes.to_vec();
+    for piece in bytes.chunks(PIECE) {
+        cx.breathe()?;
+        with(cx, this, |state| state.update(piece));
+    }
+    Ok(())
+}
+
+fn digest(cx: &mut Cx, this: Root, length: i64) -> Result<Vec<u8>, Raised> {
+    match usize::try_from(length) {
+        Ok(length) if length < 1 << 29 => Ok(with(cx, this, |state| state.digest(length))),
+        _ => Err(cx.value_error("length is too large")),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    text
+}
+
 natives!(
     /// Hash functions.
     pub(crate) static HASHES: Functions;
 
-    /// Begin a hash by its name; None if there is none of that name.
-    fn new(cx: &mut Cx, name: Root) -> NativeResult {
+    /// Begin a hash by its name, with first bytes; None if there is none of that name.
+    fn begin(cx: &mut Cx, name: Root, data: Root) -> NativeResult {
         let name = cx.str_text(name)?;
-        match start(&name) {
-            Some(state) => make(cx, state),
-            None => Ok(Outcome::NONE),
+        let Some(state) = start(&name) else { return Ok(Outcome::NONE) };
+        let made = make(cx, state);
+        take(cx, made, data)?;
+        Ok(made.get(cx).into())
+    }
+
+    /// Begin a BLAKE2 hash, wide or not, with a block of parameters and a key that fills a block.
+    fn blake2(cx: &mut Cx, wide: bool, parameters: Root, key: Root, last_node: bool) -> NativeResult {
+        let parameters = bytes_like(cx, parameters)?.to_vec();
+        let key = bytes_like(cx, key)?.to_vec();
+        let size = parameters.first().copied().map_or(1, usize::from).clamp(1, if wide { 64 } else { 32 });
+        let state = if wide {
+            let function = Function::Blake2b(Blake2::new(&parameters, &key, last_node));
+            State { name: "blake2b", sizes: (size, 128), function }
+        } else {
+            let function = Function::Blake2s(Blake2::new(&parameters, &key, last_node));
+            State { name: "blake2s", sizes: (size, 64), function }
+        };
+        let made = make(cx, state);
+        Ok(made.get(cx).into())
+    }
+
+    /// Return a key of so many bytes for a password: PKCS #5, version 2.
+    fn pbkdf2(cx: &mut Cx, name: Root, password: Root, salt: Root, iterations: i64, length: i64) -> NativeResult {
+        let name = cx.str_text(name)?;
+        let password = bytes_like(cx, password)?.to_vec();
+        let salt = bytes_like(cx, salt)?.to_vec();
+        let Some(plain) = start(&name) else { return Ok(Outcome::NONE) };
+        let length = usize::try_from(length).unwrap_or(0);
+        cx.check_room(length)?;
+        let mut key = password;
+        if key.len() > plain.sizes.1 {
+            let mut hash = plain.clone();
+            hash.update(&key);
+            key = hash.digest(0);
         }
+        key.resize(plain.sizes.1, 0);
+        let keyed = |with: u8| {
+            let mut hash = plain.clone();
+            hash.update(&key.iter().map(|byte| byte ^ with).collect::<Vec<u8>>());
+            hash
+        };
+        let (inner, outer) = (keyed(0x36), keyed(0x5c));
+        let mac = |bytes: &[u8]| {
+            let (mut inner, mut outer) = (inner.clone(), outer.clone());
+            inner.update(bytes);
+            outer.update(&inner.digest(0));
+            outer.digest(0)
+        };
+        let mut out = Vec::with_capacity(length);
+        let mut number = 1u32;
+        while out.len() < length {
+            let mut block = mac(&[salt.as_slice(), &number.to_be_bytes()].concat());
+            let mut total = block.clone();
+            for round in 1..iterations {
+                if round % 1024 == 0 {
+                    cx.breathe()?;
+                }
+                block = mac(&block);
+                total.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
+            }
+            out.extend_from_slice(&total);
+            number += 1;
+        }
+        out.truncate(length);
+        Ok(Bytes::new(&cx.heap, &out).into())
     }
 );
 
@@ -100,39 +243,81 @@ natives!(
     /// A hash that takes bytes in pieces.
     pub(crate) static HASH: Methods;
 
-    /// Take more bytes.
-    fn update(cx: &mut Cx, this: Root, data: Root) -> NativeResult {
-        let bytes = bytes_like(cx, data)?;
-        if bytes.len() <= PIECE {
-            with(cx, this, |state| state.update(&bytes));
-            return Ok(Outcome::NONE);
-        }
-        let bytes = bytes.to_vec();
-        for piece in bytes.chunks(PIECE) {
-            cx.breathe()?;
-            with(cx, this, |state| state.update(piece));
-        }
-        Ok(Outcome::NONE)
+    /// The name of its function.
+    #[getter]
+    fn name(cx: &mut Cx, this: Root) -> NativeResult {
+        let name = with(cx, this, |state| state.name);
+        Ok(cx.intern(name).value().into())
     }
 
-    /// Return the hash of the bytes so far; of those without a fixed length as many bytes as asked for.
-    fn digest(cx: &mut Cx, this: Root, length: Root) -> NativeResult {
-        let length = cx.index_as_i64(length)?;
-        let length = usize::try_from(length).unwrap_or(0);
-        if length >= 1 << 29 {
-            return Err(cx.value_error("length is too large"));
-        }
-        let bytes = with(cx, this, |state| match state.clone() {
-            State::Fixed(hash) => hash.finalize().into_vec(),
-            State::Shake128(hash) => hash.finalize_boxed(length).into_vec(),
-            State::Shake256(hash) => hash.finalize_boxed(length).into_vec(),
-        });
-        Ok(Bytes::new(&cx.heap, &bytes).into())
+    /// How many bytes a digest has.
+    #[getter]
+    fn digest_size(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((with(cx, this, |state| state.sizes.0) as i64).into())
+    }
+
+    /// How many bytes are taken in at once.
+    #[getter]
+    fn block_size(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((with(cx, this, |state| state.sizes.1) as i64).into())
+    }
+
+    /// Take more bytes.
+    fn update(cx: &mut Cx, this: Root, data: Root) -> NativeResult {
+        take(cx, this, data)?;
+        Ok(Outcome::NONE)
     }
 
     /// Return a copy that goes its own way.
     fn copy(cx: &mut Cx, this: Root) -> NativeResult {
         let state = with(cx, this, |state| state.clone());
-        make(cx, state)
+        let made = make(cx, state);
+        Ok(made.get(cx).into())
+    }
+
+    /// Return repr(self).
+    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
+        let class = cx.class_of(this.get(cx)).name().to_str_lossy().into_owned();
+        let name = with(cx, this, |state| state.name);
+        let id = cx.heap.id(this.get(cx));
+        Ok(Outcome::Value(cx.text_raw(format!("<{name} _hashlib.{class} object @ {id:#x}>").as_bytes())))
+    }
+);
+
+natives!(
+    /// A hash of a fixed length.
+    pub(crate) static FIXED: Methods;
+
+    /// Return the hash of the bytes so far.
+    #[name("digest")]
+    fn digest_fixed(cx: &mut Cx, this: Root) -> NativeResult {
+        let bytes = digest(cx, this, 0)?;
+        Ok(Bytes::new(&cx.heap, &bytes).into())
+    }
+
+    /// Return the same in hexadecimal digits.
+    #[name("hexdigest")]
+    fn hexdigest_fixed(cx: &mut Cx, this: Root) -> NativeResult {
+        let bytes = digest(cx, this, 0)?;
+        Ok(Outcome::Value(cx.text_raw(hexadecimal(&bytes).as_bytes())))
+    }
+);
+
+natives!(
+    /// A hash of which as many bytes can be had as wanted.
+    pub(crate) static EXTENDABLE: Methods;
+
+    /// Return so many bytes of the hash of the bytes so far.
+    #[name("digest")]
+    fn digest_of(cx: &mut Cx, this: Root, #[either] length: i64) -> NativeResult {
+        let bytes = digest(cx, this, length)?;
+        Ok(Bytes::new(&cx.heap, &bytes).into())
+    }
+
+    /// Return the same in hexadecimal digits.
+    #[name("hexdigest")]
+    fn hexdigest_of(cx: &mut Cx, this: Root, #[either] length: i64) -> NativeResult {
+        let bytes = digest(cx, this, length)?;
+        Ok(Outcome::Value(cx.text_raw(hexadecimal(&bytes).as_bytes())))
     }
 );

@@ -33,6 +33,7 @@ pub mod array;
 pub mod ast;
 pub mod binary;
 pub mod bisect;
+mod blake2;
 pub mod builtins;
 pub mod codecs;
 pub mod collections;

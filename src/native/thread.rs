@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{Class, ClassFlags, Exc, NativeObject, Payload, Tuple};
+use crate::object::{Class, ClassFlags, Exc, Instance, NativeObject, Payload, Tuple};
 use crate::vm::TypeRow;
 use crate::vm::fiber::FiberId;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
@@ -236,6 +236,15 @@ natives!(
     fn allocate_lock(cx: &mut Cx) -> NativeResult {
         let class = cx.named_class("lock").held();
         Ok(Value::adopt(new_lock(cx, class)).into())
+    }
+
+    /// Give an object of a class whose first slot is for that attributes of its own in each thread, and return the dict of their dicts.
+    fn _keep_for_each(cx: &mut Cx, object: Root) -> NativeResult {
+        let Some(instance) = object.get(cx).cell_of_kind::<Instance>() else {
+            return Err(cx.type_error("an instance is expected".to_owned()));
+        };
+        let instance = instance.held();
+        Ok(Outcome::Value(cx.keep_for_each_fiber(instance)))
     }
 
     /// Return the number of the thread that calls.

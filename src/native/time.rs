@@ -390,16 +390,19 @@ fn broken_down(cx: &mut Cx, seconds: i64, kind: &TimeKind) -> NativeResult {
     // The C library counts years from 1900 in 32 bits, and CPython adds to that in as many.
     fields[0] = i64::from(fields[0] as i32);
     let zone = cx.str(&kind.name).value().raw();
-    let tuple = Tuple::build(&cx.heap, fields.len() + 2, |i| match fields.get(i) {
-        Some(number) => Value::int(*number),
-        None if i == fields.len() => Value::adopt(zone),
-        None => Value::int(kind.offset),
-    });
-    let tuple = tuple.value().raw();
-    let tuple = cx.push_raw(tuple);
-    let module = cx.import("_struct_time")?;
-    let class = cx.attribute(module, "struct_time")?;
-    let time = cx.call(class, &[tuple])?;
+    let hidden = [Value::adopt(zone), Value::int(kind.offset)];
+    let rest = Tuple::build(&cx.heap, 2, |i| hidden[i]).value().raw();
+    let items = Tuple::build(&cx.heap, fields.len(), |i| Value::int(fields[i])).value().raw();
+    let (items, rest) = (cx.push_raw(items), cx.push_raw(rest));
+    let module = match cx.find_module("_struct_time") {
+        Some(module) => {
+            let module = module.raw();
+            cx.push_raw(module)
+        }
+        None => cx.import("_struct_time")?,
+    };
+    let make = cx.attribute(module, "made")?;
+    let time = cx.call(make, &[items, rest])?;
     Ok(time.get(cx).into())
 }
 

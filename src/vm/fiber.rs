@@ -746,6 +746,7 @@ impl Vm {
         for extension in self.extensions.iter_mut().flatten() {
             extension.switch(from.0, to.0, ended);
         }
+        self.exchange_thread_locals(from, to, ended);
     }
 
     /// Puts the registers and records of another fiber in the place of the running one's.

@@ -53,6 +53,7 @@ mod store;
 mod subscript;
 mod super_object;
 mod text;
+mod thread_local;
 mod unpack;
 mod unwind;
 mod variables;
@@ -164,6 +165,7 @@ pub struct Vm {
     /// Registers and records of the fiber that runs.
     pub(crate) fiber: Fiber,
     fibers: fiber::Fibers,
+    thread_locals: thread_local::ThreadLocals,
     names: Vec<Raw>,
     interned: HashTable<Raw>,
     method_cache: Box<[std::cell::Cell<CachedMethod>]>,
@@ -279,6 +281,7 @@ impl Vm {
             int_max_str_digits: 4300,
             interrupt,
             host,
+            thread_locals: thread_local::ThreadLocals::default(),
             extensions: [const { None }; 5],
             modules: Raw::NONE,
             builtins: Raw::NONE,
@@ -759,6 +762,7 @@ impl Vm {
             specials,
             views,
             signals,
+            thread_locals,
             ..
         } = self;
         let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
@@ -774,6 +778,7 @@ impl Vm {
             interned.iter().for_each(|raw| tracer.raw(*raw));
             coroutines.trace(tracer);
             signals.trace(tracer);
+            thread_locals.trace(tracer);
             for extension in extensions.iter().flatten() {
                 extension.trace(tracer);
             }

@@ -435,8 +435,11 @@ fn grouper_next(cx: &mut Cx, group: Gc<'static, NativeIterator>, to: &mut Raw) -
     Ok(Stepped::Item)
 }
 
-// ---- tee: the source; the link, a list of an item and the next link, both UNBOUND at the end; a list with one bool for all that share the
-// source, whether it is being asked ----
+// ---- tee: the source; a block of items, which is a list that has the next block behind them once it is full; a list with one bool for all
+// that share the source, whether it is being asked; which item of the block is next ----
+
+/// Items of a block.
+const BLOCK: usize = 57;
 
 natives!(
     /// Iterator wrapped to make it copyable.
@@ -490,11 +493,11 @@ fn tee_over(cx: &mut Cx, class: Root, iterable: Root) -> NativeResult {
     let value = inner.get(cx);
     let state = if value.exact::<NativeIterator>().is_some() && cx.class_of(value) == tee {
         let other = own(cx, inner);
-        [0, 1, 2].map(|slot| cx.push_raw(other.slot(slot).raw()))
+        [0, 1, 2, 3].map(|slot| cx.push_raw(other.slot(slot).raw()))
     } else {
-        let link = cx.list(&[Value::UNBOUND, Value::UNBOUND]).value().raw();
+        let block = cx.list(&[]).value().raw();
         let lock = cx.list(&[Value::FALSE]).value().raw();
-        [source, cx.push_raw(link), cx.push_raw(lock)]
+        [source, cx.push_raw(block), cx.push_raw(lock), cx.push(Value::int(0))]
     };
     let iterator = cx.new_iterator(tee_step, "_tee", &state).held();
     if cx.never_asks(state[0]) {
@@ -509,9 +512,19 @@ fn tee_step(cx: &mut Cx, window: Args) -> NativeResult {
 }
 
 fn tee_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
-    let list = |slot: usize| iterator.slot(slot).exact::<List>().expect("a list of the state");
-    let link = list(1);
-    if link.item(1).is_none_or(|next| next.is_unbound()) {
+    let list = |slot: usize| iterator.slot(slot).exact::<List>().expect("a list of the state").held();
+    let mut block = list(1);
+    let mut at = iterator.slot(3).as_int().map_or(0, |at| at as usize);
+    if at == BLOCK {
+        if block.len() == BLOCK {
+            let next = cx.list(&[]).held();
+            block.push_unchecked(cx.heap.forever(), next.value());
+        }
+        block = block.item(BLOCK).and_then(|next| next.exact::<List>()).expect("the next block").held();
+        iterator.set_tail(&cx.heap, 1, block.value());
+        at = 0;
+    }
+    if at == block.len() {
         let lock = list(2);
         if lock.item(0).is_some_and(|locked| locked.is(Value::TRUE)) {
             return Err(cx.runtime_error("cannot re-enter the tee iterator"));
@@ -524,12 +537,9 @@ fn tee_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) ->
         if item.is_unbound() {
             return Ok(Stepped::End);
         }
-        link.set_item(&cx.heap, 0, Value::adopt(item));
-        let next = cx.list(&[Value::UNBOUND, Value::UNBOUND]);
-        link.set_item(&cx.heap, 1, next.value());
+        block.push_unchecked(cx.heap.forever(), Value::adopt(item));
     }
-    *to = link.item(0).map_or(Raw::UNBOUND, |item| item.raw());
-    let next = link.item(1).unwrap_or(Value::NONE);
-    iterator.set_tail(&cx.heap, 1, next);
+    *to = block.item(at).map_or(Raw::UNBOUND, |item| item.raw());
+    iterator.set_tail(&cx.heap, 3, Value::int(at as i64 + 1));
     Ok(Stepped::Item)
 }
