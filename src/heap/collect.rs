@@ -7,7 +7,7 @@
 use super::block::Block;
 use super::cell::{Entry, FINALISABLE, FINALISED, Field, Header, LOGGED, OLD, Slot};
 use super::value::{Raw, Value};
-use super::weak::WeakRef;
+use super::weak::{WeakRef, newest_first};
 use super::{Heap, MAJOR_FLOOR};
 
 /// Visits what a cell refers to.
@@ -25,6 +25,8 @@ pub struct Tracer<'a> {
     pub(super) children: Option<Vec<*mut Header>>,
     /// And the marked ones too.
     pub(super) gathers_marked: bool,
+    /// Where classes can die: the class of each shape that none of the cells looked at so far has.
+    classes: Vec<Raw>,
 }
 
 impl<'a> Tracer<'a> {
@@ -38,6 +40,7 @@ impl<'a> Tracer<'a> {
             probed: None,
             children: None,
             gathers_marked: false,
+            classes: vec![],
         }
     }
 
@@ -46,7 +49,8 @@ impl<'a> Tracer<'a> {
         Tracer { checking: true, ..Tracer::new(heap) }
     }
 
-    pub(super) fn heap(&self) -> &'a Heap {
+    /// The heap it goes over.
+    pub fn heap(&self) -> &'a Heap {
         self.heap
     }
 
@@ -130,17 +134,68 @@ impl Tracer<'_> {
             self.marked_bytes += (*Block::of(header)).cell_size;
             if !self.heap.info((*header).kind()).leaf {
                 self.stack.push(header);
+            } else {
+                debug_assert_eq!((*header).shape(), 0, "what has a shape is looked at, for its class");
             }
         }
         true
     }
 
+    /// Whether the cell of a value is marked.
+    pub fn is_alive(&self, raw: Raw) -> bool {
+        raw.is_pointer() && Block::is_marked(raw.header())
+    }
+
     pub(super) fn drain(&mut self) {
+        if !self.classes.is_empty() {
+            return self.drain_with_classes();
+        }
         while let Some(header) = self.stack.pop() {
             // SAFETY: marked cells are allocated, and their kind's function knows their layout.
             unsafe { (self.heap.info((*header).kind()).trace)(header, self) }
         }
     }
+}
+
+impl Tracer<'_> {
+    /// As `drain`; the class of a cell that has a shape is alive too.
+    fn drain_with_classes(&mut self) {
+        while let Some(header) = self.stack.pop() {
+            // SAFETY: marked cells are allocated, and their kind's function knows their layout.
+            unsafe {
+                if let Some(class) = self.classes.get_mut((*header).shape() as usize)
+                    && class.is_pointer()
+                {
+                    let class = std::mem::replace(class, Raw::UNBOUND);
+                    self.raw(class);
+                }
+                (self.heap.info((*header).kind()).trace)(header, self);
+            }
+        }
+    }
+}
+
+/// What refers to cells from outside of the heap.
+pub trait Roots {
+    /// Visits every value that is held.
+    fn trace(&mut self, tracer: &mut Tracer<'_>);
+
+    /// The class of each shape, where those that nothing refers to are to die; else `trace` has visited them.
+    fn classes(&self) -> Option<&[Raw]> {
+        None
+    }
+
+    /// Where there are `classes`: what is alive is marked, what is not is about to be freed.
+    fn forget_dead(&mut self, tracer: &mut Tracer<'_>) {
+        let _ = tracer;
+    }
+}
+
+/// Nothing refers to anything.
+pub(super) struct NoRoots;
+
+impl Roots for NoRoots {
+    fn trace(&mut self, _: &mut Tracer<'_>) {}
 }
 
 /// Which collection to run.
@@ -182,9 +237,9 @@ impl Heap {
         if self.live.get() >= self.major_at.get() { Collection::Major } else { Collection::Minor }
     }
 
-    /// Collects. `roots` visits every value that is held outside the heap. What died with a finaliser or a weak callback is
-    /// added to `deaths` (and is kept alive by the caller visiting that as a root next time).
-    pub fn collect(&mut self, kind: Collection, deaths: &mut Deaths, roots: impl FnOnce(&mut Tracer<'_>)) {
+    /// Collects. What died with a finaliser or a weak callback is added to `deaths` (and is kept alive by the caller visiting that as a root
+    /// next time).
+    pub fn collect(&mut self, kind: Collection, deaths: &mut Deaths, roots: &mut impl Roots) {
         if kind == Collection::Major {
             self.each_block(|block| {
                 // SAFETY: a live block.
@@ -203,7 +258,11 @@ impl Heap {
             unsafe { (**header).set_flags((**header).flags() & !LOGGED) }
         }
         let mut tracer = Tracer::new(self);
-        roots(&mut tracer);
+        if let Some(classes) = roots.classes() {
+            debug_assert_eq!(kind, Collection::Major, "old cells are not looked at otherwise");
+            tracer.classes = classes.to_vec();
+        }
+        roots.trace(&mut tracer);
         for raw in deaths.finalise.iter().chain(&deaths.callbacks) {
             tracer.raw(*raw);
         }
@@ -218,6 +277,10 @@ impl Heap {
         }
         tracer.drain();
         self.find_deaths(kind, &mut tracer, deaths);
+        if !tracer.classes.is_empty() {
+            roots.forget_dead(&mut tracer);
+            tracer.drain();
+        }
         let marked = tracer.marked_bytes;
         drop(tracer);
         self.live.set(self.live.get() + marked);
@@ -237,7 +300,9 @@ impl Heap {
     /// Finds finalisable cells and weakly referred ones that died; finalisable ones live on until their finaliser has run.
     fn find_deaths(&self, kind: Collection, tracer: &mut Tracer<'_>, deaths: &mut Deaths) {
         // Weak references to what is dead are cleared before finalisers can revive it, as CPython does.
-        self.weak.retain(kind, |cell| self.reference_lives(cell, deaths));
+        let mut callbacks = vec![];
+        self.weak.retain(kind, |cell| self.reference_lives(cell, &mut callbacks));
+        deaths.callbacks.extend(newest_first(callbacks));
         let known = deaths.finalise.len();
         self.finalisable.retain(kind, |cell| self.watched_lives(cell, deaths));
         if self.is_probed.get() {
@@ -250,15 +315,15 @@ impl Heap {
         tracer.drain();
     }
 
-    /// Whether a weak reference lives and what it refers to does; if that died it is cleared.
-    fn reference_lives(&self, cell: *mut Header, deaths: &mut Deaths) -> bool {
+    /// Whether a weak reference lives and what it refers to does; if that died it is cleared, and noted where there is a callback.
+    fn reference_lives(&self, cell: *mut Header, callbacks: &mut Vec<(*mut Header, Raw)>) -> bool {
         let alive = Block::is_marked(cell);
         // SAFETY: entries are weak references not yet swept.
         let weak = unsafe { super::Gc::<WeakRef>::from_header(cell) };
-        if weak.target_dead() {
+        if let Some(target) = weak.dead_target() {
             weak.clear();
             if alive && !weak.callback().is_none() {
-                deaths.callbacks.push(weak.value().raw());
+                callbacks.push((target, weak.value().raw()));
             }
             return false;
         }

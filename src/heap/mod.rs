@@ -36,7 +36,8 @@ pub use cell::{
     SlotTail, Tail,
 };
 pub(crate) use cell::{FINALISABLE, Header};
-pub use collect::{Collection, Deaths, Tracer};
+use collect::NoRoots;
+pub use collect::{Collection, Deaths, Roots, Tracer};
 pub use kind::Kind;
 pub use stack::RegisterStack;
 pub(crate) use value::POINTER;
@@ -834,7 +835,7 @@ impl Drop for Heap {
         self.finalisable.clear();
         self.weak.clear();
         self.logged.set(vec![]);
-        self.collect(Collection::Major, &mut deaths, |_| {});
+        self.collect(Collection::Major, &mut deaths, &mut NoRoots);
     }
 }
 

@@ -14,9 +14,9 @@ use std::collections::{HashMap, VecDeque};
 
 use super::block::Block;
 use super::cell::{Gc, Header};
-use super::collect::{Deaths, Tracer};
+use super::collect::{Deaths, Roots, Tracer};
 use super::value::Raw;
-use super::weak::WeakRef;
+use super::weak::{WeakRef, newest_first};
 use super::{Collection, Heap, Kind};
 
 /// Dead cells whose order is found; beyond that they come in the order they were made in.
@@ -33,7 +33,7 @@ struct Place {
 
 impl Heap {
     /// Finds out which of the watched cells are dead, those made since the last collection or all; see above. Returns whether any are.
-    pub fn probe(&mut self, kind: Collection, deaths: &mut Deaths, roots: impl FnOnce(&mut Tracer<'_>)) -> bool {
+    pub fn probe(&mut self, kind: Collection, deaths: &mut Deaths, roots: &mut impl Roots) -> bool {
         let mut marks = vec![];
         if kind == Collection::Major {
             // SAFETY: live blocks.
@@ -45,7 +45,7 @@ impl Heap {
         let logged = self.logged.take();
         let mut tracer = Tracer::new(self);
         tracer.probed = Some(vec![]);
-        roots(&mut tracer);
+        roots.trace(&mut tracer);
         for raw in deaths.finalise.iter().chain(&deaths.callbacks) {
             tracer.raw(*raw);
         }
@@ -117,6 +117,7 @@ impl Heap {
         deaths.in_order = true;
         deaths.more |= freed.as_ref().is_some_and(|freed| freed.values().any(|place| place.below));
         let mut any = !order.is_empty();
+        let mut callbacks = vec![];
         self.weak.keep(kind, |cell| {
             let Some(target) = dead_target(cell) else { return true };
             match place(target) {
@@ -132,10 +133,12 @@ impl Heap {
             weak.clear();
             any = true;
             if Block::is_marked(cell) && !weak.callback().is_none() {
-                deaths.callbacks.push(weak.value().raw());
+                callbacks.push((target, weak.value().raw()));
             }
             false
         });
+        callbacks.sort_by_key(|(target, _)| place(*target).map(|place| place.number));
+        deaths.callbacks.extend(newest_first(callbacks));
         any
     }
 
@@ -254,6 +257,5 @@ impl Heap {
 /// What a weak reference refers to, if that is dead.
 fn dead_target(cell: *mut Header) -> Option<*mut Header> {
     // SAFETY: entries are weak references not yet swept.
-    let weak = unsafe { Gc::<WeakRef>::from_header(cell) };
-    if weak.target_dead() { weak.target().map(|target| target.raw().header()) } else { None }
+    unsafe { Gc::<WeakRef>::from_header(cell) }.dead_target()
 }

@@ -3,10 +3,11 @@
 #![allow(unsafe_code, reason = "the target is not traced")]
 
 use std::cell::Cell as StdCell;
+use std::collections::HashMap;
 
 use super::Heap;
 use super::block::Block;
-use super::cell::{Gc, Slot};
+use super::cell::{Gc, Header, Slot};
 use super::value::{Raw, Value};
 
 /// A weak reference.
@@ -58,10 +59,24 @@ impl WeakRef {
         self.target.set(Raw::UNBOUND);
     }
 
-    pub(super) fn target_dead(&self) -> bool {
+    /// What it refers to, if that has not been reached by the collection going on.
+    pub(super) fn dead_target(&self) -> Option<*mut Header> {
         let raw = self.target.get();
-        !raw.is_unbound() && !Block::is_marked(raw.header())
+        (!raw.is_unbound() && !Block::is_marked(raw.header())).then(|| raw.header())
     }
+}
+
+/// Puts references with callbacks, which were found as they were made, in the order in which CPython calls those: object by object, the
+/// newest first.
+pub(super) fn newest_first(mut found: Vec<(*mut Header, Raw)>) -> impl Iterator<Item = Raw> {
+    let mut places: HashMap<*mut Header, usize> = HashMap::new();
+    for (target, _) in &found {
+        let next = places.len();
+        places.entry(*target).or_insert(next);
+    }
+    found.reverse();
+    found.sort_by_key(|(target, _)| places[target]);
+    found.into_iter().map(|(_, reference)| reference)
 }
 
 impl Gc<'_, WeakRef> {

@@ -1,13 +1,91 @@
-//! The module `_abc`: what abstract base classes need of the machine.
+//! The module `_abc`: what abstract base classes need of the machine, and tables of what is known of classes, which keep none alive.
 
+use hashbrown::HashTable;
+
+use crate::heap::{Gc, Raw, Tracer, Value, WeakRef};
 use crate::native::natives;
-use crate::object::{Class, ClassFlags};
+use crate::object::{Class, ClassFlags, List, NativeObject, Payload};
+use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+
+static ROWS: &[TypeRow] = &[TypeRow::native("_abc", "ClassTable", &[&CLASS_TABLE])];
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
+    cx.install_types(ROWS);
     let module = cx.new_module("_abc").held();
     cx.functions_of(module, &ABC);
+    Ok(())
+}
+
+/// What is known of a class, found by its address.
+#[derive(Debug)]
+struct Known {
+    address: usize,
+    /// Once the class has died this says so: another class may be at its address.
+    reference: Raw,
+    value: Raw,
+}
+
+impl Known {
+    fn is_alive(&self) -> bool {
+        Value::adopt(self.reference).exact::<WeakRef>().is_some_and(|weak| weak.get().target().is_some())
+    }
+}
+
+/// What is known of classes.
+#[derive(Debug, Default)]
+struct ClassTable(HashTable<Known>);
+
+impl Payload for ClassTable {
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        for known in &self.0 {
+            tracer.raw(known.reference);
+            tracer.raw(known.value);
+        }
+    }
+}
+
+fn hash(address: usize) -> u64 {
+    (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl ClassTable {
+    fn find(&mut self, class: Raw) -> Option<&mut Known> {
+        let address = class.is_pointer().then(|| class.header().addr())?;
+        self.0.find_mut(hash(address), |known| known.address == address && known.is_alive())
+    }
+
+    fn add(&mut self, known: Known) {
+        if self.0.len() == self.0.capacity() {
+            // About to grow it forgets those that have died.
+            self.0.retain(|known| known.is_alive());
+        }
+        self.0.insert_unique(hash(known.address), known, |known| hash(known.address));
+    }
+}
+
+fn table(cx: &Cx, this: Root) -> Gc<'static, NativeObject> {
+    this.get(cx).exact::<NativeObject>().expect("a method's receiver").held()
+}
+
+fn find(cx: &Cx, this: Root, class: Root) -> Option<Raw> {
+    let class = class.get(cx).raw();
+    table(cx, this).with(|table: &mut ClassTable| table.find(class).map(|known| known.value)).flatten()
+}
+
+fn put(cx: &mut Cx, this: Root, class: Root, value: Raw) -> Result<(), Raised> {
+    let object = table(cx, this);
+    if class.get(cx).exact::<Class>().is_none() {
+        return Err(cx.type_error("only what is known of classes is kept".into()));
+    }
+    cx.heap.barrier_of(object.value());
+    let raw = class.get(cx).raw();
+    let reference = WeakRef::new(&cx.heap, class.get(cx), Value::NONE).expect("a class has a cell").value().raw();
+    object.with(|table: &mut ClassTable| match table.find(raw) {
+        Some(known) => known.value = value,
+        None => table.add(Known { address: raw.header().addr(), reference, value }),
+    });
     Ok(())
 }
 
@@ -35,5 +113,57 @@ natives! {
             }
         }
         Ok(Outcome::NONE)
+    }
+
+    /// Make a table without classes.
+    fn class_table(cx: &mut Cx) -> NativeResult {
+        let shape = cx.named_class("ClassTable").get().root_shape.get();
+        let payload = Box::<ClassTable>::default();
+        let object = cx.heap.alloc_slots(NativeObject::new(payload, 0), |_| Value::NONE);
+        object.set_shape(shape);
+        Ok(object.into())
+    }
+}
+
+natives! {
+    static CLASS_TABLE: Methods;
+
+    /// Return whether the class is in the table.
+    fn __contains__(cx: &mut Cx, this: Root, class: Root) -> NativeResult {
+        Ok(find(cx, this, class).is_some().into())
+    }
+
+    /// Return what is known of the class, or None.
+    fn get(cx: &mut Cx, this: Root, class: Root) -> NativeResult {
+        Ok(Outcome::Value(find(cx, this, class).unwrap_or(Raw::NONE)))
+    }
+
+    /// Know a class.
+    fn add(cx: &mut Cx, this: Root, class: Root) -> NativeResult {
+        put(cx, this, class, Raw::TRUE)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Know something of a class.
+    fn __setitem__(cx: &mut Cx, this: Root, class: Root, value: Root) -> NativeResult {
+        let value = value.get(cx).raw();
+        put(cx, this, class, value)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Forget everything.
+    fn clear(cx: &mut Cx, this: Root) -> NativeResult {
+        table(cx, this).with(|table: &mut ClassTable| table.0.clear());
+        Ok(Outcome::NONE)
+    }
+
+    /// Return weak references to the classes.
+    fn references(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = table(cx, this);
+        let alive = |table: &mut ClassTable| {
+            table.0.iter().filter(|known| known.is_alive()).map(|known| Value::adopt(known.reference)).collect()
+        };
+        let found: Vec<Value<'static>> = object.with(alive).unwrap_or_default();
+        Ok(List::new(&cx.heap, &found).into())
     }
 }

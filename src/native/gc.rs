@@ -42,7 +42,7 @@ natives!(
         if !(0..=2).contains(&generation) {
             return Err(cx.value_error("invalid generation"));
         }
-        cx.collect_and_finalise(if generation < 2 { Collection::Minor } else { Collection::Major });
+        cx.collect_as_asked(if generation < 2 { Collection::Minor } else { Collection::Major });
         Ok(0i64.into())
     }
 

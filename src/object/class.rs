@@ -9,7 +9,7 @@ use std::cell::Cell as StdCell;
 
 use bitflags::bitflags;
 
-use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, Value};
+use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{Dict, Function, List, Slots, Str, Tuple};
 
 bitflags! {
@@ -175,11 +175,9 @@ pub type ShapeId = u32;
 /// Attributes from which on an instance goes to dict mode.
 const MOST_SLOTS: usize = 60;
 
-/// One shape.
-#[derive(Debug)]
+/// One shape; what class it belongs to is in a list of its own.
+#[derive(Debug, Default)]
 pub(super) struct Shape {
-    /// The class it belongs to.
-    class: Raw,
     /// Names of the slots, in order; UNBOUND for slots reached only by descriptors (`__slots__`, a builtin base's payload).
     names: Vec<Raw>,
     /// Shapes with one more attribute.
@@ -190,44 +188,90 @@ pub(super) struct Shape {
     dict_shape: ShapeId,
 }
 
-/// Every shape of a machine.
+/// Every shape of a machine. One lives as long as its class, and that as long as something refers to it or has one of its shapes.
 #[derive(Debug, Default)]
 pub struct Shapes {
     table: Vec<Shape>,
+    /// The class each belongs to; UNBOUND for those not in use.
+    classes: Vec<Raw>,
+    /// Numbers of shapes whose class died.
+    free: Vec<ShapeId>,
+    /// Shapes made since the last collection.
+    young: Vec<ShapeId>,
 }
 
 impl Shapes {
     /// A table without shapes.
     pub fn new() -> Shapes {
-        let none = Shape { class: Raw::UNBOUND, names: vec![], next: vec![], dict_mode: true, dict_shape: 0 };
-        Shapes { table: vec![none] }
+        let none = Shape { dict_mode: true, ..Shape::default() };
+        Shapes { table: vec![none], classes: vec![Raw::UNBOUND], ..Shapes::default() }
     }
 
-    /// Visits the classes the shapes belong to.
-    pub fn trace(&self, tracer: &mut crate::heap::Tracer<'_>) {
-        for shape in &self.table {
-            tracer.raw(shape.class);
+    /// Visits the classes that shapes belong to: all, or only those of the shapes made since the last collection.
+    pub fn trace(&self, young: bool, tracer: &mut Tracer<'_>) {
+        if young {
+            self.young.iter().for_each(|shape| tracer.raw(self.classes[*shape as usize]));
+        } else {
+            self.classes.iter().for_each(|class| tracer.raw(*class));
         }
     }
 
-    fn add(&mut self, shape: Shape) -> ShapeId {
-        self.table.push(shape);
-        u32::try_from(self.table.len() - 1).expect("under 4 Gi shapes")
+    /// The class of each shape, by its number.
+    pub fn classes(&self) -> &[Raw] {
+        &self.classes
+    }
+
+    /// What is alive is marked: visits the names of shapes whose class lives, and forgets the others. Whether there were any.
+    pub fn forget_dead(&mut self, tracer: &mut Tracer<'_>) -> bool {
+        let before = self.free.len();
+        for (number, class) in self.classes.iter_mut().enumerate() {
+            if tracer.is_alive(*class) {
+                self.table[number].names.iter().for_each(|name| tracer.raw(*name));
+            } else if !class.is_unbound() {
+                *class = Raw::UNBOUND;
+                self.table[number] = Shape::default();
+                self.free.push(number as ShapeId);
+            }
+        }
+        self.free.len() > before
+    }
+
+    /// A collection has ended: what there is is old.
+    pub fn grow_old(&mut self) {
+        self.young.clear();
+    }
+
+    fn add(&mut self, class: Raw, shape: Shape) -> ShapeId {
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.table[number as usize] = shape;
+                self.classes[number as usize] = class;
+                number
+            }
+            None => {
+                self.table.push(shape);
+                self.classes.push(class);
+                // The numbers above stand for builtin types in the keys of caches.
+                u32::try_from(self.table.len() - 1).ok().filter(|n| *n < 0xFFFF_0000).expect("under 4 Gi shapes")
+            }
+        };
+        self.young.push(number);
+        number
     }
 
     /// The shape that instances of a new class begin with: `fixed` slots that only descriptors reach.
     pub fn root(&mut self, class: Gc<'_, Class>, fixed: usize) -> ShapeId {
         let class = class.value().raw();
-        let dict_shape =
-            self.add(Shape { class, names: vec![Raw::UNBOUND; fixed], next: vec![], dict_mode: true, dict_shape: 0 });
+        let names = vec![Raw::UNBOUND; fixed];
+        let dict_shape = self.add(class, Shape { names: names.clone(), dict_mode: true, ..Shape::default() });
         self.table[dict_shape as usize].dict_shape = dict_shape;
-        self.add(Shape { class, names: vec![Raw::UNBOUND; fixed], next: vec![], dict_mode: false, dict_shape })
+        self.add(class, Shape { names, dict_shape, ..Shape::default() })
     }
 
     /// The class a shape belongs to.
     #[inline(always)]
     pub fn class<'h>(&self, _heap: &'h Heap, shape: ShapeId) -> Gc<'h, Class> {
-        let class = Value::adopt(self.table[shape as usize].class);
+        let class = Value::adopt(self.classes[shape as usize]);
         class.exact::<Class>().expect("a shape belongs to a class")
     }
 
@@ -278,8 +322,8 @@ impl Shapes {
         }
         let mut names = from.names.clone();
         names.push(raw);
-        let (class, dict_shape) = (from.class, from.dict_shape);
-        let next = self.add(Shape { class, names, next: vec![], dict_mode: false, dict_shape });
+        let dict_shape = from.dict_shape;
+        let next = self.add(self.classes[shape as usize], Shape { names, dict_shape, ..Shape::default() });
         self.table[shape as usize].next.push((raw, next));
         Some(next)
     }

@@ -226,24 +226,28 @@ impl Vm {
 
     pub(super) fn add_subclass(&mut self, base: Held<Class>, class: Held<Class>) {
         let heap = self.heap.forever();
-        let list = match base.get().subclasses.get() {
-            Some(list) => list,
-            None => {
-                let list = List::new(heap, &[]);
-                base.set_ref(heap, |c| &c.subclasses, Some(list));
-                list
-            }
-        };
+        let mut list = base.get().subclasses.get().map(Gc::held);
+        // About to grow it forgets those that have died.
+        if list.is_none_or(|list| (list.len() + 1).is_power_of_two()) {
+            list = Some(self.keep_subclasses(base, |_| true));
+        }
         let weak = WeakRef::new(heap, class.value(), Value::NONE).expect("a class has a cell");
-        list.push_unchecked(heap, weak.value());
+        list.expect("made above").push_unchecked(heap, weak.value());
     }
 
     pub(super) fn remove_subclass(&mut self, base: Held<Class>, class: Held<Class>) {
-        let rest: Vec<Held<Class>> = self.subclasses_of(base).into_iter().filter(|c| *c != class).collect();
-        base.set_ref(&self.heap, |c| &c.subclasses, None);
-        for derived in rest {
-            self.add_subclass(base, derived);
-        }
+        self.keep_subclasses(base, |derived| !derived.is(class.value()));
+    }
+
+    /// Keeps those of the classes derived directly from a class that are alive and such.
+    fn keep_subclasses(&mut self, base: Held<Class>, such: impl Fn(Value<'_>) -> bool) -> Held<List> {
+        let heap = self.heap.forever();
+        let old = base.get().subclasses.get();
+        let keep = |item: &Value<'_>| item.exact::<WeakRef>().and_then(|weak| weak.get().target()).is_some_and(&such);
+        let kept: Vec<Value<'static>> = old.iter().flat_map(|list| list.held().items()).filter(keep).collect();
+        let list = List::new(heap, &kept);
+        base.set_ref(heap, |c| &c.subclasses, Some(list));
+        list
     }
 
     pub(super) fn update_flags_below(&mut self, class: Held<Class>) {

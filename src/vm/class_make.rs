@@ -287,6 +287,9 @@ impl Vm {
         };
         let bases = bases.get(self).raw();
         let class = self.make_class(Parts { name, qualname, bases, dict, metaclass, flags, layout, fixed })?;
+        if metaclass.has(ClassFlags::FINALISER) {
+            self.heap.finalisable(class.value());
+        }
         // Room for the attributes that its methods set, as far as the compiler saw.
         let mut expected: Vec<Raw> = vec![];
         for base in class.mro() {

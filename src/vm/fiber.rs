@@ -230,6 +230,11 @@ impl Fibers {
         }
     }
 
+    /// Whether a fiber that does not run is such.
+    pub(super) fn any_stopped(&self, such: impl FnMut(&Fiber) -> bool) -> bool {
+        self.entries.values().filter_map(|entry| entry.saved.as_deref()).any(such)
+    }
+
     /// The registers and records of a fiber that does not run.
     pub(super) fn saved(&self, id: u32) -> Option<&Fiber> {
         self.entries.get(&FiberId(id))?.saved.as_deref()

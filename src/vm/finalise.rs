@@ -329,6 +329,13 @@ impl Vm {
         self.run_finalisers();
     }
 
+    /// What `gc.collect()` does.
+    pub fn collect_as_asked(&mut self, kind: Collection) {
+        self.collect_with_classes(kind);
+        self.interrupt().fetch_and(!interrupt::FINALISE, std::sync::atomic::Ordering::Relaxed);
+        self.run_finalisers();
+    }
+
     /// Makes something that takes descriptors. Where too many are open, those that nobody refers to any more are closed, and it is tried again.
     pub fn reclaiming<T>(&mut self, mut make: impl FnMut(&mut Vm) -> io::Result<T>) -> io::Result<T> {
         match make(self) {

@@ -101,14 +101,19 @@ impl Vm {
             self.collect(kind);
         }
         if self.take_interrupt(interrupt::MEMORY) {
-            self.check_memory()?;
+            self.collect(Collection::Major);
+            self.check_room_left()?;
         }
         self.check_limits()
     }
 
     /// The heap has passed its limit: what is dead is given back, and if that is not enough the program is told.
     pub(super) fn check_memory(&mut self) -> Result<(), Raised> {
-        self.collect(Collection::Major);
+        self.collect_with_classes(Collection::Major);
+        self.check_room_left()
+    }
+
+    fn check_room_left(&mut self) -> Result<(), Raised> {
         // So that what reports it has room, a program is told before everything is used.
         if self.heap.check(0).is_ok() && !self.heap.take_refused() { Ok(()) } else { Err(self.memory_error()) }
     }

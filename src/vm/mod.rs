@@ -3,7 +3,7 @@
 //! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
 //! protocols: `lookup.rs`, `attribute.rs`,
 //! `store.rs` (attributes), `ops.rs`, `compare.rs`, `numeric.rs` (operators), `subscript.rs`, `mapping.rs` (items), `iterate.rs`, `class.rs`,
-//! `class_make.rs` (classes). `host.rs` is the door to the outside world, with the network in `network.rs`.
+//! `class_make.rs` (classes), `collect.rs`, `finalise.rs` (what dies). `host.rs` is the door to the outside world, with the network in `network.rs`.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
@@ -15,6 +15,7 @@ mod builtin_types;
 mod call;
 pub mod class;
 mod class_make;
+mod collect;
 mod compare;
 mod construct;
 pub mod coroutine;
@@ -28,6 +29,7 @@ pub mod host;
 mod imports;
 mod inspect;
 mod instance_check;
+mod interned;
 pub mod iterate;
 pub mod limits;
 mod lookup;
@@ -63,18 +65,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hashbrown::HashTable;
-
 use crate::bytecode::code::{Code, Const};
-use crate::heap::{Collection, Deaths, Gc, Heap, Kind, Raw, Ref, Tracer, Value};
+use crate::heap::{Deaths, Gc, Heap, Kind, Raw, Ref, Tracer, Value};
 use crate::object::{
-    Bytes, Class, CodeObject, Dict, Entry, Exc, Function, INTERNED, List, Module, Shapes, Str, Tuple, complex_value,
-    int_value,
+    Bytes, Class, CodeObject, Dict, Entry, Exc, Function, List, Module, Shapes, Str, Tuple, complex_value, int_value,
 };
 pub use builtin_types::TypeRow;
 pub use compare::CompareKind;
 pub use error::closest;
-use frame::{Fiber, RecordKind};
+use frame::Fiber;
 use host::{Choice, Host};
 pub use inspect::{CallSite, is_library_file};
 pub(crate) use lookup::{is_wrapper, is_wrapper_of};
@@ -167,7 +166,7 @@ pub struct Vm {
     fibers: fiber::Fibers,
     thread_locals: thread_local::ThreadLocals,
     names: Vec<Raw>,
-    interned: HashTable<Raw>,
+    interned: interned::Interned,
     method_cache: Box<[std::cell::Cell<CachedMethod>]>,
     known: Box<[std::cell::Cell<Known>]>,
     /// Special methods looked up before.
@@ -248,7 +247,7 @@ impl Vm {
             fiber: Fiber::new(host.registers()),
             fibers: fiber::Fibers::default(),
             names: vec![],
-            interned: HashTable::with_capacity(4096),
+            interned: interned::Interned::new(),
             method_cache: vec![
                 std::cell::Cell::new(CachedMethod {
                     class: std::ptr::null(),
@@ -376,43 +375,6 @@ impl Vm {
     #[inline(always)]
     pub fn name(&self, name: Name) -> Gc<'_, Str> {
         Value::adopt(self.names[name as usize]).exact::<Str>().expect("names are texts")
-    }
-
-    /// The one text with these characters in the table of interned texts.
-    pub fn intern(&mut self, text: &str) -> Gc<'_, Str> {
-        self.intern_bytes(text.as_bytes())
-    }
-
-    /// As `intern`, for a text with lone surrogates.
-    pub fn intern_bytes(&mut self, bytes: &[u8]) -> Gc<'_, Str> {
-        let hash = self.heap.hash_key().hash_text(bytes) as u64;
-        let text = |raw: &Raw| Value::adopt(*raw).exact::<Str>().expect("a table of texts");
-        if let Some(found) = self.interned.find(hash, |raw| text(raw).as_bytes() == bytes) {
-            return text(found);
-        }
-        let new = Str::from_parts(&self.heap, &[bytes]);
-        new.set_aux(new.aux() | INTERNED);
-        let raw = new.value().raw();
-        let heap = &self.heap;
-        self.interned.insert_unique(hash, raw, |raw| text(raw).hash(heap) as u64);
-        Value::adopt(raw).exact::<Str>().expect("a text")
-    }
-
-    /// The interned text equal to `text`.
-    pub fn intern_str(&mut self, root: Root) -> Gc<'_, Str> {
-        let text = root.get(self).exact::<Str>().expect("callers intern texts");
-        if text.is_interned() {
-            return root.get(self).exact::<Str>().expect("a text");
-        }
-        let bytes = text.as_bytes().to_vec();
-        self.intern_bytes(&bytes)
-    }
-
-    /// The interned text equal to these characters, if there is one: what is not interned is no attribute of anything.
-    pub fn find_interned(&self, text: Gc<'_, Str>) -> Option<Gc<'_, Str>> {
-        let hash = text.hash(&self.heap) as u64;
-        let get = |raw: &Raw| Value::adopt(*raw).exact::<Str>().expect("a table of texts");
-        self.interned.find(hash, |raw| get(raw).equals(text)).map(get)
     }
 
     // ---- roots ----
@@ -727,95 +689,6 @@ impl Vm {
     /// Depth of frames, those in await chains included.
     pub fn depth(&self) -> u32 {
         self.fiber.records.len() as u32 + self.fiber.extra_depth
-    }
-
-    /// Collects. The values of the running native are its roots.
-    pub fn collect(&mut self, kind: Collection) {
-        // If one is due, this is it.
-        self.take_interrupt(crate::heap::interrupt::COLLECT);
-        self.trace_all(kind, false);
-    }
-
-    /// Looks which of the cells that scripts can see dying have died, the young ones or all, without collecting. Whether any have.
-    pub(crate) fn probe(&mut self, kind: Collection) -> bool {
-        self.trace_all(kind, true)
-    }
-
-    /// Collects, or probes.
-    fn trace_all(&mut self, kind: Collection, probes: bool) -> bool {
-        let mut deaths = std::mem::take(&mut self.deaths);
-        // Old and written to, but surely alive.
-        let main = if probes { self.find_module("__main__").and_then(|main| main.exact::<Module>()) } else { None };
-        let main = main.map(|main| main.dict().held());
-        let Vm {
-            heap,
-            fiber,
-            fibers,
-            shapes,
-            types,
-            names,
-            interned,
-            extensions,
-            permanent,
-            method_cache,
-            known,
-            specials,
-            views,
-            signals,
-            thread_locals,
-            ..
-        } = self;
-        let roots = [self.raised, self.modules, self.builtins, self.empty_tuple];
-        let (characters, coroutines) = (&self.characters, &self.coroutines);
-        let roots = |tracer: &mut Tracer<'_>| {
-            fiber.trace(tracer);
-            fibers.trace(kind, probes, tracer);
-            shapes.trace(tracer);
-            types.trace(tracer);
-            for raw in roots.iter().chain(names.iter()).chain(permanent.iter()).chain(characters).chain(views.iter()) {
-                tracer.raw(*raw);
-            }
-            interned.iter().for_each(|raw| tracer.raw(*raw));
-            coroutines.trace(tracer);
-            signals.trace(tracer);
-            thread_locals.trace(tracer);
-            for extension in extensions.iter().flatten() {
-                extension.trace(tracer);
-            }
-            if let Some(main) = main {
-                main.trace_again(tracer);
-            }
-        };
-        if probes {
-            let died = heap.probe(kind, &mut deaths, roots);
-            if deaths.any_new() {
-                heap.request(crate::heap::interrupt::FINALISE);
-            }
-            self.deaths = deaths;
-            return died;
-        }
-        heap.collect(kind, &mut deaths, roots);
-        // A method found for a class that died could be found again for another at its address.
-        for entry in method_cache.iter_mut() {
-            entry.get_mut().class = std::ptr::null();
-        }
-        for entry in specials.iter_mut() {
-            entry.set(special_methods::Special::NONE);
-        }
-        for entry in known.iter_mut() {
-            entry.get_mut().name = std::ptr::null();
-        }
-        // What runs in place goes on being written to without a barrier.
-        for record in &self.fiber.records {
-            if let RecordKind::InPlace { generator, .. } = record.kind {
-                self.heap.barrier_of(generator.value());
-            }
-        }
-        if deaths.any_new() {
-            self.heap.request(crate::heap::interrupt::FINALISE);
-        }
-        self.deaths = deaths;
-        false
     }
 
     /// The interrupt word.

@@ -2332,11 +2332,11 @@ impl Vm {
     pub(super) fn safepoint(&mut self) -> Result<(), Raised> {
         use crate::heap::interrupt;
         if let Some(kind) = self.heap.stress_due() {
-            self.collect(kind);
+            self.collect_with_classes(kind);
         }
         if self.take_interrupt(interrupt::COLLECT) {
             let kind = self.heap.due();
-            self.collect(kind);
+            self.collect_with_classes(kind);
         }
         if self.take_interrupt(interrupt::MEMORY) {
             self.check_memory()?;
