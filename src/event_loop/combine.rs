@@ -48,6 +48,16 @@ impl Watcher {
     }
 }
 
+/// Whether a watcher is there for a shield of this future.
+pub(crate) fn shields(watcher: Value<'_>, future: Raw) -> bool {
+    let shields = |watcher: &mut Watcher| match watcher {
+        Watcher::Shield { inner, .. } => inner.same(future),
+        Watcher::ShieldLog => true,
+        Watcher::Gather { .. } | Watcher::Wait { .. } | Watcher::Release { .. } => false,
+    };
+    watcher.exact::<NativeObject>().and_then(|object| object.with(shields)).unwrap_or(false)
+}
+
 /// What CPython shows for a watcher among the callbacks of a future.
 pub(crate) fn watcher_name(watcher: Value<'_>, future: Raw) -> &'static str {
     let named = |watcher: &mut Watcher| match watcher {
@@ -440,6 +450,7 @@ natives!(
                 Some(event_loop) => functions::ensure_future(cx, event_loop, arg)?,
                 None if is_future => raw,
                 None => {
+                    functions::check_awaitable(cx, arg)?;
                     let own = functions::event_loop(cx)?;
                     functions::ensure_future(cx, own, arg)?
                 }
@@ -463,7 +474,10 @@ natives!(
     fn shield(cx: &mut Cx, #[either] arg: Root) -> NativeResult {
         let event_loop = match AnyFuture::of(arg.get(cx)) {
             Some(future) => future.base().event_loop.value().raw(),
-            None => functions::event_loop(cx)?,
+            None => {
+                functions::check_awaitable(cx, arg)?;
+                functions::event_loop(cx)?
+            }
         };
         let inner = functions::ensure_future(cx, event_loop, arg)?;
         if any(inner).base().is_done() {
@@ -521,10 +535,10 @@ natives!(
         let waiter = future::new(cx, event_loop);
         let heap = cx.heap.forever();
         if let Some(timeout) = timeout {
-            let seconds = clock::seconds(cx, timeout, clock::Use::Add)?;
-            let when = clock::now(cx) + seconds;
-            let state = super::running(cx);
-            waiter.base().timer.set(state.timers.add(heap, when, waiter.value()) + 1);
+            clock::seconds(cx, timeout, clock::Use::Add)?;
+            let kept = cx.push(waiter.value());
+            super::custom::settle_later(cx, event_loop, timeout, waiter)?;
+            let _ = kept;
         }
         let watcher = new_watcher(
             cx,

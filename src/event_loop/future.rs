@@ -325,6 +325,7 @@ pub(crate) fn add_done_callback(cx: &mut Cx, future: AnyFuture<'static>, callabl
         context: AnyRef::new(Value::adopt(context)),
         event_loop: AnyRef::new(future.base().event_loop.value()),
         when: std::cell::Cell::new(0.0),
+        whole: std::cell::Cell::new(false),
         timer: std::cell::Cell::new(0),
         is_timer: false,
         cancelled: std::cell::Cell::new(false),

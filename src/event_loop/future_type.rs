@@ -8,6 +8,12 @@ use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Rest, Root};
 use super::functions::{any, check_context, given_loop, optional_context, task_of};
 use super::{context, future, loops, loops_ref, report, repr, task, timeout};
 
+/// Callbacks became ready: a loop with a `call_soon` of its own is told.
+fn announced(cx: &mut Cx, future: crate::object::AnyFuture<'static>, outcome: Outcome) -> NativeResult {
+    let object = future.base().event_loop.value().raw();
+    super::custom::announced(cx, object, outcome)
+}
+
 natives!(
     /// A result that is not there yet.
     pub(super) static FUTURE: Methods;
@@ -52,20 +58,22 @@ natives!(
         }
         let raw = result.get(cx).raw();
         future::finish(cx, future, FutureState::Finished, raw);
-        Ok(Outcome::NONE)
+        announced(cx, future, Outcome::NONE)
     }
 
     /// Set the exception.
     fn set_exception(cx: &mut Cx, this: Root, exception: Root) -> NativeResult {
         future::set_exception(cx, this, exception)?;
-        Ok(Outcome::NONE)
+        let future = any(cx, this);
+        announced(cx, future, Outcome::NONE)
     }
 
     /// Cancel it; False if it is done.
     fn cancel(cx: &mut Cx, this: Root, #[either] msg: Option<Root>) -> NativeResult {
         let message = msg.map_or(Raw::NONE, |m| m.get(cx).raw());
         let this = any(cx, this);
-        Ok(future::cancel(cx, this, message)?.into())
+        let accepted = future::cancel(cx, this, message)?;
+        announced(cx, this, accepted.into())
     }
 
     /// Whether it was cancelled.
@@ -86,7 +94,7 @@ natives!(
         };
         let this = any(cx, this);
         future::add_done_callback(cx, this, r#fn, given);
-        Ok(Outcome::NONE)
+        announced(cx, this, Outcome::NONE)
     }
 
     /// Remove a function from those to be called; how often it was there.

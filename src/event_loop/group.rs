@@ -287,9 +287,7 @@ natives!(
             _ => None,
         };
         if let Some(problem) = problem {
-            if let Some(close) = cx.find_attribute(coro, "close")? {
-                cx.call(close, &[])?;
-            }
+            cx.call_method(coro, "close", &[])?;
             let text = describe(cx, object);
             return Err(cx.runtime_error(format!("TaskGroup {text} {problem}")));
         }

@@ -13,7 +13,7 @@ use super::functions::{
 };
 use super::run::{Phase, engine};
 use super::{
-    Ready, clock, combine, context, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run, task,
+    Ready, clock, combine, context, custom, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run, task,
 };
 
 pub(super) fn handle_of(cx: &Cx, root: Root) -> Gc<'static, Handle> {
@@ -65,6 +65,7 @@ natives!(
             context: AnyRef::none(),
             event_loop: AnyRef::none(),
             when: StdCell::new(0.0),
+            whole: StdCell::new(false),
             timer: StdCell::new(0),
             is_timer,
             cancelled: StdCell::new(false),
@@ -146,6 +147,8 @@ natives!(
     ) -> NativeResult {
         let seconds = cx.to_float(when)?;
         handle_of(cx, this).when.set(seconds);
+        let whole = when.get(cx).as_int().is_some();
+        handle_of(cx, this).whole.set(whole);
         fill(cx, this, callback, args, r#loop, context)?;
         Ok(Outcome::NONE)
     }
@@ -153,7 +156,7 @@ natives!(
     /// When it is called.
     #[getter]
     fn _when(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(handle_of(cx, this).when.get().into())
+        Ok(Outcome::Value(when_of(cx, this)))
     }
 
     /// Whether the loop will call it.
@@ -190,9 +193,15 @@ natives!(
 
     /// When it is called.
     fn when(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(handle_of(cx, this).when.get().into())
+        Ok(Outcome::Value(when_of(cx, this)))
     }
 );
+
+/// When a timer is due, as it was given.
+fn when_of(cx: &Cx, this: Root) -> Raw {
+    let handle = handle_of(cx, this);
+    custom::number(handle.when.get(), handle.whole.get())
+}
 
 /// Compares the times of two timers.
 fn compare(cx: &mut Cx, this: Root, other: Root, decide: fn(f64, f64) -> bool) -> Outcome {
@@ -242,6 +251,7 @@ pub(super) fn new_handle(
         context: AnyRef::new(Value::adopt(context)),
         event_loop: AnyRef::new(event_loop.get(cx)),
         when: StdCell::new(when.unwrap_or(0.0)),
+        whole: StdCell::new(false),
         timer: StdCell::new(0),
         is_timer: when.is_some(),
         cancelled: StdCell::new(false),
@@ -301,7 +311,7 @@ pub(super) fn check_callback(cx: &mut Cx, event_loop: Raw, callback: Root, metho
 pub(super) fn call_at(
     cx: &mut Cx,
     this: Root,
-    when: f64,
+    (when, whole): (f64, bool),
     callback: Root,
     args: Args,
     context: Option<Root>,
@@ -309,6 +319,7 @@ pub(super) fn call_at(
     let object = this.get(cx).raw();
     check_callback(cx, object, callback, "call_at")?;
     let handle = new_handle(cx, this, callback, args, context, Some(when))?;
+    handle.whole.set(whole);
     let heap = cx.heap.forever();
     let place = open_loop(cx, object)?.timers.add(heap, when, handle.value());
     handle.timer.set(place + 1);
@@ -325,7 +336,107 @@ natives!(
         let raw = new_loop(cx);
         let shape = class.get(cx).exact::<Class>().expect("a class").get().root_shape.get();
         Value::adopt(raw).exact::<NativeObject>().expect("just made").set_shape(shape);
+        cx.push_raw(raw);
+        custom::adopt(cx, raw);
         Ok(Outcome::Value(raw))
+    }
+
+    /// Take the selector that the loop is to wait by.
+    fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
+        let object = this.get(cx).raw();
+        if let Some(selector) = custom::given_selector(cx, args.0, kwargs.0)? {
+            custom::take_selector(cx, object, selector)?;
+            let module = cx.import("asyncio._selecting")?;
+            cx.call_method(module, "make_self_pipe", &[this])?;
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Implement setattr(self, name, value).
+    fn __setattr__(cx: &mut Cx, this: Root, name: Root, value: Root) -> NativeResult {
+        let (object, raw) = (this.get(cx).raw(), value.get(cx).raw());
+        let outcome = cx.generic_set(this, name, raw)?;
+        custom::changed(cx, object, name, false)?;
+        Ok(outcome)
+    }
+
+    /// Implement delattr(self, name).
+    fn __delattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let outcome = cx.generic_set(this, name, Raw::UNBOUND)?;
+        custom::changed(cx, object, name, true)?;
+        Ok(outcome)
+    }
+
+    /// What the loop waits by.
+    #[getter]
+    fn _selector(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        Ok(custom::selector(cx, object)?.get(cx).into())
+    }
+
+    /// What the loop waits by.
+    #[setter]
+    #[name("_selector")]
+    fn set_selector(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        custom::take_selector(cx, object, value)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// Take one turn: wait for what is next, and run what is ready.
+    fn _run_once(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        engine(cx, object, Raw::NONE, Phase::Once)
+    }
+
+    /// Make ready who waits for what a selector told of.
+    fn _process_events(cx: &mut Cx, this: Root, event_list: Root) -> NativeResult {
+        let module = cx.import("asyncio._selecting")?;
+        Ok(cx.call_method(module, "process_events", &[this, event_list])?.get(cx).into())
+    }
+
+    /// Wake a loop that waits by a selector.
+    fn _write_to_self(cx: &mut Cx, this: Root) -> NativeResult {
+        let module = cx.import("asyncio._selecting")?;
+        Ok(cx.call_method(module, "write_to_self", &[this])?.get(cx).into())
+    }
+
+    /// Make a handle ready, unless it was cancelled.
+    fn _add_callback(cx: &mut Cx, this: Root, handle: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        if let Some(handle) = handle.get(cx).cell_of_kind::<Handle>().map(Gc::held)
+            && !handle.cancelled.get()
+        {
+            open_loop(cx, object)?.ready.push_back(Ready::Run(handle));
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Raise RuntimeError if it is closed.
+    fn _check_closed(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        open_loop(cx, object)?;
+        Ok(Outcome::NONE)
+    }
+
+    /// A timer was cancelled: nothing more is to be done.
+    fn _timer_handle_cancelled(cx: &mut Cx, this: Root, handle: Root) -> NativeResult {
+        Ok(Outcome::NONE)
+    }
+
+    /// Seconds that its clock can tell apart.
+    #[getter]
+    fn _clock_resolution(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok(cx.host().clock_resolution().into())
+    }
+
+    /// The number of the thread that runs it, or None.
+    #[getter]
+    fn _thread_id(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = this.get(cx).raw();
+        let runner = loops(cx).find(object).and_then(|state| state.runner);
+        Ok(runner.map_or(Outcome::NONE, |fiber| Outcome::Value(Raw::int(i64::from(fiber.0) + 1))))
     }
 
     /// Call a function whenever a descriptor can be read from.
@@ -563,6 +674,10 @@ natives!(
             let threads = cx.push_raw(threads);
             cx.call_method(threads, "close", &[this])?;
         }
+        if loops(cx).find(object).is_some_and(|state| state.own.selector) {
+            let module = cx.import("asyncio._selecting")?;
+            cx.call_method(module, "close", &[this])?;
+        }
         run::close(cx, object);
         Ok(Outcome::NONE)
     }
@@ -630,8 +745,26 @@ natives!(
         }
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
-        let when = clock::now(cx) + clock::seconds(cx, delay, clock::Use::Add)?;
-        call_at(cx, this, when, callback, args.0, context)
+        let seconds = clock::seconds(cx, delay, clock::Use::Add)?;
+        let (now, whole) = custom::time_of(cx, object)?;
+        let (when, whole) = (now + seconds, whole && delay.get(cx).as_int().is_some());
+        if loops(cx).find(object).is_some_and(|state| state.own.call_at) {
+            let when = cx.push_raw(custom::number(when, whole));
+            let method = cx.attribute(this, "call_at")?;
+            let mut all = vec![when, callback];
+            all.extend(args.0.roots());
+            let names = match context {
+                Some(context) => {
+                    all.push(context);
+                    let key = cx.intern("context").value().raw();
+                    let names = cx.tuple(&[Value::adopt(key)]).value().raw();
+                    Some(cx.push_raw(names))
+                }
+                None => None,
+            };
+            return Ok(cx.call_keywords(method, &all, names)?.get(cx).into());
+        }
+        call_at(cx, this, (when, whole), callback, args.0, context)
     }
 
     /// Call a function at a time of the loop's clock.
@@ -648,8 +781,9 @@ natives!(
         }
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
+        let whole = when.get(cx).as_int().is_some();
         let when = cx.to_float(when)?;
-        self::call_at(cx, this, when, callback, args.0, context)
+        self::call_at(cx, this, (when, whole), callback, args.0, context)
     }
 
     /// Make a future.
@@ -674,7 +808,8 @@ natives!(
     ) -> NativeResult {
         let object = this.get(cx).raw();
         open_loop(cx, object)?;
-        new_task_outcome(cx, object, coro, name, context, eager_start.0, kwargs.0)
+        let outcome = new_task_outcome(cx, object, coro, name, context, eager_start.0, kwargs.0)?;
+        custom::announced(cx, object, outcome)
     }
 
     /// Set what makes tasks: called with the loop, the coroutine and keyword arguments.
@@ -742,23 +877,36 @@ natives!(
         Ok(Outcome::NONE)
     }
 
-    /// What is ready, in order: handles, and the tasks and futures that need none.
+    /// What is ready, in order: a list of handles.
     #[getter]
     fn _ready(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
-        let items: Vec<Raw> =
-            loops(cx).find(object).map_or(vec![], |l| l.ready.iter().map(super::Ready::subject).collect());
-        let items: Vec<Value<'_>> = items.into_iter().map(Value::adopt).collect();
-        Ok(cx.list(&items).into())
+        let collections = cx.import("collections")?;
+        let list = cx.call_method(collections, "deque", &[])?;
+        let entries: Vec<Ready> = loops(cx).find(object).map_or(vec![], |l| l.ready.iter().chain(l.inbox.iter()).copied().collect());
+        for entry in entries {
+            let mark = cx.mark();
+            let handle = custom::handle_for(cx, object, entry);
+            cx.call_method(list, "append", &[handle])?;
+            cx.release(mark);
+        }
+        Ok(list.get(cx).into())
     }
 
-    /// What is to happen at a time, the next first: handles, and the futures of sleeps, which need none.
+    /// What is to happen at a time, the next first: a list of handles.
     #[getter]
     fn _scheduled(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
-        let items = loops(cx).find(object).map_or(vec![], |l| l.timers.targets());
-        let items: Vec<Value<'_>> = items.into_iter().map(Value::adopt).collect();
-        Ok(cx.list(&items).into())
+        let list = cx.list(&[]).value().raw();
+        let list = cx.push_raw(list);
+        let timers = loops(cx).find(object).map_or(vec![], |l| l.timers.targets());
+        for (when, target) in timers {
+            let mark = cx.mark();
+            let handle = custom::timer_handle(cx, object, when, target);
+            cx.list_push(list, handle)?;
+            cx.release(mark);
+        }
+        Ok(list.get(cx).into())
     }
 
     /// Whether debug mode is on.
@@ -931,7 +1079,11 @@ natives!(
         let raw = generator.get(cx).raw();
         let step = cx.async_step(raw, StepMode::Close, Raw::NONE, false)?;
         let step = cx.push_raw(step);
-        task::new_task(cx, object, step, None, context::snapshot_raw)?;
+        // The task that closes it is made in the next turn.
+        let event_loop = cx.push_raw(object);
+        let create_task = cx.attribute(event_loop, "create_task")?;
+        let handle = new_handle(cx, event_loop, create_task, Args::of(step, 1), None, None)?;
+        super::schedule(cx, object, Ready::Run(handle));
         Ok(Outcome::NONE)
     }
 

@@ -13,6 +13,7 @@
 mod clock;
 mod combine;
 mod context;
+mod custom;
 mod functions;
 mod future;
 mod future_type;
@@ -20,6 +21,7 @@ mod graph;
 mod group;
 mod loop_type;
 mod module;
+mod places;
 mod queue;
 mod reactor;
 mod ready;
@@ -113,6 +115,10 @@ pub(crate) struct LoopState {
     /// The object scripts see.
     pub(crate) object: Raw,
     pub(crate) ready: ReadyQueue,
+    /// What a script's `call_soon` is still to be asked for.
+    pub(crate) inbox: ReadyQueue,
+    /// Which of its parts are a script's.
+    pub(crate) own: custom::Own,
     /// Entries that this turn still runs.
     pub(crate) left: usize,
     pub(crate) timers: Timers,
@@ -125,6 +131,8 @@ pub(crate) struct LoopState {
     /// Every task that is not done.
     pub(crate) tasks: Table,
     pub(crate) stopping: bool,
+    /// It was just begun: it takes a turn even if it is to stop.
+    pub(crate) fresh: bool,
     pub(crate) debug: bool,
     pub(crate) exception_handler: Raw,
     pub(crate) task_factory: Raw,
@@ -154,6 +162,8 @@ impl LoopState {
         LoopState {
             object,
             ready: ReadyQueue::default(),
+            inbox: ReadyQueue::default(),
+            own: custom::Own::default(),
             left: 0,
             timers: Timers::default(),
             reactor: reactor::Reactor::default(),
@@ -161,6 +171,7 @@ impl LoopState {
             current: None,
             tasks: Table::default(),
             stopping: false,
+            fresh: false,
             debug,
             exception_handler: Raw::NONE,
             task_factory: Raw::NONE,
@@ -178,6 +189,12 @@ impl LoopState {
         }
     }
 
+    /// Puts an entry that has no handle into the queue.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Ready) {
+        if self.own.call_soon { self.inbox.push_back(entry) } else { self.ready.push_back(entry) }
+    }
+
     fn trace(&self, tracer: &mut Tracer<'_>) {
         for raw in [self.object, self.exception_handler, self.task_factory, self.outer, self.running] {
             tracer.raw(raw);
@@ -186,7 +203,7 @@ impl LoopState {
         if let Some(task) = self.current {
             tracer.raw(task.value().raw());
         }
-        for entry in self.ready.iter() {
+        for entry in self.ready.iter().chain(self.inbox.iter()) {
             match entry {
                 Ready::Step(task) | Ready::Wake(task) => tracer.raw(task.value().raw()),
                 Ready::Throw(task, exception) => {
@@ -437,6 +454,14 @@ pub(crate) fn open_loop(cx: &mut Cx, object: Raw) -> Result<&mut LoopState, Rais
 
 /// A loop that waits in another fiber goes on: something was put into its queue.
 pub(crate) fn wake(cx: &mut Cx, object: Raw) {
+    if loops(cx).find(object).is_some_and(|state| state.own.selector) {
+        let mark = cx.mark();
+        let event_loop = cx.push_raw(object);
+        if let Err(raised) = cx.call_method(event_loop, "_write_to_self", &[]) {
+            cx.take_raised(raised);
+        }
+        cx.release(mark);
+    }
     if let Some(fiber) = loops(cx).find(object).and_then(|state| state.runner)
         && fiber != cx.current_fiber()
     {
@@ -448,7 +473,7 @@ pub(crate) fn wake(cx: &mut Cx, object: Raw) {
 #[inline]
 pub(crate) fn schedule(cx: &mut Cx, event_loop: Raw, entry: Ready) {
     if let Some(state) = loops(cx).find(event_loop) {
-        state.ready.push_back(entry);
+        state.push(entry);
     }
 }
 

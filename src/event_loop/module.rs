@@ -3,7 +3,7 @@
 use crate::heap::{Kind, Raw, Value};
 use crate::native::{Install, Natives};
 use crate::object::{Class, ClassFlags, Exc};
-use crate::vm::native::{Cx, Raised, Root};
+use crate::vm::native::{Cx, NativeFunction, Raised, Root};
 use crate::vm::{ExtensionSlot, TypeRow};
 
 use super::functions::ASYNCIO;
@@ -223,11 +223,32 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
             let key = cx.str(member);
             if let Some(raw) = found.get_str(&cx.heap, key).map(Value::raw) {
                 put(cx, submodule, member, raw);
+                name_home(cx, raw, if IN_C.contains(member) { "_asyncio" } else { &full });
             }
         }
         put(cx, submodule, "__package__", package);
     }
     Ok(())
+}
+
+/// Functions that CPython has in C.
+static IN_C: &[&str] = &[
+    "current_task",
+    "all_tasks",
+    "get_event_loop",
+    "get_running_loop",
+    "_get_running_loop",
+    "_set_running_loop",
+    "_enter_task",
+    "_leave_task",
+];
+
+/// Says which module a function is in.
+fn name_home(cx: &mut Cx, raw: Raw, module: &str) {
+    if let Some(native) = Value::adopt(raw).exact::<NativeFunction>().map(|native| native.held()) {
+        let module = cx.intern(module).held();
+        native.set_any(&cx.heap, |n| &n.module, module.value());
+    }
 }
 
 /// How a module written here is installed, if there is one of this name.

@@ -126,6 +126,14 @@ impl Reactor {
         })
     }
 
+    /// A selector waits for the descriptors from now on: who is told of which.
+    pub(crate) fn give_up(&mut self) -> Vec<(i32, [Option<Watcher>; 2])> {
+        self.poller = None;
+        self.watched.iter_mut().for_each(|watched| watched.registered = (false, false));
+        let wanted = self.watched.iter().enumerate().filter(|(_, watched)| watched.is_wanted());
+        wanted.map(|(fd, watched)| (fd as i32, [watched.reader, watched.writer])).collect()
+    }
+
     fn put(&mut self, fd: i32, interest: Interest, watcher: Option<Watcher>) {
         let watched = &mut self.watched[fd as usize];
         let before = watched.is_wanted();
@@ -223,6 +231,12 @@ pub(crate) fn set(
     let old = reactor.get(fd, interest);
     reactor.put(fd, interest, watcher);
     reactor.watched[fd as usize].idle = false;
+    let after = reactor.watched[fd as usize];
+    if super::open_loop(cx, object)?.own.selector {
+        super::custom::watch(cx, object, fd, [after.reader, after.writer])?;
+        return Ok(old);
+    }
+    let reactor = &mut super::open_loop(cx, object)?.reactor;
     let watched = reactor.watched[fd as usize];
     let (reads, writes) = watched.wants();
     let known = watched.closed == closed;
@@ -315,6 +329,11 @@ fn wait_for_events(poller: &Poller, events: &mut Vec<epoll::Event>, seconds: Opt
     let time = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
     epoll::wait(poller.as_fd(), room, Some(&time))?;
     Ok(())
+}
+
+/// Hands on the answers that came in, for a loop that waits by a selector.
+pub(crate) fn answers(cx: &mut Cx) {
+    take_answers(cx);
 }
 
 /// Hands on the answers that came in. Whether there were any.

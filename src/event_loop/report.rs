@@ -149,6 +149,29 @@ pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> 
 /// Says something to the logger `asyncio`; while nobody has imported `logging`, to standard error as it would.
 pub(crate) fn log(cx: &mut Cx, text: &str, level: &str, exception: Option<Root>) -> Result<(), Raised> {
     let mark = cx.mark();
+    if let Some(logger) = replaced_logger(cx) {
+        let method = cx.attribute(logger, level)?;
+        let message = cx.str(text).value().raw();
+        let message = cx.push_raw(message);
+        match exception {
+            Some(exception) => {
+                let kind = cx.class_of(exception.get(cx)).value().raw();
+                let traceback = cx.attribute(exception, "__traceback__")?;
+                let parts = [Value::adopt(kind), exception.get(cx), traceback.get(cx)];
+                let info = cx.tuple(&parts).value().raw();
+                let info = cx.push_raw(info);
+                let key = cx.intern("exc_info").value().raw();
+                let names = cx.tuple(&[Value::adopt(key)]).value().raw();
+                let names = cx.push_raw(names);
+                cx.call_keywords(method, &[message, info], Some(names))?;
+            }
+            None => {
+                cx.call(method, &[message])?;
+            }
+        }
+        cx.release(mark);
+        return Ok(());
+    }
     if let Some(module) = cx.find_module("logging").map(|m| m.raw()) {
         let module = cx.push_raw(module);
         if let Some(get) = cx.find_attribute(module, "getLogger")? {
@@ -187,6 +210,14 @@ pub(crate) fn log(cx: &mut Cx, text: &str, level: &str, exception: Option<Root>)
     traceback::write_error(cx, &text);
     cx.release(mark);
     Ok(())
+}
+
+/// What a test put in the place of asyncio's logger.
+fn replaced_logger(cx: &mut Cx) -> Option<Root> {
+    let module = cx.find_module("asyncio.base_events")?.exact::<crate::object::Module>()?.held();
+    let key = cx.str("logger");
+    let raw = module.dict().get_str(&cx.heap, key).map(Value::raw)?;
+    Some(cx.push_raw(raw))
 }
 
 /// A loop was made: asyncio's log says on what it waits.

@@ -149,7 +149,7 @@ pub(crate) fn handle(cx: &mut Cx, handle: Gc<'static, Handle>) -> Result<String,
         text.push_str(" cancelled");
     }
     if handle.is_timer {
-        let when = cx.push_raw(Raw::float(handle.when.get()));
+        let when = cx.push_raw(super::custom::number(handle.when.get(), handle.whole.get()));
         text.push_str(&format!(" when={}", cx.repr_text(when)?));
     }
     let event_loop = handle.get().event_loop.value().raw();
@@ -167,7 +167,7 @@ pub(crate) fn running(cx: &mut Cx, root: Root) -> Result<String, Raised> {
 
 fn one_callback(cx: &mut Cx, future: Raw, kind: Callback, target: Raw) -> Result<String, Raised> {
     match kind {
-        Callback::None => Ok(String::new()),
+        Callback::None => Ok("shield.<locals>._clear_awaited_by_callback()".to_owned()),
         Callback::Wake => Ok("Task.task_wakeup()".to_owned()),
         Callback::Call => {
             let handle = Value::adopt(target).exact::<Handle>().expect("a handle").held();
@@ -193,7 +193,14 @@ fn one_callback(cx: &mut Cx, future: Raw, kind: Callback, target: Raw) -> Result
 }
 
 fn callbacks(cx: &mut Cx, future: AnyFuture<'static>) -> Result<String, Raised> {
-    let (all, own) = (future.callbacks(), future.raw());
+    let (mut all, own) = (future.callbacks(), future.raw());
+    // What shields a future has two callbacks in CPython.
+    for at in (0..all.len()).rev() {
+        let (kind, target) = all[at];
+        if kind == Callback::Watch && super::combine::shields(Value::adopt(target), own) {
+            all.insert(at, (Callback::None, target));
+        }
+    }
     let text = match all.as_slice() {
         [] => return Ok(String::new()),
         [(kind, target)] => one_callback(cx, own, *kind, *target)?,
@@ -226,9 +233,8 @@ fn state(state: FutureState) -> &'static str {
 /// A coroutine, as tasks show it.
 pub(crate) fn coroutine(cx: &mut Cx, coroutine: Root) -> Result<String, Raised> {
     let Some(generator) = any_generator(coroutine.get(cx)).map(Gc::held) else {
-        if coroutine.get(cx).kind() == Kind::NativeCoroutine {
-            let name = cx.coroutine_name(coroutine.get(cx));
-            return Ok(format!("{name}()"));
+        if let Some(native) = coroutine.get(cx).exact::<crate::vm::coroutine::NativeCoroutine>() {
+            return Ok(super::places::describe(&native));
         }
         return cx.repr_text(coroutine);
     };

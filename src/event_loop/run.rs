@@ -8,7 +8,7 @@ use crate::vm::native::{
 };
 
 use super::{
-    FutureRef, Ready, clock, combine, context, future, loop_type, loops, new_loop, reactor, report, running, task,
+    FutureRef, Ready, combine, context, custom, future, loop_type, loops, new_loop, reactor, report, running, task,
     timeout,
 };
 
@@ -28,11 +28,21 @@ pub(crate) enum Phase {
     Generators,
     /// `run`: the threads of the executor end.
     Executor,
+    /// `_run_once`: one turn, of a loop that runs already or not.
+    Once,
 }
 
 impl Phase {
     fn of(cx: &Cx, window: Args) -> Phase {
-        let all = [Phase::Forever, Phase::Until, Phase::Main, Phase::Leftovers, Phase::Generators, Phase::Executor];
+        let all = [
+            Phase::Forever,
+            Phase::Until,
+            Phase::Main,
+            Phase::Leftovers,
+            Phase::Generators,
+            Phase::Executor,
+            Phase::Once,
+        ];
         all[window.get(cx, PHASE).as_int().unwrap_or(0) as usize]
     }
 }
@@ -117,6 +127,12 @@ fn task_of_factory(cx: &mut Cx, event_loop: Raw, coroutine: Root, context: Optio
 }
 
 fn start(cx: &mut Cx, window: Args) -> NativeResult {
+    let object = window.get(cx, LOOP).raw();
+    if Phase::of(cx, window) == Phase::Once && loops(cx).is_running_here(object) {
+        // It goes on running afterwards.
+        window.root(FAILED).set(cx, Value::TRUE);
+        return go_on(cx, window);
+    }
     match begin(cx, window) {
         Ok(()) => go_on(cx, window),
         // What runs already goes on.
@@ -151,6 +167,7 @@ fn begin(cx: &mut Cx, window: Args) -> Result<(), Raised> {
     let state = running(cx);
     state.origin_depth = origin_depth;
     state.left = 0;
+    state.fresh = true;
     let until = window.get(cx, UNTIL).raw();
     if let Some(future) = AnyFuture::of(Value::adopt(until)).map(AnyFuture::held) {
         let target = Value::adopt(object).exact::<NativeObject>().expect("a loop's object").held();
@@ -170,15 +187,39 @@ fn go_on(cx: &mut Cx, window: Args) -> NativeResult {
 
 fn next(cx: &mut Cx, window: Args) -> Result<Option<Outcome>, Raised> {
     let base = window.start() + BASE as u32;
+    let mut began = false;
     loop {
         cx.release(base);
         // Tasks that only spawn others get to no safepoint of their own.
         cx.make_room()?;
         let state = running(cx);
+        if state.own.call_soon {
+            let object = state.object;
+            custom::announce(cx, object)?;
+        }
+        let state = running(cx);
+        if state.left == 0 && Phase::of(cx, window) == Phase::Once {
+            // The second time its turn is over.
+            if std::mem::replace(&mut began, true) || window.get(cx, EXTRA).as_bool() == Some(true) {
+                return Ok(None);
+            }
+            window.root(EXTRA).set(cx, Value::TRUE);
+            turn(cx)?;
+            continue;
+        }
+        let state = running(cx);
         if state.left == 0 {
-            if state.stopping {
+            // What was told to stop before it ran takes one turn.
+            if state.stopping && !std::mem::take(&mut state.fresh) {
                 state.stopping = false;
                 return Ok(None);
+            }
+            state.fresh = false;
+            if state.own.run_once {
+                let event_loop = window.root(LOOP);
+                let method = cx.attribute(event_loop, "_run_once")?.get(cx).raw();
+                let callee = cx.push_raw(method);
+                return Ok(Some(Outcome::Call { callee, argc: 0, keywords: None, then: Then::Catch(turned) }));
             }
             turn(cx)?;
             continue;
@@ -225,17 +266,35 @@ fn turn(cx: &mut Cx) -> Result<(), Raised> {
     let state = running(cx);
     let idle = state.ready.is_empty() && !state.stopping;
     let next = state.timers.next();
-    if idle {
+    let (object, own) = (state.object, state.own);
+    if own.selector {
+        if idle {
+            report::idle(cx);
+        }
+        let timeout = match next {
+            _ if !idle || !running(cx).ready.is_empty() => Raw::int(0),
+            Some(when) => {
+                let (now, whole) = custom::time_of(cx, object)?;
+                let whole = whole && running(cx).timers.next_is_whole() || when <= now;
+                custom::number((when - now).clamp(0.0, 86400.0), whole)
+            }
+            None => Raw::NONE,
+        };
+        custom::select(cx, object, timeout)?;
+    } else if idle {
         report::idle(cx);
         if running(cx).ready.is_empty() {
-            let timeout = next.map(|when| (when - clock::now(cx)).clamp(0.0, 86400.0));
+            let timeout = match next {
+                Some(when) => Some((when - custom::time(cx, object)?).clamp(0.0, 86400.0)),
+                None => None,
+            };
             reactor::poll(cx, timeout)?;
         }
     } else if state.reactor.is_used() {
         reactor::look(cx, Some(0.0))?;
     }
     if next.is_some() {
-        let now = clock::now(cx);
+        let now = custom::time(cx, object)?;
         let end = now + cx.host().clock_resolution();
         let state = running(cx);
         while let Some(target) = state.timers.pop_due(heap, now, end) {
@@ -380,11 +439,36 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     go_on(cx, window)
 }
 
+/// A script's `_run_once` returned or raised.
+fn turned(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    if let Resumed::Raised(exception) = resumed {
+        let raised = cx.rethrow(exception);
+        return leave(cx, window, raised);
+    }
+    running(cx).left = 0;
+    go_on(cx, window)
+}
+
 /// A task's step is over.
 fn stepped(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    if !matches!(resumed, Resumed::Yielded(_)) {
+        lose_generators(cx, window);
+    }
     match task::stepped(cx, resumed) {
         Ok(()) => go_on(cx, window),
         Err(raised) => leave(cx, window, raised),
+    }
+}
+
+/// The task that the loop runs for ends: asynchronous generators that only it referred to are closed by tasks, which are made before the loop
+/// learns that it is to stop.
+fn lose_generators(cx: &mut Cx, window: Args) {
+    let until = window.get(cx, UNTIL).raw();
+    let state = running(cx);
+    let ends = !state.generators.is_empty() && state.current.is_some_and(|task| task.value().raw().same(until));
+    if ends {
+        cx.collect(Collection::Major);
+        cx.finalise_now();
     }
 }
 
@@ -420,9 +504,12 @@ fn stop_running(cx: &mut Cx, window: Args) {
 
 /// The loop stopped.
 fn finish(cx: &mut Cx, window: Args) -> NativeResult {
+    if Phase::of(cx, window) == Phase::Once && window.get(cx, FAILED).as_bool() == Some(true) {
+        return Ok(Outcome::NONE);
+    }
     stop_running(cx, window);
     match Phase::of(cx, window) {
-        Phase::Forever => Ok(Outcome::NONE),
+        Phase::Forever | Phase::Once => Ok(Outcome::NONE),
         Phase::Until => result(cx, window),
         Phase::Main => {
             match result(cx, window) {
@@ -445,12 +532,12 @@ fn finish(cx: &mut Cx, window: Args) -> NativeResult {
 fn leave(cx: &mut Cx, window: Args, raised: Raised) -> NativeResult {
     let object = window.get(cx, LOOP).raw();
     let ran = loops(cx).is_running_here(object);
-    if !ran {
+    if !ran || Phase::of(cx, window) == Phase::Once && window.get(cx, FAILED).as_bool() == Some(true) {
         return Err(raised);
     }
     stop_running(cx, window);
     match Phase::of(cx, window) {
-        Phase::Forever => Err(raised),
+        Phase::Forever | Phase::Once => Err(raised),
         Phase::Until => {
             let until = window.get(cx, UNTIL).raw();
             if let Some(future) = AnyFuture::of(Value::adopt(until)) {

@@ -291,7 +291,7 @@ fn wait(cx: &mut Cx, task: Gc<'static, Task>, yielded: Raw) -> Result<(), Raised
     let value = Value::adopt(yielded);
     if value.is_none() {
         let state = running(cx);
-        state.ready.push_back(Ready::Step(task));
+        state.push(Ready::Step(task));
         return Ok(());
     }
     let Some(future) = AnyFuture::of(value).map(AnyFuture::held) else { return bad_yield(cx, task, yielded) };

@@ -7,7 +7,7 @@ use crate::object::{AnyFuture, Exc, Exception, MUST_CANCEL, NativeObject, Payloa
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
 use super::clock::Use;
-use super::{Ready, clock, functions, future, loops, running_object};
+use super::{Ready, clock, custom, functions, future, loops, running_object};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -22,7 +22,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Timeout {
     state: State,
-    when: Option<f64>,
+    when: Option<(f64, bool)>,
     /// The number of its timer plus one.
     timer: u32,
     /// Which of its requests to be told counts: earlier ones were cancelled.
@@ -43,7 +43,7 @@ impl Payload for Timeout {
 }
 
 /// A `Timeout` that was not entered.
-pub(crate) fn new(cx: &mut Cx, when: Option<f64>) -> Gc<'static, NativeObject> {
+pub(crate) fn new(cx: &mut Cx, when: Option<(f64, bool)>) -> Gc<'static, NativeObject> {
     let payload = Timeout {
         state: State::Created,
         when,
@@ -83,27 +83,35 @@ fn enter(cx: &mut Cx, object: Gc<'static, NativeObject>) -> Result<(), Raised> {
         t.cancels = task.cancels.get();
         t.when
     });
-    arm(cx, object, when);
-    Ok(())
+    arm(cx, object, when)
 }
 
 /// Asks to be told at a time, or never.
-fn arm(cx: &mut Cx, object: Gc<'static, NativeObject>, when: Option<f64>) {
+fn arm(cx: &mut Cx, object: Gc<'static, NativeObject>, when: Option<(f64, bool)>) -> Result<(), Raised> {
     disarm(cx, object);
     with(object, |t| t.when = when);
-    let Some(when) = when else { return };
-    let now = clock::now(cx);
-    let heap = cx.heap.forever();
+    let Some((when, whole)) = when else { return Ok(()) };
+    let mark = cx.mark();
+    cx.push(object.value());
     let event_loop = with(object, |t| t.event_loop);
-    let Some(state) = loops(cx).find(event_loop) else { return };
-    with(object, |t| {
+    let now = custom::time(cx, event_loop)?;
+    let heap = cx.heap.forever();
+    let Some(state) = loops(cx).find(event_loop) else { return Ok(()) };
+    let ticket = with(object, |t| {
         t.armed = true;
-        if when <= now {
-            state.ready.push_back(Ready::Expire(object, t.ticket));
-        } else {
-            t.timer = state.timers.add(heap, when, object.value()) + 1;
-        }
+        t.ticket
     });
+    if when <= now {
+        state.push(Ready::Expire(object, ticket));
+    } else if state.own.call_at || state.own.time {
+        let timer = custom::call_at(cx, event_loop, custom::number(when, whole), object.value().raw(), ticket)?;
+        with(object, |t| t.timer = timer);
+    } else {
+        let timer = state.timers.add(heap, when, object.value()) + 1;
+        with(object, |t| t.timer = timer);
+    }
+    cx.release(mark);
+    Ok(())
 }
 
 fn disarm(cx: &mut Cx, object: Gc<'static, NativeObject>) {
@@ -223,11 +231,12 @@ fn raise_timeout(cx: &mut Cx, cause: Root) -> Raised {
     cx.rethrow(error)
 }
 
-fn deadline(cx: &mut Cx, delay: Root, first: clock::Use) -> Result<Option<f64>, Raised> {
+fn deadline(cx: &mut Cx, delay: Root, first: clock::Use) -> Result<Option<(f64, bool)>, Raised> {
     if delay.get(cx).is_none() {
         return Ok(None);
     }
-    clock::seconds(cx, delay, first).map(Some)
+    let whole = delay.get(cx).as_int().is_some();
+    Ok(Some((clock::seconds(cx, delay, first)?, whole)))
 }
 
 natives!(
@@ -244,7 +253,7 @@ natives!(
     /// When the time is over, in the loop's time; None for no limit.
     fn when(cx: &mut Cx, this: Root) -> NativeResult {
         let this = self::this(cx, this);
-        Ok(with(this, |t| t.when).map_or(Outcome::NONE, Outcome::from))
+        Ok(with(this, |t| t.when).map_or(Outcome::NONE, |(when, whole)| Outcome::Value(custom::number(when, whole))))
     }
 
     /// Set another time.
@@ -261,7 +270,7 @@ natives!(
             return Err(cx.runtime_error(text));
         }
         let when = deadline(cx, when, Use::Compare)?;
-        arm(cx, object, when);
+        arm(cx, object, when)?;
         Ok(Outcome::NONE)
     }
 
@@ -297,7 +306,8 @@ natives!(
             State::Finished => "<Timeout [finished]>".to_owned(),
             State::Active => match when {
                 None => "<Timeout [active] when=None>".to_owned(),
-                Some(when) => {
+                Some((when, true)) => format!("<Timeout [active] when={when}>"),
+                Some((when, false)) => {
                     let rounded = cx.push_raw(Raw::float((when * 1000.0).round_ties_even() / 1000.0));
                     format!("<Timeout [active] when={}>", cx.repr_text(rounded)?)
                 }
@@ -313,9 +323,15 @@ natives!(
 
     /// Limit the time a block may take, in seconds from now; None for no limit.
     fn timeout(cx: &mut Cx, #[either] delay: Root) -> NativeResult {
-        running_object(cx)?;
+        let event_loop = running_object(cx)?;
         let delay = deadline(cx, delay, Use::Add)?;
-        let when = delay.map(|d| clock::now(cx) + d);
+        let when = match delay {
+            Some((delay, whole)) => {
+                let (now, in_whole) = custom::time_of(cx, event_loop)?;
+                Some((now + delay, whole && in_whole))
+            }
+            None => None,
+        };
         Ok(new(cx, when).into())
     }
 
@@ -329,14 +345,19 @@ natives!(
     #[suspends]
     fn wait_for(cx: &mut Cx, #[either] fut: Root, #[either] timeout: Root) -> NativeResult {
         let limit = deadline(cx, timeout, Use::Compare)?;
-        if let Some(limit) = limit
+        if let Some((limit, _)) = limit
             && limit <= 0.0
         {
             return at_once(cx, fut);
         }
         let event_loop = running_object(cx)?;
-        let _ = event_loop;
-        let when = limit.map(|l| clock::now(cx) + l);
+        let when = match limit {
+            Some((limit, whole)) => {
+                let (now, in_whole) = custom::time_of(cx, event_loop)?;
+                Some((now + limit, whole && in_whole))
+            }
+            None => None,
+        };
         let object = new(cx, when);
         enter(cx, object)?;
         // The window: what is awaited and the time limit, in the places of the arguments.

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::table::Table;
-use crate::heap::{Heap, Raw, Tracer, Value};
+use crate::heap::{Gc, Heap, Raw, Tracer, Value};
+use crate::object::Handle;
 
 /// Cancelled timers from which on the heap is cleaned when they are most of it.
 const MOST_CANCELLED: usize = 128;
@@ -43,6 +44,8 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Entry>,
     targets: Table,
     sequence: u32,
+    /// Handles that are only kept.
+    held: usize,
 }
 
 impl Timers {
@@ -56,10 +59,39 @@ impl Timers {
         place
     }
 
+    /// Keeps a handle that a loop of a script's gave for a timer: it is cancelled as one is.
+    pub(crate) fn hold(&mut self, heap: &Heap, handle: Value<'_>) -> u32 {
+        self.held += 1;
+        self.targets.insert(heap, handle)
+    }
+
+    /// Cancels a handle of `hold`, if it is one.
+    fn drop_held(&mut self, heap: &Heap, place: u32) -> bool {
+        let Some(handle) = self.targets.get(place).exact::<Handle>().map(Gc::held) else { return false };
+        let own = handle.timer.get();
+        if own == place + 1 {
+            return false;
+        }
+        self.held -= 1;
+        self.targets.remove(heap, place);
+        handle.cancelled.set(true);
+        if own != 0 {
+            handle.timer.set(0);
+            self.forget(heap, own - 1);
+        }
+        true
+    }
+
     /// Drops a timer. Its entry stays in the heap until its time, or until such entries are most of it.
     pub(crate) fn cancel(&mut self, heap: &Heap, place: u32) {
+        if self.held == 0 || !self.drop_held(heap, place) {
+            self.forget(heap, place);
+        }
+    }
+
+    fn forget(&mut self, heap: &Heap, place: u32) {
         self.targets.clear(heap, place);
-        let dead = self.heap.len() - self.targets.len();
+        let dead = (self.heap.len() + self.held) - self.targets.len();
         if dead > MOST_CANCELLED && dead * 2 > self.heap.len() {
             let (targets, mut entries) = (&mut self.targets, std::mem::take(&mut self.heap).into_vec());
             let mut released = vec![];
@@ -88,6 +120,12 @@ impl Timers {
         None
     }
 
+    /// Whether the first timer was given a whole number.
+    pub(crate) fn next_is_whole(&self) -> bool {
+        let first = self.heap.peek().and_then(|entry| self.targets.get(entry.place).exact::<Handle>());
+        first.is_some_and(|handle| handle.whole.get())
+    }
+
     /// Takes out the first timer if it is due before `end` (or at `now`).
     pub(crate) fn pop_due(&mut self, heap: &Heap, now: f64, end: f64) -> Option<Raw> {
         let when = self.next()?;
@@ -100,11 +138,12 @@ impl Timers {
         Some(target)
     }
 
-    /// What the timers refer to, the next first.
-    pub(crate) fn targets(&self) -> Vec<Raw> {
+    /// When the timers are due and what they refer to, the next first.
+    pub(crate) fn targets(&self) -> Vec<(f64, Raw)> {
         let mut entries: Vec<Entry> = self.heap.iter().copied().collect();
         entries.sort_by(|a, b| b.cmp(a));
-        entries.iter().map(|entry| self.targets.get(entry.place).raw()).filter(|raw| !raw.same(Raw::NONE)).collect()
+        let target = |entry: &Entry| (entry.when, self.targets.get(entry.place).raw());
+        entries.iter().map(target).filter(|(_, raw)| !raw.same(Raw::NONE)).collect()
     }
 
     /// Visits what the timers refer to.

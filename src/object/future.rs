@@ -349,6 +349,8 @@ pub struct Handle {
     pub event_loop: AnyRef,
     /// For a timer when it is due.
     pub when: StdCell<f64>,
+    /// Whether that was given as a whole number: a script's clock may count in such.
+    pub whole: StdCell<bool>,
     /// For a timer its number plus one while it is scheduled.
     pub timer: StdCell<u32>,
     /// Whether it is one of `call_later` or `call_at`.
