@@ -495,11 +495,12 @@ impl Vm {
             let class = self.exception_class(class).value().raw();
             let class = self.push_raw(class);
             let group = self.call(class, &[text, list])?.get(self).raw();
-            if let (Some(new), Some(old)) =
-                (Value::adopt(group).exact::<Exception>(), Value::adopt(rest).exact::<Exception>())
-            {
-                new.set_ref(&self.heap, |e| &e.traceback, old.get().traceback.get());
-            }
+            // Its traceback begins at the clause.
+            self.push_raw(group);
+            let at = self.fiber.records.len() - 1;
+            let (function, word) = (self.fiber.records[at].function, self.fiber.records[at].word());
+            let frame = self.frame_object(at);
+            self.add_traceback(group, function, word, Value::adopt(frame));
             self.release(mark);
             return Ok((group, none));
         }

@@ -621,6 +621,9 @@ impl Vm {
 
     fn not_reversible(&mut self, value: Value<'_>) -> Raised {
         let got = self.type_name_for_error(value);
+        if value.is_subclassed() && self.has_items(value) && !self.has_method(value, Name::Len) {
+            return self.type_error(format!("object of type '{got}' has no len()"));
+        }
         self.type_error(format!("'{got}' object is not reversible"))
     }
 

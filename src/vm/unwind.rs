@@ -243,7 +243,7 @@ impl Vm {
                     root.get().state.set(GeneratorState::Finished);
                     self.raised = input;
                     let raised = Raised(());
-                    self.add_traceback(root.get().function.get().map(|f| f.held()), 0, Value::NONE);
+                    self.add_traceback(self.raised, root.get().function.get().map(|f| f.held()), 0, Value::NONE);
                     return Err(raised);
                 }
                 if !Value::adopt(input).is_none() {
@@ -446,9 +446,15 @@ impl Vm {
         entry.set_any(&self.heap, |t| &t.frame, Value::adopt(frame));
     }
 
-    /// Adds an entry for a frame to the traceback of the exception on its way.
-    pub(super) fn add_traceback(&mut self, function: Option<Held<super::Function>>, word: u32, frame: Value<'_>) {
-        let Some(exception) = Value::adopt(self.raised).exact::<Exception>() else { return };
+    /// Adds an entry for a frame to the traceback of an exception.
+    pub(super) fn add_traceback(
+        &mut self,
+        exception: Raw,
+        function: Option<Held<super::Function>>,
+        word: u32,
+        frame: Value<'_>,
+    ) {
+        let Some(exception) = Value::adopt(exception).exact::<Exception>() else { return };
         let Some(function) = function else { return };
         let entry = self.heap.alloc(Traceback {
             function: Ref::new(function),
@@ -514,7 +520,7 @@ impl Vm {
                             && record.flags & Record::OBSERVED == 0
                             && (code.flags().contains(CodeFlags::MODULE) || is_library_file(&code.code.filename));
                         let frame = if known { Raw::NONE } else { self.frame_for_traceback(top) };
-                        self.add_traceback(record.function, word, Value::adopt(frame));
+                        self.add_traceback(self.raised, record.function, word, Value::adopt(frame));
                     } else if handler.is_none() {
                         self.complete_traceback(top);
                     }

@@ -217,6 +217,7 @@ natives!(
 
     /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
+        check_binding(cx, instance, &owner)?;
         let wrapper = wrapped_arg(cx, this, Kind::StaticMethod, "__get__")?;
         Ok(Outcome::Value(function_of(wrapper)))
     }
@@ -309,6 +310,7 @@ natives!(
 
     /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
+        check_binding(cx, instance, &owner)?;
         let wrapper = wrapped_arg(cx, this, Kind::ClassMethod, "__get__")?;
         let class = match owner.0.map(|o| o.get(cx).raw()) {
             Some(owner) if !owner.same(Raw::NONE) => owner,
@@ -421,6 +423,7 @@ natives!(
 
     /// What looking this up through an instance or its class gives.
     fn __get__(cx: &mut Cx, this: Root, instance: Root, owner: Given<Root>) -> NativeResult {
+        check_binding(cx, instance, &owner)?;
         let of = super_arg(cx, this, "__get__")?;
         let raw = instance.get(cx).raw();
         let bound = of.get().receiver_class.get().is_some();
@@ -679,4 +682,13 @@ fn after_copy(cx: &mut Cx, window: Args, resumed: crate::vm::native::Resumed) ->
         made.set(&cx.heap, |p| &p.name, from.get().name.get());
     }
     Ok(made.get(cx).into())
+}
+
+/// A descriptor is asked for an instance, a class, or both.
+fn check_binding(cx: &mut Cx, instance: Root, owner: &Given<Root>) -> Result<(), Raised> {
+    let owned = owner.0.is_some_and(|owner| !owner.get(cx).is_none());
+    if instance.get(cx).is_none() && !owned {
+        return Err(cx.type_error("__get__(None, None) is invalid".into()));
+    }
+    Ok(())
 }

@@ -52,7 +52,7 @@ natives!(
     /// Add a note that tracebacks show below the exception.
     fn add_note(cx: &mut Cx, this: Root, note: Root) -> NativeResult {
         if cx.as_str(note.get(cx)).is_none() {
-            let got = cx.type_name_for_error(note.get(cx));
+            let got = cx.argument_name_for_error(note.get(cx));
             return Err(cx.type_error(format!("add_note() argument must be str, not {got}")));
         }
         let notes = match cx.find_attribute(this, "__notes__")? {
@@ -963,7 +963,7 @@ fn new_group(cx: &mut Cx, class: Root, args: Rest) -> Result<Root, Raised> {
     }
     let (message, exceptions) = (args.0.root(0), args.0.root(1));
     if cx.as_str(message.get(cx)).is_none() {
-        let got = cx.type_name_for_error(message.get(cx));
+        let got = cx.argument_name_for_error(message.get(cx));
         return Err(cx.type_error(format!("BaseExceptionGroup.__new__() argument 1 must be str, not {got}")));
     }
     let kind = exceptions.get(cx).kind();

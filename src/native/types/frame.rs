@@ -99,7 +99,13 @@ natives!(
     /// Names of globals, attributes and modules it uses.
     #[getter]
     fn co_names(cx: &mut Cx, this: Root) -> NativeResult {
-        texts(cx, this, |code| code.names.iter().map(|name| &**name).collect())
+        // Instructions that complain about local variables name them too.
+        texts(cx, this, |code| {
+            let is_function = !code.flags.intersects(CodeFlags::MODULE | CodeFlags::NAMESPACE);
+            let is_local =
+                |name: &str| is_function && code.locals.iter().chain(&code.free).any(|local| **local == *name);
+            code.names.iter().map(|name| &**name).filter(|name| !is_local(name)).collect()
+        })
     }
 
     /// Its constants, and the code of what is defined in it.

@@ -41,7 +41,7 @@ natives!(
         #[either] kwdefaults: Option<Root>,
     ) -> NativeResult {
         let Some(code) = code.get(cx).exact::<CodeObject>().map(Gc::held) else {
-            let got = cx.type_name_for_error(code.get(cx));
+            let got = cx.argument_name_for_error(code.get(cx));
             return Err(cx.type_error(format!("function() argument 'code' must be code, not {got}")));
         };
         let Some(globals) = cx.payload(globals.get(cx)).exact::<Dict>().map(Gc::held) else {
@@ -712,7 +712,7 @@ natives!(
     /// Set up a new instance.
     fn __init__(cx: &mut Cx, this: Root, #[either] name: Root, #[either] doc: Option<Root>) -> NativeResult {
         if name.get(cx).kind() != Kind::Str {
-            let got = cx.type_name_for_error(name.get(cx));
+            let got = cx.argument_name_for_error(name.get(cx));
             return Err(cx.type_error(format!("module() argument 'name' must be str, not {got}")));
         }
         let module = this.get(cx).exact::<Module>().expect("checked by the class").held();

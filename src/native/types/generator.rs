@@ -10,6 +10,8 @@ use crate::vm::coroutine::NativeCoroutine;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root, Then};
 use crate::vm::{Name, TypeRow};
 
+use super::iterator::SUBSCRIPTED;
+
 natives!(
     /// What generators, coroutines and their wrappers have in common.
     pub static RESUMABLE: Methods;
@@ -237,10 +239,10 @@ const INTERNAL: ClassFlags = ClassFlags::NO_NEW.union(ClassFlags::FINAL);
 
 /// The types of generators and coroutines. A native coroutine shows the class of the others.
 pub static TYPES: &[TypeRow] = &[
-    row(Kind::Generator, "generator", &[&GENERATOR, &RESUMABLE, &RESUMABLE_ITERATOR, &NAMED]),
-    row(Kind::NativeCoroutine, "coroutine", &[&COROUTINE, &RESUMABLE, &AWAITED, &NAMED]),
+    row(Kind::Generator, "generator", &[&GENERATOR, &RESUMABLE, &RESUMABLE_ITERATOR, &NAMED, &SUBSCRIPTED]),
+    row(Kind::NativeCoroutine, "coroutine", &[&COROUTINE, &RESUMABLE, &AWAITED, &NAMED, &SUBSCRIPTED]),
     row(Kind::Coroutine, "coroutine", &[]),
-    row(Kind::AsyncGenerator, "async_generator", &[&ASYNC_GENERATOR, &ASYNC_STEPS, &NAMED]),
+    row(Kind::AsyncGenerator, "async_generator", &[&ASYNC_GENERATOR, &ASYNC_STEPS, &NAMED, &SUBSCRIPTED]),
     row(Kind::CoroutineWrapper, "coroutine_wrapper", &[&RESUMABLE, &RESUMABLE_ITERATOR]),
     row(Kind::AsyncGeneratorStep, "async_generator_asend", &[&RESUMABLE, &RESUMABLE_ITERATOR, &AWAITS_ITSELF]),
     TypeRow {

@@ -1,10 +1,10 @@
 //! Iterators: the builtin functions and types that make them, and the methods all of them share.
 
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::int::{self as integer, IntRef};
 use crate::object::key::as_int_ref;
-use crate::object::{ClassFlags, Exc, Tuple, int_value};
+use crate::object::{ClassFlags, Exc, Range, Tuple, int_value};
 use crate::vm::iterate::{Asked, NativeIterator};
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Rest, Resumed, Root, Then};
 use crate::vm::step::Form;
@@ -91,6 +91,57 @@ natives!(
     fn __length_hint__(cx: &mut Cx, this: Root) -> NativeResult {
         let left = cx.items_left(this.get(cx)).unwrap_or(0);
         Ok((left as i64).into())
+    }
+);
+
+natives!(
+    /// What iterators over ranges beyond 64 bits have besides.
+    static LONG_RANGE: Methods;
+
+    /// Return the number of items left.
+    fn __length_hint__(cx: &mut Cx, this: Root) -> NativeResult {
+        let left = long_range_left(cx, this);
+        Ok(int_value(&cx.heap, left).into())
+    }
+
+    /// Skip items.
+    fn __setstate__(cx: &mut Cx, this: Root, object: Root) -> NativeResult {
+        if as_int_ref(object.get(cx)).is_none() {
+            let got = cx.type_name_for_error(object.get(cx));
+            return Err(cx.type_error(format!("state must be an int, not {got}")));
+        }
+        let left = long_range_left(cx, this);
+        let skipped = as_int_ref(object.get(cx)).expect("just looked").to_int();
+        let skipped = match integer::compare(skipped.as_ref(), left.as_ref()) {
+            _ if skipped.as_ref().signum() < 0 => return Ok(Value::NONE.into()),
+            order if order.is_gt() => left,
+            _ => skipped,
+        };
+        let iterator = this.get(cx).exact::<NativeIterator>().expect("methods check their receiver").held();
+        let [start, step] = [0, 2].map(|at| iterator.slot(at));
+        let [start, step] = [start, step].map(|v| as_int_ref(v).map_or(integer::Int::Small(0), IntRef::to_int));
+        let offset = integer::multiply(skipped.as_ref(), step.as_ref()).unwrap_or(integer::Int::Small(0));
+        let next = int_value(&cx.heap, integer::add(start.as_ref(), offset.as_ref())).raw();
+        iterator.set_tail(&cx.heap, 0, Value::adopt(next));
+        Ok(Value::NONE.into())
+    }
+);
+
+/// How many items a `longrange_iterator` still gives.
+fn long_range_left(cx: &Cx, this: Root) -> integer::Int {
+    let iterator = this.get(cx).exact::<NativeIterator>().expect("methods check their receiver");
+    let [start, stop, step] = [0, 1, 2].map(|at| Slot::new(iterator.slot(at)));
+    cx.range_len(cx.heap.alloc(Range { start, stop, step }).value())
+}
+
+natives!(
+    /// Types that take arguments in annotations.
+    pub(super) static SUBSCRIPTED: Methods;
+
+    /// The type with arguments, for annotations.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, class: Root, object: Root) -> NativeResult {
+        cx.generic_alias(class, object)
     }
 );
 
@@ -216,7 +267,7 @@ natives!(
 
 /// The types of iterators.
 pub static TYPES: &[TypeRow] = &[
-    shown("enumerate", &[&ENUMERATE, &ITERATOR, &COPIED_PAIR]),
+    shown("enumerate", &[&ENUMERATE, &ITERATOR, &COPIED_PAIR, &SUBSCRIPTED]),
     shown("zip", &[&ZIP, &ITERATOR, &COPIED_TOGETHER]),
     shown("map", &[&MAP, &ITERATOR, &COPIED_TOGETHER]),
     shown("filter", &[&FILTER, &ITERATOR, &COPIED_PAIR]),
@@ -225,7 +276,8 @@ pub static TYPES: &[TypeRow] = &[
         ..shown("reversed", &[&REVERSED, &ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR])
     },
     made(Kind::NativeIterator, "callable_iterator", &[&ITERATOR, &COPIED_CALLS]),
-    made(Kind::NativeIterator, "longrange_iterator", &[&ITERATOR, &COPIED_RANGE]),
+    made(Kind::NativeIterator, "longrange_iterator", &[&ITERATOR, &COPIED_RANGE, &LONG_RANGE]),
+    made(Kind::NativeIterator, "memory_iterator", &[&ITERATOR]),
     made(Kind::SequenceIterator, "iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR])
         .of_kind(Kind::SequenceIterator),
     made(Kind::SequenceIterator, "list_iterator", &[&ITERATOR, &COUNTED, &COPIED, &PLACED_ITERATOR]),

@@ -7,10 +7,11 @@ use crate::native::binary::{half_from_f64, half_to_f64};
 use crate::native::natives;
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Exc, List, MemoryView, SequenceIterator, Slice, Str, Tuple, int_value};
+use crate::object::{ByteArray, Bytes, Exc, List, MemoryView, Slice, Str, Tuple, int_value};
 use crate::vm::FULL_READ_ONLY;
 use crate::vm::Name;
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::iterate::NativeIterator;
+use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
 use super::bytes::{bytes_like, hex_of, is_index};
@@ -695,9 +696,8 @@ natives!(
         one_dimension(cx, view, "invalid indexing of 0-dim memory", "multi-dimensional sub-views are not implemented")?;
         let items = items(cx, view);
         let items = list(cx, &items);
-        let iterator =
-            SequenceIterator { sequence: Slot::new(Value::adopt(items)), next: StdCell::new(0), backward: false };
-        Ok(cx.heap.alloc(iterator).into())
+        let items = cx.push_raw(items);
+        Ok(cx.new_iterator(memory_step, "memory_iterator", &[items]).into())
     }
 
     /// Whether the items are equal to those of another bytes-like object.
@@ -765,3 +765,12 @@ natives!(
         Ok(Str::new(&cx.heap, &format!("<{what} at {id:#x}>")).into())
     }
 );
+
+/// State: the list of items, counted through.
+fn memory_step(cx: &mut Cx, window: Args) -> NativeResult {
+    let iterator = window.get(cx, 0).exact::<NativeIterator>().expect("a native iterator");
+    let at = iterator.count.get();
+    let item = iterator.slot(0).exact::<List>().and_then(|items| items.item(at as usize)).map(Value::raw);
+    iterator.count.set(at + 1);
+    Ok(Outcome::Value(item.unwrap_or(Raw::UNBOUND)))
+}

@@ -195,7 +195,7 @@ pub(super) fn parameters(refused: &Refused<'_>) -> Option<Diagnostic> {
     if !in_parameters {
         return None;
     }
-    parameter_list(refused, "Function parameters cannot be parenthesized", Token::RParen)
+    parameter_list(refused, "Function parameters cannot be parenthesized")
 }
 
 pub(super) fn lambda_parameters(refused: &Refused<'_>) -> Option<Diagnostic> {
@@ -203,10 +203,10 @@ pub(super) fn lambda_parameters(refused: &Refused<'_>) -> Option<Diagnostic> {
     if start == 0 || refused.token(start - 1) != Some(Token::Lambda) {
         return None;
     }
-    parameter_list(refused, "Lambda expression parameters cannot be parenthesized", Token::Colon)
+    parameter_list(refused, "Lambda expression parameters cannot be parenthesized")
 }
 
-fn parameter_list(refused: &Refused<'_>, parenthesized: &str, end: Token) -> Option<Diagnostic> {
+fn parameter_list(refused: &Refused<'_>, parenthesized: &str) -> Option<Diagnostic> {
     let (this, before) = (refused.this()?, refused.before(1)?);
     let code = Code::InvalidParameters;
     if this == Token::LParen && matches!(before, Token::LParen | Token::Comma | Token::Lambda) {
@@ -218,20 +218,27 @@ fn parameter_list(refused: &Refused<'_>, parenthesized: &str, end: Token) -> Opt
             return Some(Diagnostic::new(code, refused.range(refused.index, at), parenthesized));
         }
     }
-    if before == Token::Equal && (this == end || this == Token::Comma) {
+    if before == Token::Equal && matches!(this, Token::RParen | Token::Comma) {
         let span = refused.span_of(refused.index - 1);
+        let first = refused.opener(refused.index).map(|open| open + 1);
+        if let Some(first) = first.filter(|&first| refused.token(first) == Some(Token::Slash)) {
+            return Some(Diagnostic::new(code, refused.span_of(first), "at least one argument must precede /"));
+        }
         return Some(Diagnostic::new(code, span, "expected default value expression"));
     }
     if this == Token::Star && before == Token::Slash {
         return Some(refused.at_token(code, "expected comma between / and *"));
     }
-    if this == Token::Equal && before == Token::Name {
-        let text = match refused.before(2)? {
+    if this == Token::Equal {
+        let start = refused.back_to(refused.index, |token| matches!(token, Token::Comma | Token::Lambda));
+        let annotated = refused.token(start + 2) == Some(Token::Colon);
+        let text = match refused.token(start)? {
+            Token::Star if annotated && refused.token(start + 3) == Some(Token::Star) => return None,
             Token::Star => "var-positional argument cannot have default value",
             Token::DoubleStar => "var-keyword argument cannot have default value",
             _ => return None,
         };
-        return Some(refused.at_token(code, text));
+        return (annotated || refused.index == start + 2).then(|| refused.at_token(code, text));
     }
     None
 }
@@ -294,6 +301,14 @@ pub(super) fn import(refused: &Refused<'_>) -> Option<Diagnostic> {
                 .at_token(Code::InvalidImport, "trailing comma not allowed without surrounding parentheses")
                 .hint("put parentheses around the names"),
         );
+    }
+    if refused.before(2) == Some(Token::As)
+        && refused.before(1) == Some(Token::Name)
+        && !matches!(this, Token::Comma | Token::RParen | Token::Newline | Token::Semicolon)
+    {
+        let end = refused.longest(refused.index - 1, |token| token == Token::Comma)?;
+        let text = format!("cannot use {} as import target", describe(&refused.kind(refused.index - 1, end)?));
+        return Some(Diagnostic::new(Code::InvalidTarget, refused.range(refused.index - 1, end - 1), text));
     }
     if head == Token::Import && this == Token::From && refused.token(refused.index + 1) == Some(Token::Name) {
         let mut end = refused.index + 1;

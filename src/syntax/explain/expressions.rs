@@ -216,6 +216,13 @@ pub(super) fn conditional(refused: &Refused<'_>) -> Option<Diagnostic> {
             return Some(refused.at_token(code, "expected expression before 'if', but statement is given"));
         }
     }
+    if this == Token::If && is_statement(refused.before(1)?) {
+        let end = refused.longest(refused.index + 1, |token| token == Token::Else)?;
+        if refused.token(end) == Some(Token::Else) {
+            let text = "expected expression before 'if', but statement is given";
+            return Some(Diagnostic::new(code, refused.span_of(refused.index - 1), text));
+        }
+    }
     if this != Token::Else && this != Token::Colon && refused.expects("else") {
         let condition = refused.back_to(refused.index, |token| token == Token::If);
         if condition > 0 && refused.token(condition - 1) == Some(Token::If) {
@@ -251,6 +258,112 @@ pub(super) fn missing_argument(refused: &Refused<'_>) -> Option<Diagnostic> {
             Diagnostic::new(Code::AssignmentInExpression, span, text)
         }
     })
+}
+
+/// `f(*args=value)`
+pub(super) fn assigned_unpacking(refused: &Refused<'_>) -> Option<Diagnostic> {
+    if refused.this()? != Token::Equal || refused.head() == Some(Token::Def) || !in_call(refused) {
+        return None;
+    }
+    let start = refused.back_to(refused.index, |token| token == Token::Comma);
+    let text = match refused.token(start)? {
+        Token::Star => "cannot assign to iterable argument unpacking",
+        Token::DoubleStar => "cannot assign to keyword argument unpacking",
+        _ => return None,
+    };
+    refused.kind(start + 1, refused.index)?;
+    let end = refused.longest(refused.index + 1, |token| token == Token::Comma)?;
+    Some(Diagnostic::new(Code::InvalidTarget, refused.range(start, end - 1), text))
+}
+
+/// `1 + not x`
+pub(super) fn not_after_operator(refused: &Refused<'_>) -> Option<Diagnostic> {
+    let before = refused.before(1)?;
+    if refused.this()? != Token::Not {
+        return None;
+    }
+    let sign = matches!(before, Token::Plus | Token::Minus | Token::Tilde);
+    let sum = matches!(before, Token::Star | Token::Slash | Token::DoubleSlash | Token::Percent | Token::At);
+    if !sign && !sum {
+        return None;
+    }
+    let after_operand = refused.index >= 2 && {
+        let start = refused.back_to(refused.index - 1, ends_operand);
+        (start..refused.index - 1).any(|first| refused.kind(first, refused.index - 1).is_some())
+    };
+    if !after_operand && !sign {
+        return None;
+    }
+    // What follows a sign is an operand of operators, what follows an operator may compare.
+    let stop = |token: Token| {
+        ends_operand(token)
+            || matches!(token, Token::And | Token::Or)
+            || !after_operand
+                && matches!(
+                    token,
+                    Token::Plus
+                        | Token::Minus
+                        | Token::Star
+                        | Token::Slash
+                        | Token::DoubleSlash
+                        | Token::Percent
+                        | Token::EqEqual
+                        | Token::NotEqual
+                        | Token::Less
+                        | Token::LessEqual
+                        | Token::Greater
+                        | Token::GreaterEqual
+                        | Token::In
+                        | Token::Is
+                )
+    };
+    let end = refused.longest(refused.index + 1, stop)?;
+    let span = refused.range(refused.index, end - 1);
+    Some(
+        Diagnostic::new(Code::UnexpectedToken, span, "'not' after an operator must be parenthesized")
+            .hint("put parentheses around the `not`"),
+    )
+}
+
+/// `f(*for x in y)`, `a[*:]`: what follows the star is no expression.
+pub(super) fn unfinished_star(refused: &Refused<'_>) -> Option<Diagnostic> {
+    refused.this()?;
+    let mut index = refused.index;
+    while let Some(open) = refused.opener(index) {
+        let start = refused.back_to(index, |token| token == Token::Comma);
+        let before = open.checked_sub(1).and_then(|at| refused.token(at));
+        let called = matches!(
+            before,
+            Some(Token::Name | Token::RParen | Token::RBracket | Token::RBrace | Token::String | Token::StringEnd)
+        );
+        if called
+            && refused.head() != Some(Token::Def)
+            && matches!(refused.token(open), Some(Token::LParen | Token::LBracket))
+            && refused.token(start) == Some(Token::Star)
+            && refused.kind(start + 1, refused.index).is_none()
+        {
+            return Some(refused.at_token(Code::InvalidArguments, "Invalid star expression"));
+        }
+        index = open;
+    }
+    None
+}
+
+/// `case 1 as 2 + 3`
+pub(super) fn pattern_target(refused: &Refused<'_>) -> Option<Diagnostic> {
+    if refused.head()? != Token::Case {
+        return None;
+    }
+    let target = refused.back_to(refused.index, |token| matches!(token, Token::As | Token::Comma | Token::VBar));
+    if target == refused.index || target == 0 || refused.token(target - 1) != Some(Token::As) {
+        return None;
+    }
+    let end = refused.longest(target, |token| matches!(token, Token::Comma | Token::Colon | Token::If))?;
+    if end <= refused.index {
+        return None;
+    }
+    let text = format!("cannot use {} as pattern target", describe(&refused.kind(target, end)?));
+    Some(Diagnostic::new(Code::InvalidTarget, refused.range(target, end - 1), text))
 }
 
 /// Two expressions side by side in brackets.

@@ -50,7 +50,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         )
         .reported(Reported::LineRest(line_end));
     }
-    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 24] = [
+    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 28] = [
         never_closed,
         missing_block,
         indentation,
@@ -62,6 +62,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         import,
         lambda_parameters,
         double_star,
+        assigned_unpacking,
         assignment_expression,
         assignment_in_condition,
         starred_generator,
@@ -74,6 +75,9 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         dictionary,
         missing_colon,
         missing_parenthesis,
+        not_after_operator,
+        pattern_target,
+        unfinished_star,
         keyword_as_name,
     ];
     rules.iter().find_map(|rule| rule(refused)).unwrap_or_else(|| refused.invalid_syntax())
