@@ -503,6 +503,8 @@ opcodes! {
     DeleteAttr(obj: Reg, name: NameIdx);
     /// `dst = obj[index]`.
     GetItem(dst: Reg, obj: Reg, index: Reg);
+    /// `dst = obj[imm]`.
+    GetItemImm(dst: Reg, obj: Reg, imm: i8);
     /// `obj[index] = src`.
     SetItem(obj: Reg, index: Reg, src: Reg);
     /// `dst = obj[base:base+1]`; what `base` holds is gone afterwards.
@@ -515,7 +517,7 @@ opcodes! {
     /// (zero-argument form), `base()`, and then its attribute.
     SuperAttr(dst: Reg, base: Reg, flags: u8, name: NameIdx);
     /// As `LoadMethod`, of `super(...)` as in `SuperAttr`: the operands are in `base`, `base+1` and `base+2`.
-    SuperMethod(base: Reg, flags: u8, name: NameIdx);
+    SuperMethod(base: Reg, flags: u8, name: NameIdx) cache 6;
 
     // ---- calls ----
     /// `dst = base(base+1 ... argc registers)`.

@@ -209,6 +209,9 @@ impl Compiler<'_> {
                 if let Some(base) = self.plain_slice(*slice) {
                     self.at(span);
                     self.emit(Instr::GetSlice { dst, obj, base });
+                } else if let Some(imm) = self.small_int(*slice) {
+                    self.at(span);
+                    self.emit(Instr::GetItemImm { dst, obj, imm });
                 } else {
                     let index = self.operand(*slice, &[]);
                     self.at(span);

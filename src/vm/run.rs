@@ -189,10 +189,28 @@ impl Vm {
                     // SAFETY: the verifier saw only known opcodes.
                     let op: Op = std::mem::transmute(insn as u8);
 
+                    // Ends a handler: the instruction at `pc` is next. The comment in the assembler's text, of another wording for each
+                    // place and way, keeps the compiler from merging handlers that end alike, which would cost each of them a jump
+                    // more: programs run 5 to 10 % faster.
+                    macro_rules! next {
+                        ($way:literal) => {{
+                            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+                            std::arch::asm!(
+                                "/* {line} {way} */",
+                                line = const line!(),
+                                way = const $way,
+                                options(nomem, nostack, preserves_flags)
+                            );
+                            continue 'run
+                        }};
+                    }
                     macro_rules! go {
-                        ($op:ident) => {{
+                        ($op:ident) => {
+                            go!($op, 0)
+                        };
+                        ($op:ident, $way:literal) => {{
                             pc = ip.add(const { length(Op::$op) });
-                            continue 'run;
+                            next!($way)
                         }};
                     }
                     // What must be so before anything that could look at the frame.
@@ -302,7 +320,7 @@ impl Vm {
                                     Err(_) => break 'run Leave::Raise,
                                 }
                             }
-                            continue 'run;
+                            next!(10)
                         }};
                     }
                     // Jumps on the truth of what `$e` gives.
@@ -312,7 +330,7 @@ impl Vm {
                             sync!($op, if $sense { Deliver::JumpTrue } else { Deliver::JumpFalse }, 0);
                             (*fp).target = ip.offset(offset as i32 as isize);
                             out!($e, |raw| {
-                                if raw.same(Raw::bool($sense)) { jump!($op, offset) } else { go!($op) }
+                                if raw.same(Raw::bool($sense)) { jump!($op, offset) } else { go!($op, 1) }
                             })
                         }};
                     }
@@ -322,15 +340,15 @@ impl Vm {
                             if x.tag() == INT && y.tag() == INT {
                                 if let Some(r) = x.int_unchecked().$checked(y.int_unchecked()) {
                                     set!(a!(insn), Raw::int(r));
-                                    go!($op);
+                                    go!($op, 1);
                                 }
                             } else if x.tag() == FLOAT && y.tag() == FLOAT {
                                 let ($x, $y) = (x.float_unchecked(), y.float_unchecked());
                                 set!(a!(insn), Raw::float($float));
-                                go!($op);
+                                go!($op, 2);
                             } else if let Some(($x, $y)) = mixed(x, y) {
                                 set!(a!(insn), Raw::float($float));
-                                go!($op);
+                                go!($op, 3);
                             }
                             store!($op, a!(insn), self.binary(BinaryKind::$kind, x, y))
                         }};
@@ -341,15 +359,15 @@ impl Vm {
                             if x.tag() == INT && y.tag() == INT {
                                 if let Some(r) = x.int_unchecked().$checked(y.int_unchecked()) {
                                     set!(a!(insn), Raw::int(r));
-                                    go!($op);
+                                    go!($op, 1);
                                 }
                             } else if x.tag() == FLOAT && y.tag() == FLOAT {
                                 let ($x, $y) = (x.float_unchecked(), y.float_unchecked());
                                 set!(a!(insn), Raw::float($float));
-                                go!($op);
+                                go!($op, 2);
                             } else if let Some(($x, $y)) = mixed(x, y) {
                                 set!(a!(insn), Raw::float($float));
-                                go!($op);
+                                go!($op, 3);
                             }
                             store!($op, a!(insn), self.inplace(BinaryKind::$kind, x, y))
                         }};
@@ -360,12 +378,12 @@ impl Vm {
                             if x.tag() == INT {
                                 if let Some(r) = x.int_unchecked().$checked(imm) {
                                     set!(a!(insn), Raw::int(r));
-                                    go!($op);
+                                    go!($op, 1);
                                 }
                             } else if x.tag() == FLOAT {
                                 let ($x, $y) = (x.float_unchecked(), imm as f64);
                                 set!(a!(insn), Raw::float($float));
-                                go!($op);
+                                go!($op, 2);
                             }
                             store!($op, a!(insn), self.$slow(BinaryKind::$kind, x, Raw::int(imm)))
                         }};
@@ -385,11 +403,11 @@ impl Vm {
                             let (x, y) = (reg!(b!(insn)), reg!(c!(insn)));
                             if x.tag() == INT && y.tag() == INT {
                                 set!(a!(insn), Raw::bool(x.int_unchecked() $o y.int_unchecked()));
-                                go!($op);
+                                go!($op, 1);
                             }
                             if x.tag() == FLOAT && y.tag() == FLOAT {
                                 set!(a!(insn), Raw::bool(x.float_unchecked() $o y.float_unchecked()));
-                                go!($op);
+                                go!($op, 2);
                             }
                             store!($op, a!(insn), self.compare(CompareKind::$kind, x, y))
                         }};
@@ -404,7 +422,7 @@ impl Vm {
                             } else {
                                 jump_on!($op, $sense, word!(ip, 1), self.compare_truth(CompareKind::$kind, x, y))
                             };
-                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op) }
+                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op, 1) }
                         }};
                     }
                     macro_rules! jump_compare_imm {
@@ -417,7 +435,7 @@ impl Vm {
                             } else {
                                 jump_on!($op, $sense, word!(ip, 1), self.compare_truth(CompareKind::$kind, x, Raw::int(imm)))
                             };
-                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op) }
+                            if truth == $sense { jump!($op, word!(ip, 1)) } else { go!($op, 1) }
                         }};
                     }
                     // The frame on top goes on, without a detour through `'reload`.
@@ -429,7 +447,7 @@ impl Vm {
                             detached = $detached;
                             constants = constants_of(code);
                             pc = $pc;
-                            continue 'run;
+                            next!(11)
                         }};
                     }
                     // Enters a function of the language whose arguments are in registers `first..` of this frame.
@@ -622,7 +640,7 @@ impl Vm {
                                             out!(self.await_native(native, args), |raw| {
                                                 set!(dst, raw);
                                                 pc = behind;
-                                                continue 'run;
+                                                next!(12)
                                             })
                                         }
                                         Err(_) => break 'run Leave::Raise,
@@ -718,14 +736,14 @@ impl Vm {
                                 let left = range.left.get();
                                 if left == 0 {
                                     pc = done;
-                                    continue 'run;
+                                    next!(13)
                                 }
                                 let next = range.next.get();
                                 range.left.set(left - 1);
                                 range.next.set(next.wrapping_add(range.step));
                                 set!(a!(insn), Raw::int(next));
                                 pc = body;
-                                continue 'run;
+                                next!(14)
                             }
                             match iter.tag() {
                                 SEQUENCE_ITERATOR => {
@@ -748,12 +766,12 @@ impl Vm {
                                             sequence.next.set(at + 1);
                                             set!(a!(insn), item.raw());
                                             pc = body;
-                                            continue 'run;
+                                            next!(15)
                                         }
                                         Some(None) => {
                                             sequence.set(&self.heap, |s| &s.sequence, Value::NONE);
                                             pc = done;
-                                            continue 'run;
+                                            next!(16)
                                         }
                                         None => {}
                                     }
@@ -770,14 +788,14 @@ impl Vm {
                                         }
                                         if self.next_pair_at_once(iter, &mut *regs.add(a!(behind)).cast::<Items>()) {
                                             pc = body.add(const { length(Op::UnpackSequence) });
-                                            continue 'run;
+                                            next!(17)
                                         }
                                     } else if iter.tag() == DICT_ITERATOR {
                                         let mut item = Raw::UNBOUND;
                                         if next_key_at_once(iter, &mut item) {
                                             set!(a!(insn), item.copied());
                                             pc = body;
-                                            continue 'run;
+                                            next!(18)
                                         }
                                     }
                                 }
@@ -808,17 +826,17 @@ impl Vm {
                                     Ok(Stepped::Item) => {
                                         set!(a!(insn), items[0].copied());
                                         pc = body;
-                                        continue 'run;
+                                        next!(19)
                                     }
                                     Ok(Stepped::Pair) => {
                                         set!(a!(behind), items[0].copied());
                                         set!(a!(behind) + 1, items[1].copied());
                                         pc = body.add(const { length(Op::UnpackSequence) });
-                                        continue 'run;
+                                        next!(20)
                                     }
                                     Ok(Stepped::End) => {
                                         pc = done;
-                                        continue 'run;
+                                        next!(21)
                                     }
                                     Ok(Stepped::Ask) => {}
                                     Err(_) => break 'run Leave::Raise,
@@ -827,11 +845,11 @@ impl Vm {
                             out!(self.next_item(iter), |raw| {
                                 if raw.is_unbound() {
                                     pc = done;
-                                    continue 'run;
+                                    next!(22)
                                 }
                                 set!(a!(insn), raw);
                                 pc = body;
-                                continue 'run;
+                                next!(23)
                             })
                         }};
                     }
@@ -1598,6 +1616,32 @@ impl Vm {
                             }
                             store!(GetItem, a!(insn), self.get_item(object, index))
                         }
+                        Op::GetItemImm => {
+                            let (object, i) = (reg!(b!(insn)), imm!(insn));
+                            if object.tag() == LIST {
+                                let list: Gc<'_, List> = Gc::from_header(object.header());
+                                let at = if i < 0 { i.wrapping_add(list.len() as i64) } else { i };
+                                if let Some(item) = list.item(at as usize) {
+                                    set!(a!(insn), item.raw());
+                                    go!(GetItemImm);
+                                }
+                            } else if object.tag() == TUPLE {
+                                let tuple: Gc<'_, Tuple> = Gc::from_header(object.header());
+                                let at = if i < 0 { i.wrapping_add(tuple.len() as i64) } else { i };
+                                if (at as u64) < tuple.len() as u64 {
+                                    set!(a!(insn), tuple.item(at as usize).raw());
+                                    go!(GetItemImm, 1);
+                                }
+                            } else if object.tag() == DICT {
+                                let dict: Gc<'_, Dict> = Gc::from_header(object.header());
+                                let key = Raw::int(i);
+                                if let Some(Some(number)) = self.dict_find_at_once(dict, Value::adopt(key)) {
+                                    set!(a!(insn), dict.value_at(number).raw());
+                                    go!(GetItemImm, 2);
+                                }
+                            }
+                            store!(GetItemImm, a!(insn), self.get_item(object, Raw::int(i)))
+                        }
                         Op::SetItem => {
                             let (object, index, value) = (reg!(a!(insn)), reg!(b!(insn)), reg!(c!(insn)));
                             if object.tag() == LIST && index.tag() == INT {
@@ -1837,7 +1881,18 @@ impl Vm {
                         Op::SuperMethod => {
                             let base = a!(insn);
                             let parts = [reg!(base), reg!(base + 1), reg!(base + 2)];
-                            if let Some(function) = self.super_function(parts, name!(ip, 1)) {
+                            if parts[2].tag() == INSTANCE
+                                && (*parts[2].header()).shape() == word!(ip, 2)
+                                && word!(ip, 3) == self.epoch
+                                && parts[1].same(Raw::cell(pointer_of(word!(ip, 4), word!(ip, 5))))
+                                && self.is_builtin_super(parts[0])
+                            {
+                                set!(base, Raw::cell(pointer_of(word!(ip, 6), word!(ip, 7))));
+                                set!(base + 1, parts[2]);
+                                go!(SuperMethod);
+                            }
+                            let cache = [&*ip.add(2), &*ip.add(3), &*ip.add(4), &*ip.add(5), &*ip.add(6), &*ip.add(7)];
+                            if let Some(function) = self.super_function(parts, name!(ip, 1), cache) {
                                 set!(base, function);
                                 set!(base + 1, parts[2]);
                                 go!(SuperMethod);

@@ -1,11 +1,13 @@
 //! `super()` and the look-up that starts behind a class.
 
+use std::cell::Cell as StdCell;
+
 use smallvec::smallvec;
 
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::object::{Class, Super};
 
-use super::attribute::{Few, Loaded, text};
+use super::attribute::{Few, Loaded, fill, pointer_words, text};
 use super::call::Invoked;
 use super::frame::Held;
 use super::native::{Args, NativeResult, Raised, Resumed, Then};
@@ -76,8 +78,8 @@ impl Vm {
     }
 
     /// What a call of `super(...).name(...)` calls with the receiver as its first argument, where that is a function found without further
-    /// ado.
-    pub(super) fn super_function(&self, parts: [Raw; 3], name: Raw) -> Option<Raw> {
+    /// ado. The cache gets the shape of the receiver, the epoch, the class and the function.
+    pub(super) fn super_function(&self, parts: [Raw; 3], name: Raw, cache: [&StdCell<u32>; 6]) -> Option<Raw> {
         let [_, class, receiver] = parts;
         if !self.is_builtin_super(parts[0]) {
             return None;
@@ -97,7 +99,17 @@ impl Vm {
             return None;
         }
         let found = self.lookup_class(next, text(name))?;
-        (found.kind() == Kind::Function).then_some(found.raw())
+        if found.kind() != Kind::Function {
+            return None;
+        }
+        if value.kind() == Kind::Instance
+            && let Some(shape) = value.header().map(|h| h.shape())
+            && shape != 0
+        {
+            let ((class_low, class_high), (low, high)) = (pointer_words(class), pointer_words(found.raw()));
+            fill(cache, [shape, self.epoch, class_low, class_high, low, high]);
+        }
+        Some(found.raw())
     }
 
     /// The instruction `dst = super(...).name`: the super object is not made.
