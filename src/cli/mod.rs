@@ -10,6 +10,7 @@ use std::io::{IsTerminal, Read, Write};
 
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
+use crate::host::hash_seed_from_environment;
 use crate::interpreter;
 use crate::source::SourceFile;
 use crate::stdlib;
@@ -45,6 +46,13 @@ pub(crate) struct Program {
 
 /// Runs the command line (without the binary's name), and returns the status to exit with.
 pub fn main(args: &[String]) -> u8 {
+    if hash_seed_from_environment().is_none() {
+        say(
+            "Fatal Python error: config_init_hash_seed: PYTHONHASHSEED must be \"random\" or an integer in range [0; 4294967295]",
+        );
+        say("Python runtime state: preinitialized\n\n");
+        return FAILED;
+    }
     let (word, args) = match args.first() {
         Some(first) if flags::COMMANDS.iter().any(|(word, _)| word == first) => (first.as_str(), &args[1..]),
         _ => ("run", args),

@@ -373,6 +373,12 @@ impl Heap {
         self.secret.set(secret);
     }
 
+    /// Whether whatever takes long is to look for a signal, or is to stop.
+    #[inline]
+    pub fn is_called(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed) & (interrupt::SIGNAL | interrupt::STOP) != 0
+    }
+
     /// Asks the run loop to stop at its next safepoint.
     pub fn request(&self, bits: u32) {
         self.interrupt.fetch_or(bits, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::number::hash::HashKey;
+use crate::number::hash::HashSeed;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::choices::Choices;
@@ -44,7 +44,7 @@ pub struct OsHost {
     /// Whether output is written line by line: a terminal.
     line_buffered: bool,
     unbuffered: bool,
-    hash_key: HashKey,
+    hash_seed: HashSeed,
     random: Option<File>,
     files: OpenFiles,
     /// Read from standard input, not yet taken.
@@ -138,7 +138,7 @@ impl OsHost {
             output: Vec::new(),
             line_buffered: io::stdout().is_terminal(),
             unbuffered: std::env::var_os("PYTHONUNBUFFERED").is_some_and(|v| !v.is_empty()),
-            hash_key: hash_key_from_environment(),
+            hash_seed: hash_seed_from_environment().unwrap_or(HashSeed::Fixed(0)),
             random: None,
             files: OpenFiles::default(),
             input: Vec::new(),
@@ -217,13 +217,11 @@ impl OsHost {
     }
 }
 
-/// The key that `PYTHONHASHSEED` asks for; a seed of zero where it says nothing, so that runs repeat.
-fn hash_key_from_environment() -> HashKey {
-    match std::env::var("PYTHONHASHSEED") {
-        Ok(text) if text != "random" && !text.is_empty() => {
-            text.parse::<u32>().map_or(HashKey::default(), HashKey::from_seed)
-        }
-        _ => HashKey::default(),
+/// What `PYTHONHASHSEED` asks for: a seed of zero where it says nothing, so that runs repeat; None if it can't be read.
+pub(crate) fn hash_seed_from_environment() -> Option<HashSeed> {
+    match std::env::var_os("PYTHONHASHSEED") {
+        Some(text) if !text.is_empty() => HashSeed::parse(&text.to_string_lossy()),
+        _ => Some(HashSeed::Fixed(0)),
     }
 }
 
@@ -272,8 +270,8 @@ impl Host for OsHost {
         }
     }
 
-    fn hash_key(&self) -> HashKey {
-        self.hash_key
+    fn hash_seed(&self) -> HashSeed {
+        self.hash_seed
     }
 
     fn random_seed(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, SeekFrom};
 
-use crate::number::hash::HashKey;
+use crate::number::hash::HashSeed;
 use crate::vm::host::{FileStatus, FolderEntry, Host, OpenFiles, OpenMode, StdStream};
 use crate::vm::network::{Lookup, LookupError, NetAddress, Network, Orphans, Question, SocketKind, Waited};
 
@@ -79,8 +79,8 @@ impl Host for Sandbox {
         self.now += seconds.max(0.0);
     }
 
-    fn hash_key(&self) -> HashKey {
-        HashKey::default()
+    fn hash_seed(&self) -> HashSeed {
+        HashSeed::Fixed(0)
     }
 
     fn random_seed(&self) -> u64 {

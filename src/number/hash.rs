@@ -142,6 +142,25 @@ impl SetHash {
     }
 }
 
+/// What `PYTHONHASHSEED` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashSeed {
+    /// The same hashes in each run.
+    Fixed(u32),
+    /// Others in each run.
+    Random,
+}
+
+impl HashSeed {
+    /// Reads the variable; None if it is neither a number nor `random`.
+    pub fn parse(text: &str) -> Option<HashSeed> {
+        if text == "random" {
+            return Some(HashSeed::Random);
+        }
+        text.trim_ascii_start().parse().ok().map(HashSeed::Fixed)
+    }
+}
+
 /// The secret of the text hash: zero unless `PYTHONHASHSEED` asks for something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HashKey {
@@ -150,6 +169,12 @@ pub struct HashKey {
 }
 
 impl HashKey {
+    /// A key made of a random number.
+    pub fn from_random(number: u64) -> HashKey {
+        let mixed = |number: u64| (number ^ number >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+        HashKey { k0: mixed(number), k1: mixed(!number) }
+    }
+
     /// The key CPython derives from `PYTHONHASHSEED=seed`.
     pub fn from_seed(seed: u32) -> HashKey {
         if seed == 0 {

@@ -45,6 +45,12 @@ impl<'a> Watch<'a> {
     pub fn check(&self) -> Result<(), Fault> {
         if (self.go_on)() { Ok(()) } else { Err(Fault::new(FaultKind::Interrupted, "")) }
     }
+
+    /// As `check`, now and then: for work that goes from item to item.
+    #[inline]
+    pub fn check_at(&self, number: usize) -> Result<(), Fault> {
+        if number % 4096 == 4095 { self.check() } else { Ok(()) }
+    }
 }
 
 /// Counts questions, and answers the first so many of them with yes: what is begun anew after an interruption that came to nothing gets

@@ -182,8 +182,13 @@ impl<'h> Keys<'h> {
     }
 
     /// Takes the keys of another set if this one was never added to since it was cleared (so that none has to be compared); false
-    /// otherwise. Room is made first either way.
-    fn merge_clean(&mut self, heap: &'h Heap, other: Keys<'h>) -> Result<bool, OutOfMemory> {
+    /// otherwise. Room is made first either way. None, with no key taken, if `go_on` says not to.
+    fn merge_clean(
+        &mut self,
+        heap: &'h Heap,
+        other: Keys<'h>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Option<bool>, OutOfMemory> {
         // A table of nothing is not made only to be made again.
         if self.fill == 0 && self.table.is_none() && other.len * 5 >= self.mask * 3 {
             while self.mask < other.len * 2 {
@@ -193,31 +198,45 @@ impl<'h> Keys<'h> {
             self.reserve(heap, other.len)?;
         }
         if self.fill != 0 {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let table = heap.alloc_zeroed(SetTable { len: self.mask + 1 })?;
         // Equal sizes: the keys stay where they are, which is not always where adding them again would put them.
         if self.mask == other.mask && other.fill == other.len {
             for (place, entry) in other.entries().iter().enumerate() {
+                if is_time(place) && !go_on() {
+                    return Ok(None);
+                }
                 if is_key(entry) {
                     table.set_key(heap, place, entry.hash.get(), entry.key());
                 }
             }
         } else {
-            for (hash, key) in other.iter() {
+            for (number, (hash, key)) in other.iter().enumerate() {
+                if is_time(number) && !go_on() {
+                    return Ok(None);
+                }
                 insert_clean(heap, table, self.mask, hash, key);
             }
         }
         (self.table, self.len, self.fill) = (Some(table), other.len, other.len);
-        Ok(true)
+        Ok(Some(true))
     }
 
-    /// Adds the keys of another set; None if only a script knows whether some are equal.
+    /// Adds the keys of another set; None if only a script knows whether some are equal, or a signal came in.
     fn merge(&mut self, heap: &'h Heap, other: Keys<'h>) -> Result<Option<()>, OutOfMemory> {
-        if other.len == 0 || self.merge_clean(heap, other)? {
+        if other.len == 0 {
             return Ok(Some(()));
         }
-        for (hash, key) in other.iter() {
+        match self.merge_clean(heap, other, || !heap.is_called())? {
+            Some(true) => return Ok(Some(())),
+            Some(false) => {}
+            None => return Ok(None),
+        }
+        for (number, (hash, key)) in other.iter().enumerate() {
+            if is_time(number) && heap.is_called() {
+                return Ok(None);
+            }
             match self.find(hash, key) {
                 SetFound::Place(_) => {}
                 SetFound::Missing(place) => self.insert_at(heap, place, hash, key)?,
@@ -227,9 +246,12 @@ impl<'h> Keys<'h> {
         Ok(Some(()))
     }
 
-    /// Takes away the keys of another set; None if only a script knows whether some are equal.
+    /// Takes away the keys of another set; None if only a script knows whether some are equal, or a signal came in.
     fn remove_all(&mut self, heap: &'h Heap, other: Keys<'h>) -> Option<()> {
-        for (hash, key) in other.iter() {
+        for (number, (hash, key)) in other.iter().enumerate() {
+            if is_time(number) && heap.is_called() {
+                return None;
+            }
             match self.find(hash, key) {
                 SetFound::Place(place) => self.remove_at(heap, place),
                 SetFound::Missing(_) => {}
@@ -239,10 +261,14 @@ impl<'h> Keys<'h> {
         Some(())
     }
 
-    /// The keys that are (or, if `inside` is false, are not) in another set as well; None if only a script knows whether some are equal.
+    /// The keys that are (or, if `inside` is false, are not) in another set as well; None if only a script knows whether some are equal, or a
+    /// signal came in.
     fn filtered(self, heap: &'h Heap, other: Keys<'_>, inside: bool) -> Result<Option<Keys<'h>>, OutOfMemory> {
         let mut made = Keys::NONE;
-        for (hash, key) in self.iter() {
+        for (number, (hash, key)) in self.iter().enumerate() {
+            if is_time(number) && heap.is_called() {
+                return Ok(None);
+            }
             let found = match other.find(hash, key) {
                 SetFound::Place(_) => true,
                 SetFound::Missing(_) => false,
@@ -281,6 +307,12 @@ impl<'h> Iterator for KeyIter<'h> {
             }
         }
     }
+}
+
+/// Whether it is time to ask whether to go on.
+#[inline(always)]
+fn is_time(number: usize) -> bool {
+    number % 4096 == 4095
 }
 
 /// Searches for a key from `probe` on.
@@ -586,9 +618,14 @@ impl<'h> AnySet<'h> {
     }
 
     /// Takes the keys of another set if this one was never added to since it was cleared (so that none has to be compared); false
-    /// otherwise. Room is made first either way.
-    pub fn merge_clean(self, heap: &'h Heap, other: AnySet<'h>) -> Result<bool, OutOfMemory> {
-        either!(self, set => set.change(heap, |keys| keys.merge_clean(heap, other.keys())))
+    /// otherwise. Room is made first either way. None, with no key taken, if `go_on` says not to.
+    pub fn merge_clean(
+        self,
+        heap: &'h Heap,
+        other: AnySet<'h>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Option<bool>, OutOfMemory> {
+        either!(self, set => set.change(heap, |keys| keys.merge_clean(heap, other.keys(), go_on)))
     }
 
     /// The set as a value.
@@ -596,13 +633,16 @@ impl<'h> AnySet<'h> {
         either!(self, set => set.value())
     }
 
-    /// Whether another set has all keys of this one; None if only a script knows whether some are equal.
-    pub fn subset_of(self, other: AnySet<'_>) -> Option<bool> {
+    /// Whether another set has all keys of this one; None if only a script knows whether some are equal, or a signal came in.
+    pub fn subset_of(self, heap: &Heap, other: AnySet<'_>) -> Option<bool> {
         let other = other.keys();
         if self.len() > other.len {
             return Some(false);
         }
-        for (hash, key) in self.iter() {
+        for (number, (hash, key)) in self.iter().enumerate() {
+            if is_time(number) && heap.is_called() {
+                return None;
+            }
             match other.find(hash, key) {
                 SetFound::Place(_) => {}
                 SetFound::Missing(_) => return Some(false),
@@ -613,7 +653,7 @@ impl<'h> AnySet<'h> {
     }
 
     /// A new set of the kind of this one, made of the keys of both in the order CPython makes it in; None if only a script knows
-    /// whether some keys are equal.
+    /// whether some keys are equal, or a signal came in.
     pub fn combine(
         self,
         heap: &'h Heap,
@@ -670,7 +710,10 @@ fn combined<'h>(
             if made.merge(heap, b)?.is_none() {
                 return Ok(None);
             }
-            for (hash, key) in a.iter() {
+            for (number, (hash, key)) in a.iter().enumerate() {
+                if is_time(number) && heap.is_called() {
+                    return Ok(None);
+                }
                 match made.find(hash, key) {
                     SetFound::Place(place) => made.remove_at(heap, place),
                     SetFound::Missing(place) => made.insert_at(heap, place, hash, key)?,

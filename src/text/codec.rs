@@ -263,10 +263,10 @@ impl Handler {
         Ok(Answer::Text(text, end))
     }
 
-    /// Handles an error found when encoding.
-    pub fn encode_error(self, encoding: Encoding, text: &[u8], error: CodecError) -> Result<Answer, Stopped> {
+    /// Handles an error found when encoding; `rest` is the text from there on.
+    fn encode_error(self, encoding: Encoding, rest: &[u8], error: CodecError) -> Result<Answer, Stopped> {
         let CodecError { start, end, .. } = error;
-        let bad = || wtf8::code_points(text).skip(start).take(end - start);
+        let bad = || wtf8::code_points(rest).take(end - start);
         let mut shown = String::new();
         match self {
             Handler::Strict => return Err(error.into()),
@@ -570,16 +570,16 @@ pub fn encode(text: &[u8], encoding: Encoding, handler: Handler) -> Result<Cow<'
     if as_it_is {
         return Ok(Cow::Borrowed(text));
     }
-    encode_with(text, encoding, |error| handler.encode_error(encoding, text, error)).map(Cow::Owned)
+    encode_with(text, encoding, |error, rest| handler.encode_error(encoding, rest, error)).map(Cow::Owned)
 }
 
-/// Encodes with a handler of the caller's own.
+/// Encodes with a handler of the caller's own, which is told the error and the text from there on.
 ///
 /// The text the handler answers is encoded in turn; if that fails, the handler is asked to be strict by the error given.
-pub fn encode_with<E: From<CodecError>>(
+fn encode_with<E: From<CodecError>>(
     text: &[u8],
     encoding: Encoding,
-    mut handler: impl FnMut(CodecError) -> Result<Answer, E>,
+    mut handler: impl FnMut(CodecError, &[u8]) -> Result<Answer, E>,
 ) -> Result<Vec<u8>, E> {
     let mut out = Vec::with_capacity(text.len() + 4);
     match encoding {
@@ -606,9 +606,10 @@ pub fn encode_with<E: From<CodecError>>(
         }
         let mut scratch = Vec::new();
         let mut encodable = |point: u32| encode_point(&mut scratch, encoding, point);
-        let bad = if single { 1 } else { from_here.take_while(|&point| !encodable(point)).count() };
+        let bad = if single { 1 } else { from_here.clone().take_while(|&point| !encodable(point)).count() };
         let error = CodecError { encoding: encoding.error_name(false), start: index, end: index + bad, reason };
-        let next = match handler(error)? {
+        let rest = from_here.rest();
+        let next = match handler(error, rest)? {
             Answer::Bytes(bytes, next) => {
                 out.extend_from_slice(&bytes);
                 next
@@ -620,7 +621,9 @@ pub fn encode_with<E: From<CodecError>>(
                 next
             }
         };
-        points = wtf8::code_points(&text[wtf8::offset(text, next).unwrap_or(text.len())..]);
+        // Mostly it is near: not counted from the start.
+        let (of, places) = if next >= index { (rest, next - index) } else { (text, next) };
+        points = wtf8::code_points(&of[wtf8::offset(of, places).unwrap_or(of.len())..]);
         index = next;
     }
 }

@@ -236,7 +236,7 @@ impl Vm {
             return Some(kind.holds(order));
         }
         let (a, b) = (AnySet::of(Value::adopt(a))?, AnySet::of(Value::adopt(b))?);
-        compare_sets(kind, a, b)
+        compare_sets(&self.heap, kind, a, b)
     }
 
     /// `dict[key] = value`.
@@ -300,30 +300,30 @@ impl Vm {
     }
 }
 
-/// Comparisons of sets: inclusion. None if only a script knows whether some keys are equal.
-pub(super) fn compare_sets(kind: CompareKind, a: AnySet<'_>, b: AnySet<'_>) -> Option<bool> {
+/// Comparisons of sets: inclusion. None if only a script knows whether some keys are equal, or a signal came in.
+pub(super) fn compare_sets(heap: &Heap, kind: CompareKind, a: AnySet<'_>, b: AnySet<'_>) -> Option<bool> {
     let (n, m) = (a.len(), b.len());
     match kind {
         CompareKind::Eq | CompareKind::Ne => {
-            let equal = if n == m { a.subset_of(b)? } else { false };
+            let equal = if n == m { a.subset_of(heap, b)? } else { false };
             Some(equal == (kind == CompareKind::Eq))
         }
         CompareKind::Lt => {
             if n < m {
-                a.subset_of(b)
+                a.subset_of(heap, b)
             } else {
                 Some(false)
             }
         }
-        CompareKind::Le => a.subset_of(b),
+        CompareKind::Le => a.subset_of(heap, b),
         CompareKind::Gt => {
             if n > m {
-                b.subset_of(a)
+                b.subset_of(heap, a)
             } else {
                 Some(false)
             }
         }
-        CompareKind::Ge => b.subset_of(a),
+        CompareKind::Ge => b.subset_of(heap, a),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::network::Network;
-use crate::number::hash::HashKey;
+use crate::number::hash::HashSeed;
 
 /// One of the standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -402,8 +402,8 @@ pub trait Host: Debug {
     fn advance(&mut self, seconds: f64) {
         let _ = seconds;
     }
-    /// The key of text hashes, from the environment.
-    fn hash_key(&self) -> HashKey;
+    /// What the hashes of texts depend on, from the environment.
+    fn hash_seed(&self) -> HashSeed;
     /// A number for what should differ from run to run.
     fn random_seed(&self) -> u64;
     /// Fills with random bytes.

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::number::{Fault, FaultKind};
 use crate::object::{
     AnySet, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice,
     Str, Tuple,
@@ -531,11 +532,44 @@ impl Vm {
         AnySet::of(self.payload(value)).map_or(vec![], |set| set.iter().map(|(h, v)| (h, v.raw())).collect())
     }
 
+    /// Goes over the keys and hashes of a set, as they come to be while scripts may change it, until `visit` says to stop.
+    pub(crate) fn each_key(
+        &mut self,
+        set: Root,
+        visit: &mut dyn FnMut(&mut Vm, Root, i64) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
+        let mut place = 0;
+        while let Some(keys) = AnySet::of(self.payload(set.get(self)))
+            && place < keys.places()
+        {
+            let found = keys.at(place).map(|(hash, key)| (hash, key.raw()));
+            place += 1;
+            self.poll_at(place)?;
+            if let Some((hash, key)) = found {
+                let mark = self.mark();
+                let key = self.push_raw(key);
+                let go_on = visit(self, key, hash)?;
+                self.release(mark);
+                if !go_on {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The hash of a set's items, as of the frozenset with them.
     pub(super) fn hash_frozenset(&mut self, root: Root) -> Result<i64, Raised> {
         let mut hash = crate::number::hash::SetHash::default();
-        for (item, _) in self.set_items(root.get(self)) {
-            hash.push(item);
+        let mut place = 0;
+        while let Some(set) = AnySet::of(self.payload(root.get(self)))
+            && place < set.places()
+        {
+            if let Some((item, _)) = set.at(place) {
+                hash.push(item);
+            }
+            place += 1;
+            self.poll_at(place)?;
         }
         Ok(hash.finish())
     }
@@ -600,14 +634,12 @@ impl Vm {
             BinaryKind::Or => self.set_extend(result, right)?,
             BinaryKind::Sub => {
                 let other = self.as_set(right)?;
-                for (hash, key) in self.set_items(result.get(self)) {
-                    let inner = self.mark();
-                    let key = self.push_raw(key);
-                    if self.set_find(other, key, hash)?.is_some() {
-                        self.set_discard(result, key)?;
+                self.each_key(result, &mut |cx, key, hash| {
+                    if cx.set_find(other, key, hash)?.is_some() {
+                        cx.set_discard(result, key)?;
                     }
-                    self.release(inner);
-                }
+                    Ok(true)
+                })?;
                 // A difference is built afresh, as CPython does.
                 let fresh = self.new_set_from(result, false)?;
                 let raw = fresh.get(self).raw();
@@ -616,36 +648,32 @@ impl Vm {
             BinaryKind::And => {
                 let other = self.as_set(right)?;
                 let (mut small, mut large) = (result, other);
-                if self.set_items(other.get(self)).len() < self.set_items(result.get(self)).len()
-                    || Value::adopt(a).kind() == Kind::DictView
+                let [asked, own] = [other, result].map(|set| AnySet::of(self.payload(set.get(self))));
+                if asked.map_or(0, AnySet::len) < own.map_or(0, AnySet::len) || Value::adopt(a).kind() == Kind::DictView
                 {
                     (small, large) = (other, result);
                 }
                 let fresh = Set::new(&self.heap).value().raw();
                 let fresh = self.push_raw(fresh);
-                for (hash, key) in self.set_items(small.get(self)) {
-                    let inner = self.mark();
-                    let key = self.push_raw(key);
-                    if self.set_find(large, key, hash)?.is_some() {
-                        self.set_add_hash(fresh, key, hash)?;
+                self.each_key(small, &mut |cx, key, hash| {
+                    if cx.set_find(large, key, hash)?.is_some() {
+                        cx.set_add_hash(fresh, key, hash)?;
                     }
-                    self.release(inner);
-                }
+                    Ok(true)
+                })?;
                 let raw = fresh.get(self).raw();
                 result.set(self, Value::adopt(raw));
             }
             _ => {
                 let other = self.as_set(right)?;
-                for (hash, key) in self.set_items(other.get(self)) {
-                    let inner = self.mark();
-                    let key = self.push_raw(key);
-                    if self.set_find(result, key, hash)?.is_some() {
-                        self.set_discard(result, key)?;
+                self.each_key(other, &mut |cx, key, hash| {
+                    if cx.set_find(result, key, hash)?.is_some() {
+                        cx.set_discard(result, key)?;
                     } else {
-                        self.set_add_hash(result, key, hash)?;
+                        cx.set_add_hash(result, key, hash)?;
                     }
-                    self.release(inner);
-                }
+                    Ok(true)
+                })?;
             }
         }
         let result = if frozen { self.new_set_from(result, true)? } else { result };
@@ -686,10 +714,16 @@ impl Vm {
             if from.is_empty() || target.is(source) {
                 return Ok(());
             }
-            match to.merge_clean(heap, from) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(_) => return Err(self.memory_error()),
+            let taken = self.at_length(from.len(), |_, watch| {
+                let go_on = || watch.check().is_ok();
+                match to.merge_clean(heap, from, go_on) {
+                    Ok(Some(taken)) => Ok(taken),
+                    Ok(None) => Err(Fault::new(FaultKind::Interrupted, "")),
+                    Err(_) => Err(Fault::new(FaultKind::Memory, "")),
+                }
+            })?;
+            if taken {
+                return Ok(());
             }
             let mut place = 0;
             while let Some(from) = AnySet::of(self.payload(iterable.get(self)))
@@ -697,6 +731,7 @@ impl Vm {
             {
                 let found = from.at(place).map(|(hash, key)| (hash, key.raw()));
                 place += 1;
+                self.poll_at(place)?;
                 if let Some((hash, key)) = found {
                     let mark = self.mark();
                     let key = self.push_raw(key);
@@ -732,7 +767,7 @@ impl Vm {
     /// Comparisons of sets: inclusion.
     pub(super) fn compare_sets(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<bool, Raised> {
         let [first, second] = [a, b].map(|raw| AnySet::of(self.payload(Value::adopt(raw))).expect("callers pass sets"));
-        if let Some(holds) = super::direct::compare_sets(kind, first, second) {
+        if let Some(holds) = super::direct::compare_sets(&self.heap, kind, first, second) {
             return Ok(holds);
         }
         let (n, m) = (first.len(), second.len());
@@ -751,15 +786,10 @@ impl Vm {
         if inside {
             let mark = self.mark();
             let (first, second) = (self.push_raw(a), self.push_raw(b));
-            for (hash, key) in self.set_items(first.get(self)) {
-                let inner = self.mark();
-                let key = self.push_raw(key);
-                inside = self.set_find(second, key, hash)?.is_some();
-                self.release(inner);
-                if !inside {
-                    break;
-                }
-            }
+            self.each_key(first, &mut |cx, key, hash| {
+                inside = cx.set_find(second, key, hash)?.is_some();
+                Ok(inside)
+            })?;
             self.release(mark);
         }
         Ok(inside == (kind != CompareKind::Ne))

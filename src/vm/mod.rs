@@ -67,6 +67,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bytecode::code::{Code, Const};
 use crate::heap::{Deaths, Gc, Heap, Kind, Raw, Ref, Tracer, Value};
+use crate::number::hash::{HashKey, HashSeed};
 use crate::object::{
     Bytes, Class, CodeObject, Dict, Entry, Exc, Function, List, Module, Shapes, Str, Tuple, complex_value, int_value,
 };
@@ -302,7 +303,14 @@ impl Vm {
             let seed = vm.host.variable("AIO_GC_SEED").and_then(|text| text.parse().ok());
             vm.heap.set_stress(every, seed.unwrap_or(1));
         }
-        vm.heap.set_hash_key(vm.host.hash_key());
+        let key = match vm.host.hash_seed() {
+            HashSeed::Fixed(seed) => HashKey::from_seed(seed),
+            HashSeed::Random => {
+                let seed = vm.host.random_seed();
+                HashKey::from_random(vm.host.decide(Choice::Secret, seed))
+            }
+        };
+        vm.heap.set_hash_key(key);
         let seed = vm.host.random_seed();
         vm.heap.set_secret(vm.host.decide(Choice::Secret, seed));
         vm.set_stack_room(vm.host.stack_size());

@@ -79,6 +79,17 @@ impl Vm {
         }
     }
 
+    /// As `patiently`, for work on so many bytes or items: with few it is not asked for signals.
+    pub fn at_length<T>(
+        &mut self,
+        size: usize,
+        work: impl Fn(&Vm, &Watch<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Raised> {
+        const FEW: usize = 1 << 15;
+        let result = if size < FEW { work(self, &Watch::never()) } else { self.patiently(work)? };
+        result.map_err(|fault| self.fault(fault))
+    }
+
     /// An operation on long integers that may take more than a millisecond; None if this one does not.
     #[cold]
     fn long_binary(&mut self, kind: BinaryKind, x: Raw, y: Raw) -> Option<Result<Raw, Raised>> {

@@ -266,6 +266,19 @@ fn strip_bytes(cx: &mut Cx, of: Of, this: Root, set: Option<Root>, method: &'sta
 }
 
 fn list_of(cx: &mut Cx, of: Of, parts: &[&[u8]]) -> NativeResult {
+    const MANY: usize = 4096;
+    // Bytes that can't change stay where they are while a signal is seen to.
+    if parts.len() > MANY && of == Of::Bytes {
+        let list = List::new(&cx.heap, &[]).value().raw();
+        let list = cx.push_raw(list);
+        for (index, part) in parts.iter().enumerate() {
+            cx.poll_at(index + 1)?;
+            let item = of.make(cx, part)?;
+            let heap = cx.heap.forever();
+            list.get(cx).exact::<List>().expect("made above").held().push_unchecked(heap, Value::adopt(item));
+        }
+        return Ok(list.get(cx).into());
+    }
     let mut items = Vec::with_capacity(parts.len());
     for part in parts {
         items.push(of.make(cx, part)?);

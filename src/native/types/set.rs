@@ -548,33 +548,7 @@ fn copy(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
     like_of(cx, this, this)
 }
 
-/// Goes over the keys and hashes of a set, as they come to be while scripts may change it, until `visit` says to stop.
-fn each(
-    cx: &mut Cx,
-    set: Root,
-    visit: &mut dyn FnMut(&mut Cx, Root, i64) -> Result<bool, Raised>,
-) -> Result<(), Raised> {
-    let mut place = 0;
-    loop {
-        let any = any(cx, set);
-        if place >= any.places() {
-            return Ok(());
-        }
-        let found = any.at(place).map(|(hash, key)| (hash, key.raw()));
-        place += 1;
-        if let Some((hash, key)) = found {
-            let mark = cx.mark();
-            let key = cx.push_raw(key);
-            let go_on = visit(cx, key, hash)?;
-            cx.release(mark);
-            if !go_on {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// As `each`, for the keys of an exact dict.
+/// As `Vm::each_key`, for the keys of an exact dict.
 fn each_of_dict(
     cx: &mut Cx,
     dict: Root,
@@ -582,6 +556,7 @@ fn each_of_dict(
 ) -> Result<(), Raised> {
     let mut number = 0;
     loop {
+        cx.poll_at(number + 1)?;
         let table = dict.get(cx).exact::<Dict>().expect("an exact dict");
         if number >= table.used() {
             return Ok(());
@@ -607,7 +582,7 @@ fn each_key(
     visit: &mut dyn FnMut(&mut Cx, Root, i64) -> Result<bool, Raised>,
 ) -> Result<(), Raised> {
     if is_set(cx, keys) {
-        return each(cx, keys, visit);
+        return cx.each_key(keys, visit);
     }
     if keys.get(cx).exact::<Dict>().is_some() {
         return each_of_dict(cx, keys, visit);
@@ -710,7 +685,7 @@ fn difference(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
         return Ok(result);
     }
     let result = empty_like(cx, a);
-    each(cx, a, &mut |cx, key, hash| {
+    cx.each_key(a, &mut |cx, key, hash| {
         let found = match dict_len {
             Some(_) => cx.dict_find(b, key)?.is_some(),
             None => cx.set_find(b, key, hash)?.is_some(),
@@ -732,7 +707,7 @@ fn difference_update(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised>
         // Of a much larger set only the common keys matter.
         let other =
             if any(cx, other).len() >> 3 > any(cx, this).len() { self::intersection(cx, this, other)? } else { other };
-        each(cx, other, &mut |cx, key, hash| {
+        cx.each_key(other, &mut |cx, key, hash| {
             discard_hash(cx, this, key, hash)?;
             Ok(true)
         })?;
@@ -791,11 +766,11 @@ fn subset(cx: &mut Cx, this: Root, other: Root) -> Result<bool, Raised> {
         let common = self::intersection(cx, this, other)?;
         return Ok(any(cx, common).len() == any(cx, this).len());
     }
-    if let Some(inside) = any(cx, this).subset_of(any(cx, other)) {
+    if let Some(inside) = any(cx, this).subset_of(&cx.heap, any(cx, other)) {
         return Ok(inside);
     }
     let mut all = true;
-    each(cx, this, &mut |cx, key, hash| {
+    cx.each_key(this, &mut |cx, key, hash| {
         all = cx.set_find(other, key, hash)?.is_some();
         Ok(all)
     })?;

@@ -425,8 +425,14 @@ natives!(
         keepends: bool,
     ) -> NativeResult {
         let text = receiver(cx, this, "splitlines")?;
-        let items: Vec<Raw> = search::lines(TEXT, text.as_bytes(), keepends).map(|line| part(cx, text, line)).collect();
-        done(list_of(cx, &items))
+        done(cx.at_length(text.len(), |cx, watch| {
+            let mut items = vec![];
+            for line in search::lines(TEXT, text.as_bytes(), keepends) {
+                items.push(part(cx, text, line));
+                watch.check_at(items.len())?;
+            }
+            Ok(list_of(cx, &items))
+        })?)
     }
 
     /// What is before the first separator, it, and what is after it.

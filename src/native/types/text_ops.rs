@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use crate::heap::{Gc, Kind, Raw, Value};
+use crate::number::long::Watch;
+use crate::number::{Fault, FaultKind};
 use crate::object::key::as_int_ref;
-use crate::object::{ASCII, Exc, List, Str, Tuple};
+use crate::object::{ASCII, Exc, List, SURROGATES, Str, Tuple};
 use crate::text::search::{self, Justify, StripSet};
 use crate::text::{MAX_LENGTH, unicode, wtf8};
 use crate::vm::Name;
@@ -153,27 +155,31 @@ pub(super) fn split_text(cx: &mut Cx, this: Root, sep: Option<Root>, most: i64, 
     let most = usize::try_from(most).ok();
     let bytes = text.as_bytes();
     let from_left = method == "split";
-    let mut items: SmallVec<[Raw; 32]> = SmallVec::new();
-    match sep {
-        None if from_left => items.extend(search::split_space(TEXT, bytes, most).map(|word| part(cx, text, word))),
-        None => items.extend(search::rsplit_space(TEXT, bytes, most).into_iter().map(|word| part(cx, text, word))),
-        Some(root) => {
-            let Some(sep) = cx.as_str(root.get(cx)) else {
+    let sep = match sep {
+        None => None,
+        Some(root) => match cx.as_str(root.get(cx)).map(Gc::held) {
+            Some(sep) if sep.is_empty() => return Err(cx.value_error("empty separator")),
+            Some(sep) => Some(sep.as_bytes()),
+            None => {
                 let got = cx.type_name_for_error(root.get(cx));
                 return Err(cx.type_error(format!("must be str or None, not {got}")));
-            };
-            let sep = sep.as_bytes();
-            if sep.is_empty() {
-                return Err(cx.value_error("empty separator"));
             }
-            if from_left {
-                items.extend(search::split(bytes, sep, most).map(|item| part(cx, text, item)));
-            } else {
-                items.extend(search::rsplit(bytes, sep, most).into_iter().map(|item| part(cx, text, item)));
-            }
+        },
+    };
+    done(cx.at_length(bytes.len(), |cx, watch| {
+        let mut parts: SmallVec<[Raw; 32]> = SmallVec::new();
+        let mut take = |item: &[u8]| {
+            parts.push(part(cx, text, item));
+            watch.check_at(parts.len())
+        };
+        match sep {
+            None if from_left => search::split_space(TEXT, bytes, most).try_for_each(&mut take)?,
+            None => search::rsplit_space(TEXT, bytes, most).into_iter().try_for_each(&mut take)?,
+            Some(sep) if from_left => search::split(bytes, sep, most).try_for_each(&mut take)?,
+            Some(sep) => search::rsplit(bytes, sep, most).into_iter().try_for_each(&mut take)?,
         }
-    }
-    done(list_of(cx, &items))
+        Ok(list_of(cx, &parts))
+    })?)
 }
 
 pub(super) fn partition_at(cx: &mut Cx, this: Root, sep: Root, method: &'static str) -> NativeResult {
@@ -269,9 +275,15 @@ pub(crate) fn repeat_text(cx: &mut Cx, text: Held, count: i64) -> Result<Raw, Ra
     if length.is_none_or(|length| cx.heap.check(2 * length).is_err()) {
         return Err(cx.memory_error());
     }
-    let bytes = text.as_bytes().repeat(count);
-    let flags = text.aux() & (ASCII | crate::object::SURROGATES);
-    Ok(Str::known(&cx.heap, &[&bytes], text.chars() * count, flags).value().raw())
+    // Copied piece by piece: a longer one is not made first.
+    const PIECE: usize = 1 << 14;
+    let bytes = text.as_bytes();
+    let in_piece = (PIECE / bytes.len()).clamp(1, count);
+    let piece = bytes.repeat(in_piece);
+    let mut pieces: SmallVec<[&[u8]; 2]> = SmallVec::from_elem(piece.as_slice(), count / in_piece);
+    pieces.push(&piece[..count % in_piece * bytes.len()]);
+    let flags = text.aux() & (ASCII | SURROGATES);
+    Ok(Str::known(&cx.heap, &pieces, text.chars() * count, flags).value().raw())
 }
 
 /// The value as an integer; None where it is none.
@@ -318,9 +330,24 @@ pub(super) fn to_be_joined(cx: &mut Cx, iterable: Root) -> Result<Root, Raised> 
 
 /// `sep.join(items)`, the items being in a list or tuple.
 pub(super) fn join_items(cx: &mut Cx, separator: Held, items: Root) -> NativeResult {
+    let value = items.get(cx);
+    let count =
+        value.exact::<List>().map_or_else(|| value.exact::<Tuple>().map_or(0, |tuple| tuple.len()), |l| l.len());
+    match cx.at_length(count, |cx, watch| joined(cx, separator, items, watch))? {
+        Ok(raw) => done(raw),
+        Err((index, item)) => {
+            let got = cx.type_name_for_error(Value::adopt(item));
+            Err(cx.type_error(format!("sequence item {index}: expected str instance, {got} found")))
+        }
+    }
+}
+
+/// The text that the items of a list or tuple are joined to; or the first that is no text, and its number.
+fn joined(cx: &Cx, separator: Held, items: Root, watch: &Watch<'_>) -> Result<Result<Raw, (usize, Raw)>, Fault> {
+    let too_long = || Fault::new(FaultKind::Memory, "");
     let value: Value<'static> = Value::adopt(items.get(cx).raw());
     let mut parts: SmallVec<[Held; 16]> = SmallVec::new();
-    let (mut bytes, mut chars, mut flags) = (0usize, 0usize, ASCII | (separator.aux() & crate::object::SURROGATES));
+    let (mut bytes, mut chars, mut flags) = (0usize, 0usize, ASCII | (separator.aux() & SURROGATES));
     if !separator.is_ascii() {
         flags &= !ASCII;
     }
@@ -328,50 +355,43 @@ pub(super) fn join_items(cx: &mut Cx, separator: Held, items: Root) -> NativeRes
     let mut take = |item: Value<'static>| {
         let Some(text) = cx.as_str(item) else {
             wrong.get_or_insert((parts.len(), item.raw()));
-            return;
+            return Ok(());
         };
         let text = text.held();
         bytes += text.len();
         chars += text.chars();
-        flags = (flags & text.aux() & ASCII) | ((flags | text.aux()) & crate::object::SURROGATES);
+        flags = (flags & text.aux() & ASCII) | ((flags | text.aux()) & SURROGATES);
         parts.push(text);
+        watch.check_at(parts.len())
     };
     if let Some(list) = value.exact::<List>() {
-        for item in list.items() {
-            take(item);
-        }
+        list.items().try_for_each(&mut take)?;
     } else if let Some(tuple) = value.exact::<Tuple>() {
-        for item in tuple.items() {
-            take(item);
-        }
+        tuple.items().try_for_each(&mut take)?;
     }
-    if let Some((index, item)) = wrong {
-        let got = cx.type_name_for_error(Value::adopt(item));
-        return Err(cx.type_error(format!("sequence item {index}: expected str instance, {got} found")));
+    if let Some(wrong) = wrong {
+        return Ok(Err(wrong));
     }
     match parts.as_slice() {
-        [] => return done(cx.text_raw(b"")),
-        [one] => return done(one.value().raw()),
+        [] => return Ok(Ok(cx.text_raw(b""))),
+        [one] => return Ok(Ok(one.value().raw())),
         _ => {}
     }
     let gaps = parts.len() - 1;
-    let Some(total) = gaps.checked_mul(separator.len()).and_then(|n| n.checked_add(bytes)).filter(|n| *n <= MAX_LENGTH)
-    else {
-        return Err(cx.memory_error());
-    };
-    if cx.heap.check(total).is_err() {
-        return Err(cx.memory_error());
-    }
+    let total = gaps.checked_mul(separator.len()).and_then(|n| n.checked_add(bytes)).filter(|n| *n <= MAX_LENGTH);
+    let total = total.ok_or_else(too_long)?;
+    cx.heap.check(total).map_err(|_| too_long())?;
     chars += gaps * separator.chars();
     if !separator.is_ascii() && gaps > 0 {
         flags &= !ASCII;
     }
     let mut slices: SmallVec<[&[u8]; 32]> = SmallVec::with_capacity(2 * parts.len());
     for (index, text) in parts.iter().enumerate() {
+        watch.check_at(index)?;
         if index > 0 && !separator.is_empty() {
             slices.push(separator.as_bytes());
         }
         slices.push(text.as_bytes());
     }
-    done(Str::known(&cx.heap, &slices, chars, flags).value().raw())
+    Ok(Ok(Str::known(&cx.heap, &slices, chars, flags).value().raw()))
 }
