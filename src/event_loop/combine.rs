@@ -331,6 +331,27 @@ pub(crate) fn cancel_children(cx: &mut Cx, watcher: Raw, message: Raw) -> Result
     Ok(any_cancelled)
 }
 
+/// One of gather's arguments can't be awaited: nobody is told what the tasks for those before it raise.
+fn give_up(cx: &mut Cx, event_loop: Option<Raw>, children: &[Raw]) {
+    let Some(event_loop) = event_loop else { return };
+    let outer = future::new(cx, event_loop);
+    cx.push(outer.value());
+    future::finish(cx, outer, FutureState::Finished, Raw::NONE);
+    let watcher = new_watcher(
+        cx,
+        Watcher::Gather {
+            outer: outer.raw(),
+            children: vec![],
+            left: children.len(),
+            return_exceptions: false,
+            cancelling: false,
+        },
+    );
+    for child in children {
+        future::watch(cx, any(*child), watcher);
+    }
+}
+
 // ---- shield ----
 
 fn shield_inner_done(cx: &mut Cx, outer: AnyFuture<'static>, inner: AnyFuture<'static>) {
@@ -447,15 +468,22 @@ natives!(
             }
             let mark = cx.mark();
             let child = match event_loop {
-                Some(event_loop) => functions::ensure_future(cx, event_loop, arg)?,
-                None if is_future => raw,
+                Some(event_loop) => functions::ensure_future(cx, event_loop, arg),
+                None if is_future => Ok(raw),
                 None => {
                     functions::check_awaitable(cx, arg)?;
                     let own = functions::event_loop(cx)?;
-                    functions::ensure_future(cx, own, arg)?
+                    functions::ensure_future(cx, own, arg)
                 }
             };
             cx.release(mark);
+            let child = match child {
+                Ok(child) => child,
+                Err(raised) => {
+                    give_up(cx, event_loop, &children);
+                    return Err(raised);
+                }
+            };
             if !is_future {
                 known.insert(raw.bits(), child);
                 // The tasks stay alive in the registers of the arguments.

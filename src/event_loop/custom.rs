@@ -80,12 +80,7 @@ pub(crate) fn time_of(cx: &mut Cx, object: Raw) -> Result<(f64, bool), Raised> {
 }
 
 /// Settles a future after some seconds, unless that is done before.
-pub(crate) fn settle_later(
-    cx: &mut Cx,
-    object: Raw,
-    delay: Root,
-    waiter: AnyFuture<'static>,
-) -> Result<(), Raised> {
+pub(crate) fn settle_later(cx: &mut Cx, object: Raw, delay: Root, waiter: AnyFuture<'static>) -> Result<(), Raised> {
     let own = loops(cx).find(object).map_or(Own::default(), |state| state.own);
     let heap = cx.heap.forever();
     if !own.call_at && !own.call_later && !own.time {
@@ -258,6 +253,11 @@ const EXPIRE: usize = 6;
 fn function(cx: &mut Cx, which: usize) -> Root {
     let raw = cx.native_function(&ENTRIES.defs[which], Raw::NONE, None, Raw::NONE);
     cx.push_raw(raw)
+}
+
+/// `asyncio.futures._set_result_unless_cancelled`.
+pub(crate) fn settle_function(cx: &mut Cx) -> Raw {
+    cx.native_function(&ENTRIES.defs[SETTLE], Raw::NONE, None, Raw::NONE)
 }
 
 /// What an entry calls, with which arguments, in which context.

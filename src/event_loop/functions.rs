@@ -8,7 +8,8 @@ use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Rai
 
 use super::loop_type::new_handle;
 use super::{
-    clock, combine, context, custom, future, loops, new_loop, open_loop, reactor, run, running, running_object, task, timeout,
+    clock, combine, context, custom, future, loops, new_loop, open_loop, reactor, run, running, running_object, task,
+    timeout,
 };
 
 /// A new object of a native class, with a payload.
@@ -136,7 +137,9 @@ fn is_duck(cx: &mut Cx, value: Root) -> Result<bool, Raised> {
     if value.get(cx).kind() != Kind::Instance {
         return Ok(false);
     }
-    let class = cx.class_of(value.get(cx)).held();
+    // What stands for a future may say another class than its own.
+    let class = cx.attribute(value, "__class__")?.get(cx).raw();
+    let Some(class) = Value::adopt(class).exact::<Class>().map(Gc::held) else { return Ok(false) };
     let name = cx.intern("_asyncio_future_blocking").held();
     if cx.lookup_class(class, name).is_none() {
         return Ok(false);
@@ -691,7 +694,7 @@ pub(super) static COLD: &[(&str, &str)] = &[
     ("WriteTransport", "asyncio.transports"),
     ("Transport", "asyncio.transports"),
     ("DatagramTransport", "asyncio.transports"),
-    ("Server", "asyncio._sockets"),
+    ("Server", "asyncio._server"),
     ("SubprocessProtocol", "asyncio.protocols"),
     ("SubprocessTransport", "asyncio.transports"),
     ("create_subprocess_exec", "asyncio.subprocess"),
@@ -779,6 +782,8 @@ pub(super) fn delegate(cx: &mut Cx, name: &str, this: Root, args: Args, kwargs: 
         "start_tls" => "asyncio.sslproto",
         "subprocess_exec" | "subprocess_shell" | "connect_read_pipe" | "connect_write_pipe" => "asyncio._pipes",
         _ if name.starts_with("sock_") => "asyncio._sock",
+        "create_server" | "create_unix_server" => "asyncio._server",
+        "create_datagram_endpoint" => "asyncio._datagrams",
         _ => "asyncio._sockets",
     })?;
     let callee = cx.attribute(module, name)?;

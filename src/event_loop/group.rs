@@ -275,6 +275,62 @@ natives!(
         functions::new_object(cx, class, Box::new(payload))
     }
 
+    /// Whether the block was entered.
+    #[getter]
+    fn _entered(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        Ok(with(cx, object, |g| g.entered).into())
+    }
+
+    /// Whether the end of the block waits for tasks.
+    #[getter]
+    fn _exiting(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        Ok(with(cx, object, |g| g.exiting).into())
+    }
+
+    /// Whether its tasks were cancelled since one failed.
+    #[getter]
+    fn _aborting(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        Ok(with(cx, object, |g| g.aborting).into())
+    }
+
+    /// The task that entered the block.
+    #[getter]
+    fn _parent_task(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        Ok(Outcome::Value(with(cx, object, |g| g.parent)))
+    }
+
+    /// The set of its tasks that are not done.
+    #[getter]
+    fn _tasks(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        let tasks = with(cx, object, |g| g.tasks.clone());
+        let set = crate::object::Set::new(&cx.heap).value().raw();
+        let set = cx.push_raw(set);
+        for raw in tasks {
+            if AnyFuture::of(Value::adopt(raw)).is_none_or(|task| task.base().is_done()) {
+                continue;
+            }
+            let mark = cx.mark();
+            let task = cx.push_raw(raw);
+            cx.set_add(set, task)?;
+            cx.release(mark);
+        }
+        Ok(set.get(cx).into())
+    }
+
+    /// What its tasks failed with.
+    #[getter]
+    fn _errors(cx: &mut Cx, this: Root) -> NativeResult {
+        let object = self::this(cx, this);
+        let errors = with(cx, object, |g| g.errors.clone());
+        let errors: Vec<Value<'_>> = errors.into_iter().map(Value::adopt).collect();
+        Ok(cx.list(&errors).into())
+    }
+
     /// Make a task of a coroutine, in this group.
     fn create_task(cx: &mut Cx, this: Root, #[either] coro: Root, kwargs: KeywordRest) -> NativeResult {
         let object = self::this(cx, this);

@@ -13,7 +13,8 @@ use super::functions::{
 };
 use super::run::{Phase, engine};
 use super::{
-    Ready, clock, combine, context, custom, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run, task,
+    Ready, clock, combine, context, custom, future, loops, loops_ref, new_loop, open_loop, reactor, report, repr, run,
+    task,
 };
 
 pub(super) fn handle_of(cx: &Cx, root: Root) -> Gc<'static, Handle> {
@@ -883,7 +884,8 @@ natives!(
         let object = this.get(cx).raw();
         let collections = cx.import("collections")?;
         let list = cx.call_method(collections, "deque", &[])?;
-        let entries: Vec<Ready> = loops(cx).find(object).map_or(vec![], |l| l.ready.iter().chain(l.inbox.iter()).copied().collect());
+        let entries: Vec<Ready> =
+            loops(cx).find(object).map_or(vec![], |l| l.ready.iter().chain(l.inbox.iter()).copied().collect());
         for entry in entries {
             let mark = cx.mark();
             let handle = custom::handle_for(cx, object, entry);

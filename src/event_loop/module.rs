@@ -9,7 +9,7 @@ use crate::vm::{ExtensionSlot, TypeRow};
 use super::functions::ASYNCIO;
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
 use super::loop_type::{HANDLE, HOOKS, LOOP, NOTHING, TIMER_HANDLE};
-use super::{EventLoops, combine, context, future, graph, group, loops, queue, run, sock, sync, timeout};
+use super::{EventLoops, combine, context, custom, future, graph, group, loops, queue, run, sock, sync, timeout};
 
 pub(super) const fn row(name: &'static str, module: &'static str, methods: &'static [&'static Natives]) -> TypeRow {
     TypeRow::native(module, name, methods).with(ClassFlags::OPEN)
@@ -138,7 +138,7 @@ pub(super) static SUBMODULES: &[(&str, &[&str])] = &[
         "exceptions",
         &["CancelledError", "InvalidStateError", "TimeoutError", "BrokenBarrierError", "SendfileNotAvailableError"],
     ),
-    ("futures", &["Future", "isfuture"]),
+    ("futures", &["Future", "isfuture", "_set_result_unless_cancelled"]),
     (
         "tasks",
         &[
@@ -191,7 +191,9 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
     for table in tables {
         cx.functions_of(module, table);
     }
+    let settle = custom::settle_function(cx);
     let module = cx.push(module.value());
+    put(cx, module, "_set_result_unless_cancelled", settle);
     for row in ROWS.iter().chain(EXCEPTION_ROWS) {
         let raw = class(cx, row.name);
         put(cx, module, row.name, raw);

@@ -1,8 +1,8 @@
 //! Where CPython has the coroutines of asyncio that are native here: reprs of tasks and call graphs show such places.
 
+use crate::object::GeneratorState;
 use crate::vm::coroutine::NativeCoroutine;
 use crate::vm::native::NativeDef;
-use crate::object::GeneratorState;
 
 use super::module::ROWS;
 
@@ -44,7 +44,8 @@ static PLACES: &[Place] = &[
 
 /// The name of a native coroutine function with the class that has it.
 fn qualname(def: &'static NativeDef) -> String {
-    let has = |row: &&crate::vm::TypeRow| row.methods.iter().any(|table| table.defs.iter().any(|d| std::ptr::eq(d, def)));
+    let has =
+        |row: &&crate::vm::TypeRow| row.methods.iter().any(|table| table.defs.iter().any(|d| std::ptr::eq(d, def)));
     match ROWS.iter().find(has) {
         Some(row) => format!("{}.{}", row.name, def.name),
         None => def.name.to_owned(),

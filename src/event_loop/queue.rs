@@ -519,6 +519,20 @@ natives!(
         Ok(item.get(cx).into())
     }
 
+    /// Who waits for an item, in order.
+    #[getter]
+    fn _getters(cx: &mut Cx, this: Root) -> NativeResult {
+        let futures = with(self::this(cx, this), |q| q.getters.iter().map(AnyFuture::raw).collect::<Vec<Raw>>());
+        super::sync::deque(cx, &futures)
+    }
+
+    /// Who waits for room, in order.
+    #[getter]
+    fn _putters(cx: &mut Cx, this: Root) -> NativeResult {
+        let futures = with(self::this(cx, this), |q| q.putters.iter().map(AnyFuture::raw).collect::<Vec<Raw>>());
+        super::sync::deque(cx, &futures)
+    }
+
     /// The loop it belongs to, once somebody waited.
     #[getter]
     fn _loop(cx: &mut Cx, this: Root) -> NativeResult {

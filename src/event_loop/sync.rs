@@ -285,6 +285,23 @@ fn described(cx: &mut Cx, object: Root, state: &str) -> NativeResult {
     Ok(cx.str(&format!("<{name} object at {id:#x} [{state}{more}]>")).into())
 }
 
+/// A deque of the futures that are waited for; None if nobody ever waited, where `lazy`.
+fn waiting(cx: &mut Cx, this: Root, lazy: bool) -> NativeResult {
+    let own = self::this(cx, this);
+    let (futures, bound) =
+        with(own, |s| (s.waiters.iter().map(AnyFuture::raw).collect::<Vec<Raw>>(), !s.event_loop.same(Raw::NONE)));
+    if lazy && !bound { Ok(Outcome::NONE) } else { deque(cx, &futures) }
+}
+
+/// A deque of these.
+pub(crate) fn deque(cx: &mut Cx, items: &[Raw]) -> NativeResult {
+    let values: Vec<Value<'_>> = items.iter().map(|raw| Value::adopt(*raw)).collect();
+    let list = cx.list(&values).value().raw();
+    let list = cx.push_raw(list);
+    let collections = cx.import("collections")?;
+    Ok(cx.call_method(collections, "deque", &[list])?.get(cx).into())
+}
+
 natives!(
     /// A lock for tasks: who asks first gets it first.
     pub(super) static LOCK: ScriptMethods;
@@ -334,6 +351,18 @@ natives!(
             lock_release(cx, this)?;
         }
         Ok(Outcome::NONE)
+    }
+
+    /// Whether it is held.
+    #[getter]
+    fn _locked(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((with(self::this(cx, this), |s| s.value) != 0).into())
+    }
+
+    /// The futures that are waited for, in order: None before the first.
+    #[getter]
+    fn _waiters(cx: &mut Cx, this: Root) -> NativeResult {
+        waiting(cx, this, true)
     }
 
     /// The loop it belongs to, once somebody waited.
@@ -418,6 +447,18 @@ natives!(
             return Ok(true.into());
         }
         queue_up(cx, this, event_waited)
+    }
+
+    /// Whether it is set.
+    #[getter]
+    fn _value(cx: &mut Cx, this: Root) -> NativeResult {
+        Ok((with(self::this(cx, this), |s| s.value) != 0).into())
+    }
+
+    /// The futures that are waited for, in order.
+    #[getter]
+    fn _waiters(cx: &mut Cx, this: Root) -> NativeResult {
+        waiting(cx, this, false)
     }
 
     /// The loop it belongs to, once somebody waited.
@@ -589,6 +630,12 @@ natives!(
     #[getter]
     fn _value(cx: &mut Cx, this: Root) -> NativeResult {
         Ok(with(self::this(cx, this), |s| s.value).into())
+    }
+
+    /// The futures that are waited for, in order: None before the first.
+    #[getter]
+    fn _waiters(cx: &mut Cx, this: Root) -> NativeResult {
+        waiting(cx, this, true)
     }
 
     /// The loop it belongs to, once somebody waited.

@@ -150,10 +150,10 @@ fn bytes_list(cx: &mut Cx, all: &[Vec<u8>]) -> Outcome {
 }
 
 /// How a connection is to be made, from a tuple: (keys, protocols, trusted, mode, flags, name to check or None, whether common names count, the
-/// lowest and highest version, numbers of cipher suites or None, tickets, memory or None).
+/// lowest and highest version, numbers of cipher suites or None, tickets, memory or None, whether the server's order of suites counts).
 fn settings(cx: &mut Cx, row: Root, purpose: u8) -> Result<Settings, Raised> {
     let mut items = vec![];
-    const PARTS: usize = 12;
+    const PARTS: usize = 13;
     let parts = cx.list_from(row)?;
     let count = cx.length(parts)?;
     if count != PARTS {
@@ -208,7 +208,8 @@ fn settings(cx: &mut Cx, row: Root, purpose: u8) -> Result<Settings, Raised> {
     let provider: Arc<CryptoProvider> = Arc::new(provider);
     let found = Mutex::new((None, vec![]));
     let verifier = Verifier { provider: provider.clone(), store, mode, flags, wanted, purpose, found };
-    Ok(Settings { provider, versions, keys, protocols, verifier: Arc::new(verifier), tickets, memory })
+    let own_order = cx.truth(items[12])?;
+    Ok(Settings { provider, versions, keys, protocols, verifier: Arc::new(verifier), tickets, memory, own_order })
 }
 
 natives!(
@@ -242,8 +243,7 @@ natives!(
     /// Certificates to be trusted.
     fn trusted(cx: &mut Cx, certificates: Root) -> NativeResult {
         let all = all_bytes(cx, certificates)?;
-        let store = Store(all.into_iter().map(Arc::from).collect());
-        make(cx, "_TlsTrusted", Box::new(Trusted(Arc::new(store))))
+        make(cx, "_TlsTrusted", Box::new(Trusted(Arc::new(Store::new(all)))))
     }
 
     /// Whether some bytes are a certificate: 0 no, 1 yes, 2 that of an authority.

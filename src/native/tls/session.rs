@@ -156,6 +156,8 @@ pub(super) struct Settings {
     pub(super) verifier: Arc<Verifier>,
     pub(super) tickets: usize,
     pub(super) memory: Option<Memory>,
+    /// Whether a server takes the first suite of its own list, not of the client's.
+    pub(super) own_order: bool,
 }
 
 /// A client's session that another connection can go on with.
@@ -273,6 +275,7 @@ impl Session {
         let common = |p: &&Vec<u8>| self.hello_protocols.contains(p);
         config.alpn_protocols = settings.protocols.iter().filter(common).cloned().collect();
         config.send_tls13_tickets = settings.tickets;
+        config.ignore_client_order = settings.own_order;
         match settings.memory {
             Some(memory) => {
                 config.ticketer = memory.ticketer;

@@ -1,6 +1,7 @@
 //! Whether a certificate is to be trusted: the chain to one that is, and what each of its links says. Asked in the order in which OpenSSL
 //! asks, so that the first fault found is the one it would name, by the same number and text.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -56,9 +57,44 @@ fn fault<T>(code: i64) -> Result<T, Fault> {
     Err(Fault { code, text: text.to_owned() })
 }
 
-/// Certificates that are trusted.
+/// Certificates that are trusted, found by whom they are for: a handshake reads only those that its chain may need.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Store(pub(super) Vec<Arc<[u8]>>);
+pub(super) struct Store {
+    certificates: Vec<Arc<[u8]>>,
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+impl Store {
+    /// A store of these; what can't be read is of no use.
+    pub(super) fn new(certificates: Vec<Vec<u8>>) -> Store {
+        let mut store = Store::default();
+        for der in certificates {
+            if let Some(certificate) = Certificate::read(&der) {
+                let subject = certificate.subject.to_vec();
+                store.by_subject.entry(subject).or_default().push(store.certificates.len());
+                store.certificates.push(Arc::from(der));
+            }
+        }
+        store
+    }
+
+    /// Those that a chain from these certificates may go through, in the order of the store.
+    fn relevant<'a>(&'a self, chain: &[&Certificate<'_>]) -> Vec<Certificate<'a>> {
+        let mut names: Vec<Vec<u8>> = chain.iter().flat_map(|c| [c.subject, c.issuer]).map(<[u8]>::to_vec).collect();
+        let mut found = BTreeMap::new();
+        while let Some(name) = names.pop() {
+            for at in self.by_subject.get(&name).into_iter().flatten() {
+                if !found.contains_key(at)
+                    && let Some(certificate) = Certificate::read(&self.certificates[*at])
+                {
+                    names.push(certificate.issuer.to_vec());
+                    found.insert(*at, certificate);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+}
 
 pub(super) const STRICT: i64 = 0x20;
 pub(super) const PARTIAL: i64 = 0x80000;
@@ -156,8 +192,9 @@ impl Verifier {
 
     fn chain_of(&self, leaf: &[u8], others: &[CertificateDer<'_>], now: i64) -> Result<Vec<Vec<u8>>, Fault> {
         let Some(leaf) = Certificate::read(leaf) else { return fault(1) };
-        let trusted: Vec<Certificate<'_>> = self.store.0.iter().filter_map(|der| Certificate::read(der)).collect();
         let others: Vec<Certificate<'_>> = others.iter().filter_map(|der| Certificate::read(der)).collect();
+        let presented: Vec<&Certificate<'_>> = std::iter::once(&leaf).chain(&others).collect();
+        let trusted = self.store.relevant(&presented);
         let chain = self.build(&leaf, &trusted, &others, now)?;
         self.check_extensions(&chain)?;
         for (index, certificate) in chain.iter().enumerate() {
