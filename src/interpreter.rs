@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::bytecode::code::Code;
+use crate::bytecode::code::{Code, CodeFlags};
 use crate::compile::{self, Options};
 use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, ErrorClass, ErrorPosition, Reported};
 use crate::heap::{Kind, Raw, Value};
@@ -435,7 +435,7 @@ natives!(
             filename: name.as_str().into(),
             namespace: mode != Mode::Interactive,
             top_level_await: flags & 0x2000 != 0,
-            future_annotations: flags & 0x100_0000 != 0,
+            future_annotations: flags & 0x100_0000 != 0 || !dont_inherit && caller_has_future(cx),
             optimize: optimize.clamp(0, 2) as u8,
             ..Options::default()
         };
@@ -809,7 +809,8 @@ fn evaluate(
     let text = source_text(cx, source, if mode == Mode::Module { "exec" } else { "eval" })?;
     let text = if mode == Mode::Expression { text.trim_start_matches([' ', '\t']).to_owned() } else { text };
     let file = SourceFile::new("<string>", text);
-    let options = Options { filename: "<string>".into(), namespace, ..Options::default() };
+    let future_annotations = caller_has_future(cx);
+    let options = Options { filename: "<string>".into(), namespace, future_annotations, ..Options::default() };
     match compile_text(&file, mode, &options) {
         Ok((code, warnings)) => {
             for warning in warnings {
@@ -819,6 +820,11 @@ fn evaluate(
         }
         Err(diagnostics) => Err(raise_syntax_error_in(cx, &file, mode, &diagnostics)),
     }
+}
+
+/// Whether `from __future__ import annotations` is in force where code is compiled.
+fn caller_has_future(cx: &Cx) -> bool {
+    cx.running_code().is_some_and(|code| code.code.flags.contains(CodeFlags::FUTURE_ANNOTATIONS))
 }
 
 /// Whether something can be asked for items: of a namespace no more is asked beforehand.

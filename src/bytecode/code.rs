@@ -68,6 +68,8 @@ bitflags! {
         const METHOD = 1 << 12;
         /// Its generators can be awaited (`types.coroutine`).
         const ITERABLE_COROUTINE = 1 << 13;
+        /// `from __future__ import annotations` is in force in it, and in what it compiles.
+        const FUTURE_ANNOTATIONS = 1 << 14;
     }
 }
 

@@ -299,12 +299,14 @@ impl<'a> Compiler<'a> {
             // The unit around knows the name as a cell of its own or as captured itself.
             self.capture(name)
         });
+        let mut flags = unit.flags;
+        flags.set(CodeFlags::FUTURE_ANNOTATIONS, self.scopes.future_annotations);
         let header = Header {
             name: unit.name,
             qualname: unit.qualname,
             filename: self.options.filename.clone(),
             first_line: unit.first_line,
-            flags: unit.flags,
+            flags,
             positional: unit.positional,
             positional_only: unit.positional_only,
             keyword_only: unit.keyword_only,

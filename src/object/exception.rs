@@ -44,11 +44,11 @@ impl<'h> Gc<'h, Exception> {
 }
 
 macro_rules! exceptions {
-    ($( $(#[$doc:meta])* $name:ident : $base:ident $([$($field:literal),*])? ; )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident : $base:ident $([$($field:literal),*])? ; )*) => {
         /// A builtin exception class.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
-        pub enum Exc { $( $(#[$doc])* $name, )* }
+        pub enum Exc { $( $(#[doc = $doc])* $name, )* }
 
         impl Exc {
             /// Every builtin exception class, bases before what derives from them.
@@ -57,6 +57,11 @@ macro_rules! exceptions {
             /// Its name.
             pub fn name(self) -> &'static str {
                 match self { $(Exc::$name => stringify!($name),)* }
+            }
+
+            /// The lines of its docstring.
+            pub fn doc(self) -> &'static [&'static str] {
+                match self { $(Exc::$name => &[$($doc),*],)* }
             }
 
             /// The class it derives from; itself for BaseException.
@@ -93,51 +98,51 @@ exceptions! {
     StopAsyncIteration: Exception;
     /// The root of what arithmetic raises.
     ArithmeticError: Exception;
-    /// Floating point.
+    /// An operation on floats failed.
     FloatingPointError: ArithmeticError;
-    /// Too large.
+    /// A result is too large.
     OverflowError: ArithmeticError;
     /// Division by zero.
     ZeroDivisionError: ArithmeticError;
-    /// `assert`.
+    /// What `assert` raises.
     AssertionError: Exception;
     /// No such attribute.
     AttributeError: Exception ["name", "obj"];
-    /// Buffers.
+    /// A buffer can't be used like this.
     BufferError: Exception;
     /// No more input.
     EOFError: Exception;
-    /// `import`.
+    /// Something can't be imported.
     ImportError: Exception ["msg", "name", "path", "name_from"];
     /// No such module.
     ModuleNotFoundError: ImportError;
     /// The root of index and key errors.
     LookupError: Exception;
-    /// Out of range.
+    /// An index is out of range.
     IndexError: LookupError;
     /// No such key.
     KeyError: LookupError;
-    /// Memory.
+    /// There is no memory left.
     MemoryError: Exception;
     /// No such name.
     NameError: Exception ["name"];
     /// A local without a value.
     UnboundLocalError: NameError;
-    /// The system says no.
+    /// What the operating system refuses.
     OSError: Exception ["errno", "strerror", "filename", "filename2", "characters_written"];
-    /// EAGAIN and its like.
+    /// An operation would have to wait.
     BlockingIOError: OSError;
-    /// ECHILD.
+    /// There is no such child process.
     ChildProcessError: OSError;
     /// The root of connection errors.
     ConnectionError: OSError;
-    /// EPIPE, ESHUTDOWN.
+    /// Nobody reads what is written.
     BrokenPipeError: ConnectionError;
-    /// ECONNABORTED.
+    /// A connection was given up.
     ConnectionAbortedError: ConnectionError;
-    /// ECONNREFUSED.
+    /// A connection was refused.
     ConnectionRefusedError: ConnectionError;
-    /// ECONNRESET.
+    /// The other side ended a connection.
     ConnectionResetError: ConnectionError;
     /// EEXIST.
     FileExistsError: OSError;
@@ -211,9 +216,9 @@ exceptions! {
     ResourceWarning: Warning;
     /// No encoding given.
     EncodingWarning: Warning;
-    /// `asyncio.CancelledError`: of the same layout, shown with that module's name.
+    /// The task or future was cancelled.
     CancelledError: BaseException;
-    /// `asyncio.InvalidStateError`.
+    /// The state of a future does not allow this.
     InvalidStateError: Exception;
 }
 

@@ -380,6 +380,8 @@ impl Vm {
             }
             let class = self.builtin_class(exc.name(), module, &bases, flags, Kind::Exception, 0);
             self.types.set_exception(exc, class);
+            let (name, doc) = (self.name(Name::Doc).held(), self.doc_value(exc.doc()));
+            class.namespace().put_str(heap, name, Value::adopt(doc));
             class.get().inline_slots.set(exc as u8);
             self.types.named.push((exc.name(), class.value().raw()));
             if root {

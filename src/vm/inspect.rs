@@ -262,8 +262,9 @@ impl Vm {
         if word == 0 && frame.get().generator.get::<Generator>().is_some() {
             return Some(code.get().code.first_line);
         }
-        let line = code.get().code.position(word).map_or(code.get().code.first_line, |p| p.line);
-        (line != 0).then_some(line)
+        let line_at = |word| code.get().code.position(word).map_or(code.get().code.first_line, |p| p.line);
+        // Cleaning up has no line: a frame that ended there was last at the line before.
+        (0..=word).rev().map(line_at).find(|&line| line != 0)
     }
 
     /// `f_locals`: the namespace of a module or class body, or a dict of what is bound.

@@ -211,9 +211,24 @@ impl Vm {
         Ok(())
     }
 
+    /// Whether the pairs of a mapping are taken as they are: those of a dict, also of a derived class that iterates as dicts do. Its
+    /// `keys` and `__getitem__` are not asked then.
+    pub fn is_plain_dict(&mut self, mapping: Root) -> bool {
+        let value = Value::<'static>::adopt(mapping.get(self).raw());
+        if value.exact::<Dict>().is_some() {
+            return true;
+        }
+        if self.payload(value).exact::<Dict>().is_none() {
+            return false;
+        }
+        let (class, name) = (self.class_of(value).held(), self.name(super::Name::Iter).held());
+        let own = self.kind_class(Kind::Dict).held();
+        self.lookup_class_with_owner(class, name).is_some_and(|(_, owner)| owner == own)
+    }
+
     /// `dict.update(mapping)`: a dict, or anything with `keys`.
     pub fn dict_update_from(&mut self, dict: Root, mapping: Root) -> Result<(), Raised> {
-        if mapping.get(self).exact::<Dict>().is_some() {
+        if self.is_plain_dict(mapping) {
             return self.dict_merge_from(dict, mapping);
         }
         let mark = self.mark();
@@ -267,13 +282,9 @@ impl Vm {
             let got = self.type_name_for_error(mapping.get(self));
             return Err(self.type_error(format!("{function} argument after ** must be a mapping, not {got}")));
         }
-        let keys = match mapping.get(self).exact::<Dict>() {
-            Some(_) => self.list_from(mapping)?,
-            None => {
-                let keys = self.call_method(mapping, "keys", &[])?;
-                self.list_from(keys)?
-            }
-        };
+        let plain = self.is_plain_dict(mapping);
+        let keys = if plain { mapping } else { self.call_method(mapping, "keys", &[])? };
+        let keys = self.list_from(keys)?;
         let len = keys.get(self).exact::<List>().map_or(0, |l| l.len());
         for i in 0..len {
             let mark = self.mark();
@@ -287,7 +298,11 @@ impl Vm {
                 let name = self.str_text(key)?;
                 return Err(self.type_error(format!("{function} got multiple values for keyword argument '{name}'")));
             }
-            let value = self.item(mapping, key)?;
+            let known = if plain { self.dict_get(mapping, key)? } else { None };
+            let value = match known {
+                Some(value) => value,
+                None => self.item(mapping, key)?,
+            };
             self.dict_set(dict, key, value)?;
             self.release(mark);
         }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{BoundMethod, Dict, Exc, Exception, Tuple};
+use crate::object::{BoundMethod, CodeObject, Dict, Exc, Exception, Tuple};
 
 use super::call::Invoked;
 use super::native::{Args, NativeFunction, NativeResult, Raised, Resumed, Root, Then};
@@ -143,6 +143,11 @@ impl Vm {
     pub fn caller_locals(&mut self) -> Result<Root, Raised> {
         let (_, locals) = self.caller_namespaces()?;
         Ok(self.push_raw(locals))
+    }
+
+    /// The code of the innermost frame of the language.
+    pub fn running_code(&self) -> Option<Gc<'_, CodeObject>> {
+        self.fiber.records.iter().rev().find_map(|record| record.function).map(|function| function.code())
     }
 
     /// `globals()` of the innermost frame of the language; an empty dict where there is none.

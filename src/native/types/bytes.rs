@@ -90,7 +90,10 @@ pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
         Kind::Bytes => payload.exact::<Bytes>().map(|b| Cow::Borrowed(b.as_bytes())),
         Kind::ByteArray => payload.exact::<ByteArray>().map(|b| Cow::Owned(b.to_vec())),
         Kind::Array => payload.exact::<crate::object::Array>().map(|a| Cow::Owned(a.memory().to_vec())),
-        Kind::MemoryView => payload.exact::<crate::object::MemoryView>().map(|v| Cow::Owned(v.to_vec())),
+        Kind::MemoryView => {
+            let view = payload.exact::<crate::object::MemoryView>().filter(|view| !view.released.get());
+            view.map(|v| Cow::Owned(v.to_vec()))
+        }
         _ => None,
     }
 }
@@ -100,8 +103,17 @@ pub(crate) fn bytes_like(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     if let Some(bytes) = buffer_of(cx, root) {
         return Ok(bytes);
     }
+    check_released(cx, root)?;
     let got = cx.type_name_for_error(root.get(cx));
     Err(cx.type_error(format!("a bytes-like object is required, not '{got}'")))
+}
+
+/// A memoryview that was released has no bytes any more.
+fn check_released(cx: &mut Cx, root: Root) -> Result<(), Raised> {
+    match root.get(cx).exact::<crate::object::MemoryView>() {
+        Some(view) if view.released.get() => Err(cx.value_error("operation forbidden on released memoryview object")),
+        _ => Ok(()),
+    }
 }
 
 fn receiver(cx: &mut Cx, this: Root, method: &str, of: Of) -> Result<Content, Raised> {
@@ -185,6 +197,7 @@ fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     if is_index(cx, root)? {
         return Ok(Cow::Owned(vec![byte(cx, root)?]));
     }
+    check_released(cx, root)?;
     let got = cx.type_name_for_error(root.get(cx));
     Err(cx.type_error(format!("argument should be integer or bytes-like object, not '{got}'")))
 }
@@ -719,6 +732,7 @@ fn constructed(
     if let Some(bytes) = buffer_of(cx, source) {
         return Ok(bytes.into_owned());
     }
+    check_released(cx, source)?;
     bytes_of_items(cx, of, source)
 }
 

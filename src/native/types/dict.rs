@@ -725,7 +725,7 @@ fn update_all(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest, name: &s
 
 /// Adds the pairs of a mapping (anything with `keys`) or of an iterable of pairs.
 pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Raised> {
-    if other.get(cx).exact::<Dict>().is_some() {
+    if cx.is_plain_dict(other) {
         return cx.dict_merge_from(this, other);
     }
     if cx.find_attribute(other, "keys")?.is_some() {

@@ -509,6 +509,7 @@ fn flags(code: &Code) -> i64 {
         (CodeFlags::ASYNC_GENERATOR, 0x200),
         (CodeFlags::DOCSTRING, 0x400_0000),
         (CodeFlags::METHOD, 0x800_0000),
+        (CodeFlags::FUTURE_ANNOTATIONS, 0x100_0000),
     ];
     bits.iter().filter(|(flag, _)| code.flags.contains(*flag)).map(|(_, bit)| bit).sum()
 }

@@ -48,6 +48,18 @@ natives!(
             let got = cx.type_name_for_error(globals.get(cx));
             return Err(cx.type_error(format!("function() argument 'globals' must be dict, not {got}")));
         };
+        if name.is_some_and(|n| cx.as_str(n.get(cx)).is_none()) {
+            return Err(cx.type_error("arg 3 (name) must be None or string".into()));
+        }
+        if argdefs.is_some_and(|d| d.get(cx).exact::<Tuple>().is_none()) {
+            return Err(cx.type_error("arg 4 (defaults) must be None or tuple".into()));
+        }
+        if closure.is_some_and(|c| c.get(cx).exact::<Tuple>().is_none()) {
+            return Err(cx.type_error("arg 5 (closure) must be None or tuple".into()));
+        }
+        if kwdefaults.is_some_and(|d| d.get(cx).exact::<Dict>().is_none()) {
+            return Err(cx.type_error("arg 6 (kwdefaults) must be None or dict".into()));
+        }
         let closure = closure.and_then(|c| c.get(cx).exact::<Tuple>().map(Gc::held));
         let given = closure.map_or(0, |c| c.len());
         let free = code.code.free.len();
@@ -59,8 +71,9 @@ natives!(
             }
             return Err(cx.type_error("arg 5 (closure) must be tuple".into()));
         }
-        if closure.is_some_and(|c| c.items().any(|cell| cell.kind() != Kind::Cell)) {
-            return Err(cx.type_error("arg 5 (closure) expected cell, found another object".into()));
+        if let Some(other) = closure.and_then(|c| c.items().find(|cell| cell.kind() != Kind::Cell)) {
+            let got = cx.type_name_for_error(other);
+            return Err(cx.type_error(format!("arg 5 (closure) expected cell, found {got}")));
         }
         let function = cx.function(code, globals).held();
         let heap = cx.heap.forever();

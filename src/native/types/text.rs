@@ -879,7 +879,8 @@ pub(crate) fn slice_text(cx: &mut Cx, text: Held, slice: Gc<'static, Slice>) -> 
     let bytes = text.as_bytes();
     if text.is_ascii() {
         let picked: Vec<u8> = range.indices().map(|i| bytes[i]).collect();
-        return Ok(part(cx, text, &picked));
+        // As long as the text it may be, and be another.
+        return Ok(cx.text_raw(&picked));
     }
     // Every character's offset is needed, or at least those between two picked ones: walked once.
     let offsets: Vec<usize> = wtf8::code_point_indices(bytes).map(|(at, _)| at).collect();
