@@ -139,7 +139,9 @@ natives!(
         let pair = Tuple::new(&cx.heap, &[key, value]).value().raw();
         dict.remove_at(&cx.heap, at);
         let end = dict.used();
-        if last && end > 32 && end > dict.len() * 4 {
+        // Each look for the last one passes those that are gone: as many as make it worth while are thrown out together.
+        let gone = end - at;
+        if last && gone > 64 && gone.saturating_mul(gone) > dict.len() * 16 {
             let done = dict.compact(cx.heap.forever());
             cx.fits(done)?;
         }

@@ -177,7 +177,8 @@ natives!(
         };
         let pair = cx.tuple(&[key, value]);
         dict.remove_at(&cx.heap, index);
-        if dict.used() - index > dict.len() + 16 {
+        let gone = dict.used() - index;
+        if gone > 64 && gone.saturating_mul(gone) > dict.len() * 16 {
             let done = dict.compact(&cx.heap);
             let raw = pair.value().raw();
             cx.fits(done)?;
