@@ -50,12 +50,6 @@ natives!(
         Ok(result.get(cx).into())
     }
 
-    /// Return a copy.
-    fn __copy__(cx: &mut Cx, this: Root) -> NativeResult {
-        let result = self::copy(cx, this)?;
-        Ok(result.get(cx).into())
-    }
-
     /// Remove a key, if it is there.
     fn discard(cx: &mut Cx, this: Root, object: Root) -> NativeResult {
         cx.set_discard(this, object)?;
@@ -339,12 +333,6 @@ natives!(
             return Ok(result.get(cx).into());
         }
         Ok(this.get(cx).into())
-    }
-
-    /// Return the frozenset itself: it never changes.
-    fn __copy__(cx: &mut Cx, this: Root) -> NativeResult {
-        let payload = cx.payload(this.get(cx)).raw();
-        Ok(Outcome::Value(payload))
     }
 
     /// Return hash(self).
