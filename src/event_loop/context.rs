@@ -265,8 +265,43 @@ natives!(
 
     /// Make an empty context.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: crate::vm::native::KeywordRest) -> NativeResult {
+        if !args.0.is_empty() || !super::functions::keywords_of(cx, kwargs.0).is_empty() {
+            return Err(cx.type_error("Context() does not accept any arguments".into()));
+        }
         Ok(new_context(cx, Raw::NONE).into())
+    }
+
+    /// Whether the same variables have equal values.
+    fn __eq__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        if other.get(cx).kind() != Kind::Context {
+            return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+        }
+        let map = |cx: &Cx, root| context(cx, root).get().map.get().map(Gc::held);
+        let (own, others) = (map(cx, this), map(cx, other));
+        if own.map_or(0, |m| m.count()) != others.map_or(0, |m| m.count()) {
+            return Ok(false.into());
+        }
+        // What is compared may change under a script's `__eq__`: the pairs are kept.
+        let pairs: Vec<(Raw, Raw)> = own.map_or(vec![], |m| m.pairs().map(|(k, v)| (k.raw(), v.raw())).collect());
+        let mut kept = vec![];
+        for (key, value) in pairs {
+            let Some(found) = others.and_then(|m| m.get_value(Value::adopt(key)).map(Value::raw)) else {
+                return Ok(false.into());
+            };
+            kept.push((cx.push_raw(value), cx.push_raw(found)));
+        }
+        for (value, found) in kept {
+            if !cx.equals(value, found)? {
+                return Ok(false.into());
+            }
+        }
+        Ok(true.into())
+    }
+
+    /// Contexts change, so they have none.
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        Err(cx.type_error("unhashable type: '_contextvars.Context'".into()))
     }
 
     /// Call a function in this context.
@@ -309,6 +344,7 @@ natives!(
 
     /// The value of a variable, or the default.
     fn get(cx: &mut Cx, this: Root, key: Root, default: Option<Root>) -> NativeResult {
+        check_key(cx, key)?;
         let map = context(cx, this).get().map.get();
         match map.and_then(|m| m.get_value(key.get(cx))) {
             Some(value) => Ok(value.into()),
@@ -318,10 +354,7 @@ natives!(
 
     /// The value of a variable.
     fn __getitem__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
-        if key.get(cx).kind() != Kind::ContextVar {
-            let text = cx.repr_text(key)?;
-            return Err(cx.type_error(format!("a ContextVar key was expected, got {text}")));
-        }
+        check_key(cx, key)?;
         let map = context(cx, this).get().map.get();
         match map.and_then(|m| m.get_value(key.get(cx))) {
             Some(value) => Ok(value.into()),
@@ -331,6 +364,7 @@ natives!(
 
     /// Whether a variable has a value.
     fn __contains__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
+        check_key(cx, key)?;
         let map = context(cx, this).get().map.get();
         Ok(map.is_some_and(|m| m.get_value(key.get(cx)).is_some()).into())
     }
@@ -367,6 +401,15 @@ natives!(
         Ok(all.get(cx).into())
     }
 );
+
+/// TypeError for what is no context variable.
+fn check_key(cx: &mut Cx, key: Root) -> Result<(), Raised> {
+    if key.get(cx).kind() == Kind::ContextVar {
+        return Ok(());
+    }
+    let text = cx.repr_text(key)?;
+    Err(cx.type_error(format!("a ContextVar key was expected, got {text}")))
+}
 
 /// A list made of the pairs of a context.
 fn pairs(cx: &mut Cx, this: Root, make: impl Fn(&mut Cx, Value<'static>, Value<'static>) -> Root) -> Root {
