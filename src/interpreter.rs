@@ -146,7 +146,8 @@ fn start_module(cx: &mut Cx, found: &Found, dict: Root, then: Then) -> NativeRes
         Body::Text(text) => text,
     };
     let source = SourceFile::new(found.filename.as_str(), text.as_str());
-    let options = Options { filename: found.filename.as_str().into(), ..Options::default() };
+    let options =
+        Options { filename: found.filename.as_str().into(), optimize: cx.switches.optimize, ..Options::default() };
     let code = match compile_text(&source, Mode::Module, &options) {
         Ok((code, warnings)) => {
             for warning in warnings {
@@ -436,7 +437,7 @@ natives!(
             namespace: mode != Mode::Interactive,
             top_level_await: flags & 0x2000 != 0,
             future_annotations: flags & 0x100_0000 != 0 || !dont_inherit && caller_has_future(cx),
-            optimize: optimize.clamp(0, 2) as u8,
+            optimize: if optimize < 0 { cx.switches.optimize } else { optimize.min(2) as u8 },
             ..Options::default()
         };
         match compile_text(&file, mode, &options) {
@@ -809,8 +810,13 @@ fn evaluate(
     let text = source_text(cx, source, if mode == Mode::Module { "exec" } else { "eval" })?;
     let text = if mode == Mode::Expression { text.trim_start_matches([' ', '\t']).to_owned() } else { text };
     let file = SourceFile::new("<string>", text);
-    let future_annotations = caller_has_future(cx);
-    let options = Options { filename: "<string>".into(), namespace, future_annotations, ..Options::default() };
+    let options = Options {
+        filename: "<string>".into(),
+        namespace,
+        future_annotations: caller_has_future(cx),
+        optimize: cx.switches.optimize,
+        ..Options::default()
+    };
     match compile_text(&file, mode, &options) {
         Ok((code, warnings)) => {
             for warning in warnings {

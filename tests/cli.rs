@@ -104,6 +104,51 @@ fn version_and_help() {
     }
 }
 
+/// What CPython 3.13 prints for the same command lines.
+#[test]
+fn flags_of_python() {
+    let text = b"\"\"\"text\"\"\"\nimport sys, warnings\ntry:\n    assert False, 'seen'\nexcept AssertionError as e: print(e)\n\
+        print(__doc__, __debug__, eval('__debug__'), sys.flags.optimize, sys.warnoptions, sys._xoptions)\n\
+        warnings.warn('old', DeprecationWarning)\nwarnings.warn('new', UserWarning)\n";
+    let path = file("flags.aio", text);
+    let old = format!("{path}:7: DeprecationWarning: old\n  warnings.warn('old', DeprecationWarning)\n");
+    let new = format!("{path}:8: UserWarning: new\n  warnings.warn('new', UserWarning)\n");
+    for (flags, printed, warned) in [
+        (vec![], "seen\ntext True True 0 [] {}\n", format!("{old}{new}")),
+        (vec!["-O"], "text False False 1 [] {}\n", format!("{old}{new}")),
+        (vec!["-OOW", "ignore"], "None False False 2 ['ignore'] {}\n", String::new()),
+        (vec!["-Wignore::UserWarning"], "seen\ntext True True 0 ['ignore::UserWarning'] {}\n", old.clone()),
+        (vec!["-X", "a=b", "-Xc"], "seen\ntext True True 0 [] {'a': 'b', 'c': True}\n", format!("{old}{new}")),
+        (vec!["-W", "ignore", "-W", "x"], "seen\ntext True True 0 ['ignore', 'x'] {}\n", {
+            "Invalid -W option ignored: invalid action: 'x'\n".to_owned()
+        }),
+    ] {
+        let output = aio(&[flags, vec![&path]].concat(), "");
+        assert_eq!((stdout(&output), stderr(&output)), (printed.to_owned(), warned));
+    }
+    let digits = aio(&["-X", "int_max_str_digits=640", "-c", "print(len(str(10 ** 700)))"], "");
+    assert_eq!(digits.status.code(), Some(1));
+    let debug = "import asyncio\nasync def main(): print(asyncio.get_running_loop().get_debug())\nasyncio.run(main())";
+    assert_eq!(stdout(&aio(&["-X", "dev", "-c", debug], "")), "True\n");
+}
+
+#[test]
+fn variables_of_the_environment_may_be_ignored() {
+    let run = |flags: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_aio"))
+            .env("PYTHONHASHSEED", "7")
+            .env("PYTHONOPTIMIZE", "1")
+            .env("PYTHONWARNINGS", "ignore,error::UserWarning")
+            .args(flags)
+            .args(["-c", "import sys; print(hash('a'), sys.flags.optimize, sys.warnoptions)"])
+            .output()
+            .expect("the binary starts")
+    };
+    assert_eq!(stdout(&run(&[])), "6412522626967419924 1 ['ignore', 'error::UserWarning']\n");
+    assert_eq!(stdout(&run(&["-E"])), "4644417185603328019 0 []\n");
+    assert_eq!(stdout(&run(&["-I"])), "4644417185603328019 0 []\n");
+}
+
 #[test]
 fn what_calls_scripts_does_not_nest() {
     // CPython can't answer this: it does nest.

@@ -21,16 +21,23 @@ pub struct Flag {
     pub values: &'static [&'static str],
     /// Whether the program begins behind it.
     pub program: bool,
+    /// Whether it may be given several times.
+    pub many: bool,
     /// The line of `--help`.
     pub help: &'static str,
 }
 
 const fn flag(name: &'static str, help: &'static str) -> Flag {
-    Flag { name, letter: None, long: true, value: "", values: &[], program: false, help }
+    Flag { name, letter: None, long: true, value: "", values: &[], program: false, many: false, help }
 }
 
 const fn valued(name: &'static str, value: &'static str, values: &'static [&'static str], help: &'static str) -> Flag {
     Flag { value, values, ..flag(name, help) }
+}
+
+/// A flag of Python's, with a letter alone; it may be given several times.
+const fn python(letter: char, name: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { letter: Some(letter), long: false, value, many: true, ..flag(name, help) }
 }
 
 /// Every flag.
@@ -44,6 +51,16 @@ pub const FLAGS: &[Flag] = &[
     },
     Flag { letter: Some('i'), long: false, ..flag("interactive", "Show the prompt after the program, with its names") },
     Flag { letter: Some('u'), long: false, ..flag("unbuffered", "Write output at once, without collecting it first") },
+    python('O', "optimize", "", "Leave out assertions; -OO: docstrings too"),
+    python('W', "warning", "FILTER", "What becomes of warnings, as in Python: ignore, error, default::UserWarning"),
+    python('X', "extra", "OPTION", "dev (warnings and asyncio's debug mode), int_max_str_digits=N"),
+    python('q', "quiet", "", "No greeting before the prompt"),
+    python('E', "ignore-environment", "", "Variables that begin with PYTHON have no effect"),
+    python('P', "safe-path", "", "Don't look for modules beside the script"),
+    python('I', "isolated", "", "Both of -E and -P"),
+    python('B', "no-bytecode", "", "Nothing: aio never writes bytecode"),
+    python('s', "no-user-site", "", "Nothing: there is no folder of packages"),
+    python('S', "no-site", "", "Nothing: there is no folder of packages"),
     flag("virtual-time", "Run on a clock that jumps to the next deadline when nothing is ready"),
     flag("top-level-await", "Allow `await` outside functions"),
     valued(
@@ -96,8 +113,7 @@ pub fn split(args: &[String]) -> Split {
             break;
         }
         own.push(arg.clone());
-        let Some(flag) = find(arg) else { continue };
-        let inline = if arg.starts_with("--") { arg.contains('=') } else { arg.len() > 2 };
+        let Some((flag, inline)) = find(arg) else { continue };
         if !flag.value.is_empty()
             && !inline
             && let Some(value) = args.next()
@@ -111,13 +127,24 @@ pub fn split(args: &[String]) -> Split {
     Split { own, rest: args.cloned().collect() }
 }
 
-fn find(arg: &str) -> Option<&'static Flag> {
+/// The flag of an argument, or the last of the letters in it, and whether its value is in the same argument.
+fn find(arg: &str) -> Option<(&'static Flag, bool)> {
     match arg.strip_prefix("--") {
         Some(long) => {
             let name = long.split('=').next().unwrap_or(long);
-            FLAGS.iter().find(|f| f.long && f.name == name)
+            FLAGS.iter().find(|f| f.long && f.name == name).map(|flag| (flag, long.contains('=')))
         }
-        None => FLAGS.iter().find(|f| f.letter.is_some() && f.letter == arg.chars().nth(1)),
+        None => {
+            let mut found = None;
+            for (at, letter) in arg.char_indices().skip(1) {
+                let flag = FLAGS.iter().find(|f| f.letter == Some(letter))?;
+                found = Some((flag, at + letter.len_utf8() < arg.len()));
+                if !flag.value.is_empty() {
+                    break;
+                }
+            }
+            found
+        }
     }
 }
 
@@ -137,9 +164,10 @@ pub fn command() -> Command {
             arg = arg.short(letter);
         }
         if flag.value.is_empty() {
-            arg = arg.action(ArgAction::SetTrue);
+            arg = arg.action(if flag.many { ArgAction::Count } else { ArgAction::SetTrue });
         } else {
-            arg = arg.value_name(flag.value).action(ArgAction::Set).allow_hyphen_values(flag.program);
+            let action = if flag.many { ArgAction::Append } else { ArgAction::Set };
+            arg = arg.value_name(flag.value).action(action).allow_hyphen_values(flag.program);
             if !flag.values.is_empty() {
                 arg = arg.value_parser(PossibleValuesParser::new(flag.values)).hide_possible_values(false);
             }
@@ -174,6 +202,7 @@ mod tests {
         assert_eq!(parts("--color never a.aio -c"), ("--color never".into(), "a.aio -c".into()));
         assert_eq!(parts("-u -c code -u"), ("-u -c code".into(), "-u".into()));
         assert_eq!(parts("-ccode -u"), ("-ccode".into(), "-u".into()));
+        assert_eq!(parts("-OOW error -Xdev -uc code -u"), ("-OOW error -Xdev -uc code".into(), "-u".into()));
         assert_eq!(parts("--dump=ast - x"), ("--dump=ast".into(), "- x".into()));
     }
 

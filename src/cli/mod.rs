@@ -1,16 +1,16 @@
 //! The command line: which text to run, how, and with which status the process ends.
 //!
-//! `flags.rs` has the flags, `run.rs` runs programs, `dump.rs` shows stages.
+//! `flags.rs` has the flags, `switches.rs` those that programs see, `run.rs` runs programs, `dump.rs` shows stages.
 
 pub mod dump;
 pub mod flags;
 mod run;
+mod switches;
 
 use std::io::{IsTerminal, Read, Write};
 
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
-use crate::host::hash_seed_from_environment;
 use crate::interpreter;
 use crate::source::SourceFile;
 use crate::stdlib;
@@ -46,13 +46,6 @@ pub(crate) struct Program {
 
 /// Runs the command line (without the binary's name), and returns the status to exit with.
 pub fn main(args: &[String]) -> u8 {
-    if hash_seed_from_environment().is_none() {
-        say(
-            "Fatal Python error: config_init_hash_seed: PYTHONHASHSEED must be \"random\" or an integer in range [0; 4294967295]",
-        );
-        say("Python runtime state: preinitialized\n\n");
-        return FAILED;
-    }
     let (word, args) = match args.first() {
         Some(first) if flags::COMMANDS.iter().any(|(word, _)| word == first) => (first.as_str(), &args[1..]),
         _ => ("run", args),
@@ -113,14 +106,23 @@ pub fn main(args: &[String]) -> u8 {
     if let Some(stage) = text("dump") {
         return dump_stage(stage, &program.source, style, top_level_await);
     }
+    let switches = match switches::read(&matches) {
+        Ok(switches) => switches,
+        Err(message) => {
+            say(&format!("Fatal Python error: {message}\nPython runtime state: preinitialized\n\n"));
+            return FAILED;
+        }
+    };
+    let (switches, settings) = switches;
     let options = run::RunOptions {
         virtual_time: matches.get_flag("virtual-time"),
         // As at the prompt, `-c` takes `await` anywhere.
         top_level_await: top_level_await || text("code").is_some(),
-        unbuffered: matches.get_flag("unbuffered"),
-        prompt: word == "repl" || alone && text("code").is_none() || matches.get_flag("interactive"),
+        unbuffered: settings.unbuffered,
+        hash_seed: settings.hash_seed,
+        prompt: word == "repl" || alone && text("code").is_none() || switches.inspect,
     };
-    run::run(&program, &options, style)
+    run::run(&program, &options, switches, style)
 }
 
 fn variable_is_set(name: &str) -> bool {

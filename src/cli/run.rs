@@ -8,12 +8,14 @@ use crate::diagnostic::render;
 use crate::heap::Raw;
 use crate::host::OsHost;
 use crate::interpreter::{self, Ending};
+use crate::number::hash::HashSeed;
 use crate::object::Exc;
 use crate::repl::{self, Screen, Settings};
 use crate::syntax::Mode;
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
 use crate::vm::native::Root;
+use crate::vm::switches::Switches;
 
 use super::{FAILED, Program, Style, say};
 
@@ -34,6 +36,8 @@ pub(super) struct RunOptions {
     pub(super) top_level_await: bool,
     /// Output is written at once.
     pub(super) unbuffered: bool,
+    /// The seed of the hashes of texts.
+    pub(super) hash_seed: HashSeed,
     /// The prompt is shown afterwards.
     pub(super) prompt: bool,
 }
@@ -45,10 +49,11 @@ enum End {
     Interrupted,
 }
 
-pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
+pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, style: Style) -> u8 {
     let compile = Options {
         filename: program.filename.as_str().into(),
         top_level_await: options.top_level_await,
+        optimize: switches.optimize,
         ..Options::default()
     };
     let code = match interpreter::compile_text(&program.source, Mode::Module, &compile) {
@@ -66,6 +71,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
         }
     };
     let mut host = OsHost::new(options.virtual_time);
+    host.set_hash_seed(options.hash_seed);
     if options.unbuffered {
         host.set_unbuffered();
     }
@@ -89,6 +95,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, style: Style) -> u8 {
     let mut vm = interpreter::machine(Box::new(host));
     signals.watch(vm.interrupt());
     let orig_argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    vm.set_switches(switches);
     crate::native::sys::set_program(&mut vm, &program.argv, &orig_argv, &program.folder);
     if program.filename.starts_with('<') {
         vm.register_source(&code, program.source.text());

@@ -490,7 +490,7 @@ pub(crate) fn new_loop(cx: &mut Cx) -> Raw {
     let object = cx.heap.alloc_slots(NativeObject::new(Box::new(LoopObject), 0), |_| Value::NONE);
     object.set_shape(cx.named_class("_UnixSelectorEventLoop").get().root_shape.get());
     let raw = object.value().raw();
-    let debug = cx.host().variable("PYTHONASYNCIODEBUG").is_some_and(|v| !v.is_empty());
+    let debug = cx.switches.dev_mode || cx.python_variable("PYTHONASYNCIODEBUG").is_some_and(|v| !v.is_empty());
     loops(cx).loops.push(LoopState::new(raw, debug));
     report::announce(cx, raw);
     raw

@@ -11,7 +11,6 @@ mod ticker;
 mod wake;
 
 pub use choices::Choices;
-pub(crate) use os::hash_seed_from_environment;
 pub use os::{Above, OsHost, Signals, die_of_interrupt};
 pub use processes::block_signals as without_signals;
 pub use sandbox::{Exit, Sandbox};

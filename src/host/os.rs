@@ -137,8 +137,8 @@ impl OsHost {
             virtual_epoch: now.floor(),
             output: Vec::new(),
             line_buffered: io::stdout().is_terminal(),
-            unbuffered: std::env::var_os("PYTHONUNBUFFERED").is_some_and(|v| !v.is_empty()),
-            hash_seed: hash_seed_from_environment().unwrap_or(HashSeed::Fixed(0)),
+            unbuffered: false,
+            hash_seed: HashSeed::Fixed(0),
             random: None,
             files: OpenFiles::default(),
             input: Vec::new(),
@@ -154,6 +154,11 @@ impl OsHost {
     /// Output goes to a screen while somebody types on it.
     pub fn print_above(&mut self, screen: Arc<dyn Above>) {
         self.above = Some(screen);
+    }
+
+    /// The seed of the hashes of texts: zero unless another is set before the machine is made.
+    pub fn set_hash_seed(&mut self, seed: HashSeed) {
+        self.hash_seed = seed;
     }
 
     /// Output is written at once.
@@ -214,14 +219,6 @@ impl OsHost {
         let result = stdout.write_all(&self.output).and_then(|()| stdout.flush());
         self.output.clear();
         result
-    }
-}
-
-/// What `PYTHONHASHSEED` asks for: a seed of zero where it says nothing, so that runs repeat; None if it can't be read.
-pub(crate) fn hash_seed_from_environment() -> Option<HashSeed> {
-    match std::env::var_os("PYTHONHASHSEED") {
-        Some(text) if !text.is_empty() => HashSeed::parse(&text.to_string_lossy()),
-        _ => Some(HashSeed::Fixed(0)),
     }
 }
 

@@ -117,7 +117,7 @@ natives!(
 
 /// What `sys.breakpointhook` does: what PYTHONBREAKPOINT says, which is nothing for `0`.
 pub(super) fn breakpoint_hook(cx: &mut Cx, args: Rest, kws: KeywordRest) -> NativeResult {
-    let chosen = cx.host().variable("PYTHONBREAKPOINT").unwrap_or_default();
+    let chosen = cx.python_variable("PYTHONBREAKPOINT").unwrap_or_default();
     match chosen.as_str() {
         "0" => Ok(Outcome::NONE),
         "" | "pdb.set_trace" => Err(no_debugger(cx)),

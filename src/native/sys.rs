@@ -435,14 +435,7 @@ fn sequences(cx: &mut Cx, sys: Root) -> Result<(), Raised> {
     let items = [int(cx, major), int(cx, minor), int(cx, micro), text(cx, "final"), int(cx, 0)];
     let version = structseq::make(cx, "version_info", &items)?;
     set(cx, sys, "version_info", version)?;
-    let mut flags: Vec<Root> = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0].iter().map(|v| int(cx, *v)).collect();
-    flags.push(cx.push_raw(Raw::FALSE));
-    flags.push(int(cx, 1));
-    flags.push(int(cx, 0));
-    flags.push(cx.push_raw(Raw::FALSE));
-    flags.push(int(cx, 4300));
-    let flags = structseq::make(cx, "flags", &flags)?;
-    set(cx, sys, "flags", flags)?;
+    flags(cx, sys)?;
     let float = |cx: &mut Cx, value: f64| cx.push_raw(Raw::float(value));
     let items = [
         float(cx, f64::MAX),
@@ -480,6 +473,37 @@ fn sequences(cx: &mut Cx, sys: Root) -> Result<(), Raised> {
     set(cx, sys, "thread_info", info)
 }
 
+/// `sys.flags`, as the command line says.
+fn flags(cx: &mut Cx, sys: Root) -> Result<(), Raised> {
+    let given = cx.switches.clone();
+    let number = |flag: bool| i64::from(flag);
+    let mut items: Vec<Root> = [
+        0,
+        number(given.inspect),
+        number(given.inspect),
+        i64::from(given.optimize),
+        1,
+        number(given.no_user_site),
+        number(given.no_site),
+        number(given.ignore_environment),
+        0,
+        0,
+        number(given.quiet),
+        0,
+        number(given.isolated),
+    ]
+    .map(|value| int(cx, value))
+    .into();
+    items.push(cx.push_raw(Raw::bool(given.dev_mode)));
+    items.push(int(cx, 1));
+    items.push(int(cx, 0));
+    items.push(cx.push_raw(Raw::bool(given.safe_path)));
+    let digits = cx.int_max_str_digits as i64;
+    items.push(int(cx, digits));
+    let flags = structseq::make(cx, "flags", &items)?;
+    set(cx, sys, "flags", flags)
+}
+
 /// Tells the module of the program that is run.
 pub(crate) fn set_program(vm: &mut Vm, argv: &[String], orig_argv: &[String], folder: &str) {
     let mark = vm.mark();
@@ -489,8 +513,25 @@ pub(crate) fn set_program(vm: &mut Vm, argv: &[String], orig_argv: &[String], fo
         set(vm, sys, "argv", list)?;
         let list = texts(vm, orig_argv);
         set(vm, sys, "orig_argv", list)?;
-        let mut path = vec![folder.to_owned()];
-        if let Some(more) = vm.host().variable("PYTHONPATH") {
+        let given = vm.switches.clone();
+        flags(vm, sys)?;
+        let list = texts(vm, &given.warnings);
+        set(vm, sys, "warnoptions", list)?;
+        let extras = vm.attribute(sys, "_xoptions")?;
+        for (name, value) in &given.extras {
+            let name = text(vm, name);
+            let value = match value {
+                Some(value) => text(vm, value),
+                None => vm.push_raw(Raw::TRUE),
+            };
+            vm.dict_set(extras, name, value)?;
+        }
+        if !given.warnings.is_empty() {
+            // Filters that are none are reported before the program begins.
+            vm.import("warnings")?;
+        }
+        let mut path = if given.safe_path { vec![] } else { vec![folder.to_owned()] };
+        if let Some(more) = vm.python_variable("PYTHONPATH") {
             path.extend(more.split(':').filter(|p| !p.is_empty()).map(str::to_owned));
         }
         let list = texts(vm, &path);

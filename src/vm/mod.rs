@@ -54,6 +54,7 @@ pub mod step;
 mod store;
 mod subscript;
 mod super_object;
+pub mod switches;
 mod text;
 mod thread_local;
 mod unpack;
@@ -181,6 +182,8 @@ pub struct Vm {
     recursion_limit: u32,
     /// Weak references to the memoryviews of bytearrays: see `view_count`.
     views: Vec<Raw>,
+    /// What the command line says of the program.
+    pub(crate) switches: switches::Switches,
     /// `sys.get_int_max_str_digits()`; 0 for no limit.
     pub(crate) int_max_str_digits: usize,
     /// The interrupt word, shared with signal handlers and timers.
@@ -278,7 +281,8 @@ impl Vm {
             deaths: Deaths::default(),
             recursion_limit: 1000,
             views: vec![],
-            int_max_str_digits: 4300,
+            switches: switches::Switches::default(),
+            int_max_str_digits: crate::number::int_text::DEFAULT_MAX_DIGITS,
             interrupt,
             host,
             thread_locals: thread_local::ThreadLocals::default(),
