@@ -385,7 +385,8 @@ impl Vm {
 
     /// As `run_finalisers`, where reference counts would have fallen to zero: there finalisers come before callbacks.
     fn run_finalisers_first(&mut self) {
-        let callbacks = self.deaths.callbacks.split_off(self.deaths.begun[1]);
+        let begun = self.deaths.begun[1].min(self.deaths.callbacks.len());
+        let callbacks = self.deaths.callbacks.split_off(begun);
         let mark = self.mark();
         let callbacks: Vec<Root> = callbacks.into_iter().map(|raw| self.push_raw(raw)).collect();
         self.run_finalisers();
@@ -410,7 +411,9 @@ impl Vm {
 
     fn run_finalisers_here(&mut self) {
         let order = std::mem::take(&mut self.coroutines.order);
+        // Where fibers take turns within finalisers, fewer may wait than when this one's began.
         let begun = self.deaths.begun;
+        let begun = [begun[0].min(self.deaths.finalise.len()), begun[1].min(self.deaths.callbacks.len())];
         let new = &mut self.deaths.finalise[begun[0]..];
         if !std::mem::take(&mut self.deaths.in_order) {
             if order.is_empty() {
