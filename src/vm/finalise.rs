@@ -407,6 +407,13 @@ impl Vm {
         self.coroutines.finalising += 1;
         self.run_finalisers_here();
         self.coroutines.finalising -= 1;
+        if self.coroutines.finalising == 0 {
+            // The last of several fibers: nothing is in anybody's hands any more.
+            self.deaths.begun = [0, 0];
+            if self.deaths.any_new() {
+                self.heap.request(crate::heap::interrupt::FINALISE);
+            }
+        }
     }
 
     fn run_finalisers_here(&mut self) {
