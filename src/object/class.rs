@@ -182,6 +182,8 @@ pub(super) struct Shape {
     names: Vec<Raw>,
     /// Shapes with one more attribute.
     next: Vec<(Raw, ShapeId)>,
+    /// The shape without the last attribute; that of no class if there is none.
+    before: ShapeId,
     /// Whether attributes are in a dict.
     dict_mode: bool,
     /// The shape with the same class in dict mode.
@@ -293,6 +295,12 @@ impl Shapes {
         self.table[shape as usize].names.iter().position(|n| n.same(name))
     }
 
+    /// The shape without the attribute in the last slot, if `slot` is that.
+    pub fn without(&self, shape: ShapeId, slot: usize) -> Option<ShapeId> {
+        let from = &self.table[shape as usize];
+        (slot + 1 == from.names.len() && from.before != 0).then_some(from.before)
+    }
+
     /// Number of slots in use.
     pub fn len(&self, shape: ShapeId) -> usize {
         self.table[shape as usize].names.len()
@@ -323,7 +331,7 @@ impl Shapes {
         let mut names = from.names.clone();
         names.push(raw);
         let dict_shape = from.dict_shape;
-        let next = self.add(self.classes[shape as usize], Shape { names, dict_shape, ..Shape::default() });
+        let next = self.add(self.classes[shape as usize], Shape { names, dict_shape, before: shape, ..Shape::default() });
         self.table[shape as usize].next.push((raw, next));
         Some(next)
     }

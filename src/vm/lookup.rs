@@ -640,8 +640,15 @@ impl Vm {
         if let Some(instance) = target.cell_of_kind::<Instance>() {
             let shape = instance.shape();
             if !self.shapes.is_dict_mode(shape) {
-                if self.shapes.slot(shape, name).is_none_or(|slot| instance.slot(slot).is_unbound()) {
+                let Some(slot) = self.shapes.slot(shape, name) else { return false };
+                if instance.slot(slot).is_unbound() {
                     return false;
+                }
+                // What was made last leaves nothing behind; no new shape is made, however many are added and removed.
+                if let Some(before) = self.shapes.without(shape, slot) {
+                    instance.set_slot(self.heap.forever(), slot, Value::UNBOUND);
+                    instance.set_shape(before);
+                    return true;
                 }
                 self.move_to_dict(instance);
             }
