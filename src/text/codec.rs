@@ -1,7 +1,7 @@
 //! Text to bytes and back: the encodings, their error handlers, and decoding piece by piece.
 //!
 //! Encodings report an error and go on where the handler says; the handlers with a name are in [`Handler`], and a handler
-//! of the script's own is any closure given to [`decode_with`] or [`encode_with`].
+//! of the script's own is any closure given to [`decode_with`] or `encode_with`.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "encodings come in families, and most have no case of their own")]
 
