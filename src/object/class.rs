@@ -331,7 +331,8 @@ impl Shapes {
         let mut names = from.names.clone();
         names.push(raw);
         let dict_shape = from.dict_shape;
-        let next = self.add(self.classes[shape as usize], Shape { names, dict_shape, before: shape, ..Shape::default() });
+        let next =
+            self.add(self.classes[shape as usize], Shape { names, dict_shape, before: shape, ..Shape::default() });
         self.table[shape as usize].next.push((raw, next));
         Some(next)
     }
