@@ -120,16 +120,24 @@ enum Next {
     Log,
 }
 
+/// Whether an object can be told that a future is done.
+pub(crate) fn is_watcher(cx: &mut Cx, object: Gc<'static, NativeObject>) -> bool {
+    object.with(|_: &mut Watcher| ()).is_some()
+        || group::is_group(object)
+        || loops(cx).find(object.value().raw()).is_some()
+}
+
 /// Tells a watcher that a future is done.
 pub(crate) fn notify(cx: &mut Cx, watcher: Gc<'static, NativeObject>, done: AnyFuture<'static>) -> Result<(), Raised> {
     let state = done.base().state.get();
     let next = watcher.with(|w: &mut Watcher| match w {
-        Watcher::Gather { outer, left, return_exceptions, cancelling, .. } => {
-            *left -= 1;
+        Watcher::Gather { outer, children, left, return_exceptions, cancelling } => {
+            // A script that calls what a handle calls may do so twice.
+            *left = left.saturating_sub(1);
             Next::Gather {
                 outer: *outer,
                 return_exceptions: *return_exceptions,
-                all: *left == 0,
+                all: *left == 0 && children.iter().all(|child| any(*child).base().is_done()),
                 cancelling: *cancelling,
             }
         }

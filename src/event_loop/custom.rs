@@ -118,7 +118,10 @@ pub(crate) fn call_at(cx: &mut Cx, object: Raw, when: Raw, target: Raw, ticket: 
 fn keep(cx: &mut Cx, object: Raw, handle: Root, set: impl FnOnce(u32)) {
     let heap = cx.heap.forever();
     let Some(handle) = handle.get(cx).cell_of_kind::<Handle>().map(Gc::held) else { return };
-    if let Some(state) = loops(cx).find(object) {
+    // One of another loop has a number of that loop's, which means something else here; it comes to nothing when it is due.
+    if handle.event_loop.value().raw().same(object)
+        && let Some(state) = loops(cx).find(object)
+    {
         set(state.timers.hold(heap, handle.value()) + 1);
     }
 }
@@ -295,11 +298,28 @@ fn callable(cx: &mut Cx, entry: Ready) -> (Root, Vec<Root>, Raw) {
     (callee, args, own)
 }
 
+/// The task that is to take a step: of the running loop, which is within no other's.
 fn task_of(cx: &mut Cx, root: Root) -> Result<Gc<'static, Task>, Raised> {
-    match root.get(cx).exact::<Task>().map(Gc::held) {
-        Some(task) if loops(cx).running().is_some() => Ok(task),
-        _ => Err(cx.runtime_error("no running event loop")),
+    let Some(task) = root.get(cx).exact::<Task>().map(Gc::held) else {
+        return Err(cx.type_error("a task is wanted".into()));
+    };
+    let event_loop = task.get().base.event_loop.value().raw();
+    let state = loops(cx).running();
+    let current = match state {
+        Some(state) if state.object.same(event_loop) => state.current,
+        _ => {
+            let event_loop = cx.push_raw(event_loop);
+            let text = cx.repr_text(event_loop)?;
+            return Err(cx.runtime_error(format!("loop {text} is not the running loop")));
+        }
+    };
+    if let Some(current) = current {
+        let current = cx.push_raw(current.value().raw());
+        let (inner, outer) = (cx.repr_text(root)?, cx.repr_text(current)?);
+        let text = format!("Cannot enter into task {inner} while another task {outer} is being executed.");
+        return Err(cx.runtime_error(text));
     }
+    Ok(task)
 }
 
 fn stepped(cx: &mut Cx, _: Args, resumed: Resumed) -> NativeResult {
@@ -339,6 +359,8 @@ natives!(
     fn _on_completion(cx: &mut Cx, watcher: Root, future: Root) -> NativeResult {
         if let Some(object) = watcher.get(cx).exact::<NativeObject>().map(Gc::held)
             && let Some(done) = AnyFuture::of(future.get(cx)).map(AnyFuture::held)
+            && done.base().is_done()
+            && combine::is_watcher(cx, object)
         {
             combine::notify(cx, object, done)?;
         }
@@ -372,6 +394,7 @@ natives!(
         let ticket = ticket.get(cx).as_int();
         if let Some(object) = timeout.get(cx).exact::<NativeObject>().map(Gc::held)
             && let Some(ticket) = ticket
+            && timeout::is_timeout(object)
         {
             timeout::expire(cx, object, ticket as u32)?;
         }
@@ -389,9 +412,14 @@ pub(crate) fn take_selector(cx: &mut Cx, object: Raw, selector: Root) -> Result<
     if std::mem::replace(&mut state.own.selector, true) {
         return Ok(());
     }
-    let watched = state.reactor.give_up();
-    for (fd, watchers) in watched {
-        watch(cx, object, fd, watchers)?;
+    for fd in state.reactor.hand_over() {
+        // The script that was asked for the one before may have changed who is told of this one.
+        let Some(state) = loops(cx).find(object) else { break };
+        let watchers =
+            [reactor::Interest::Read, reactor::Interest::Write].map(|interest| state.reactor.get(fd, interest));
+        if watchers.iter().any(Option::is_some) {
+            watch(cx, object, fd, watchers)?;
+        }
     }
     Ok(())
 }

@@ -484,6 +484,11 @@ natives!(
     /// Say which loop runs, or that none does.
     fn _set_running_loop(cx: &mut Cx, event_loop: Option<Root>) -> NativeResult {
         let object = event_loop.map(|root| root.get(cx).raw());
+        if let Some(state) = loops(cx).running().filter(|state| state.is_within)
+            && !object.is_some_and(|object| object.same(state.object))
+        {
+            return Err(cx.missing("hiding a loop from what it runs"));
+        }
         loops(cx).set_running(object);
         Ok(Outcome::NONE)
     }

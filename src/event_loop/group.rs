@@ -47,6 +47,11 @@ fn with<R>(cx: &Cx, object: Gc<'static, NativeObject>, work: impl FnOnce(&mut Gr
     object.with(work).expect("a task group")
 }
 
+/// Whether an object is a task group.
+pub(super) fn is_group(object: Gc<'static, NativeObject>) -> bool {
+    object.with(|_: &mut Group| ()).is_some()
+}
+
 /// The task that a task group, if it is one, is in.
 pub(super) fn parent_of(object: Gc<'static, NativeObject>) -> Option<Raw> {
     object.with(|group: &mut Group| group.parent).filter(|raw| !raw.same(Raw::NONE))
@@ -84,7 +89,7 @@ pub(crate) fn child_done(
     done: AnyFuture<'static>,
 ) -> Result<(), Raised> {
     let waiter = with(cx, object, |g| {
-        g.left -= 1;
+        g.left = g.left.saturating_sub(1);
         if g.tasks.len() > 2 * g.left + 16 {
             let own = done.raw();
             g.tasks

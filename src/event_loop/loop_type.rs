@@ -882,17 +882,18 @@ natives!(
     #[getter]
     fn _ready(cx: &mut Cx, this: Root) -> NativeResult {
         let object = this.get(cx).raw();
-        let collections = cx.import("collections")?;
-        let list = cx.call_method(collections, "deque", &[])?;
+        let list = cx.list(&[]).value().raw();
+        let list = cx.push_raw(list);
         let entries: Vec<Ready> =
             loops(cx).find(object).map_or(vec![], |l| l.ready.iter().chain(l.inbox.iter()).copied().collect());
         for entry in entries {
             let mark = cx.mark();
             let handle = custom::handle_for(cx, object, entry);
-            cx.call_method(list, "append", &[handle])?;
+            cx.list_push(list, handle)?;
             cx.release(mark);
         }
-        Ok(list.get(cx).into())
+        let collections = cx.import("collections")?;
+        Ok(cx.call_method(collections, "deque", &[list])?.get(cx).into())
     }
 
     /// What is to happen at a time, the next first: a list of handles.

@@ -119,6 +119,8 @@ pub(crate) struct LoopState {
     pub(crate) inbox: ReadyQueue,
     /// Which of its parts are a script's.
     pub(crate) own: custom::Own,
+    /// Whether it is within `run_forever`.
+    pub(crate) is_within: bool,
     /// Entries that this turn still runs.
     pub(crate) left: usize,
     pub(crate) timers: Timers,
@@ -164,6 +166,7 @@ impl LoopState {
             ready: ReadyQueue::default(),
             inbox: ReadyQueue::default(),
             own: custom::Own::default(),
+            is_within: false,
             left: 0,
             timers: Timers::default(),
             reactor: reactor::Reactor::default(),

@@ -37,12 +37,13 @@ pub(crate) enum Watcher {
 }
 
 impl Watcher {
-    fn trace(self, tracer: &mut Tracer<'_>) {
-        tracer.raw(match self {
+    /// What it refers to.
+    fn raw(self) -> Raw {
+        match self {
             Watcher::Call(handle) => handle.value().raw(),
             Watcher::Tell(object) => object.value().raw(),
             Watcher::Settle(future) => future.value().raw(),
-        });
+        }
     }
 }
 
@@ -106,7 +107,7 @@ impl Reactor {
         }
         for watched in &self.watched {
             for watcher in [watched.reader, watched.writer].into_iter().flatten() {
-                watcher.trace(tracer);
+                tracer.raw(watcher.raw());
             }
         }
     }
@@ -126,12 +127,12 @@ impl Reactor {
         })
     }
 
-    /// A selector waits for the descriptors from now on: who is told of which.
-    pub(crate) fn give_up(&mut self) -> Vec<(i32, [Option<Watcher>; 2])> {
+    /// A selector waits for the descriptors from now on: which somebody is told of.
+    pub(crate) fn hand_over(&mut self) -> Vec<i32> {
         self.poller = None;
         self.watched.iter_mut().for_each(|watched| watched.registered = (false, false));
         let wanted = self.watched.iter().enumerate().filter(|(_, watched)| watched.is_wanted());
-        wanted.map(|(fd, watched)| (fd as i32, [watched.reader, watched.writer])).collect()
+        wanted.map(|(fd, _)| fd as i32).collect()
     }
 
     fn put(&mut self, fd: i32, interest: Interest, watcher: Option<Watcher>) {
@@ -233,8 +234,17 @@ pub(crate) fn set(
     reactor.watched[fd as usize].idle = false;
     let after = reactor.watched[fd as usize];
     if super::open_loop(cx, object)?.own.selector {
-        super::custom::watch(cx, object, fd, [after.reader, after.writer])?;
-        return Ok(old);
+        // A script's selector is asked: meanwhile nothing else refers to who was told before.
+        if let Some(old) = old {
+            cx.push_raw(old.raw());
+        }
+        let told = super::custom::watch(cx, object, fd, [after.reader, after.writer]);
+        if told.is_err()
+            && let Some(state) = super::loops(cx).find(object)
+        {
+            state.reactor.put(fd, interest, old);
+        }
+        return told.map(|()| old);
     }
     let reactor = &mut super::open_loop(cx, object)?.reactor;
     let watched = reactor.watched[fd as usize];

@@ -159,6 +159,7 @@ fn begin(cx: &mut Cx, window: Args) -> Result<(), Raised> {
     let before = [cx.coroutines.first_iteration, cx.coroutines.finalizer];
     [cx.coroutines.first_iteration, cx.coroutines.finalizer] = hooks;
     let state = running(cx);
+    state.is_within = true;
     state.hooks = before;
     state.outer = outer;
     let debug = state.debug;
@@ -485,6 +486,7 @@ fn stop_running(cx: &mut Cx, window: Args) {
     if all.is_running_here(object) {
         let state = all.running().expect("it runs");
         let outer = std::mem::replace(&mut state.outer, Raw::NONE);
+        state.is_within = false;
         state.current = None;
         state.stopping = false;
         state.left = 0;

@@ -128,6 +128,11 @@ fn disarm(cx: &mut Cx, object: Gc<'static, NativeObject>) {
     }
 }
 
+/// Whether an object is a `Timeout`.
+pub(crate) fn is_timeout(object: Gc<'static, NativeObject>) -> bool {
+    object.with(|_: &mut Timeout| ()).is_some()
+}
+
 /// Its timer is due: the ticket for the ready queue.
 pub(crate) fn due(object: Gc<'static, NativeObject>) -> Option<u32> {
     object.with(|t: &mut Timeout| {

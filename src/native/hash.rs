@@ -80,6 +80,25 @@ fn start(name: &str) -> Option<State> {
     })
 }
 
+/// BLAKE2 without a key, in full length.
+fn plain_blake2(wide: bool) -> State {
+    // The parameters of a hash that is no part of a tree: its length, no key, one leaf, no depth beyond it.
+    let parameters = |length: u8| [length, 0, 1, 1];
+    if wide {
+        let function = Function::Blake2b(Blake2::new(&padded(&parameters(64), 64), &[], false));
+        State { name: "blake2b", sizes: (64, 128), function }
+    } else {
+        let function = Function::Blake2s(Blake2::new(&padded(&parameters(32), 32), &[], false));
+        State { name: "blake2s", sizes: (32, 64), function }
+    }
+}
+
+fn padded(bytes: &[u8], length: usize) -> Vec<u8> {
+    let mut block = bytes.to_vec();
+    block.resize(length, 0);
+    block
+}
+
 /// Bytes between two looks at whether to go on: what takes a millisecond.
 const PIECE: usize = 1 << 18;
 
@@ -180,6 +199,9 @@ natives!(
     fn blake2(cx: &mut Cx, wide: bool, parameters: Root, key: Root, last_node: bool) -> NativeResult {
         let parameters = bytes_like(cx, parameters)?.to_vec();
         let key = bytes_like(cx, key)?.to_vec();
+        if !key.is_empty() && key.len() != if wide { 128 } else { 64 } {
+            return Err(cx.value_error("a key fills a block"));
+        }
         let size = parameters.first().copied().map_or(1, usize::from).clamp(1, if wide { 64 } else { 32 });
         let state = if wide {
             let function = Function::Blake2b(Blake2::new(&parameters, &key, last_node));
@@ -197,7 +219,16 @@ natives!(
         let name = cx.str_text(name)?;
         let password = bytes_like(cx, password)?.to_vec();
         let salt = bytes_like(cx, salt)?.to_vec();
-        let Some(plain) = start(&name) else { return Ok(Outcome::NONE) };
+        let plain = match (&*name, start(&name)) {
+            (_, Some(plain)) => plain,
+            ("blake2b", None) => plain_blake2(true),
+            ("blake2s", None) => plain_blake2(false),
+            (_, None) => return Ok(Outcome::NONE),
+        };
+        if plain.sizes.0 == 0 {
+            // One whose length is chosen, as `shake_128`: in OpenSSL's words.
+            return Err(cx.value_error("no reason supplied"));
+        }
         let length = usize::try_from(length).unwrap_or(0);
         cx.check_room(length)?;
         let mut key = password;
@@ -222,6 +253,7 @@ natives!(
         let mut out = Vec::with_capacity(length);
         let mut number = 1u32;
         while out.len() < length {
+            cx.poll_at(number as usize)?;
             let mut block = mac(&[salt.as_slice(), &number.to_be_bytes()].concat());
             let mut total = block.clone();
             for round in 1..iterations {

@@ -554,12 +554,14 @@ impl Vm {
         visit: &mut dyn FnMut(&mut Vm, Root, i64) -> Result<bool, Raised>,
     ) -> Result<(), Raised> {
         let mut place = 0;
-        while let Some(keys) = AnySet::of(self.payload(set.get(self)))
-            && place < keys.places()
-        {
+        loop {
+            // Before the key is taken: a handler of a signal may change the set.
+            self.poll_at(place + 1)?;
+            let Some(keys) = AnySet::of(self.payload(set.get(self))).filter(|keys| place < keys.places()) else {
+                break;
+            };
             let found = keys.at(place).map(|(hash, key)| (hash, key.raw()));
             place += 1;
-            self.poll_at(place)?;
             if let Some((hash, key)) = found {
                 let mark = self.mark();
                 let key = self.push_raw(key);
@@ -740,21 +742,7 @@ impl Vm {
             if taken {
                 return Ok(());
             }
-            let mut place = 0;
-            while let Some(from) = AnySet::of(self.payload(iterable.get(self)))
-                && place < from.places()
-            {
-                let found = from.at(place).map(|(hash, key)| (hash, key.raw()));
-                place += 1;
-                self.poll_at(place)?;
-                if let Some((hash, key)) = found {
-                    let mark = self.mark();
-                    let key = self.push_raw(key);
-                    self.set_add_hash(set, key, hash)?;
-                    self.release(mark);
-                }
-            }
-            return Ok(());
+            return self.each_key(iterable, &mut |cx, key, hash| cx.set_add_hash(set, key, hash).map(|_| true));
         }
         if let (Some(to), Some(dict)) = (sets.0, source.exact::<Dict>())
             && to.reserve(heap, dict.len()).is_err()
