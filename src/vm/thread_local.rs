@@ -14,12 +14,28 @@ const DICTS: usize = 0;
 #[derive(Debug, Default)]
 pub(super) struct ThreadLocals {
     references: Vec<Raw>,
+    /// How many there may be before those to what died are thrown out.
+    most: usize,
 }
 
 impl ThreadLocals {
     pub(super) fn trace(&self, tracer: &mut Tracer<'_>) {
         self.references.iter().for_each(|raw| tracer.raw(*raw));
     }
+
+    fn add(&mut self, reference: Raw) {
+        if self.references.len() >= self.most {
+            self.references.retain(|raw| target(*raw).is_some());
+            self.most = 2 * self.references.len() + 64;
+        }
+        self.references.push(reference);
+    }
+}
+
+/// What a reference refers to, if it lives.
+fn target(reference: Raw) -> Option<Gc<'static, Instance>> {
+    let reference: Option<Gc<'static, WeakRef>> = Value::adopt(reference).exact();
+    reference?.get().target()?.cell_of_kind::<Instance>().map(Gc::held)
 }
 
 /// The number that scripts know a fiber by.
@@ -35,7 +51,7 @@ impl Vm {
         instance.set_slot(self.heap.forever(), DICTS, dicts.value());
         self.note_dict(dicts, self.current_fiber(), own);
         if let Some(reference) = WeakRef::new(&self.heap, instance.value(), Value::NONE) {
-            self.thread_locals.references.push(reference.value().raw());
+            self.thread_locals.add(reference.value().raw());
         }
         dicts.value().raw()
     }
@@ -59,10 +75,7 @@ impl Vm {
             }
         };
         let references = self.thread_locals.references.iter().filter(|raw| {
-            let reference: Option<Gc<'static, WeakRef>> = Value::adopt(**raw).exact();
-            let target = reference.and_then(|reference| reference.get().target());
-            let Some(instance) = target.and_then(|target| target.cell_of_kind::<Instance>()) else { return false };
-            let instance = instance.held();
+            let Some(instance) = target(**raw) else { return false };
             let Some(dicts) = instance.slot(DICTS).exact::<Dict>() else { return false };
             match (ended, find(dicts, from)) {
                 (true, Some(at)) => dicts.remove_at(&self.heap, at),
