@@ -83,14 +83,17 @@ pub fn main(args: &[String]) -> u8 {
         "check" => return check(&split.rest, style, top_level_await),
         _ => {}
     }
+    // As in Python, the module `asyncio` as a program is the prompt.
+    let word = if text("module") == Some("asyncio") { "repl" } else { word };
     let alone = split.rest.is_empty() && text("module").is_none() && std::io::stdin().is_terminal();
-    if let Some(module) = text("module")
-        && find_module(module).is_none()
+    let module = text("module").filter(|_| word != "repl");
+    if let Some(module) = module
+        && find_module(module).is_none_or(|found| found.text.is_some() && NO_PROGRAMS.contains(&module))
     {
         say(&format!("aio: {}", no_module(module)));
         return FAILED;
     }
-    let program = match (text("code"), text("module").and_then(find_module)) {
+    let program = match (text("code"), module.and_then(find_module)) {
         (Some(code), _) => program_of_text(code, &split.rest),
         (None, Some(found)) => program_of_module(found, &split.rest),
         (None, None) if word == "repl" || alone => Ok(program_of_nothing(split.rest.clone())),
@@ -204,12 +207,41 @@ fn find_module(name: &str) -> Option<ModuleFound> {
     })
 }
 
+/// Modules of the library that are programs in Python too, but not here.
+const NO_PROGRAMS: &[&str] = &[
+    "ast",
+    "base64",
+    "calendar",
+    "code",
+    "difflib",
+    "filecmp",
+    "fileinput",
+    "ftplib",
+    "gzip",
+    "inspect",
+    "locale",
+    "mimetypes",
+    "pickle",
+    "platform",
+    "quopri",
+    "random",
+    "runpy",
+    "shlex",
+    "smtplib",
+    "tarfile",
+    "textwrap",
+    "tokenize",
+    "uuid",
+];
+
 /// What is said where `-m` has nothing to run.
 fn no_module(name: &str) -> String {
     let folder = std::path::Path::new(&name.replace('.', "/")).join("__init__");
     let is_package =
         stdlib::find(name).is_some() || ["py", "aio"].iter().any(|ending| folder.with_extension(ending).is_file());
-    if is_package {
+    if NO_PROGRAMS.contains(&name) {
+        format!("No program {name}: here that is a module only")
+    } else if is_package {
         format!("No module named {name}.__main__; '{name}' is a package and cannot be directly executed")
     } else {
         format!("No module named {name}")

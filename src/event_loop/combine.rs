@@ -475,10 +475,16 @@ natives!(
                 continue;
             }
             let mark = cx.mark();
-            let child = match event_loop {
-                Some(event_loop) => functions::ensure_future(cx, event_loop, arg),
-                None if is_future => Ok(raw),
-                None => {
+            // As the key of a dict: what has no hash is refused before what can't be awaited.
+            let hashed = match is_future || super::task::is_coroutine(cx, Value::adopt(raw)) {
+                true => Ok(0),
+                false => cx.dict_key_hash(arg),
+            };
+            let child = match (hashed, event_loop) {
+                (Err(raised), _) => Err(raised),
+                (Ok(_), Some(event_loop)) => functions::ensure_future(cx, event_loop, arg),
+                (Ok(_), None) if is_future => Ok(raw),
+                (Ok(_), None) => {
                     functions::check_awaitable(cx, arg)?;
                     let own = functions::event_loop(cx)?;
                     functions::ensure_future(cx, own, arg)

@@ -11,10 +11,15 @@ use super::{FutureRef, Ready, clock, combine, context, functions, future, loops,
 /// Which parts of a loop are a script's.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Own {
+    /// `time`.
     pub(crate) time: bool,
+    /// `call_soon`.
     pub(crate) call_soon: bool,
+    /// `call_at`.
     pub(crate) call_at: bool,
+    /// `call_later`.
     pub(crate) call_later: bool,
+    /// `_run_once`: a turn of the loop.
     pub(crate) run_once: bool,
     /// It waits by a selector that scripts see, or gave.
     pub(crate) selector: bool,

@@ -126,6 +126,7 @@ natives! {
 }
 
 natives! {
+    /// A table whose keys are classes that it does not keep alive: registries and caches of abstract base classes.
     static CLASS_TABLE: Methods;
 
     /// Return whether the class is in the table.

@@ -17,13 +17,13 @@ use super::{Vm, special_methods};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Task {
+enum Purpose {
     Collect { classes: bool },
     Probe,
 }
 
 /// The machine's roots.
-struct Held<'a, F> {
+struct MachineRoots<'a, F> {
     others: Option<F>,
     shapes: &'a mut Shapes,
     interned: &'a mut Interned,
@@ -34,7 +34,7 @@ struct Held<'a, F> {
     died: bool,
 }
 
-impl<F: FnOnce(&mut Tracer<'_>)> Roots for Held<'_, F> {
+impl<F: FnOnce(&mut Tracer<'_>)> Roots for MachineRoots<'_, F> {
     fn trace(&mut self, tracer: &mut Tracer<'_>) {
         let others = self.others.take().expect("roots are visited once");
         others(tracer);
@@ -72,16 +72,16 @@ impl Vm {
     fn collect_for(&mut self, kind: Collection, classes: bool) {
         // If one is due, this is it.
         self.take_interrupt(crate::heap::interrupt::COLLECT);
-        self.trace_all(kind, Task::Collect { classes });
+        self.trace_all(kind, Purpose::Collect { classes });
     }
 
     /// Looks which of the cells that scripts can see dying have died, the young ones or all, without collecting. Whether any have.
     pub(crate) fn probe(&mut self, kind: Collection) -> bool {
-        self.trace_all(kind, Task::Probe)
+        self.trace_all(kind, Purpose::Probe)
     }
 
-    fn trace_all(&mut self, kind: Collection, task: Task) -> bool {
-        let probes = task == Task::Probe;
+    fn trace_all(&mut self, kind: Collection, purpose: Purpose) -> bool {
+        let probes = purpose == Purpose::Probe;
         let mut deaths = std::mem::take(&mut self.deaths);
         // Old and written to, but surely alive.
         let main = if probes { self.find_module("__main__").and_then(|main| main.exact::<Module>()) } else { None };
@@ -120,8 +120,8 @@ impl Vm {
                 main.trace_again(tracer);
             }
         };
-        let weakly = task == Task::Collect { classes: true };
-        let mut held = Held { others: Some(others), shapes, interned, kind, weakly, died: false };
+        let weakly = purpose == Purpose::Collect { classes: true };
+        let mut held = MachineRoots { others: Some(others), shapes, interned, kind, weakly, died: false };
         let died = if probes {
             heap.probe(kind, &mut deaths, &mut held)
         } else {
@@ -164,8 +164,8 @@ impl Vm {
     }
 }
 
-impl<F> std::fmt::Debug for Held<'_, F> {
+impl<F> std::fmt::Debug for MachineRoots<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Held").field("kind", &self.kind).field("weakly", &self.weakly).finish()
+        f.debug_struct("MachineRoots").field("kind", &self.kind).field("weakly", &self.weakly).finish()
     }
 }

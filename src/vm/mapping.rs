@@ -492,7 +492,7 @@ impl Vm {
 
     /// The hash of a dict's key; an error says what it was to be used as.
     #[inline]
-    pub(super) fn dict_key_hash(&mut self, key: Root) -> Result<i64, Raised> {
+    pub(crate) fn dict_key_hash(&mut self, key: Root) -> Result<i64, Raised> {
         match crate::object::key::hash_without_script(&self.heap, key.get(self)) {
             Some(hash) => Ok(hash),
             None => self.key_hash(key, "a dict key"),
