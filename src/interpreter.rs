@@ -144,6 +144,7 @@ fn start_module(cx: &mut Cx, found: &Found, dict: Root, then: Then) -> NativeRes
     let text = match &found.body {
         Body::Embedded(module) => return run_code(cx, &module.code(&found.filename), dict, then),
         Body::Text(text) => text,
+        Body::Namespace(_) => return Ok(Outcome::NONE),
     };
     let source = SourceFile::new(found.filename.as_str(), text.as_str());
     let options =
@@ -202,6 +203,8 @@ struct Found {
 enum Body {
     Embedded(&'static stdlib::Embedded),
     Text(String),
+    /// None: the package is these folders.
+    Namespace(Vec<String>),
 }
 
 /// Modules of the library that CPython has loaded before a program begins, or has in its binary: files of a program can't take their places.
@@ -255,17 +258,43 @@ fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Op
     }
     // The program may have written it just now.
     cx.host_mut().flush_files();
+    let mut portions = vec![];
     for folder in &folders {
         if let Some(found) = find_in(cx, folder, last, &["aio", "py"])? {
             return Ok(Some(found));
         }
+        let portion = place_in(cx, folder, last);
+        if cx.host().is_folder(&portion) {
+            portions.push(portion);
+        }
     }
-    Ok(None)
+    // Folders without `__init__` make a package only where there is nothing else of that name (PEP 420).
+    if portions.is_empty() || crate::native::KNOWN_MISSING.binary_search(&full).is_ok() {
+        return Ok(None);
+    }
+    Ok(Some(Found { body: Body::Namespace(portions), filename: String::new(), package: None }))
+}
+
+/// The full path of a name in a folder, which may be relative to the working folder.
+fn place_in(cx: &Cx, folder: &str, name: &str) -> String {
+    if folder.starts_with('/') {
+        return format!("{folder}/{name}");
+    }
+    let within = folder.strip_prefix("./").unwrap_or(if folder == "." { "" } else { folder });
+    let working = cx.host().working_folder().unwrap_or_default();
+    let parts = [working.trim_end_matches('/'), within, name];
+    parts
+        .into_iter()
+        .enumerate()
+        .filter(|(at, part)| *at == 0 || !part.is_empty())
+        .map(|(_, part)| part)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// Looks for a package or a file with one of these endings in a folder.
 fn find_in(cx: &mut Cx, folder: &str, name: &str, endings: &[&str]) -> Result<Option<Found>, Raised> {
-    let base = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let base = place_in(cx, folder, name);
     if cx.host().is_folder(&base) {
         for ending in ["aio", "py"] {
             let init = format!("{base}/__init__.{ending}");
@@ -692,6 +721,20 @@ fn find_and_start(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>
     let module = push(cx, module);
     let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
     let dict = push(cx, dict);
+    if let Body::Namespace(portions) = &found.body {
+        let nothing = push(cx, Raw::NONE);
+        set_value(cx, dict, "__file__", nothing)?;
+        let list = cx.list(&[]).value().raw();
+        let list = push(cx, list);
+        for portion in portions {
+            let portion = cx.str(portion).value().raw();
+            let portion = push(cx, portion);
+            cx.list_push(list, portion)?;
+        }
+        set_value(cx, dict, "__path__", list)?;
+        set_text(cx, dict, "__package__", name)?;
+        return Ok(None);
+    }
     set_text(cx, dict, "__file__", &found.filename)?;
     let package = match &found.package {
         Some(folder) => {

@@ -1,0 +1,2 @@
+"""A module in folders without `__init__`."""
+depth = 2
