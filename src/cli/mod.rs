@@ -177,9 +177,21 @@ fn program_of_file(rest: &[String]) -> Result<Program, String> {
         Some(_) => return program_of_input(rest.to_vec()),
         None => return program_of_input(vec![String::new()]),
     };
+    if let Some(main) = main_of_folder(path) {
+        let source = SourceFile::new(main.as_str(), decode(&read(&main)?, &main)?);
+        let package = Some(String::new());
+        return Ok(Program { source, filename: full_path(&main), argv, folder: full_path(path), package });
+    }
     let bytes = read(path)?;
     let source = SourceFile::new(path.as_str(), decode(&bytes, path)?);
     Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path), package: None })
+}
+
+/// What is run of a folder: the file `__main__` in it.
+fn main_of_folder(path: &str) -> Option<String> {
+    let folder = path.trim_end_matches('/');
+    let files = ["py", "aio"].map(|ending| format!("{folder}/__main__.{ending}"));
+    files.into_iter().find(|file| std::path::Path::new(file).is_file())
 }
 
 /// A module that `-m` can run: where it is, its text where it is one of the library, its package.
