@@ -280,16 +280,15 @@ fn place_in(cx: &Cx, folder: &str, name: &str) -> String {
     if folder.starts_with('/') {
         return format!("{folder}/{name}");
     }
-    let within = folder.strip_prefix("./").unwrap_or(if folder == "." { "" } else { folder });
     let working = cx.host().working_folder().unwrap_or_default();
-    let parts = [working.trim_end_matches('/'), within, name];
-    parts
-        .into_iter()
-        .enumerate()
-        .filter(|(at, part)| *at == 0 || !part.is_empty())
-        .map(|(_, part)| part)
-        .collect::<Vec<_>>()
-        .join("/")
+    let mut place = working.trim_end_matches('/').to_owned();
+    for part in
+        [folder.strip_prefix("./").unwrap_or(folder), name].into_iter().filter(|part| !matches!(*part, "" | "."))
+    {
+        place.push('/');
+        place.push_str(part);
+    }
+    place
 }
 
 /// Looks for a package or a file with one of these endings in a folder.
