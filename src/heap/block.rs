@@ -12,10 +12,19 @@ use super::cell::Header;
 pub(super) const BLOCK: usize = 64 * 1024;
 /// Where the cells begin.
 pub(super) const CELLS: usize = 640;
-/// Blocks allocated at a time.
+/// Blocks allocated at a time, by a small heap.
 const CHUNK: usize = 16;
+/// A page of the large kind: clearing one at its first touch takes a tenth of the time that its small pages would.
+const HUGE_PAGE: usize = 2 << 20;
+/// Bytes of blocks in huge pages that are mapped at a time.
+const HUGE_CHUNK: usize = 4 * HUGE_PAGE;
+/// Bytes of blocks from which on they come as huge pages: small programs are not to hold more than they use.
+const HUGE_FROM: usize = 16 << 20;
 /// The largest cell that shares a block; larger ones get memory of their own.
 pub(super) const LARGEST: usize = 8192;
+
+/// Bytes of a block that are handed out at a time the first time.
+const FRESH: usize = 8 << 10;
 
 const SIZES: [u16; 41] = [
     16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 272, 288, 304, 320, 336, 352, 368, 384,
@@ -50,6 +59,8 @@ pub(super) struct Block {
     pub(super) count: u32,
     /// Its number, in order of making: `id()` is made from it.
     pub(super) number: u32,
+    /// Cells from this number on were never handed out.
+    pub(super) reached: u32,
     /// Whether its cells own Rust memory and are visited when they die.
     pub(super) drops: bool,
     /// Bytes of a block with one large cell, 0 otherwise.
@@ -120,10 +131,11 @@ impl Block {
         unsafe { block.cast::<u8>().add(CELLS + index as usize * size).cast() }
     }
 
-    /// The next run of unmarked cells from number `from` on: its first and one past its last.
+    /// The next run of unmarked cells from number `from` on: its first and one past its last. What was never handed out comes in small
+    /// runs, so that it is not touched before it is needed.
     pub(super) fn free_run(block: *mut Block, from: u32) -> Option<(u32, u32)> {
         // SAFETY: a live block.
-        let (count, size) = unsafe { ((*block).count, (*block).cell_size) };
+        let (count, size, reached) = unsafe { ((*block).count, (*block).cell_size, &mut (*block).reached) };
         let mut start = from;
         while start < count && Block::is_marked(Block::cell(block, start, size)) {
             start += 1;
@@ -131,8 +143,13 @@ impl Block {
         if start == count {
             return None;
         }
+        if start >= *reached {
+            let end = count.min(start + FRESH.div_ceil(size) as u32);
+            *reached = end;
+            return Some((start, end));
+        }
         let mut end = start + 1;
-        while end < count && !Block::is_marked(Block::cell(block, end, size)) {
+        while end < *reached && !Block::is_marked(Block::cell(block, end, size)) {
             end += 1;
         }
         Some((start, end))
@@ -143,6 +160,8 @@ impl Block {
 #[derive(Debug, Default)]
 pub(super) struct BlockSource {
     chunks: Vec<NonNull<u8>>,
+    /// Chunks in huge pages.
+    huge: Vec<NonNull<u8>>,
     free: Vec<NonNull<Block>>,
     made: u32,
     /// Memory of large cells that died, by size: what comes from the system has to be cleared page by page first, which costs more than
@@ -156,6 +175,42 @@ pub(super) struct BlockSource {
 const KEPT: usize = 24 << 20;
 /// Larger ones go back to the system at once.
 const LARGEST_KEPT: usize = 2 << 20;
+/// Large cells from this size on lie in huge pages.
+const HUGE_LARGE: usize = 2 * HUGE_PAGE;
+
+/// How the memory of a block with one large cell is laid out; None if it is beyond the address space.
+fn layout_of_large(large: usize) -> Option<Layout> {
+    Layout::from_size_align(large, if large >= HUGE_LARGE { HUGE_PAGE } else { BLOCK }).ok()
+}
+
+/// Zeroed memory of [`HUGE_CHUNK`] bytes in huge pages. Mapped here, since an allocator that rounds to such sizes touches what it gives or
+/// maps a multiple of it.
+fn map_huge_pages() -> Option<NonNull<u8>> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+    let whole = HUGE_CHUNK + HUGE_PAGE;
+    // SAFETY: a mapping of its own, and what is given back of it lies before and behind the chunk.
+    unsafe {
+        let mapped = mmap_anonymous(std::ptr::null_mut(), whole, protection, flags).ok()?;
+        let before = mapped.align_offset(HUGE_PAGE);
+        let chunk = mapped.byte_add(before);
+        if before > 0 {
+            let _ = munmap(mapped, before);
+        }
+        let _ = munmap(chunk.byte_add(HUGE_CHUNK), whole - before - HUGE_CHUNK);
+        let chunk = NonNull::new(chunk.cast())?;
+        in_huge_pages(chunk, HUGE_CHUNK);
+        Some(chunk)
+    }
+}
+
+/// Asks for huge pages behind this memory. A system that has none goes on with small ones.
+fn in_huge_pages(memory: NonNull<u8>, size: usize) {
+    // SAFETY: the memory is ours, and what it holds does not change.
+    let _ = unsafe {
+        rustix::mm::madvise(memory.as_ptr().cast(), size & !(HUGE_PAGE - 1), rustix::mm::Advice::LinuxHugepage)
+    };
+}
 
 /// Bytes of a block for a large cell: rounded to four sizes between a power of two and the next, so that others fit it too.
 pub(super) fn rounded(size: usize) -> Option<usize> {
@@ -172,10 +227,8 @@ impl BlockSource {
     /// An empty block for cells of `cell_size` bytes; None if the system has no memory.
     pub(super) fn take(&mut self, cell_size: usize, drops: bool) -> Option<NonNull<Block>> {
         if self.free.is_empty() {
-            // SAFETY: the layout has a size.
-            let chunk = NonNull::new(unsafe { alloc_zeroed(Self::LAYOUT) })?;
-            self.chunks.push(chunk);
-            for i in (0..CHUNK).rev() {
+            let (chunk, size) = self.chunk()?;
+            for i in (0..size / BLOCK).rev() {
                 // SAFETY: within the chunk.
                 self.free.push(unsafe { chunk.add(i * BLOCK).cast() });
             }
@@ -185,9 +238,31 @@ impl BlockSource {
         let count = ((BLOCK - CELLS) / cell_size) as u32;
         // SAFETY: the block's memory is ours and zeroed, or was given back empty.
         unsafe {
-            block.write(Block { cell_size, count, number: self.made, drops, large: 0, marks: [0; BLOCK / 16 / 64] });
+            block.write(Block {
+                cell_size,
+                count,
+                number: self.made,
+                reached: 0,
+                drops,
+                large: 0,
+                marks: [0; BLOCK / 16 / 64],
+            });
         }
         Some(block)
+    }
+
+    /// More zeroed memory for blocks, and how many bytes; None if the system has none.
+    fn chunk(&mut self) -> Option<(NonNull<u8>, usize)> {
+        if self.made as usize * BLOCK >= HUGE_FROM
+            && let Some(chunk) = map_huge_pages()
+        {
+            self.huge.push(chunk);
+            return Some((chunk, HUGE_CHUNK));
+        }
+        // SAFETY: the layout has a size.
+        let chunk = NonNull::new(unsafe { alloc_zeroed(Self::LAYOUT) })?;
+        self.chunks.push(chunk);
+        Some((chunk, Self::LAYOUT.size()))
     }
 
     /// Memory for one cell of `size` bytes; None if the system has no memory.
@@ -200,9 +275,12 @@ impl BlockSource {
                 block
             }
             None => {
-                let layout = Layout::from_size_align(large, BLOCK).ok()?;
                 // SAFETY: the layout has a size. Whoever allocates a cell initialises all of it.
-                NonNull::new(unsafe { alloc(layout) })?.cast()
+                let memory = NonNull::new(unsafe { alloc(layout_of_large(large)?) })?;
+                if large >= HUGE_LARGE {
+                    in_huge_pages(memory, large);
+                }
+                memory.cast()
             }
         };
         self.made += 1;
@@ -212,6 +290,7 @@ impl BlockSource {
                 cell_size: size,
                 count: 1,
                 number: self.made,
+                reached: 1,
                 drops,
                 large,
                 marks: [0; BLOCK / 16 / 64],
@@ -240,7 +319,7 @@ impl BlockSource {
 fn free_large(block: NonNull<Block>, large: usize) {
     // SAFETY: made by `take_large` with this layout.
     unsafe {
-        let layout = Layout::from_size_align(large, BLOCK).expect("as at its making");
+        let layout = layout_of_large(large).expect("as at its making");
         dealloc(block.as_ptr().cast(), layout);
     }
 }
@@ -253,6 +332,10 @@ impl Drop for BlockSource {
         for chunk in &self.chunks {
             // SAFETY: made with this layout; the heap drops its cells first.
             unsafe { dealloc(chunk.as_ptr(), Self::LAYOUT) }
+        }
+        for chunk in &self.huge {
+            // SAFETY: mapped with this size.
+            let _ = unsafe { rustix::mm::munmap(chunk.as_ptr().cast(), HUGE_CHUNK) };
         }
     }
 }

@@ -185,7 +185,9 @@ impl Vm {
                 break_run(|| ());
                 let leave: Leave = 'run: loop {
                     let ip = pc;
-                    let insn = (*ip).get();
+                    // Widened here once: where each handler does it, the compiler makes as many copies here, and no longer thinks the dispatch
+                    // short enough to end each handler with.
+                    let insn = u64::from((*ip).get());
                     // SAFETY: the verifier saw only known opcodes.
                     let op: Op = std::mem::transmute(insn as u8);
 
