@@ -181,9 +181,40 @@ pub fn command() -> Command {
     command.after_help(words)
 }
 
+/// The flags that were given.
+#[derive(Debug)]
+pub struct Given(Option<ArgMatches>);
+
+impl Given {
+    /// Whether a flag without a value is there.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|matches| matches.get_flag(name))
+    }
+
+    /// How often a flag that may be repeated is there.
+    pub fn count(&self, name: &str) -> u8 {
+        self.0.as_ref().map_or(0, |matches| matches.get_count(name))
+    }
+
+    /// The value of a flag.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.as_ref()?.get_one::<String>(name).map(String::as_str)
+    }
+
+    /// All values of a flag that may be repeated.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter_map(|matches| matches.get_many(name)).flatten().cloned().collect()
+    }
+}
+
 /// Parses aio's own part. On an error, or for `--help` and `--version`: what is to be printed.
-pub fn parse(own: &[String]) -> Result<ArgMatches, clap::Error> {
-    command().try_get_matches_from(std::iter::once("aio".to_owned()).chain(own.iter().cloned()))
+pub fn parse(own: &[String]) -> Result<Given, clap::Error> {
+    if own.is_empty() {
+        // Nothing to parse: most starts do without the description of the command line.
+        return Ok(Given(None));
+    }
+    let args = std::iter::once("aio".to_owned()).chain(own.iter().cloned());
+    command().try_get_matches_from(args).map(|matches| Given(Some(matches)))
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ pub fn main(args: &[String]) -> u8 {
         _ => ("run", args),
     };
     let split = flags::split(args);
-    let matches = match flags::parse(&split.own) {
-        Ok(matches) => matches,
+    let given = match flags::parse(&split.own) {
+        Ok(given) => given,
         Err(error) => {
             let text = error.render();
             return if error.use_stderr() {
@@ -63,7 +63,7 @@ pub fn main(args: &[String]) -> u8 {
             };
         }
     };
-    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let text = |name: &str| given.value(name);
     let style = Style {
         color: match text("color") {
             Some("always") => Color::On,
@@ -77,7 +77,7 @@ pub fn main(args: &[String]) -> u8 {
             _ => std::io::stderr().is_terminal(),
         },
     };
-    let top_level_await = matches.get_flag("top-level-await");
+    let top_level_await = given.is_set("top-level-await");
     match word {
         "explain" => return explain(&split.rest),
         "check" => return check(&split.rest, style, top_level_await),
@@ -109,7 +109,7 @@ pub fn main(args: &[String]) -> u8 {
     if let Some(stage) = text("dump") {
         return dump_stage(stage, &program.source, style, top_level_await);
     }
-    let switches = match switches::read(&matches) {
+    let switches = match switches::read(&given) {
         Ok(switches) => switches,
         Err(message) => {
             say(&format!("Fatal Python error: {message}\nPython runtime state: preinitialized\n\n"));
@@ -118,7 +118,7 @@ pub fn main(args: &[String]) -> u8 {
     };
     let (switches, settings) = switches;
     let options = run::RunOptions {
-        virtual_time: matches.get_flag("virtual-time"),
+        virtual_time: given.is_set("virtual-time"),
         // As at the prompt, `-c` takes `await` anywhere.
         top_level_await: top_level_await || text("code").is_some(),
         unbuffered: settings.unbuffered,

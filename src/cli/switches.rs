@@ -1,10 +1,10 @@
 //! Flags that are Python's own: what they and their variables in the environment say of the program.
 
-use clap::ArgMatches;
-
 use crate::number::hash::HashSeed;
 use crate::number::int_text::DEFAULT_MAX_DIGITS;
 use crate::vm::switches::Switches;
+
+use super::flags::Given;
 
 /// The least limit of digits that is one.
 const LEAST_DIGITS: usize = 640;
@@ -18,15 +18,15 @@ pub(super) struct Settings {
 }
 
 /// Reads the flags, and the variables unless these are to be ignored. Err: what is wrong with one.
-pub(super) fn read(matches: &ArgMatches) -> Result<(Switches, Settings), String> {
-    let given = |name: &str| matches.get_count(name);
-    let many = |name: &str| -> Vec<String> { matches.get_many(name).into_iter().flatten().cloned().collect() };
+pub(super) fn read(flags: &Given) -> Result<(Switches, Settings), String> {
+    let given = |name: &str| flags.count(name);
     let isolated = given("isolated") > 0;
     let ignore_environment = isolated || given("ignore-environment") > 0;
     let variable = |name: &str| {
         (!ignore_environment).then(|| std::env::var(name).ok()).flatten().filter(|value| !value.is_empty())
     };
-    let extras: Vec<(String, Option<String>)> = many("extra")
+    let extras: Vec<(String, Option<String>)> = flags
+        .values("extra")
         .iter()
         .map(|extra| match extra.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -42,7 +42,7 @@ pub(super) fn read(matches: &ArgMatches) -> Result<(Switches, Settings), String>
     if let Some(list) = variable("PYTHONWARNINGS") {
         warnings.extend(list.split(',').map(str::to_owned));
     }
-    warnings.extend(many("warning"));
+    warnings.extend(flags.values("warning"));
     // As a number, or 1 for any other text.
     let level = variable("PYTHONOPTIMIZE").map_or(0, |value| value.parse::<u8>().unwrap_or(1));
     let digits = match (extra("int_max_str_digits"), variable("PYTHONINTMAXSTRDIGITS")) {
@@ -63,9 +63,9 @@ pub(super) fn read(matches: &ArgMatches) -> Result<(Switches, Settings), String>
         Some(text) => HashSeed::parse(&text)
             .ok_or("config_init_hash_seed: PYTHONHASHSEED must be \"random\" or an integer in range [0; 4294967295]")?,
     };
-    let unbuffered = matches.get_flag("unbuffered") || variable("PYTHONUNBUFFERED").is_some();
+    let unbuffered = flags.is_set("unbuffered") || variable("PYTHONUNBUFFERED").is_some();
     let switches = Switches {
-        inspect: matches.get_flag("interactive") || variable("PYTHONINSPECT").is_some(),
+        inspect: flags.is_set("interactive") || variable("PYTHONINSPECT").is_some(),
         optimize: given("optimize").max(level).min(2),
         no_user_site: isolated || given("no-user-site") > 0,
         no_site: given("no-site") > 0,

@@ -38,7 +38,8 @@ pub(crate) struct Event {
 
 /// The ring.
 pub(crate) struct Ring {
-    events: Box<[Event]>,
+    /// Room for [`EVENTS`], which is not touched before it is needed.
+    events: Vec<Event>,
     next: usize,
 }
 
@@ -51,14 +52,17 @@ impl std::fmt::Debug for Ring {
 impl Ring {
     /// A ring without events.
     pub(crate) fn new() -> Ring {
-        let nothing = Event { turn: 0, what: What::End, task: 0, other: 0 };
-        Ring { events: vec![nothing; EVENTS].into(), next: 0 }
+        Ring { events: Vec::with_capacity(EVENTS), next: 0 }
     }
 
     /// Notes an event.
     #[inline(always)]
     pub(crate) fn note(&mut self, turn: u32, what: What, task: u32, other: u32) {
-        self.events[self.next & (EVENTS - 1)] = Event { turn, what, task, other };
+        let event = Event { turn, what, task, other };
+        match self.events.get_mut(self.next & (EVENTS - 1)) {
+            Some(place) => *place = event,
+            None => self.events.push(event),
+        }
         self.next = self.next.wrapping_add(1);
     }
 

@@ -294,16 +294,6 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
 
 // ---- the module ----
 
-/// The names of CPython's standard library, which programs look for in `sys.stdlib_module_names`.
-fn stdlib_names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = super::KNOWN_MISSING.to_vec();
-    names.extend(super::MODULES.iter().map(|(name, _)| *name).filter(|n| !n.contains('.')));
-    names.extend(crate::stdlib::names().filter(|n| !n.contains('.')));
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 fn text(cx: &mut Cx, text: &str) -> Root {
     let raw = cx.str(text).value().raw();
     cx.push_raw(raw)
@@ -313,9 +303,9 @@ fn int(cx: &mut Cx, value: i64) -> Root {
     cx.push_raw(Raw::int(value))
 }
 
-fn texts(cx: &mut Cx, texts: &[String]) -> Root {
+fn texts<T: AsRef<str>>(cx: &mut Cx, texts: &[T]) -> Root {
     let mark = cx.mark();
-    let roots: Vec<Root> = texts.iter().map(|t| text(cx, t)).collect();
+    let roots: Vec<Root> = texts.iter().map(|t| text(cx, t.as_ref())).collect();
     let values: Vec<Value<'_>> = roots.iter().map(|r| r.get(cx)).collect();
     let list = cx.list(&values).value().raw();
     cx.release(mark);
@@ -378,7 +368,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
         set(cx, sys, name, value)?;
     }
     for name in ["argv", "orig_argv", "path", "meta_path", "path_hooks", "warnoptions"] {
-        let list = texts(cx, &[]);
+        let list = texts::<&str>(cx, &[]);
         set(cx, sys, name, list)?;
     }
     for name in ["_xoptions", "path_importer_cache"] {
@@ -394,8 +384,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     let list = texts(cx, &names);
     let tuple = cx.tuple_from(list)?;
     set(cx, sys, "builtin_module_names", tuple)?;
-    let names: Vec<String> = stdlib_names().into_iter().map(str::to_owned).collect();
-    let names = texts(cx, &names);
+    let names = texts(cx, &super::traceback::stdlib_names::STDLIB_MODULE_NAMES);
     let class = cx.kind_class(Kind::FrozenSet).value().raw();
     let class = cx.push_raw(class);
     let names = cx.call(class, &[names])?;

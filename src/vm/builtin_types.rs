@@ -158,6 +158,7 @@ impl Vm {
 
     /// Makes builtin types, or adds methods to those that are there already under the same name. Bases must come before.
     pub fn install_types(&mut self, rows: &[TypeRow]) {
+        let mut classes = Vec::with_capacity(rows.len());
         for row in rows {
             let known = self.types.named.iter().find(|(name, _)| *name == row.name).map(|(_, raw)| *raw);
             let class = match known {
@@ -188,8 +189,14 @@ impl Vm {
             if let Some(table) = row.methods.first() {
                 self.document(class, table);
             }
-            if class != self.object_class() {
+            classes.push((class, known.is_some()));
+        }
+        // Once their methods are all there: a class comes after its bases.
+        for (class, known) in classes {
+            if known && class != self.object_class() {
                 self.update_flags_below(class);
+            } else if !known {
+                self.update_flags(class);
             }
         }
         self.end_epoch();

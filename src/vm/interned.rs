@@ -2,18 +2,19 @@
 
 use hashbrown::HashTable;
 
-use crate::heap::{Gc, Heap, Raw, Tracer, Value};
+use crate::heap::{Gc, Heap, Tracer};
 use crate::object::{INTERNED, Str};
 
 use super::Vm;
+use super::frame::Held;
 use super::native::Root;
 
 /// Every interned text of a machine. One lives as long as something else refers to it: see `collect.rs`.
 #[derive(Debug)]
 pub(super) struct Interned {
-    table: HashTable<Raw>,
+    table: HashTable<Held<Str>>,
     /// Those made since the last collection.
-    young: Vec<Raw>,
+    young: Vec<Held<Str>>,
 }
 
 impl Interned {
@@ -25,18 +26,18 @@ impl Interned {
     /// Visits all texts, or only those made since the last collection.
     pub(super) fn trace(&self, young: bool, tracer: &mut Tracer<'_>) {
         if young {
-            self.young.iter().for_each(|raw| tracer.raw(*raw));
+            self.young.iter().for_each(|text| tracer.raw(text.value().raw()));
         } else {
-            self.table.iter().for_each(|raw| tracer.raw(*raw));
+            self.table.iter().for_each(|text| tracer.raw(text.value().raw()));
         }
     }
 
     /// What is alive is marked: forgets the other texts.
     pub(super) fn forget_dead(&mut self, heap: &Heap, tracer: &Tracer<'_>) {
-        self.table.retain(|raw| tracer.is_alive(*raw));
+        self.table.retain(|text| tracer.is_alive(text.value().raw()));
         // A program that made very many for a while does not go on paying for them.
         if self.table.capacity() > 4 * self.table.len().max(4096) {
-            self.table.shrink_to(2 * self.table.len(), |raw| text(raw).hash(heap) as u64);
+            self.table.shrink_to(2 * self.table.len(), |text| text.hash(heap) as u64);
         }
     }
 
@@ -44,10 +45,6 @@ impl Interned {
     pub(super) fn grow_old(&mut self) {
         self.young.clear();
     }
-}
-
-fn text<'h>(raw: &Raw) -> Gc<'h, Str> {
-    Value::adopt(*raw).exact::<Str>().expect("a table of texts")
 }
 
 impl Vm {
@@ -60,16 +57,16 @@ impl Vm {
     pub fn intern_bytes(&mut self, bytes: &[u8]) -> Gc<'_, Str> {
         let hash = self.heap.hash_key().hash_text(bytes) as u64;
         let interned = &mut self.interned;
-        if let Some(found) = interned.table.find(hash, |raw| text(raw).as_bytes() == bytes) {
-            return text(found);
+        if let Some(found) = interned.table.find(hash, |text| text.as_bytes() == bytes) {
+            return *found;
         }
         let new = Str::from_parts(&self.heap, &[bytes]);
         new.set_aux(new.aux() | INTERNED);
-        let raw = new.value().raw();
+        let new = new.held();
         let heap = &self.heap;
-        interned.table.insert_unique(hash, raw, |raw| text(raw).hash(heap) as u64);
-        interned.young.push(raw);
-        Value::adopt(raw).exact::<Str>().expect("a text")
+        interned.table.insert_unique(hash, new, |text| text.hash(heap) as u64);
+        interned.young.push(new);
+        new
     }
 
     /// The interned text equal to `text`.
@@ -85,6 +82,6 @@ impl Vm {
     /// The interned text equal to these characters, if there is one: what is not interned is no attribute of anything.
     pub fn find_interned(&self, wanted: Gc<'_, Str>) -> Option<Gc<'_, Str>> {
         let hash = wanted.hash(&self.heap) as u64;
-        self.interned.table.find(hash, |raw| text(raw).equals(wanted)).map(text)
+        self.interned.table.find(hash, |text| text.equals(wanted)).copied()
     }
 }

@@ -163,11 +163,11 @@ impl Vm {
         let place = &self.method_cache[index & (METHOD_CACHE - 1)];
         let entry = place.get();
         if entry.class == class_at && entry.name == name_at && entry.epoch == self.epoch {
-            let owner: Held<Class> = Value::adopt(entry.owner).exact()?;
+            let owner = entry.owner?;
             return Some((owner.namespace().value_at(entry.index as usize), owner));
         }
         let found = self.find_along(class.held(), name);
-        let (owner, index) = found.map_or((Raw::UNBOUND, 0), |(owner, index)| (owner.value().raw(), index as u32));
+        let (owner, index) = found.map_or((None, 0), |(owner, index)| (Some(owner), index as u32));
         place.set(CachedMethod { class: class_at, name: name_at, epoch: self.epoch, owner, index });
         found.map(|(owner, index)| (owner.namespace().value_at(index), owner))
     }

@@ -122,8 +122,8 @@ struct CachedMethod {
     class: *const (),
     name: *const (),
     epoch: u32,
-    /// The class it was found in; UNBOUND if it is in none.
-    owner: Raw,
+    /// The class it was found in, if it is in any.
+    owner: Option<frame::Held<Class>>,
     /// The number of its entry in that class's namespace.
     index: u32,
 }
@@ -257,7 +257,7 @@ impl Vm {
                     class: std::ptr::null(),
                     name: std::ptr::null(),
                     epoch: 0,
-                    owner: Raw::UNBOUND,
+                    owner: None,
                     index: 0,
                 });
                 METHOD_CACHE
