@@ -491,6 +491,11 @@ impl Vm {
     /// AttributeError for an attribute that an object does not have.
     pub(crate) fn no_attribute(&mut self, object: Raw, name: Raw) -> Raised {
         let value: Value<'static> = Value::adopt(object);
+        if let Some(method) = value.exact::<BoundMethod>() {
+            // A bound method asks its function last, which is what then has no such attribute.
+            let function = method.get().function.get().raw();
+            return self.no_attribute(function, name);
+        }
         let attr = text(name).to_str_lossy().into_owned();
         let message = match value.kind() {
             Kind::Class => {

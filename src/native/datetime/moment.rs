@@ -337,11 +337,14 @@ natives!(
         } else if at.second != 0 {
             text.push_str(&format!(", {}", at.second));
         }
+        if at.fold != 0 {
+            text.push_str(", fold=1");
+        }
         let zone = own_zone(cx, this);
         if !zone.get(cx).is_none() {
             text.push_str(&format!(", tzinfo={}", cx.repr_text(zone)?));
         }
-        text.push_str(if at.fold != 0 { ", fold=1)" } else { ")" });
+        text.push(')');
         Ok(cx.str(&text).into())
     }
 

@@ -976,7 +976,13 @@ pub(crate) fn text_signature(native: Gc<'static, NativeFunction>) -> String {
             _ => param.name.to_owned(),
         };
         if !param.default.is_empty() && !matches!(param.kind, ParamKind::Rest | ParamKind::KeywordRest) {
-            text = format!("{text}={}", param.default);
+            // Defaults are Rust's text where nothing else was said.
+            let default = match param.default {
+                "false" => "False",
+                "true" => "True",
+                other => other,
+            };
+            text = format!("{text}={}", default.replace("- 1", "-1"));
         }
         positional_only |= param.kind == ParamKind::Positional;
         parts.push(text);

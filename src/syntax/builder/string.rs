@@ -4,7 +4,7 @@ use super::*;
 
 impl Builder<'_> {
     fn warn_escape(&mut self, at: u32, escape: &str) {
-        let (span, message) = if escape.bytes().all(|byte| byte.is_ascii_digit()) {
+        let (span, message) = if escape.len() == 3 && escape.bytes().all(|byte| byte.is_ascii_digit()) {
             (
                 Span::new(at, at + 1 + escape.len() as u32),
                 format!(
