@@ -218,6 +218,12 @@ impl Code {
         after.checked_sub(1).map(|i| self.positions[i])
     }
 
+    /// The line of the instruction that starts at `word`; if it has none, of the last one before it that has.
+    pub fn line_reached(&self, word: u32) -> u32 {
+        let after = self.positions.partition_point(|p| p.word <= word);
+        self.positions[..after].iter().rev().map(|p| p.line).find(|line| *line > 0).unwrap_or(self.first_line)
+    }
+
     /// Live registers while the instruction that starts at `word` runs: its operands are below, its result need not be. The far
     /// registers, from `far_base` on, are live besides.
     pub fn height(&self, word: u32) -> u16 {

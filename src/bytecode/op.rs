@@ -540,7 +540,7 @@ opcodes! {
     /// `super()` without arguments: `dst` = the call of `base`; if that is the builtin super, with `base+1` (the class) and
     /// `base+2` (the instance).
     CallSuper(dst: Reg, base: Reg);
-    /// In a program with finalisers: whether something has died.
+    /// In a program with finalisers, or that may drop coroutines: whether something has died, if it is time to look.
     Look();
     /// Drops the value of an expression statement that was a call: a coroutine never started is reported here.
     Discard(src: Reg);

@@ -186,6 +186,7 @@ impl Compiler<'_> {
             self.store(target, result);
         }
         self.b().set_top(top + 1);
+        self.look_after(item_span);
         // Deep in an expression nothing above is needed: the next item begins a statement of its own.
         let new_base = self.b().top();
         self.unit().base = new_base;

@@ -157,7 +157,7 @@ impl Compiler<'_> {
             self.push(keyword.value);
         });
         // What died while the arguments were made dies before the call.
-        if self.looks && (called || args.iter().any(|&arg| !self.is_silent(arg))) {
+        if (self.looks || self.looks_after) && (called || args.iter().any(|&arg| !self.is_silent(arg))) {
             self.emit(Instr::Look {});
         }
         if keywords.is_empty() {

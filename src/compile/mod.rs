@@ -19,6 +19,7 @@ mod function;
 mod patterns;
 mod stmt;
 mod targets;
+mod unawaited;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +50,8 @@ pub struct Options {
     pub future_annotations: bool,
     /// There is a large stack: expressions may nest deeper.
     pub deep: bool,
-    /// A text that speaks of finalisers or weak references looks before each statement whether something has died.
+    /// A text that speaks of finalisers or weak references looks before each statement whether something has died; one that may drop
+    /// coroutines, after each.
     pub looks: bool,
 }
 
@@ -72,8 +74,9 @@ pub fn compile(
     let mut scopes = resolve::resolve(ast, context)?;
     let warnings = std::mem::take(&mut scopes.warnings);
     let looks = options.looks && ["__del__", "weakref"].iter().any(|name| ast.names.find(name).is_some());
-    let mut compiler =
-        Compiler { ast, source, scopes: &scopes, options, looks, units: Vec::new(), depth: 0, errors: Vec::new() };
+    let looks_after = options.looks && unawaited::drops_coroutines(ast);
+    let (units, errors) = (Vec::new(), Vec::new());
+    let mut compiler = Compiler { ast, source, scopes: &scopes, options, looks, looks_after, units, depth: 0, errors };
     let code = compiler.root();
     if !compiler.errors.is_empty() {
         return Err(compiler.errors);
@@ -148,6 +151,8 @@ struct Compiler<'a> {
     options: &'a Options,
     /// Each statement begins with a `Look`.
     looks: bool,
+    /// Each statement ends with a `Look`, and so does the head of a compound one.
+    looks_after: bool,
     units: Vec<Unit>,
     depth: u32,
     errors: Vec<Diagnostic>,

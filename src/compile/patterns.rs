@@ -28,6 +28,7 @@ impl Compiler<'_> {
             }
             // The subject is needed for the next case only.
             self.b().set_top(top);
+            self.look_after(self.ast.pattern(case.pattern).span);
             self.block(&case.body);
             self.b().set_span(None);
             self.b().jump(end, |target| Instr::Jump { target });

@@ -139,6 +139,21 @@ impl Compiler<'_> {
         }
     }
 
+    /// Where coroutines may be dropped: looks whether what stands at `span` has done so.
+    pub(super) fn look_after(&mut self, span: Span) {
+        if self.looks_after {
+            self.at(span);
+            self.emit(Instr::Look {});
+        }
+    }
+
+    /// As `look_after`, for the expression in the head of a statement.
+    pub(super) fn look_after_expr(&mut self, id: ExprId) {
+        if self.looks_after && !self.is_silent(id) {
+            self.look_after(self.ast.expr(id).span);
+        }
+    }
+
     pub(super) fn stmt(&mut self, id: StmtId) {
         self.begin(id);
         let ast = self.ast;
@@ -163,7 +178,9 @@ impl Compiler<'_> {
                 self.async_for(*target, *iter, body, orelse, span);
             }
             StmtKind::While { test, body, orelse } => self.while_loop(*test, body, orelse),
-            StmtKind::If { branches, orelse } if orelse.is_empty() && self.plain_jump(branches).is_some() => {
+            StmtKind::If { branches, orelse }
+                if orelse.is_empty() && !self.looks_after && self.plain_jump(branches).is_some() =>
+            {
                 if let Some((test, target)) = self.plain_jump(branches) {
                     self.condition(test, true, target);
                 }
@@ -174,11 +191,13 @@ impl Compiler<'_> {
                     let next = self.b().label();
                     self.at(branch.span);
                     self.condition(branch.test, false, next);
+                    self.look_after_expr(branch.test);
                     self.block(&branch.body);
                     if i + 1 < branches.len() || !orelse.is_empty() {
                         self.b().jump(end, |target| Instr::Jump { target });
                     }
                     self.b().bind(next);
+                    self.look_after_expr(branch.test);
                 }
                 self.block(orelse);
                 self.b().bind(end);
@@ -214,6 +233,18 @@ impl Compiler<'_> {
             StmtKind::Continue => self.leave_loop(false),
         }
         self.b().set_top(top);
+        let simple = matches!(
+            stmt.kind,
+            StmtKind::Assign { .. }
+                | StmtKind::AugAssign { .. }
+                | StmtKind::AnnAssign { .. }
+                | StmtKind::Delete { .. }
+                | StmtKind::Expr { .. }
+                | StmtKind::Assert { .. }
+        );
+        if simple {
+            self.look_after(span);
+        }
     }
 
     /// If `branches` is one that only leaves or continues the loop right around it, with nothing to do on the way: its test and where it
@@ -260,6 +291,7 @@ impl Compiler<'_> {
         if twice {
             self.condition(test, false, done);
             self.b().bind(start);
+            self.look_after_expr(test);
             self.loop_body(Block { kind: BlockKind::Loop { end, next, iter: None }, protections: 0 }, body);
             self.b().bind(next);
             self.condition(test, true, start);
@@ -267,11 +299,13 @@ impl Compiler<'_> {
         } else {
             self.b().bind(next);
             self.condition(test, false, done);
+            self.look_after_expr(test);
             self.loop_body(Block { kind: BlockKind::Loop { end, next, iter: None }, protections: 0 }, body);
             self.b().set_span(None);
             self.b().jump(next, |target| Instr::Jump { target });
             self.b().bind(done);
         }
+        self.look_after_expr(test);
         self.block(orelse);
         self.b().bind(end);
     }
@@ -293,12 +327,14 @@ impl Compiler<'_> {
         self.emit(Instr::GetIter { dst: it, src });
         self.b().set_top(top + 1);
         let dst = self.for_target(target, it, start, done);
+        self.look_after(iter_span);
         self.loop_body(Block { kind: BlockKind::Loop { end, next, iter: Some(it) }, protections: 0 }, body);
         self.b().bind(next);
         self.at(iter_span);
         self.b().jump(start, |target| Instr::ForLoop { dst, iter: it, target });
         self.b().bind(done);
         self.b().set_top(top);
+        self.look_after(iter_span);
         self.block(orelse);
         self.b().bind(end);
     }
@@ -347,6 +383,7 @@ impl Compiler<'_> {
         };
         // A finally block could assign a local that is returned, so those need a copy.
         let src = if plain { self.operand(value, &[]) } else { self.push(value) };
+        self.look_after_expr(value);
         self.unwind(0, |this| {
             this.at(span);
             this.return_reg(src);
@@ -515,6 +552,12 @@ impl Compiler<'_> {
             }
             self.b().set_span(None);
             self.emit(Instr::LeaveHandler { save });
+            if let Some(last) = handler.body.last() {
+                // The exception is gone, and what its traceback kept.
+                self.b().set_top(u16::from(exc.0));
+                self.look_after(self.ast.stmt(*last).span);
+                self.b().set_span(None);
+            }
             self.b().jump(end, |target| Instr::Jump { target });
             self.b().bind(next);
             self.b().set_top(inside);

@@ -202,6 +202,11 @@ impl Watched {
     }
 }
 
+/// The most statements that `Heap::pause_looking` takes.
+pub const LONGEST_PAUSE: u32 = 1 << 16;
+/// A number of statements that no program comes near.
+const NEVER: u32 = u32::MAX;
+
 /// The heap of one machine.
 pub struct Heap {
     kinds: Box<[KindInfo; 256]>,
@@ -236,6 +241,8 @@ pub struct Heap {
     cyclic: RefCell<HashSet<*mut Header>>,
     /// Scripts could see when something dies.
     shows_deaths: StdCell<bool>,
+    /// After how many statements it is looked whether something has died, or a number that is never reached.
+    look_in: StdCell<u32>,
     /// There are probes.
     is_probed: StdCell<bool>,
     /// Old cells are watched for their death.
@@ -286,6 +293,7 @@ impl Heap {
             probed: RefCell::default(),
             cyclic: RefCell::default(),
             shows_deaths: StdCell::new(false),
+            look_in: StdCell::new(NEVER),
             is_probed: StdCell::new(false),
             watches_old: StdCell::new(false),
         };
@@ -755,6 +763,33 @@ impl Heap {
     /// Notes that scripts can see when something dies: a class has a finaliser, or weak references can be made.
     pub fn show_deaths(&self) {
         self.shows_deaths.set(true);
+        self.look_soon();
+    }
+
+    /// A statement of a text that looks for deaths is over: whether it is time.
+    #[inline(always)]
+    pub fn look_due(&self) -> bool {
+        let left = self.look_in.get().wrapping_sub(1);
+        self.look_in.set(left);
+        left == 0
+    }
+
+    /// How many statements from now on are not looked after.
+    pub fn pause_looking(&self, statements: u32) {
+        self.look_in.set(statements + 1);
+    }
+
+    /// Nothing is to be seen until something is made that scripts can see dying.
+    pub fn stop_looking(&self) {
+        self.look_in.set(NEVER);
+    }
+
+    /// Something was made that scripts can see dying: the next statement is looked after, unless there is a pause.
+    #[inline]
+    pub fn look_soon(&self) {
+        if self.look_in.get() > LONGEST_PAUSE {
+            self.look_in.set(1);
+        }
     }
 
     /// Whether scripts could see when something dies.

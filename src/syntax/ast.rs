@@ -170,6 +170,21 @@ impl Ast {
         }
     }
 
+    /// All expressions, in no particular order.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.exprs.iter()
+    }
+
+    /// The numbers of all expressions.
+    pub fn expr_ids(&self) -> impl Iterator<Item = ExprId> {
+        (0..self.exprs.len()).map(ExprId::new)
+    }
+
+    /// All statements, in no particular order.
+    pub fn stmts(&self) -> impl Iterator<Item = &Stmt> {
+        self.stmts.iter()
+    }
+
     /// How many expressions there are: the length of a side table.
     pub fn expr_count(&self) -> usize {
         self.exprs.len()

@@ -44,6 +44,7 @@ pub struct Coroutines {
     pub(super) looked: f64,
     /// How many times finalisers are being run, each within one of the one before.
     pub(super) finalising: u32,
+    /// For how many statements it was last not asked whether there is time to look.
     pub(super) pause: u32,
     /// Statements where a coroutine was dropped unawaited, by code and word.
     pub(super) discards: HashSet<(usize, u32)>,

@@ -2,13 +2,14 @@
 
 use std::io;
 
-use crate::bytecode::op::Op;
-use crate::heap::{Collection, Kind, Raw, Value, WeakRef, interrupt};
+use crate::bytecode::code::CodeFlags;
+use crate::heap::{Collection, Kind, LONGEST_PAUSE, Raw, Value, WeakRef, interrupt};
 use crate::object::{
     AsyncGeneratorStep, CLOSED, COROUTINES, Exc, GeneratorState, List, MADE, Module, OWNED, REPORTED, StepMode, Str,
     Tuple, any_generator,
 };
 
+use super::Dict;
 use super::Name;
 use super::Vm;
 use super::coroutine::NativeCoroutine;
@@ -36,7 +37,7 @@ impl Vm {
         }
         let Some(generator) = any_generator(value) else { return String::new() };
         let key = self.name(Name::Qualname);
-        let details = generator.details.get::<super::Dict>();
+        let details = generator.details.get::<Dict>();
         if let Some(name) = details.and_then(|d| d.get_str(&self.heap, key)).and_then(|v| v.exact::<Str>()) {
             return name.to_str_lossy().into_owned();
         }
@@ -109,6 +110,7 @@ impl Vm {
             RecordKind::InPlace { .. } => {}
             _ => record.flags |= Record::COROUTINES,
         }
+        self.heap.look_soon();
     }
 
     /// A frame is about to end: its variables let go of what they have last to first, and so does a list.
@@ -204,23 +206,21 @@ impl Vm {
         Ok(())
     }
 
-    /// An exception leaves an instruction that takes something apart. A coroutine that was not begun and that only the stack has, as in
-    /// `for x in f()`, is reported while the frame still is there.
+    /// An exception leaves an instruction. Coroutines that were not begun and that only the stack has, as in `for x in f()` or `f() + 1`, are
+    /// reported while the frame still is there.
     pub(super) fn drop_unstarted(&mut self, record: &Record, word: u32) {
         let code = record.code();
-        let insn = code.get().words[word as usize].get();
-        let takes = [Op::GetIter, Op::UnpackSequence, Op::UnpackEx].iter().any(|op| *op as u8 == insn as u8);
-        let source = (insn >> 16) as u8;
-        if !takes || u16::from(source) < code.code.near_locals {
+        let mut dropped = false;
+        for register in code.code.near_locals..code.code.height(word).min(u16::from(u8::MAX)) {
+            let raw = self.register_of(record, register as u8);
+            if raw.is_pointer() && self.heap.is_finalisable(Value::adopt(raw)) && self.is_left(Value::adopt(raw)) {
+                self.set_register(&Record { dst: register as u8, ..*record }, Raw::NONE);
+                dropped = true;
+            }
+        }
+        if !dropped {
             return;
         }
-        let value = Value::adopt(self.register_of(record, source));
-        let unstarted = value.kind() == Kind::Coroutine
-            && any_generator(value).is_some_and(|generator| generator.state.get() == GeneratorState::Created);
-        if !unstarted || !self.heap.is_finalisable(value) {
-            return;
-        }
-        self.set_register(&Record { dst: source, ..*record }, Raw::NONE);
         let raised = std::mem::replace(&mut self.raised, Raw::UNBOUND);
         (self.fiber.top, self.fiber.window) = (record.end, record.end);
         let mark = self.mark();
@@ -287,30 +287,83 @@ impl Vm {
         self.run_finalisers();
     }
 
-    /// Before a statement of a program with finalisers or weak references: runs the finalisers of what has died since the one before.
+    /// Before a statement of a program with finalisers or weak references, or after one of a program that may drop coroutines: runs the
+    /// finalisers of what has died since the one before.
     #[cold]
     #[inline(never)]
     pub(super) fn look(&mut self) {
-        // Statements before it is asked again whether there is time to look.
-        const PAUSE: u32 = 50;
-        if self.coroutines.pause > 0 {
-            self.coroutines.pause -= 1;
-            return;
+        // Statements before it is asked again whether there is time to look; twice as many each time there is none.
+        const PAUSE: u32 = 32;
+        let all = self.heap.shows_deaths();
+        if !all {
+            let left = self.left_coroutines();
+            if left.is_empty() {
+                self.heap.stop_looking();
+                return;
+            }
+            // What waits for its report is nobody's, and has its turn.
+            if self.coroutines.finalising > 0 || self.all_are_held(left) {
+                self.heap.pause_looking(0);
+                return;
+            }
         }
         if !self.heap.is_probed() {
-            // What there is so far grows old: then looking is quick.
-            self.collect(Collection::Minor);
+            if all {
+                // What there is so far grows old: then looking is quick.
+                self.collect(Collection::Minor);
+            }
             self.heap.begin_probing();
         }
+        self.heap.pause_looking(0);
         let (young, old) = self.heap.watched_ages();
         let old = old && self.heap.used() <= SMALL;
         if !young && !old {
             return;
         }
         match self.may_look() {
-            Some(begun) => self.look_for_deaths(if old { Collection::Major } else { Collection::Minor }, begun),
-            None => self.coroutines.pause = PAUSE,
+            Some(begun) => {
+                self.coroutines.pause = PAUSE;
+                self.look_for_deaths(if old { Collection::Major } else { Collection::Minor }, begun);
+            }
+            None => {
+                self.heap.pause_looking(self.coroutines.pause);
+                self.coroutines.pause = (self.coroutines.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+            }
         }
+    }
+
+    /// The coroutines made lately that were not begun and that no task is going to begin.
+    fn left_coroutines(&self) -> Vec<Raw> {
+        let mut left = vec![];
+        self.heap.any_finalisable_lately(FEW, |value| {
+            if self.is_left(value) {
+                left.push(value.raw());
+            }
+            false
+        });
+        left
+    }
+
+    /// Whether variables of the innermost frames, or the lists, tuples and dicts in these, have all of them: then none has died.
+    fn all_are_held(&self, mut sought: Vec<Raw>) -> bool {
+        const FRAMES: usize = 4;
+        let frames = self.fiber.records.iter().rev().filter(|record| record.function.is_some()).take(FRAMES);
+        for record in frames {
+            for register in 0..record.code().get().code.near_locals.min(FEW as u16) {
+                remove_held(self.register_of(record, register as u8), &mut sought);
+            }
+            if record.code().get().flags().contains(CodeFlags::MODULE)
+                && let Some(function) = record.function
+            {
+                for (_, value) in function.globals().iter().take(4 * FEW) {
+                    remove_held(value.raw(), &mut sought);
+                }
+            }
+            if sought.is_empty() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The event loop is about to wait: time to look whether what was made lately has died.
@@ -422,7 +475,9 @@ impl Vm {
         let begun = self.deaths.begun;
         let begun = [begun[0].min(self.deaths.finalise.len()), begun[1].min(self.deaths.callbacks.len())];
         let new = &mut self.deaths.finalise[begun[0]..];
-        if !std::mem::take(&mut self.deaths.in_order) {
+        let in_order = std::mem::take(&mut self.deaths.in_order);
+        // Where only coroutines are looked for, a probe knows less of their order than who let go of them.
+        if !in_order || (!order.is_empty() && !self.heap.shows_deaths()) {
             if order.is_empty() {
                 reverse_coroutines(new);
             } else {
@@ -594,13 +649,13 @@ impl Vm {
     pub fn show_warning(&mut self, class: Exc, text: &str, after: &str) {
         let frame = self.fiber.records.iter().rev().find(|record| record.function.is_some()).map(|record| {
             let code = record.code();
-            let line = code.code.position(record.word()).map_or(code.code.first_line, |p| p.line);
-            (code.code.filename.to_string(), line)
+            (code.code.filename.to_string(), code.code.line_reached(record.word()))
         });
         let (file, line) = frame.unwrap_or_else(|| ("<sys>".to_owned(), 0));
         if !self.coroutines.warned.insert((file.clone(), line, text.to_owned())) {
             return;
         }
+        let after = if line == 0 { "" } else { after };
         let source = self.source_line(&file, line).map_or(String::new(), |source| format!("  {source}\n"));
         let message = format!("{file}:{line}: {}: {text}\n{source}{after}", class.name());
         self.write_error(&message);
@@ -651,5 +706,22 @@ impl Vm {
 fn reverse_coroutines(died: &mut [Raw]) {
     if died.iter().all(|raw| matches!(Value::adopt(*raw).kind(), Kind::Coroutine | Kind::NativeCoroutine)) {
         died.reverse();
+    }
+}
+
+/// Takes from `sought` what a variable with this value keeps alive.
+fn remove_held(raw: Raw, sought: &mut Vec<Raw>) {
+    if !raw.is_pointer() {
+        return;
+    }
+    let mut remove = |raw: Raw| sought.retain(|one| !one.same(raw));
+    remove(raw);
+    let value = Value::<'static>::adopt(raw);
+    if let Some(list) = value.exact::<List>() {
+        list.items().take(FEW).for_each(|item| remove(item.raw()));
+    } else if let Some(tuple) = value.exact::<Tuple>() {
+        tuple.items().take(FEW).for_each(|item| remove(item.raw()));
+    } else if let Some(dict) = value.exact::<Dict>() {
+        dict.iter().take(FEW).for_each(|(_, item)| remove(item.raw()));
     }
 }

@@ -1932,7 +1932,7 @@ impl Vm {
                             store!(CallSuper, a!(insn), self.call_super(parts))
                         }
                         Op::Look => {
-                            if self.heap.shows_deaths() {
+                            if self.heap.look_due() {
                                 sync!(Look, Deliver::Discard, 0);
                                 self.look();
                                 reload!();

@@ -1,0 +1,84 @@
+//! Which texts may drop a coroutine without having awaited it. That is reported where it happens, so such texts look for it after each statement.
+
+use std::collections::HashSet;
+
+use crate::syntax::ast::{Ast, ExprId, ExprKind, StmtKind, Symbol};
+
+/// What takes a coroutine over, or hands it to what does.
+const TAKERS: [&str; 12] = [
+    "create_task",
+    "gather",
+    "ensure_future",
+    "run",
+    "run_until_complete",
+    "run_coroutine_threadsafe",
+    "wait_for",
+    "shield",
+    "as_completed",
+    "wait",
+    "Task",
+    "start_soon",
+];
+
+/// Methods of builtin types: a call of one is no sign, whatever asynchronous methods have the same name.
+const COMMON: [&str; 24] = [
+    "get", "set", "add", "pop", "put", "read", "write", "close", "send", "update", "append", "clear", "copy", "count",
+    "index", "join", "items", "keys", "values", "remove", "insert", "format", "split", "start",
+];
+
+/// Functions of `asyncio` that give coroutines.
+const ASYNCIO: [&str; 4] = ["sleep", "wait_for", "wait", "to_thread"];
+
+/// Whether the text calls an asynchronous function of its own, or one of `asyncio`, and neither awaits the result at once nor hands it to a task.
+pub(super) fn drops_coroutines(ast: &Ast) -> bool {
+    let asynchronous: HashSet<Symbol> = ast
+        .stmts()
+        .filter_map(|stmt| match &stmt.kind {
+            StmtKind::FunctionDef(def) if def.is_async => Some(def.name),
+            _ => None,
+        })
+        .collect();
+    let asyncio = ast.names.find("asyncio");
+    if asynchronous.is_empty() && asyncio.is_none() {
+        return false;
+    }
+    let is_made = |id: ExprId| {
+        let ExprKind::Call { func, .. } = &ast.expr(id).kind else { return false };
+        match &ast.expr(*func).kind {
+            ExprKind::Name { id, .. } => asynchronous.contains(id),
+            ExprKind::Attribute { value, attr, .. } => {
+                let of = match ast.expr(*value).kind {
+                    ExprKind::Name { id, .. } => Some(id),
+                    _ => None,
+                };
+                let name = ast.name(*attr);
+                (asynchronous.contains(attr) && (!COMMON.contains(&name) || of == ast.names.find("self")))
+                    || (of.is_some() && of == asyncio && ASYNCIO.contains(&name))
+            }
+            _ => false,
+        }
+    };
+    let mut handed = HashSet::new();
+    for expr in ast.exprs() {
+        match &expr.kind {
+            ExprKind::Await { value } => _ = handed.insert(*value),
+            ExprKind::Call { func, args, .. } => {
+                let name = match &ast.expr(*func).kind {
+                    ExprKind::Name { id, .. } => ast.name(*id),
+                    ExprKind::Attribute { attr, .. } => ast.name(*attr),
+                    _ => continue,
+                };
+                if TAKERS.contains(&name) {
+                    handed.extend(args.iter().copied());
+                }
+            }
+            _ => {}
+        }
+    }
+    // A call that is a statement is looked after without that (`Discard`).
+    handed.extend(ast.stmts().filter_map(|stmt| match stmt.kind {
+        StmtKind::Expr { value } => Some(value),
+        _ => None,
+    }));
+    ast.expr_ids().any(|id| !handed.contains(&id) && is_made(id))
+}
