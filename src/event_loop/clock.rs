@@ -14,6 +14,8 @@ pub(crate) fn now(cx: &Cx) -> f64 {
 pub(crate) enum Use {
     /// It is compared with zero.
     Compare,
+    /// It is compared with the time.
+    CompareTime,
     /// It is added to the time.
     Add,
 }
@@ -33,6 +35,7 @@ pub(crate) fn seconds(cx: &mut Cx, given: Root, first: Use) -> Result<f64, Raise
     let got = super::class_name(cx, value);
     Err(cx.type_error(match first {
         Use::Compare => format!("'<=' not supported between instances of '{got}' and 'int'"),
+        Use::CompareTime => format!("'<=' not supported between instances of '{got}' and 'float'"),
         Use::Add => format!("unsupported operand type(s) for +: 'float' and '{got}'"),
     }))
 }

@@ -107,7 +107,7 @@ natives!(
 
     /// Make a variable.
     #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, #[either] name: Root, #[key] default: Given<Root>) -> NativeResult {
+    fn __new__(cx: &mut Cx, class: Root, name: Root, #[key] default: Given<Root>) -> NativeResult {
         if cx.as_str(name.get(cx)).is_none() {
             return Err(cx.type_error("context variable name must be a str".into()));
         }

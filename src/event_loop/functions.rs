@@ -559,38 +559,8 @@ natives!(
 
     /// What the library has that was not asked for yet.
     fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
-        let text = cx.str_text(name)?;
-        if text == "__all__" {
-            return all_names(cx, name);
-        }
-        if let Some(home) = LAZY_MODULES.iter().find(|home| home["asyncio.".len()..] == *text) {
-            return Ok(cx.import(home)?.get(cx).into());
-        }
-        if text.starts_with("_") && text.ends_with("event_loop_policy")
-            || text.ends_with("EventLoopPolicy") && text.starts_with('_')
-        {
-            let policies = cx.import("asyncio._policy")?;
-            return Ok(cx.attribute(policies, &text)?.get(cx).into());
-        }
-        if text == "logger" {
-            // Tests put another one in its place, in the module that says something.
-            let log = cx.import("asyncio.log")?;
-            return Ok(cx.attribute(log, "logger")?.get(cx).into());
-        }
-        if DEPRECATED.contains(&&*text) {
-            let policies = cx.import("asyncio._policy")?;
-            return Ok(cx.call_method(policies, "_deprecated", &[name])?.get(cx).into());
-        }
-        let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
-            let message = format!("module 'asyncio' has no attribute '{text}'");
-            let asyncio = cx.import("asyncio")?;
-            return Err(cx.attribute_error(&message, asyncio, name));
-        };
-        let module = cx.import(home)?;
-        let value = cx.attribute(module, &text)?;
         let asyncio = cx.import("asyncio")?;
-        cx.set_attribute(asyncio, name, value)?;
-        Ok(value.get(cx).into())
+        found_later(cx, asyncio, name)
     }
 
     /// The names of the library, those included that nobody has asked for yet.
@@ -614,6 +584,52 @@ natives!(
         Ok(list.get(cx).into())
     }
 );
+
+natives!(
+    /// What each module of the library has besides its own names.
+    pub(super) static SUBMODULE: Methods;
+
+    /// What the library has that was not asked for yet.
+    fn __getattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        found_later(cx, this, name)
+    }
+);
+
+/// What the library has that was not asked for yet, for `asyncio` or one of its modules.
+fn found_later(cx: &mut Cx, asked: Root, name: Root) -> NativeResult {
+    let text = cx.str_text(name)?;
+    if text == "__all__" {
+        return all_names(cx, name);
+    }
+    if let Some(home) = LAZY_MODULES.iter().find(|home| home["asyncio.".len()..] == *text) {
+        return Ok(cx.import(home)?.get(cx).into());
+    }
+    if text.starts_with("_") && text.ends_with("event_loop_policy")
+        || text.ends_with("EventLoopPolicy") && text.starts_with('_')
+    {
+        let policies = cx.import("asyncio._policy")?;
+        return Ok(cx.attribute(policies, &text)?.get(cx).into());
+    }
+    if text == "logger" {
+        // Tests put another one in its place, in the module that says something.
+        let log = cx.import("asyncio.log")?;
+        return Ok(cx.attribute(log, "logger")?.get(cx).into());
+    }
+    if DEPRECATED.contains(&&*text) {
+        let policies = cx.import("asyncio._policy")?;
+        return Ok(cx.call_method(policies, "_deprecated", &[name])?.get(cx).into());
+    }
+    let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
+        let home = cx.attribute(asked, "__name__")?;
+        let message = format!("module '{}' has no attribute '{text}'", cx.str_text(home)?);
+        return Err(cx.attribute_error(&message, asked, name));
+    };
+    let module = cx.import(home)?;
+    let value = cx.attribute(module, &text)?;
+    let asyncio = cx.import("asyncio")?;
+    cx.set_attribute(asyncio, name, value)?;
+    Ok(value.get(cx).into())
+}
 
 /// `asyncio.__all__`: every public name but those of submodules. It is kept, so that it is made once.
 fn all_names(cx: &mut Cx, key: Root) -> NativeResult {

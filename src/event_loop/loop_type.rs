@@ -172,6 +172,11 @@ natives!(
         Ok(cx.hash(when)?.into())
     }
 
+    /// Return self==other.
+    fn __eq__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+        same_call(cx, this, other)
+    }
+
     /// Return self<other.
     fn __lt__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
         Ok(compare(cx, this, other, |a, b| a < b))
@@ -179,7 +184,7 @@ natives!(
 
     /// Return self<=other.
     fn __le__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        Ok(compare(cx, this, other, |a, b| a <= b))
+        or_same(cx, this, other, |a, b| a < b)
     }
 
     /// Return self>other.
@@ -189,7 +194,7 @@ natives!(
 
     /// Return self>=other.
     fn __ge__(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        Ok(compare(cx, this, other, |a, b| a >= b))
+        or_same(cx, this, other, |a, b| a > b)
     }
 
     /// When it is called.
@@ -210,6 +215,32 @@ fn compare(cx: &mut Cx, this: Root, other: Root, decide: fn(f64, f64) -> bool) -
         Some(other) if other.is_timer => decide(handle_of(cx, this).when.get(), other.when.get()).into(),
         _ => Outcome::Value(Raw::NOT_IMPLEMENTED),
     }
+}
+
+/// Compares the times of two timers; of those that are due at the same time only equal ones are in order.
+fn or_same(cx: &mut Cx, this: Root, other: Root, decide: fn(f64, f64) -> bool) -> NativeResult {
+    match compare(cx, this, other, decide) {
+        Outcome::Value(raw) if raw.same(Raw::FALSE) => same_call(cx, this, other),
+        decided => Ok(decided),
+    }
+}
+
+/// Whether two timers call the same thing at the same time.
+fn same_call(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
+    let Some(b) = other.get(cx).cell_of_kind::<Handle>().filter(|b| b.is_timer).map(|b| b.held()) else {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    };
+    let a = handle_of(cx, this);
+    if a.when.get() != b.when.get() || a.cancelled.get() != b.cancelled.get() {
+        return Ok(false.into());
+    }
+    if a.cancelled.get() {
+        // What they would have called is forgotten.
+        return Ok(true.into());
+    }
+    let (left, right) = (cx.push_raw(a.get().callback.get().raw()), cx.push_raw(b.get().callback.get().raw()));
+    let (left_args, right_args) = (cx.push_raw(a.get().args.value().raw()), cx.push_raw(b.get().args.value().raw()));
+    Ok((cx.equals(left, right)? && cx.equals(left_args, right_args)?).into())
 }
 
 /// Gives a handle that a script made what it calls.

@@ -6,7 +6,7 @@ use crate::object::{Class, ClassFlags, Exc};
 use crate::vm::native::{Cx, NativeFunction, Raised, Root};
 use crate::vm::{ExtensionSlot, TypeRow};
 
-use super::functions::ASYNCIO;
+use super::functions::{ASYNCIO, SUBMODULE};
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
 use super::loop_type::{HANDLE, HOOKS, LOOP, NOTHING, TIMER_HANDLE};
 use super::{EventLoops, combine, context, custom, future, graph, group, loops, queue, run, sock, sync, timeout};
@@ -220,7 +220,7 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
         let submodule = cx.new_module(&full).value().raw();
         put(cx, module, name, submodule);
         let submodule = cx.push_raw(submodule);
-        for member in members.iter().chain(&["__getattr__"]) {
+        for member in *members {
             let found = module.get(cx).exact::<crate::object::Module>().expect("a module").dict();
             let key = cx.str(member);
             if let Some(raw) = found.get_str(&cx.heap, key).map(Value::raw) {
@@ -228,6 +228,10 @@ pub(super) fn install_asyncio(cx: &mut Cx) -> Result<(), Raised> {
                 name_home(cx, raw, if IN_C.contains(member) { "_asyncio" } else { &full });
             }
         }
+        let raw = submodule.get(cx).raw();
+        let function = cx.native_function(&SUBMODULE.defs[0], Raw::NONE, None, Raw::NONE);
+        let hook = cx.bound_method(function, raw);
+        put(cx, submodule, "__getattr__", hook);
         put(cx, submodule, "__package__", package);
     }
     Ok(())

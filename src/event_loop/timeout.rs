@@ -251,7 +251,7 @@ natives!(
     /// Make a time limit; None for no limit.
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, #[either] when: Root) -> NativeResult {
-        let when = deadline(cx, when, Use::Add)?;
+        let when = deadline(cx, when, Use::CompareTime)?;
         Ok(new(cx, when).into())
     }
 
@@ -274,7 +274,7 @@ natives!(
         if let Some(text) = text {
             return Err(cx.runtime_error(text));
         }
-        let when = deadline(cx, when, Use::Compare)?;
+        let when = deadline(cx, when, Use::CompareTime)?;
         arm(cx, object, when)?;
         Ok(Outcome::NONE)
     }
@@ -342,7 +342,7 @@ natives!(
 
     /// Limit the time a block may take, to a time of the loop's clock; None for no limit.
     fn timeout_at(cx: &mut Cx, #[either] when: Root) -> NativeResult {
-        let when = deadline(cx, when, Use::Compare)?;
+        let when = deadline(cx, when, Use::CompareTime)?;
         Ok(new(cx, when).into())
     }
 

@@ -301,6 +301,9 @@ impl Vm {
         let by_name = keywords.and_then(|k| Value::<'static>::adopt(k).exact::<Tuple>()).map_or(0, |k| k.len());
         let name = def.name;
         if argc as usize <= by_name {
+            if def.scripted && def.kind == NativeKind::Method {
+                return Err(self.scripted_alone(native, keywords));
+            }
             let label = self.tp_name(class);
             return Err(self.type_error(if super::is_wrapper_of(native) {
                 format!("descriptor '{name}' of '{label}' object needs an argument")

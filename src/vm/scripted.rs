@@ -4,10 +4,21 @@ use super::Vm;
 use super::call::has_receiver;
 use super::frame::Held;
 use super::native::{NativeFunction, Param, ParamKind, Raised};
-use crate::heap::Raw;
+use crate::heap::{Raw, Value};
+use crate::object::Tuple;
 
 const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+fn missing_text(label: &str, kind: &str, names: &[String]) -> String {
+    let list = match names {
+        [one] => one.clone(),
+        [one, two] => format!("{one} and {two}"),
+        [most @ .., last] => format!("{}, and {last}", most.join(", ")),
+        [] => String::new(),
+    };
+    format!("{label}() missing {} required {kind} argument{}: {list}", names.len(), plural(names.len()))
 }
 
 fn is_positional(param: &Param) -> bool {
@@ -55,16 +66,20 @@ impl Vm {
             .iter()
             .filter(|p| is_positional(p) == positional && !matches!(p.kind, ParamKind::Rest | ParamKind::KeywordRest));
         let names: Vec<String> = wanted.map(|p| format!("'{}'", p.name)).collect();
-        let list = match names.as_slice() {
-            [one] => one.clone(),
-            [one, two] => format!("{one} and {two}"),
-            [most @ .., last] => format!("{}, and {last}", most.join(", ")),
-            [] => String::new(),
-        };
-        self.type_error(format!(
-            "{label}() missing {} required {kind} argument{}: {list}",
-            names.len(),
-            plural(names.len())
-        ))
+        self.type_error(missing_text(&label, kind, &names))
+    }
+
+    /// A method called through its class without an object.
+    pub(super) fn scripted_alone(&mut self, native: Held<NativeFunction>, keywords: Option<Raw>) -> Raised {
+        let label = self.scripted_label(native);
+        let given: Vec<String> = keywords
+            .and_then(|k| Value::<'static>::adopt(k).exact::<Tuple>())
+            .map(|k| k.items().filter_map(|name| Some(self.as_str(name)?.to_str_lossy().into_owned())).collect())
+            .unwrap_or_default();
+        let lacks = |p: &&Param| is_positional(p) && p.default.is_empty() && !given.iter().any(|name| name == p.name);
+        let wanted = native.get().def.params.iter().skip(1).filter(lacks);
+        let names: Vec<String> =
+            std::iter::once("'self'".to_owned()).chain(wanted.map(|p| format!("'{}'", p.name))).collect();
+        self.type_error(missing_text(&label, "positional", &names))
     }
 }

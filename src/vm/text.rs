@@ -176,7 +176,11 @@ impl Vm {
         let builtin = self.has_builtin_repr(value) && (repr || value.kind() != Kind::MappingProxy);
         if !builtin {
             let exception = value.kind() == Kind::Exception;
-            if !repr && let Some(method) = self.own_method(object, Name::Str)? {
+            // A class can take `object.__str__` back: that is its `__repr__`.
+            if !repr
+                && let Some(method) = self.own_method(object, Name::Str)?
+                && !(exception && self.is_objects_own(method))
+            {
                 if exception && is_native(method, "__str__") {
                     return self.exception_str(object).map(TextOf::Done);
                 }
@@ -191,6 +195,14 @@ impl Vm {
         let mut out = Vec::new();
         self.write_own_repr(&mut out, object)?;
         self.checked_text(&out).map(TextOf::Done)
+    }
+
+    /// Whether a method is one of `object`.
+    fn is_objects_own(&self, method: Method) -> bool {
+        Value::adopt(method.callee)
+            .exact::<NativeFunction>()
+            .and_then(|native: Gc<'_, NativeFunction>| native.get().class.get())
+            .is_some_and(|class| class.value().raw().same(self.types.object))
     }
 
     /// Asks the run loop for a call of a method found by `own_method`.
