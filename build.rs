@@ -3,6 +3,8 @@
 //! All of it is one file, the code first and then the texts, deflated: what a process touches of its binary is memory it takes,
 //! in runs of 64 KiB around each place, and between the names and tables of the rest most of this would be touched at the start.
 
+#![allow(clippy::disallowed_methods, reason = "a build script has no host")]
+
 use std::io::Write;
 use std::path::Path;
 use std::{env, fs};

@@ -1,5 +1,7 @@
 //! The command line: where scripts come from, what they are told, and how the process ends.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,7 @@
 //! Fibers, driven from Rust: what threads will be made of.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::sync::Arc;
 
 use aio::compile::Options;

@@ -5,6 +5,8 @@
 //! should become a golden. `AIO_PROPERTY_CASES` (default 20,000 for each kind of text) and `AIO_PROPERTY_SECONDS` (default 20 for each)
 //! bound a run; CI sets them for 100,000.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;

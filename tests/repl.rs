@@ -1,6 +1,8 @@
 //! The prompt, as somebody meets it who types: `tests/repl/*.repl` are transcripts. What stands behind a prompt in them is typed; all that
 //! the prompt shows then, prompts included, is to be the transcript itself.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

@@ -6,6 +6,8 @@
 //! (default 2,000 for each kind) and `AIO_PROPERTY_SECONDS` (default 20 for each) bound a run; CI sets them higher.
 //! `AIO_PROPERTY_STEPS` is the limit of steps of a program.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

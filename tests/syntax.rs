@@ -1,6 +1,8 @@
 //! The front end against CPython 3.14: trees of what is new there, errors of 500 wrong texts, and the limits.
 //! Expectations are made by `tests/syntax/expect.py`.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! What is written down once is true everywhere: the order of modules, where unsafe code and other crates are, cases for every
 //! diagnostic, docs for every native.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

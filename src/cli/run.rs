@@ -49,6 +49,7 @@ enum End {
     Interrupted,
 }
 
+#[allow(clippy::disallowed_methods, reason = "a recording is no file of the script's")]
 pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, style: Style) -> u8 {
     let compile = Options {
         filename: program.filename.as_str().into(),

@@ -1,5 +1,7 @@
 //! What texts compile to: the shapes that matter for speed, and that everything compiles to sound code.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use super::{Options, compile};
 use crate::bytecode::code::Code;
 use crate::bytecode::disasm::disassemble;

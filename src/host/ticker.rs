@@ -1,5 +1,7 @@
 //! Ends time slices: a thread that sets a bit of the interrupt word every few milliseconds, while somebody waits for a turn.
 
+#![allow(clippy::disallowed_methods, reason = "this is where the system is asked")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Random texts, and chance that repeats.
 
+#![allow(clippy::disallowed_methods, reason = "a test has no host")]
+
 use std::path::{Path, PathBuf};
 
 // ---- the texts ----
