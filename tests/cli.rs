@@ -2,7 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test has no host")]
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -135,6 +137,18 @@ fn flags_of_python() {
 }
 
 #[test]
+fn arguments_and_variables_need_not_be_utf_8() {
+    let odd = OsStr::from_bytes(b"x\xff\xe9");
+    let code = "import os, sys; print(ascii(sys.argv[1]), ascii(os.environ['ODD']), os.fsencode(sys.argv[1]))";
+    let command = |code: &OsStr| {
+        Command::new(env!("CARGO_BIN_EXE_aio")).arg("-c").arg(code).arg(odd).env("ODD", odd).output().expect("aio")
+    };
+    assert_eq!(stdout(&command(OsStr::new(code))), "'x\\udcff\\udce9' 'x\\udcff\\udce9' b'x\\xff\\xe9'\n");
+    let refused = command(odd);
+    assert_eq!((stderr(&refused).as_str(), refused.status.code()), ("aio: the text of -c is not UTF-8\n", Some(2)));
+}
+
+#[test]
 fn variables_of_the_environment_may_be_ignored() {
     let run = |flags: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_aio"))
@@ -184,11 +198,8 @@ fn a_closed_pipe_ends_a_program_as_any_error() {
     assert!(errors.ends_with("BrokenPipeError: [Errno 32] Broken pipe\n"), "{errors}");
 }
 
-#[test]
-#[cfg(unix)]
-fn ctrl_c_cancels_the_main_task_first() {
-    use std::os::unix::process::ExitStatusExt;
-    let code = "import asyncio\nasync def main():\n    print('ready', flush=True)\n    try:\n        await asyncio.sleep(60)\n    finally:\n        print('cleanup', flush=True)\nasyncio.run(main())";
+/// Runs a text that says when it is ready, and then gets a Ctrl-C: what it writes afterwards, and the rest of what there is.
+fn interrupted(code: &str) -> (String, Output) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
         .args(["-c", code])
         .stdout(Stdio::piped())
@@ -202,6 +213,23 @@ fn ctrl_c_cancels_the_main_task_first() {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).expect("stdout is text");
     let output = child.wait_with_output().expect("the process ends");
+    (rest, output)
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_a_wait_of_every_thread() {
+    let code = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\ntry:\n    print('ready', flush=True)\n    threading.Event().wait()\nexcept KeyboardInterrupt:\n    print('bye')\n";
+    let (rest, output) = interrupted(code);
+    assert_eq!((rest.as_str(), stderr(&output).as_str(), output.status.code()), ("bye\n", "", Some(0)));
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_cancels_the_main_task_first() {
+    use std::os::unix::process::ExitStatusExt;
+    let code = "import asyncio\nasync def main():\n    print('ready', flush=True)\n    try:\n        await asyncio.sleep(60)\n    finally:\n        print('cleanup', flush=True)\nasyncio.run(main())";
+    let (rest, output) = interrupted(code);
     assert_eq!(rest, "cleanup\n");
     assert!(stderr(&output).ends_with("KeyboardInterrupt\n"), "{}", stderr(&output));
     // Where the task was when it was cancelled.

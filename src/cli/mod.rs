@@ -7,7 +7,10 @@ pub mod flags;
 mod run;
 mod switches;
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
@@ -15,6 +18,7 @@ use crate::interpreter;
 use crate::source::SourceFile;
 use crate::stdlib;
 use crate::syntax::{Mode, decode_source};
+use crate::text::wtf8::to_system;
 
 /// Status of a usage error, and of a script that cannot be read.
 const USAGE: u8 = 2;
@@ -154,6 +158,9 @@ fn print(bytes: &[u8]) -> u8 {
 // ---- where programs come from ----
 
 fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
+    if to_system(code) != code.as_bytes() {
+        return Err("the text of -c is not UTF-8".into());
+    }
     let argv = std::iter::once("-c".to_owned()).chain(rest.iter().cloned()).collect();
     let filename = "<string>".to_owned();
     Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new(), package: None })
@@ -284,12 +291,14 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
         let text = crate::errno::text(number);
         format!("can't open file '{path}': [Errno {number}] {text}")
     };
-    match std::fs::metadata(path) {
+    let of_system = to_system(path);
+    let file = Path::new(OsStr::from_bytes(&of_system));
+    match std::fs::metadata(file) {
         Ok(found) if found.is_dir() => return Err(format!("can't run '{path}': it is a folder")),
         Ok(_) => {}
         Err(error) => return Err(refuse(&error)),
     }
-    std::fs::read(path).map_err(|error| refuse(&error))
+    std::fs::read(file).map_err(|error| refuse(&error))
 }
 
 fn decode(bytes: &[u8], path: &str) -> Result<String, String> {

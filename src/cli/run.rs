@@ -1,5 +1,6 @@
 //! Runs a program, and ends the process as Python does: statuses, what is flushed, what is still said.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::number::hash::HashSeed;
 use crate::object::Exc;
 use crate::repl::{self, Screen, Settings};
 use crate::syntax::Mode;
+use crate::text::wtf8::of_system;
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
 use crate::vm::native::Root;
@@ -95,7 +97,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
     let signals = host.signals();
     let mut vm = interpreter::machine(Box::new(host));
     signals.watch(vm.interrupt());
-    let orig_argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let orig_argv: Vec<String> = std::env::args_os().map(|arg| of_system(arg.as_bytes())).collect();
     vm.set_switches(switches);
     crate::native::sys::set_program(&mut vm, &program.argv, &orig_argv, &program.folder);
     if program.filename.starts_with('<') {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashSeed;
+use crate::text::wtf8::of_system;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::choices::Choices;
@@ -321,7 +322,7 @@ impl Host for OsHost {
 
     fn variables(&self) -> Vec<(String, String)> {
         let mut all: Vec<(String, String)> = std::env::vars_os()
-            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+            .map(|(k, v)| (of_system(k.as_bytes()), of_system(v.as_bytes())))
             .filter(|(k, _)| !self.environment.contains_key(k))
             .collect();
         all.extend(self.environment.iter().filter_map(|(k, v)| v.clone().map(|v| (k.clone(), v))));

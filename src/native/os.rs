@@ -324,9 +324,9 @@ natives!(
         let dict = cx.push_raw(dict);
         for (name, value) in cx.host().variables() {
             let mark = cx.mark();
-            let name = cx.str(&name).value().raw();
+            let name = cx.message(&name);
             let name = cx.push_raw(name);
-            let value = cx.str(&value).value().raw();
+            let value = cx.message(&value);
             let value = cx.push_raw(value);
             cx.dict_set(dict, name, value)?;
             cx.release(mark);

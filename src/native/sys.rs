@@ -294,8 +294,9 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
 
 // ---- the module ----
 
+/// What the system said may hold stand-ins for surrogates.
 fn text(cx: &mut Cx, text: &str) -> Root {
-    let raw = cx.str(text).value().raw();
+    let raw = cx.message(text);
     cx.push_raw(raw)
 }
 

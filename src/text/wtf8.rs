@@ -160,6 +160,30 @@ pub fn stand_ins(text: &[u8]) -> std::borrow::Cow<'_, str> {
     chars.collect::<String>().into()
 }
 
+/// What the system hands over (arguments, variables, names), which should be UTF-8: other bytes become lone surrogates, as
+/// `surrogateescape` makes of them, and those their stand-ins.
+pub fn of_system(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let escaped = chunk.invalid().iter().map(|byte| STAND_IN + (0xdc00 - 0xd800) + u32::from(*byte));
+        text.extend(escaped.map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)));
+    }
+    text
+}
+
+/// Undoes `of_system`.
+pub fn to_system(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for point in code_points(&without_stand_ins(text)) {
+        match point {
+            0xdc80..=0xdcff => bytes.push((point - 0xdc00) as u8),
+            point => push(&mut bytes, point),
+        }
+    }
+    bytes
+}
+
 /// Undoes `stand_ins`.
 pub fn without_stand_ins(text: &str) -> std::borrow::Cow<'_, [u8]> {
     let is_stand_in = |char: char| (char as u32) >= STAND_IN;
@@ -176,6 +200,18 @@ pub fn without_stand_ins(text: &str) -> std::borrow::Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_the_system_come_back_as_surrogates() {
+        assert_eq!(of_system("é".as_bytes()), "é");
+        let mut text = b"a".to_vec();
+        push(&mut text, 0xdcff);
+        push(&mut text, 0xdce9);
+        text.push(b'b');
+        let read = of_system(b"a\xff\xe9b");
+        assert_eq!(without_stand_ins(&read).into_owned(), text);
+        assert_eq!(to_system(&read), b"a\xff\xe9b");
+    }
 
     #[test]
     fn every_width_both_ways() {

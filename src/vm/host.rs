@@ -421,7 +421,7 @@ pub trait Host: Debug {
     }
     /// An environment variable.
     fn variable(&self, name: &str) -> Option<String>;
-    /// All environment variables.
+    /// All environment variables; what is no UTF-8 in them has stand-ins (`wtf8::of_system`).
     fn variables(&self) -> Vec<(String, String)>;
     /// Writes to a standard stream, all of it. Output may be kept until `flush`.
     fn write(&mut self, stream: StdStream, bytes: &[u8]) -> io::Result<()>;
