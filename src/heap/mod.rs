@@ -708,6 +708,7 @@ impl Heap {
                 self.watched.set(self.watched.get() + 1);
             }
             self.finalisable.push(value.raw().header());
+            self.look_soon();
         }
     }
 

@@ -34,6 +34,7 @@ impl WeakRef {
             hash: StdCell::new(-1),
         });
         heap.weak.push(cell.pointer());
+        heap.look_soon();
         Some(cell)
     }
 

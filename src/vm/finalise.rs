@@ -316,6 +316,10 @@ impl Vm {
         }
         self.heap.pause_looking(0);
         let (young, old) = self.heap.watched_ages();
+        if !young && !old {
+            self.heap.stop_looking();
+            return;
+        }
         let old = old && self.heap.used() <= SMALL;
         if !young && !old {
             return;
