@@ -45,7 +45,7 @@ fn shown(typed: &str) -> String {
 fn transcripts_come_out_as_they_were_written() {
     let mut wrong = vec![];
     let all = transcripts();
-    assert!(all.len() >= 5, "the transcripts are gone");
+    assert!(all.len() >= 6, "the transcripts are gone");
     for path in all {
         let wanted = std::fs::read_to_string(&path).expect("a transcript");
         let lines = wanted.lines().filter_map(|line| line.strip_prefix(">>> ").or_else(|| line.strip_prefix("... ")));
@@ -147,6 +147,16 @@ impl Terminal {
 
 const SEVERAL: &str =
     "x = 1\nfor i in range(3):\n    print('item', i + x)\n\ndef double(a):\n    return a * 2\n\ndouble(21)\n";
+
+#[test]
+fn a_line_that_did_not_end_stays_above_the_prompt() {
+    let mut terminal = Terminal::new("open");
+    terminal.press(&format!("print('no', 'end', sep='-', end=''){ENTER}"));
+    terminal.wait("no-end\r\n");
+    terminal.wait(">>> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.end(), Some(0));
+}
 
 #[test]
 fn a_text_pasted_line_by_line_runs_line_by_line() {

@@ -158,9 +158,7 @@ fn print(bytes: &[u8]) -> u8 {
 // ---- where programs come from ----
 
 fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
-    if to_system(code) != code.as_bytes() {
-        return Err("the text of -c is not UTF-8".into());
-    }
+    let code = String::from_utf8(to_system(code)).map_err(|_| "the text of -c is not UTF-8")?;
     let argv = std::iter::once("-c".to_owned()).chain(rest.iter().cloned()).collect();
     let filename = "<string>".to_owned();
     Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new(), package: None })

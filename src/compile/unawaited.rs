@@ -42,6 +42,7 @@ pub(super) fn drops_coroutines(ast: &Ast) -> bool {
     if asynchronous.is_empty() && asyncio.is_none() {
         return false;
     }
+    let this = ast.names.find("self");
     let is_made = |id: ExprId| {
         let ExprKind::Call { func, .. } = &ast.expr(id).kind else { return false };
         match &ast.expr(*func).kind {
@@ -52,7 +53,7 @@ pub(super) fn drops_coroutines(ast: &Ast) -> bool {
                     _ => None,
                 };
                 let name = ast.name(*attr);
-                (asynchronous.contains(attr) && (!COMMON.contains(&name) || of == ast.names.find("self")))
+                (asynchronous.contains(attr) && (!COMMON.contains(&name) || (of.is_some() && of == this)))
                     || (of.is_some() && of == asyncio && ASYNCIO.contains(&name))
             }
             _ => false,
@@ -62,6 +63,12 @@ pub(super) fn drops_coroutines(ast: &Ast) -> bool {
     for expr in ast.exprs() {
         match &expr.kind {
             ExprKind::Await { value } => _ = handed.insert(*value),
+            ExprKind::ListComp { generators, .. }
+            | ExprKind::SetComp { generators, .. }
+            | ExprKind::DictComp { generators, .. }
+            | ExprKind::GeneratorExp { generators, .. } => {
+                handed.extend(generators.iter().filter(|generator| generator.is_async).map(|generator| generator.iter));
+            }
             ExprKind::Call { func, args, .. } => {
                 let name = match &ast.expr(*func).kind {
                     ExprKind::Name { id, .. } => ast.name(*id),
@@ -69,16 +76,28 @@ pub(super) fn drops_coroutines(ast: &Ast) -> bool {
                     _ => continue,
                 };
                 if TAKERS.contains(&name) {
-                    handed.extend(args.iter().copied());
+                    // Of `gather(*(fetch(url) for url in urls))` the elements.
+                    handed.extend(args.iter().map(|arg| match ast.expr(*arg).kind {
+                        ExprKind::Starred { value, .. } => match ast.expr(value).kind {
+                            ExprKind::ListComp { elt, .. } | ExprKind::GeneratorExp { elt, .. } => elt,
+                            _ => value,
+                        },
+                        _ => *arg,
+                    }));
                 }
             }
             _ => {}
         }
     }
-    // A call that is a statement is looked after without that (`Discard`).
-    handed.extend(ast.stmts().filter_map(|stmt| match stmt.kind {
-        StmtKind::Expr { value } => Some(value),
-        _ => None,
-    }));
+    for stmt in ast.stmts() {
+        match &stmt.kind {
+            // A call that is a statement is looked after without that (`Discard`).
+            StmtKind::Expr { value } => _ = handed.insert(*value),
+            // What these take is an asynchronous generator, or begun at once.
+            StmtKind::For { is_async: true, iter, .. } => _ = handed.insert(*iter),
+            StmtKind::With { is_async: true, items, .. } => handed.extend(items.iter().map(|item| item.context_expr)),
+            _ => {}
+        }
+    }
     ast.expr_ids().any(|id| !handed.contains(&id) && is_made(id))
 }

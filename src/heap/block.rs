@@ -253,7 +253,7 @@ impl BlockSource {
 
     /// More zeroed memory for blocks, and how many bytes; None if the system has none.
     fn chunk(&mut self) -> Option<(NonNull<u8>, usize)> {
-        if self.made as usize * BLOCK >= HUGE_FROM
+        if self.chunks.len() * Self::LAYOUT.size() >= HUGE_FROM
             && let Some(chunk) = map_huge_pages()
         {
             self.huge.push(chunk);

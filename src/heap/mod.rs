@@ -205,7 +205,7 @@ impl Watched {
 /// The most statements that `Heap::pause_looking` takes.
 pub const LONGEST_PAUSE: u32 = 1 << 16;
 /// A number of statements that no program comes near.
-const NEVER: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
 
 /// The heap of one machine.
 pub struct Heap {
@@ -242,7 +242,7 @@ pub struct Heap {
     /// Scripts could see when something dies.
     shows_deaths: StdCell<bool>,
     /// After how many statements it is looked whether something has died, or a number that is never reached.
-    look_in: StdCell<u32>,
+    look_in: StdCell<u64>,
     /// There are probes.
     is_probed: StdCell<bool>,
     /// Old cells are watched for their death.
@@ -777,7 +777,7 @@ impl Heap {
 
     /// How many statements from now on are not looked after.
     pub fn pause_looking(&self, statements: u32) {
-        self.look_in.set(statements + 1);
+        self.look_in.set(u64::from(statements) + 1);
     }
 
     /// Nothing is to be seen until something is made that scripts can see dying.
@@ -788,7 +788,7 @@ impl Heap {
     /// Something was made that scripts can see dying: the next statement is looked after, unless there is a pause.
     #[inline]
     pub fn look_soon(&self) {
-        if self.look_in.get() > LONGEST_PAUSE {
+        if self.look_in.get() > u64::from(LONGEST_PAUSE) + 1 {
             self.look_in.set(1);
         }
     }

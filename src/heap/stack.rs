@@ -15,12 +15,21 @@ pub struct RegisterStack {
 }
 
 impl RegisterStack {
-    /// Reserves `len` registers.
-    pub fn new(len: usize) -> RegisterStack {
-        let layout = Layout::array::<Raw>(len).expect("a sane length");
-        // SAFETY: the layout has a size; zeroed memory is UNBOUND registers.
-        let memory = NonNull::new(unsafe { alloc_zeroed(layout) }.cast()).expect("address space for registers");
-        RegisterStack { memory, len }
+    /// Reserves `len` registers, or where the system has no room for as many a part of them; None if it has hardly any.
+    pub fn new(mut len: usize) -> Option<RegisterStack> {
+        // Recursion to a depth of a few hundred.
+        const LEAST: usize = 1 << 13;
+        loop {
+            let layout = Layout::array::<Raw>(len).ok()?;
+            // SAFETY: the layout has a size; zeroed memory is UNBOUND registers.
+            if let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }.cast()) {
+                return Some(RegisterStack { memory, len });
+            }
+            if len <= LEAST {
+                return None;
+            }
+            len /= 2;
+        }
     }
 
     /// Number of registers.

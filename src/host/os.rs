@@ -13,7 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::number::hash::HashSeed;
@@ -53,6 +53,7 @@ pub struct OsHost {
     /// Environment variables that this machine changed; None for those it removed.
     environment: BTreeMap<String, Option<String>>,
     signals: Watch,
+    hears_interrupts: Arc<AtomicBool>,
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
     network: OsNetwork,
@@ -71,11 +72,14 @@ pub trait Above: std::fmt::Debug + Send + Sync {
 pub struct Signals {
     pending: Arc<AtomicU64>,
     wake: Arc<Wake>,
+    hears_interrupts: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Ctrl-C is from now on told to the machine with this interrupt word, instead of ending the process.
     pub fn watch(&self, word: &Arc<AtomicU32>) {
+        // Even where it is ignored: whoever asked for that wants the program to go on.
+        self.hears_interrupts.store(true, Ordering::Relaxed);
         if ignores_interrupts() {
             return;
         }
@@ -149,6 +153,7 @@ impl OsHost {
             network: OsNetwork::new(wake.clone(), pending.clone()),
             above: None,
             signals: Watch::new(pending, wake),
+            hears_interrupts: Arc::default(),
         }
     }
 
@@ -174,7 +179,11 @@ impl OsHost {
 
     /// What hands signals to the machine that gets this host.
     pub fn signals(&self) -> Signals {
-        Signals { pending: self.signals.pending.clone(), wake: self.signals.wake.clone() }
+        Signals {
+            pending: self.signals.pending.clone(),
+            wake: self.signals.wake.clone(),
+            hears_interrupts: self.hears_interrupts.clone(),
+        }
     }
 
     /// Waits until there is something to read, where that can take long: the system would not come back from reading for a signal. An answer
@@ -406,6 +415,10 @@ impl Host for OsHost {
 
     fn process_id(&self) -> u32 {
         std::process::id()
+    }
+
+    fn hears_interrupts(&self) -> bool {
+        self.hears_interrupts.load(Ordering::Relaxed)
     }
 
     fn take_signals(&mut self) -> Vec<i32> {

@@ -433,7 +433,7 @@ fn stdout(cx: &mut Cx) -> Stdout {
         return Stdout::Direct;
     };
     match (dict.get_str(heap, name), dict.get_str(heap, original)) {
-        (Some(now), Some(first)) if now.is(first) => Stdout::Direct,
+        (Some(now), Some(first)) if now.is(first) && cx.prints_directly => Stdout::Direct,
         (Some(now), _) if now.is_none() => Stdout::None,
         (Some(now), _) => Stdout::Object(now.raw()),
         (None, _) => Stdout::Direct,

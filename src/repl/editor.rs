@@ -52,6 +52,8 @@ pub(super) type Answer = (usize, Vec<String>);
 #[derive(Default)]
 pub struct Screen {
     typing: AtomicBool,
+    /// What was printed last did not end its line: the prompt would be shown over it.
+    open_line: AtomicBool,
     printer: Mutex<Option<Box<dyn ExternalPrinter + Send>>>,
 }
 
@@ -63,6 +65,9 @@ impl fmt::Debug for Screen {
 
 impl Above for Screen {
     fn print(&self, bytes: &[u8]) -> bool {
+        if let Some(last) = bytes.last() {
+            self.open_line.store(*last != b'\n', Ordering::Release);
+        }
         if !self.typing.load(Ordering::Acquire) {
             return false;
         }
@@ -180,6 +185,9 @@ fn edit(
         Err(_) => None,
     };
     while asked.recv().is_ok() {
+        if screen.open_line.swap(false, Ordering::AcqRel) {
+            let _ = io::stdout().lock().write_all(b"\n");
+        }
         screen.typing.store(true, Ordering::Release);
         let read = editor.readline(PROMPT);
         screen.typing.store(false, Ordering::Release);

@@ -83,6 +83,8 @@ pub(super) struct Lexer<'s> {
     /// The next line opens the block of a `match`.
     match_pending: bool,
     pub(super) stopped: bool,
+    /// Where the first null byte is: past the end if there is none.
+    null: usize,
 }
 
 impl<'s> Lexer<'s> {
@@ -102,6 +104,7 @@ impl<'s> Lexer<'s> {
             comment: None,
             match_pending: false,
             stopped: false,
+            null: memchr::memchr(0, text.as_bytes()).unwrap_or(usize::MAX),
         }
     }
 
@@ -110,9 +113,18 @@ impl<'s> Lexer<'s> {
         while !self.stopped {
             if self.in_string_text() {
                 self.string_text();
+                if self.position() > self.null {
+                    self.null_byte();
+                }
                 continue;
             }
-            let Some(token) = self.logos.next() else { break };
+            let next = self.logos.next();
+            // Wherever it is: in a string or a comment too.
+            if self.position() > self.null {
+                self.null_byte();
+                break;
+            }
+            let Some(token) = next else { break };
             let span = self.logos_span();
             match token {
                 Ok(token) => self.token(token, span),
@@ -311,14 +323,18 @@ impl<'s> Lexer<'s> {
         self.stray_char(span.start, char);
     }
 
+    fn null_byte(&mut self) {
+        let span = Span::new(self.null as u32, self.null as u32 + 1);
+        self.push(Token::Unknown, span);
+        self.error(Diagnostic::new(Code::InvalidEncoding, span, "source code cannot contain null bytes"));
+        self.stopped = true;
+    }
+
     fn stray_char(&mut self, at: u32, char: char) {
         let span = Span::new(at, at + char.len_utf8() as u32);
         let code = char as u32;
         self.push(Token::Unknown, span);
-        if char == '\0' {
-            self.error(Diagnostic::new(Code::InvalidEncoding, span, "source code cannot contain null bytes"));
-            self.stopped = true;
-        } else if !unicode::is_printable(code) {
+        if !unicode::is_printable(code) {
             let text = format!("invalid non-printable character U+{code:04X}");
             self.error(Diagnostic::new(Code::InvalidCharacter, span, text).reported(Reported::Point(at)));
         } else if !char.is_ascii() {

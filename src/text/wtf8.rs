@@ -161,13 +161,23 @@ pub fn stand_ins(text: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 /// What the system hands over (arguments, variables, names), which should be UTF-8: other bytes become lone surrogates, as
-/// `surrogateescape` makes of them, and those their stand-ins.
+/// `surrogateescape` makes of them, and those their stand-ins. The characters that serve as stand-ins are such bytes themselves, so that
+/// nothing is lost.
 pub fn of_system(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        let escaped = chunk.invalid().iter().map(|byte| STAND_IN + (0xdc00 - 0xd800) + u32::from(*byte));
+    let escape = |text: &mut String, bytes: &[u8]| {
+        let escaped = bytes.iter().map(|byte| STAND_IN + (0xdc00 - 0xd800) + u32::from(*byte));
         text.extend(escaped.map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)));
+    };
+    for chunk in bytes.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            if char as u32 >= STAND_IN {
+                escape(&mut text, char.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                text.push(char);
+            }
+        }
+        escape(&mut text, chunk.invalid());
     }
     text
 }
@@ -211,6 +221,7 @@ mod tests {
         let read = of_system(b"a\xff\xe9b");
         assert_eq!(without_stand_ins(&read).into_owned(), text);
         assert_eq!(to_system(&read), b"a\xff\xe9b");
+        assert_eq!(to_system(&of_system("x\u{10ffff}".as_bytes())), "x\u{10ffff}".as_bytes());
     }
 
     #[test]

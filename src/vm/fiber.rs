@@ -272,9 +272,9 @@ impl Vm {
     pub fn spawn_fiber(&mut self, callee: Root, args: &[Root], keywords: Option<Root>) -> Result<FiberId, Raised> {
         let (stack, registers) = match self.fibers.pool.pop() {
             Some(pair) => pair,
-            None => match DefaultStack::new(STACK) {
-                Ok(stack) => (stack, RegisterStack::new(REGISTERS)),
-                Err(_) => return Err(self.runtime_error("can't start new thread")),
+            None => match (DefaultStack::new(STACK), RegisterStack::new(REGISTERS)) {
+                (Ok(stack), Some(registers)) => (stack, registers),
+                _ => return Err(self.runtime_error("can't start new thread")),
             },
         };
         let id = FiberId(self.fibers.next);

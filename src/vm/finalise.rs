@@ -208,10 +208,11 @@ impl Vm {
 
     /// An exception leaves an instruction. Coroutines that were not begun and that only the stack has, as in `for x in f()` or `f() + 1`, are
     /// reported while the frame still is there.
-    pub(super) fn drop_unstarted(&mut self, record: &Record, word: u32) {
+    /// `kept`: registers below this one are used by the handler that the frame has.
+    pub(super) fn drop_unstarted(&mut self, record: &Record, word: u32, kept: u8) {
         let code = record.code();
         let mut dropped = false;
-        for register in code.code.near_locals..code.code.height(word).min(u16::from(u8::MAX)) {
+        for register in code.code.near_locals.max(u16::from(kept))..code.code.height(word).min(u16::from(u8::MAX)) {
             let raw = self.register_of(record, register as u8);
             if raw.is_pointer() && self.heap.is_finalisable(Value::adopt(raw)) && self.is_left(Value::adopt(raw)) {
                 self.set_register(&Record { dst: register as u8, ..*record }, Raw::NONE);

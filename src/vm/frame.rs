@@ -4,6 +4,7 @@
 //! are a window of the fiber's; a frame in place, whose registers are in its generator or coroutine (one record for a whole chain
 //! of awaits); a native that waits for what it asked for; and an exit, where the run loop was entered from Rust.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell as StdCell;
 
 use crate::heap::{Gc, Kind, Raw, RegisterStack, Tracer};
@@ -184,7 +185,8 @@ pub(crate) struct Fiber {
 impl Fiber {
     /// A fiber with a stack of `registers`.
     pub(super) fn new(registers: usize) -> Fiber {
-        Fiber::with_registers(RegisterStack::new(registers))
+        let stack = RegisterStack::new(registers);
+        Fiber::with_registers(stack.unwrap_or_else(|| handle_alloc_error(Layout::new::<RegisterStack>())))
     }
 
     /// A fiber with this stack.

@@ -446,6 +446,10 @@ pub trait Host: Debug {
     /// The process's id.
     fn process_id(&self) -> u32;
 
+    /// Whether Ctrl-C is told to the machine.
+    fn hears_interrupts(&self) -> bool {
+        false
+    }
     /// Signals that came in since this was asked last.
     fn take_signals(&mut self) -> Vec<i32> {
         vec![]

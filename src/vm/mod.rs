@@ -215,6 +215,8 @@ pub struct Vm {
     pub(crate) signals: signal::SignalState,
     /// The first Ctrl-C is left for the event loop.
     pub(crate) defer_interrupt: bool,
+    /// `sys.stdout` writes UTF-8 to the system: `print` need not ask it.
+    pub(crate) prints_directly: bool,
     /// Steps that are left, where they are counted.
     steps: u64,
     /// Why the program is being stopped.
@@ -300,6 +302,7 @@ impl Vm {
             pending_signals: vec![],
             signals: signal::SignalState::default(),
             defer_interrupt: false,
+            prints_directly: true,
             steps: 0,
             stopped: None,
         };

@@ -107,6 +107,11 @@ impl Vm {
         if work < 1 << 31 || b.is_zero() || (kind == BinaryKind::Pow && b.signum() < 0) {
             return None;
         }
+        // What a product takes while it is made.
+        let bytes = usize::try_from(m.saturating_add(n) / 8).unwrap_or(usize::MAX).saturating_mul(4);
+        if kind == BinaryKind::Mul && self.heap.check(bytes).is_err() {
+            return Some(Err(self.memory_error()));
+        }
         let mark = self.mark();
         let (x, y) = (self.push_raw(x), self.push_raw(y));
         let result = self.patiently(|cx, watch| {

@@ -102,10 +102,11 @@ impl Vm {
         !self.pending_signals.is_empty()
     }
 
-    /// Whether a signal could still make a program go on in which every fiber waits for another: in real time one can always come, and Ctrl-C
-    /// is how many services end.
+    /// Whether a signal could still make a program go on in which every fiber waits for another: Ctrl-C is how many
+    /// services end.
     pub(super) fn signals_expected(&self) -> bool {
-        !self.host().is_virtual()
+        let heard = self.host().hears_interrupts() || self.signals.handlers.iter().any(|raw| !raw.is_unbound());
+        heard && !self.host().is_virtual()
     }
 
     /// Does what signals that came in ask for: calls handlers, raises KeyboardInterrupt. What is for an event loop stays.

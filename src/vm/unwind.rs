@@ -525,7 +525,7 @@ impl Vm {
                         self.complete_traceback(top);
                     }
                     if self.heap.has_finalisable() {
-                        self.drop_unstarted(&record, word);
+                        self.drop_unstarted(&record, word, handler.map_or(0, |handler| handler.register));
                     }
                     if let Some(handler) = handler {
                         if let RecordKind::InPlace { generator, .. } = record.kind

@@ -71,6 +71,16 @@ fn buffered_payload(cx: &mut Cx, layer: Layer, raw: Root, size: usize) -> Buffer
     Buffered { layer, ahead: vec![], taken: 0, size, file, native, standard: None, detached: false }
 }
 
+/// Notes that standard output, if this is its buffer, is no longer what it was at the start.
+pub(super) fn note_change(cx: &mut Cx, buffer: Root) {
+    // Text may lie over an object of a class of the language: that is no standard stream.
+    if has::<Buffered>(cx, buffer)
+        && let Ok(Some(StdStream::Out)) = with::<Buffered, _>(cx, buffer, |_, b| b.standard)
+    {
+        cx.prints_directly = false;
+    }
+}
+
 /// Makes a buffer that of a standard stream: what it writes goes through the host's own buffer, as `print` does.
 pub(super) fn set_standard(cx: &mut Cx, buffer: Root, stream: StdStream) -> Result<(), Raised> {
     with::<Buffered, _>(cx, buffer, |_, b| b.standard = Some(stream))
@@ -316,6 +326,7 @@ pub(super) fn close(cx: &mut Cx, this: Root) -> Result<(), Raised> {
     }
     let flushed =
         if with::<Buffered, _>(cx, this, |_, b| b.layer != Layer::Reader)? { write_pending(cx, this) } else { Ok(()) };
+    note_change(cx, this);
     let raw = inner(cx, this);
     let native = with::<Buffered, _>(cx, this, |_, b| b.native)?;
     let flushed = match flushed {

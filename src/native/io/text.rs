@@ -738,6 +738,7 @@ natives!(
     fn detach(cx: &mut Cx, this: Root) -> NativeResult {
         let buffer = check_open(cx, this)?;
         flush_below(cx, buffer)?;
+        super::buffer::note_change(cx, buffer);
         with::<Text, _>(cx, this, |_, t| t.detached = true)?;
         Ok(buffer.get(cx).into())
     }
@@ -754,6 +755,7 @@ natives!(
     ) -> NativeResult {
         let buffer = check_open(cx, this)?;
         flush_below(cx, buffer)?;
+        super::buffer::note_change(cx, buffer);
         let new = payload(cx, encoding, errors, newline.0, false, false)?;
         with::<Text, _>(cx, this, |_, t| {
             if encoding.is_some() {
