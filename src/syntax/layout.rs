@@ -325,7 +325,10 @@ impl<'s> Lexer<'s> {
 
     fn null_byte(&mut self) {
         let span = Span::new(self.null as u32, self.null as u32 + 1);
-        self.push(Token::Unknown, span);
+        // What was wrong before may have been skipped beyond it.
+        if self.lexed.tokens.last().is_none_or(|last| last.span.end <= span.start) {
+            self.push(Token::Unknown, span);
+        }
         self.error(Diagnostic::new(Code::InvalidEncoding, span, "source code cannot contain null bytes"));
         self.stopped = true;
     }
