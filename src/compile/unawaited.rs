@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::syntax::ast::{Ast, ExprId, ExprKind, StmtKind, Symbol};
+use crate::syntax::ast::{Alias, Ast, ExprId, ExprKind, StmtKind, Symbol};
 
 /// What takes a coroutine over, or hands it to what does.
 const TAKERS: [&str; 12] = [
@@ -29,17 +29,28 @@ const COMMON: [&str; 24] = [
 /// Functions of `asyncio` that give coroutines.
 const ASYNCIO: [&str; 4] = ["sleep", "wait_for", "wait", "to_thread"];
 
+/// The name that an import binds.
+fn bound(alias: &Alias) -> Symbol {
+    alias.asname.unwrap_or(alias.name)
+}
+
 /// Whether the text calls an asynchronous function of its own, or one of `asyncio`, and neither awaits the result at once nor hands it to a task.
 pub(super) fn drops_coroutines(ast: &Ast) -> bool {
-    let asynchronous: HashSet<Symbol> = ast
-        .stmts()
-        .filter_map(|stmt| match &stmt.kind {
-            StmtKind::FunctionDef(def) if def.is_async => Some(def.name),
-            _ => None,
-        })
-        .collect();
-    let asyncio = ast.names.find("asyncio");
-    if asynchronous.is_empty() && asyncio.is_none() {
+    let mut asynchronous = HashSet::new();
+    let mut asyncio = HashSet::new();
+    for stmt in ast.stmts() {
+        match &stmt.kind {
+            StmtKind::FunctionDef(def) if def.is_async => _ = asynchronous.insert(def.name),
+            StmtKind::Import { names } => {
+                asyncio.extend(names.iter().filter(|alias| ast.name(alias.name) == "asyncio").map(bound));
+            }
+            StmtKind::ImportFrom { module: Some(module), names, .. } if ast.name(*module) == "asyncio" => {
+                asynchronous.extend(names.iter().filter(|alias| ASYNCIO.contains(&ast.name(alias.name))).map(bound));
+            }
+            _ => {}
+        }
+    }
+    if asynchronous.is_empty() && asyncio.is_empty() {
         return false;
     }
     let this = ast.names.find("self");
@@ -54,7 +65,7 @@ pub(super) fn drops_coroutines(ast: &Ast) -> bool {
                 };
                 let name = ast.name(*attr);
                 (asynchronous.contains(attr) && (!COMMON.contains(&name) || (of.is_some() && of == this)))
-                    || (of.is_some() && of == asyncio && ASYNCIO.contains(&name))
+                    || (of.is_some_and(|of| asyncio.contains(&of)) && ASYNCIO.contains(&name))
             }
             _ => false,
         }

@@ -2,11 +2,12 @@
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
-use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, NativeObject, Payload, Task};
+use crate::object::{AnyFuture, BLOCKING, Class, Context, Dict, Module, NativeObject, Payload, Task};
+use crate::vm::Name;
 use crate::vm::fiber::FiberId;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Resumed, Root, Then};
 
-use super::loop_type::new_handle;
+use super::handle::new_handle;
 use super::{
     clock, combine, context, custom, future, loops, new_loop, open_loop, reactor, run, running, running_object, task,
     timeout,
@@ -620,8 +621,13 @@ fn found_later(cx: &mut Cx, asked: Root, name: Root) -> NativeResult {
         return Ok(cx.call_method(policies, "_deprecated", &[name])?.get(cx).into());
     }
     let Some((_, home)) = COLD.iter().find(|(n, _)| *n == text) else {
-        let home = cx.attribute(asked, "__name__")?;
-        let message = format!("module '{}' has no attribute '{text}'", cx.str_text(home)?);
+        // Not asked as an attribute: where a script has deleted it, that would come here again.
+        let home =
+            asked.get(cx).exact::<Module>().and_then(|module| module.dict().get_str(&cx.heap, cx.name(Name::Name)));
+        let message = match home.and_then(|name| cx.as_str(name)) {
+            Some(home) => format!("module '{}' has no attribute '{text}'", home.to_str_lossy()),
+            None => format!("module has no attribute '{text}'"),
+        };
         return Err(cx.attribute_error(&message, asked, name));
     };
     let module = cx.import(home)?;

@@ -19,6 +19,7 @@ mod future;
 mod future_type;
 mod graph;
 mod group;
+mod handle;
 mod loop_type;
 mod module;
 mod places;

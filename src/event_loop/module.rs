@@ -8,7 +8,8 @@ use crate::vm::{ExtensionSlot, TypeRow};
 
 use super::functions::{ASYNCIO, SUBMODULE};
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
-use super::loop_type::{HANDLE, HOOKS, LOOP, NOTHING, TIMER_HANDLE};
+use super::handle::{HANDLE, TIMER_HANDLE};
+use super::loop_type::{HOOKS, LOOP, NOTHING};
 use super::{EventLoops, combine, context, custom, future, graph, group, loops, queue, run, sock, sync, timeout};
 
 pub(super) const fn row(name: &'static str, module: &'static str, methods: &'static [&'static Natives]) -> TypeRow {

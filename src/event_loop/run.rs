@@ -8,7 +8,7 @@ use crate::vm::native::{
 };
 
 use super::{
-    FutureRef, Ready, combine, context, custom, future, loop_type, loops, new_loop, reactor, report, running, task,
+    FutureRef, Ready, combine, context, custom, future, handle, loops, new_loop, reactor, report, running, task,
     timeout,
 };
 
@@ -421,7 +421,7 @@ fn called(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
             // The name of the method is behind the object.
             let method = cx.get_attribute(handle, window.root(BASE + 1))?;
             let event_loop = window.root(LOOP);
-            let made = loop_type::new_handle(cx, event_loop, method, Args::of(method, 0), None, None)?;
+            let made = handle::new_handle(cx, event_loop, method, Args::of(method, 0), None, None)?;
             handle = cx.push(made.value());
         } else if let (Some(own), Some(now)) = (handle.get(cx).exact::<Handle>().map(Gc::held), now)
             && own.context.value().kind() != Kind::Context

@@ -19,7 +19,7 @@ const HUGE_PAGE: usize = 2 << 20;
 /// Bytes of blocks in huge pages that are mapped at a time.
 const HUGE_CHUNK: usize = 4 * HUGE_PAGE;
 /// Bytes of blocks from which on they come as huge pages: small programs are not to hold more than they use.
-const HUGE_FROM: usize = 16 << 20;
+const HUGE_FROM: usize = 32 << 20;
 /// The largest cell that shares a block; larger ones get memory of their own.
 pub(super) const LARGEST: usize = 8192;
 
@@ -131,6 +131,16 @@ impl Block {
         unsafe { block.cast::<u8>().add(CELLS + index as usize * size).cast() }
     }
 
+    /// The cells that were ever handed out.
+    ///
+    /// # Safety
+    /// The block is live and stays so.
+    pub(super) unsafe fn cells(block: *mut Block) -> impl Iterator<Item = *mut Header> {
+        // SAFETY: as the caller promises.
+        let (reached, size) = unsafe { ((*block).reached, (*block).cell_size) };
+        (0..reached).map(move |index| Block::cell(block, index, size))
+    }
+
     /// The next run of unmarked cells from number `from` on: its first and one past its last. What was never handed out comes in small
     /// runs, so that it is not touched before it is needed.
     pub(super) fn free_run(block: *mut Block, from: u32) -> Option<(u32, u32)> {
@@ -179,7 +189,7 @@ const LARGEST_KEPT: usize = 2 << 20;
 const HUGE_LARGE: usize = 2 * HUGE_PAGE;
 
 /// How the memory of a block with one large cell is laid out; None if it is beyond the address space.
-fn layout_of_large(large: usize) -> Option<Layout> {
+pub(super) fn layout_of_large(large: usize) -> Option<Layout> {
     Layout::from_size_align(large, if large >= HUGE_LARGE { HUGE_PAGE } else { BLOCK }).ok()
 }
 
@@ -350,6 +360,42 @@ mod tests {
             let class = class_of(size);
             assert!(class_size(class) >= size);
             assert!(class == 0 || class_size(class - 1) < size);
+        }
+    }
+
+    #[test]
+    fn fresh_cells_come_in_small_runs() {
+        let mut source = BlockSource::default();
+        let block = source.take(64, false).expect("memory").as_ptr();
+        let run = FRESH as u32 / 64;
+        assert_eq!(Block::free_run(block, 0), Some((0, run)));
+        // SAFETY: the block was just taken.
+        assert_eq!(unsafe { Block::cells(block) }.count(), run as usize, "only what was handed out is visited");
+        Block::mark(Block::cell(block, run - 1, 64));
+        assert_eq!(
+            Block::free_run(block, 0),
+            Some((0, run - 1)),
+            "what was handed out comes again up to a living cell"
+        );
+        assert_eq!(Block::free_run(block, run - 1), Some((run, 2 * run)));
+        // SAFETY: as above.
+        let count = unsafe { (*block).count };
+        let mut end = 2 * run;
+        while let Some((start, after)) = Block::free_run(block, end) {
+            assert_eq!(start, end, "no cell is left out");
+            end = after;
+        }
+        assert_eq!(end, count);
+    }
+
+    #[test]
+    fn huge_pages_are_aligned_and_zeroed() {
+        let chunk = map_huge_pages().expect("memory");
+        assert!(chunk.cast::<u8>().addr().get().is_multiple_of(HUGE_PAGE));
+        // SAFETY: mapped with this size, and given back once.
+        unsafe {
+            assert!(std::slice::from_raw_parts(chunk.as_ptr(), HUGE_CHUNK).iter().all(|byte| *byte == 0));
+            rustix::mm::munmap(chunk.as_ptr().cast(), HUGE_CHUNK).expect("ours");
         }
     }
 }

@@ -389,8 +389,7 @@ impl Heap {
             if !(*block).drops {
                 return;
             }
-            for index in 0..(*block).reached {
-                let cell = Block::cell(block, index, (*block).cell_size);
+            for cell in Block::cells(block) {
                 if !Block::is_marked(cell) && !(*cell).is_free() {
                     if let Some(drop) = self.info((*cell).kind()).drop {
                         drop(cell);
@@ -406,8 +405,7 @@ impl Heap {
         self.each_block(|block| {
             // SAFETY: a live block; marked cells are allocated.
             unsafe {
-                for index in 0..(*block).reached {
-                    let cell = Block::cell(block, index, (*block).cell_size);
+                for cell in Block::cells(block) {
                     if Block::is_marked(cell) {
                         visit(Value::adopt(Raw::cell(cell)));
                     }

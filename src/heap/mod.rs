@@ -775,6 +775,11 @@ impl Heap {
         left == 0
     }
 
+    /// The next statement is looked after.
+    pub fn look_at_next(&self) {
+        self.pause_looking(0);
+    }
+
     /// How many statements from now on are not looked after.
     pub fn pause_looking(&self, statements: u32) {
         self.look_in.set(u64::from(statements) + 1);
@@ -891,8 +896,7 @@ fn is_watched(cell: *mut Header) -> bool {
 /// Whether the system is likely to have this many bytes: an allocation of them is tried and given back.
 fn system_has(size: usize) -> bool {
     // As it would be for a cell.
-    let rounded = size.checked_add(block::CELLS).and_then(block::rounded).unwrap_or(usize::MAX);
-    std::alloc::Layout::from_size_align(rounded, BLOCK).is_ok_and(|layout| {
+    size.checked_add(block::CELLS).and_then(block::rounded).and_then(block::layout_of_large).is_some_and(|layout| {
         // SAFETY: the layout has a size; the memory is given back unread.
         unsafe {
             // Seen by nobody, the compiler would leave out both.

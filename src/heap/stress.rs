@@ -73,8 +73,7 @@ impl Heap {
         self.each_block(|block| {
             // SAFETY: a live block; marked cells are allocated, and their kind's function knows their layout.
             unsafe {
-                for index in 0..(*block).count {
-                    let cell = Block::cell(block, index, (*block).cell_size);
+                for cell in Block::cells(block) {
                     if Block::is_marked(cell) && (*cell).flags() & LOGGED == 0 {
                         (self.info((*cell).kind()).trace)(cell, &mut tracer);
                         let young = tracer.take_young();
@@ -99,8 +98,7 @@ impl Heap {
             // SAFETY: a live block; cells without a mark are dead, and what they owned has been dropped.
             unsafe {
                 let size = (*block).cell_size;
-                for index in 0..(*block).count {
-                    let cell = Block::cell(block, index, size);
+                for cell in Block::cells(block) {
                     if !Block::is_marked(cell) && !(*cell).is_free() {
                         super::poison(cell.cast(), size, size);
                     }

@@ -43,23 +43,27 @@ impl Vm {
 
     /// Looks an attribute up as the object's kind does it; neither `__getattribute__` of a script nor `__getattr__` is asked.
     pub(super) fn load_plain(&mut self, object: Raw, class: Held<Class>, name: Held<Str>) -> Result<Loaded, Raised> {
-        let value: Value<'static> = Value::adopt(object);
-        match value.kind() {
-            Kind::Class => self.load_from_class(value.exact().expect("a class"), class, name),
-            Kind::Module => self.load_from_module(value.exact().expect("a module"), class, name),
-            Kind::Super => match payload_of(value).exact::<Super>() {
-                Some(of) => self.load_from_super(of, object, class, name),
-                None => self.load_from_object(object, class, name),
-            },
-            Kind::BoundMethod => match self.load_from_object(object, class, name)? {
-                Loaded::Missing => {
-                    let function = value.exact::<BoundMethod>().expect("a bound method").get().function.get();
-                    let class = self.class_of(function).held();
-                    self.load_plain(function.raw(), class, name)
-                }
-                found => Ok(found),
-            },
-            _ => self.load_from_object(object, class, name),
+        let (mut object, mut class) = (object, class);
+        loop {
+            let value: Value<'static> = Value::adopt(object);
+            return match value.kind() {
+                Kind::Class => self.load_from_class(value.exact().expect("a class"), class, name),
+                Kind::Module => self.load_from_module(value.exact().expect("a module"), class, name),
+                Kind::Super => match payload_of(value).exact::<Super>() {
+                    Some(of) => self.load_from_super(of, object, class, name),
+                    None => self.load_from_object(object, class, name),
+                },
+                Kind::BoundMethod => match self.load_from_object(object, class, name)? {
+                    Loaded::Missing => {
+                        // Methods of methods go down as far as a script likes.
+                        object = value.exact::<BoundMethod>().expect("a bound method").get().function.get().raw();
+                        class = self.class_of(Value::adopt(object)).held();
+                        continue;
+                    }
+                    found => Ok(found),
+                },
+                _ => self.load_from_object(object, class, name),
+            };
         }
     }
 
@@ -490,12 +494,12 @@ impl Vm {
 
     /// AttributeError for an attribute that an object does not have.
     pub(crate) fn no_attribute(&mut self, object: Raw, name: Raw) -> Raised {
-        let value: Value<'static> = Value::adopt(object);
-        if let Some(method) = value.exact::<BoundMethod>() {
-            // A bound method asks its function last, which is what then has no such attribute.
-            let function = method.get().function.get().raw();
-            return self.no_attribute(function, name);
+        let mut value: Value<'static> = Value::adopt(object);
+        // A bound method asks its function last, which is what then has no such attribute.
+        while let Some(method) = value.exact::<BoundMethod>() {
+            value = Value::adopt(method.get().function.get().raw());
         }
+        let object = value.raw();
         let attr = text(name).to_str_lossy().into_owned();
         let message = match value.kind() {
             Kind::Class => {

@@ -1,48 +1,49 @@
 //! bytes and bytearray: their methods and operators. What both have is declared once.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
-
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::number::Fault;
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Exc, List, Slice, Str, Tuple};
-use crate::text::percent::{self, Resolved};
-use crate::text::search::{self, Justify, StripSet};
+use crate::object::{ByteArray, Bytes, Exc};
+use crate::text::search::{self, Justify};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 use crate::vm::Name;
 use crate::vm::bytearray_literal;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
+use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use super::bounds::{search_range, slice_range};
-use super::text::{derived, index_too_large, is_derived, wrong_receiver};
-use super::text_codec::{codec_name, decode_bytes, encode_text};
-use super::text_format::{PercentArgs, percent_number};
-use super::text_ops::{repeat_count, repetitions, to_be_joined};
+use super::bounds::search_range;
+use super::bytes_items::{bytes_of_items, change_item, constructed, get_item, is_exact_buffer, place};
+use super::bytes_ops::{
+    all, cased, compare, find_place, from_hex, hex_of, is_title, join_bytes, list_of, no_concat, pad, partition_at,
+    percent_bytes, repeated, split_bytes, starts_or_ends, strip_bytes, title_case,
+};
+use super::text::{derived, is_derived, wrong_receiver};
+use super::text_codec::{codec_name, decode_bytes};
 
 /// What the algorithms are told of bytes.
-const BYTES: search::Kind = search::Kind::Bytes;
+pub(super) const BYTES: search::Kind = search::Kind::Bytes;
 
 /// The bytes of an argument: borrowed where they can't change, copied where they can.
-type Content = Cow<'static, [u8]>;
+pub(super) type Content = Cow<'static, [u8]>;
 
 /// Which of the two types a method is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Of {
+pub(super) enum Of {
     Bytes,
     ByteArray,
 }
 
 impl Of {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Of::Bytes => "bytes",
             Of::ByteArray => "bytearray",
         }
     }
 
-    fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> Kind {
         match self {
             Of::Bytes => Kind::Bytes,
             Of::ByteArray => Kind::ByteArray,
@@ -50,7 +51,7 @@ impl Of {
     }
 
     /// A new object of the type.
-    fn make(self, cx: &mut Cx, bytes: &[u8]) -> Result<Raw, Raised> {
+    pub(super) fn make(self, cx: &mut Cx, bytes: &[u8]) -> Result<Raw, Raised> {
         if bytes.len() > MAX_LENGTH || cx.heap.check(bytes.len()).is_err() {
             return Err(cx.memory_error());
         }
@@ -61,7 +62,7 @@ impl Of {
     }
 
     /// The object itself where it can't change and is exactly of the type, else a new one.
-    fn same(self, cx: &mut Cx, this: Root, bytes: &[u8]) -> NativeResult {
+    pub(super) fn same(self, cx: &mut Cx, this: Root, bytes: &[u8]) -> NativeResult {
         if self == Of::Bytes {
             return done(cx.payload(this.get(cx)).raw());
         }
@@ -109,14 +110,14 @@ pub(crate) fn bytes_like(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
 }
 
 /// A memoryview that was released has no bytes any more.
-fn check_released(cx: &mut Cx, root: Root) -> Result<(), Raised> {
+pub(super) fn check_released(cx: &mut Cx, root: Root) -> Result<(), Raised> {
     match root.get(cx).exact::<crate::object::MemoryView>() {
         Some(view) if view.released.get() => Err(cx.value_error("operation forbidden on released memoryview object")),
         _ => Ok(()),
     }
 }
 
-fn receiver(cx: &mut Cx, this: Root, method: &str, of: Of) -> Result<Content, Raised> {
+pub(super) fn receiver(cx: &mut Cx, this: Root, method: &str, of: Of) -> Result<Content, Raised> {
     if this.get(cx).kind() == of.kind()
         && let Some(bytes) = buffer_of(cx, this)
     {
@@ -128,7 +129,7 @@ fn receiver(cx: &mut Cx, this: Root, method: &str, of: Of) -> Result<Content, Ra
 }
 
 /// The bytearray a method was called on.
-fn array(cx: &mut Cx, this: Root, method: &str) -> Result<Gc<'static, ByteArray>, Raised> {
+pub(super) fn array(cx: &mut Cx, this: Root, method: &str) -> Result<Gc<'static, ByteArray>, Raised> {
     let payload: Value<'static> = Value::adopt(cx.payload(this.get(cx)).raw());
     match payload.exact::<ByteArray>() {
         Some(array) => Ok(array),
@@ -136,16 +137,22 @@ fn array(cx: &mut Cx, this: Root, method: &str) -> Result<Gc<'static, ByteArray>
     }
 }
 
-fn done(raw: Raw) -> NativeResult {
+pub(super) fn done(raw: Raw) -> NativeResult {
     Ok(Outcome::Value(raw))
 }
 
-fn check<T>(cx: &mut Cx, result: Result<T, Fault>) -> Result<T, Raised> {
+pub(super) fn check<T>(cx: &mut Cx, result: Result<T, Fault>) -> Result<T, Raised> {
     result.map_err(|fault| cx.fault(fault))
 }
 
 /// Replaces a range of a bytearray.
-fn splice(cx: &mut Cx, array: Gc<'static, ByteArray>, start: usize, end: usize, bytes: &[u8]) -> Result<(), Raised> {
+pub(super) fn splice(
+    cx: &mut Cx,
+    array: Gc<'static, ByteArray>,
+    start: usize,
+    end: usize,
+    bytes: &[u8],
+) -> Result<(), Raised> {
     if bytes.len() != end - start && array.exports.get() > 0 && cx.count_views(array) > 0 {
         return Err(cx.raise_text(Exc::BufferError, "Existing exports of data: object cannot be re-sized"));
     }
@@ -155,7 +162,7 @@ fn splice(cx: &mut Cx, array: Gc<'static, ByteArray>, start: usize, end: usize, 
     Ok(())
 }
 
-fn splice_heap(
+pub(super) fn splice_heap(
     cx: &Cx,
     array: Gc<'static, ByteArray>,
     start: usize,
@@ -167,7 +174,7 @@ fn splice_heap(
 }
 
 /// An integer argument that must be a byte.
-fn byte(cx: &mut Cx, root: Root) -> Result<u8, Raised> {
+pub(super) fn byte(cx: &mut Cx, root: Root) -> Result<u8, Raised> {
     if let Some(small) = root.get(cx).as_int()
         && let Ok(byte) = u8::try_from(small)
     {
@@ -190,7 +197,7 @@ pub(super) fn is_index(cx: &mut Cx, root: Root) -> Result<bool, Raised> {
 }
 
 /// What a search looks for: bytes, or one byte given as a number.
-fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
+pub(super) fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     if let Some(bytes) = buffer_of(cx, root) {
         return Ok(bytes);
     }
@@ -200,698 +207,6 @@ fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     check_released(cx, root)?;
     let got = cx.type_name_for_error(root.get(cx));
     Err(cx.type_error(format!("argument should be integer or bytes-like object, not '{got}'")))
-}
-
-fn find_place(
-    cx: &mut Cx,
-    (of, this, sub): (Of, Root, Root),
-    (start, end): (Option<Root>, Option<Root>),
-    method: &'static str,
-) -> Result<Option<usize>, Raised> {
-    let bytes = receiver(cx, this, method, of)?;
-    let (start, end) = search_range(cx, start, end, bytes.len())?;
-    let needle = needle(cx, sub)?;
-    if start > end {
-        return Ok(None);
-    }
-    let part = &bytes[start..end];
-    let found = if method.starts_with('r') { search::rfind(part, &needle) } else { search::find(part, &needle) };
-    Ok(found.map(|at| start + at))
-}
-
-fn starts_or_ends(
-    cx: &mut Cx,
-    (of, this, affix): (Of, Root, Root),
-    (start, end): (Option<Root>, Option<Root>),
-    method: &'static str,
-) -> Result<bool, Raised> {
-    let bytes = receiver(cx, this, method, of)?;
-    let (start, end) = search_range(cx, start, end, bytes.len())?;
-    let part = if start > end { None } else { Some(&bytes[start..end]) };
-    let matches = |affix: &[u8]| {
-        part.is_some_and(|p| if method == "startswith" { p.starts_with(affix) } else { p.ends_with(affix) })
-    };
-    let payload: Value<'static> = Value::adopt(cx.payload(affix.get(cx)).raw());
-    if let Some(tuple) = payload.exact::<Tuple>() {
-        for item in tuple.items() {
-            let mark = cx.mark();
-            let root = cx.push_raw(item.raw());
-            let content = buffer_of(cx, root);
-            cx.release(mark);
-            match content {
-                Some(affix) if matches(&affix) => return Ok(true),
-                Some(_) => {}
-                None => {
-                    let got = cx.type_name_for_error(item);
-                    return Err(cx.type_error(format!("a bytes-like object is required, not '{got}'")));
-                }
-            }
-        }
-        return Ok(false);
-    }
-    match buffer_of(cx, affix) {
-        Some(affix) => Ok(matches(&affix)),
-        None => {
-            let got = cx.type_name_for_error(affix.get(cx));
-            Err(cx.type_error(format!("{method} first arg must be bytes or a tuple of bytes, not {got}")))
-        }
-    }
-}
-
-fn strip_bytes(cx: &mut Cx, of: Of, this: Root, set: Option<Root>, method: &'static str) -> NativeResult {
-    let bytes = receiver(cx, this, method, of)?;
-    let (left, right) = (method != "rstrip", method != "lstrip");
-    let stripped = match set {
-        None => {
-            let bytes = if left { search::trim_start(BYTES, &bytes) } else { &bytes };
-            if right { search::trim_end(BYTES, bytes) } else { bytes }
-        }
-        Some(set) => {
-            let set = StripSet::new(BYTES, &bytes_like(cx, set)?);
-            let bytes = if left { set.trim_start(&bytes) } else { &bytes };
-            if right { set.trim_end(bytes) } else { bytes }
-        }
-    };
-    if stripped.len() == bytes.len() {
-        return of.same(cx, this, &bytes);
-    }
-    done(of.make(cx, stripped)?)
-}
-
-fn list_of(cx: &mut Cx, of: Of, parts: &[&[u8]]) -> NativeResult {
-    const MANY: usize = 4096;
-    // Bytes that can't change stay where they are while a signal is seen to.
-    if parts.len() > MANY && of == Of::Bytes {
-        let list = List::new(&cx.heap, &[]).value().raw();
-        let list = cx.push_raw(list);
-        for (index, part) in parts.iter().enumerate() {
-            cx.poll_at(index + 1)?;
-            let item = of.make(cx, part)?;
-            let heap = cx.heap.forever();
-            list.get(cx).exact::<List>().expect("made above").held().push_unchecked(heap, Value::adopt(item));
-        }
-        return Ok(list.get(cx).into());
-    }
-    let mut items = Vec::with_capacity(parts.len());
-    for part in parts {
-        items.push(of.make(cx, part)?);
-    }
-    Ok(List::build(&cx.heap, items.len(), |i| Value::adopt(items[i])).into())
-}
-
-fn split_bytes(cx: &mut Cx, of: Of, this: Root, sep: Option<Root>, most: i64, method: &'static str) -> NativeResult {
-    let bytes = receiver(cx, this, method, of)?;
-    let most = usize::try_from(most).ok();
-    let from_left = method == "split";
-    let sep = match sep {
-        Some(sep) => Some(bytes_like(cx, sep)?),
-        None => None,
-    };
-    if sep.as_ref().is_some_and(|s| s.is_empty()) {
-        return Err(cx.value_error("empty separator"));
-    }
-    let parts: Vec<&[u8]> = match &sep {
-        None if from_left => search::split_space(BYTES, &bytes, most).collect(),
-        None => search::rsplit_space(BYTES, &bytes, most),
-        Some(sep) if from_left => search::split(&bytes, sep, most).collect(),
-        Some(sep) => search::rsplit(&bytes, sep, most),
-    };
-    list_of(cx, of, &parts)
-}
-
-fn partition_at(cx: &mut Cx, of: Of, this: Root, sep: Root, method: &'static str) -> NativeResult {
-    let bytes = receiver(cx, this, method, of)?;
-    let separator = bytes_like(cx, sep)?;
-    if separator.is_empty() {
-        return Err(cx.value_error("empty separator"));
-    }
-    let last = method == "rpartition";
-    let found = if last { search::rfind(&bytes, &separator) } else { search::find(&bytes, &separator) };
-    let parts: [&[u8]; 3] = match found {
-        Some(at) => [&bytes[..at], &separator, &bytes[at + separator.len()..]],
-        None if last => [b"", b"", &bytes],
-        None => [&bytes, b"", b""],
-    };
-    let mut items = [Raw::NONE; 3];
-    for (item, part) in items.iter_mut().zip(parts) {
-        *item = of.make(cx, part)?;
-    }
-    Ok(Tuple::build(&cx.heap, 3, |i| Value::adopt(items[i])).into())
-}
-
-fn pad(
-    cx: &mut Cx,
-    of: Of,
-    this: Root,
-    width: i64,
-    fill: Option<Root>,
-    how: Justify,
-    method: &'static str,
-) -> NativeResult {
-    let bytes = receiver(cx, this, method, of)?;
-    let fill = match fill {
-        None => b' ',
-        Some(root) => {
-            let value: Value<'static> = Value::adopt(cx.payload(root.get(cx)).raw());
-            let content = if value.kind() == Kind::MemoryView { None } else { value_bytes(cx, value) };
-            match content.as_deref() {
-                Some(&[fill]) => fill,
-                Some(other) => {
-                    let (name, length) = (if value.kind() == Kind::Bytes { "bytes" } else { "bytearray" }, other.len());
-                    return Err(cx.type_error(format!(
-                        "{method}(): argument 2 must be a byte string of length 1, not a {name} object of length {length}"
-                    )));
-                }
-                None => {
-                    let none = root.get(cx).is_none();
-                    let got = if none { "None".to_owned() } else { cx.type_name_for_error(root.get(cx)) };
-                    return Err(
-                        cx.type_error(format!("{method}() argument 2 must be a byte string of length 1, not {got}"))
-                    );
-                }
-            }
-        }
-    };
-    cx.check_room(usize::try_from(width).unwrap_or(0).saturating_mul(2))?;
-    let padded = search::justify(BYTES, &bytes, usize::try_from(width).unwrap_or(0), u32::from(fill), how);
-    match check(cx, padded)? {
-        Some(padded) => done(of.make(cx, &padded)?),
-        None => of.same(cx, this, &bytes),
-    }
-}
-
-fn all(bytes: &[u8], property: fn(&u8) -> bool) -> bool {
-    !bytes.is_empty() && bytes.iter().all(property)
-}
-
-/// Whether letters with a case are there, all of one kind.
-fn cased(bytes: &[u8], wanted: fn(&u8) -> bool, other: fn(&u8) -> bool) -> bool {
-    bytes.iter().any(wanted) && !bytes.iter().any(other)
-}
-
-fn title_case(bytes: &[u8]) -> Vec<u8> {
-    let mut in_word = false;
-    bytes
-        .iter()
-        .map(|b| {
-            let letter = if in_word { b.to_ascii_lowercase() } else { b.to_ascii_uppercase() };
-            in_word = b.is_ascii_alphabetic();
-            letter
-        })
-        .collect()
-}
-
-fn is_title(bytes: &[u8]) -> bool {
-    let (mut in_word, mut seen) = (false, false);
-    for b in bytes {
-        if b.is_ascii_uppercase() && in_word || b.is_ascii_lowercase() && !in_word {
-            return false;
-        }
-        in_word = b.is_ascii_alphabetic();
-        seen |= in_word;
-    }
-    seen
-}
-
-fn compare(
-    cx: &mut Cx,
-    of: Of,
-    this: Root,
-    other: Root,
-    method: &'static str,
-    holds: fn(Ordering) -> bool,
-) -> NativeResult {
-    let bytes = receiver(cx, this, method, of)?;
-    // A bytearray compares itself with any buffer, bytes only with bytes.
-    let buffer =
-        if matches!(of, Of::Bytes) && other.get(cx).kind() != Kind::Bytes { None } else { buffer_of(cx, other) };
-    Ok(match buffer {
-        Some(other) => Outcome::from(holds((*bytes).cmp(&other))),
-        None => Outcome::Value(Raw::NOT_IMPLEMENTED),
-    })
-}
-
-fn no_concat(cx: &mut Cx, this: Root, value: Root) -> Raised {
-    let (got, own) = (cx.type_name_for_error(value.get(cx)), cx.type_name_for_error(this.get(cx)));
-    cx.type_error(format!("can't concat {got} to {own}"))
-}
-
-fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>, Raised> {
-    let count = usize::try_from(repeat_count(cx, count)?).unwrap_or(0);
-    let length = bytes.len().checked_mul(count).filter(|n| *n <= MAX_LENGTH);
-    if length.is_none_or(|n| cx.heap.check(2 * n).is_err()) {
-        return Err(cx.memory_error());
-    }
-    Ok(bytes.repeat(count))
-}
-
-fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
-    let separator = receiver(cx, this, "join", of)?;
-    let iterable_at_all =
-        cx.own_method(iterable, Name::Iter)?.is_some() || cx.own_method(iterable, Name::GetItem)?.is_some();
-    if !iterable_at_all {
-        return Err(cx.type_error("can only join an iterable".to_owned()));
-    }
-    let plain = matches!(iterable.get(cx).kind(), Kind::List | Kind::Tuple) && !iterable.get(cx).is_subclassed();
-    let items = if plain {
-        iterable
-    } else {
-        let iterable = to_be_joined(cx, iterable)?;
-        cx.list_of_items(iterable)?
-    };
-    let value: Value<'static> = Value::adopt(items.get(cx).raw());
-    let values: Vec<Value<'static>> = match (value.exact::<List>(), value.exact::<Tuple>()) {
-        (Some(list), _) => list.items().collect(),
-        (_, Some(tuple)) => tuple.items().collect(),
-        _ => vec![],
-    };
-    let (mut out, mut checked) = (Vec::new(), 0);
-    for (index, item) in values.into_iter().enumerate() {
-        let content = match value_bytes(cx, item) {
-            Some(content) => Some(content),
-            None => {
-                let mark = cx.mark();
-                let root = cx.push_raw(item.raw());
-                let content = buffer_of(cx, root);
-                cx.release(mark);
-                content
-            }
-        };
-        let Some(bytes) = content else {
-            let got = cx.type_name_for_error(item);
-            return Err(cx.type_error(format!("sequence item {index}: expected a bytes-like object, {got} found")));
-        };
-        cx.check_growth(out.len() + separator.len() + bytes.len(), &mut checked)?;
-        if index > 0 {
-            out.extend_from_slice(&separator);
-        }
-        out.extend_from_slice(&bytes);
-        if out.len() > MAX_LENGTH {
-            return Err(cx.memory_error());
-        }
-    }
-    done(of.make(cx, &out)?)
-}
-
-/// `%` with a template of bytes.
-fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, Raised> {
-    let mut args = PercentArgs::new(cx, values, true)?;
-    let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
-    for piece in percent::bytes_template(pattern, args.is_mapping()) {
-        let conversion = match check(cx, piece)? {
-            percent::Piece::Literal(text) => {
-                out.extend_from_slice(text);
-                continue;
-            }
-            percent::Piece::Conversion(conversion) => conversion,
-        };
-        let mark = cx.mark();
-        if let Some(key) = conversion.key {
-            let raw = Bytes::new(&cx.heap, key).value().raw();
-            args.keyed(cx, raw)?;
-        }
-        let width = args.size(cx, conversion.width, false)?;
-        let precision = args.size(cx, conversion.precision, true)?;
-        let how = Resolved::new(&conversion, width, precision);
-        let how = check(cx, how)?;
-        let kind = u8::try_from(conversion.kind).unwrap_or(0);
-        let value = args.next(cx)?;
-        if cx.heap.check(how.room()).is_err() {
-            return Err(cx.memory_error());
-        }
-        match kind {
-            b'r' | b'a' => {
-                let text = cx.ascii(value)?;
-                how.format_bytes(&mut out, cx.as_str(text.get(cx)).expect("a text").as_bytes());
-            }
-            b's' | b'b' => {
-                let bytes = match buffer_of(cx, value) {
-                    Some(bytes) => bytes,
-                    None if cx.own_method(value, Name::Bytes)?.is_some() => {
-                        let made = cx.call_special(value, Name::Bytes, &[])?.expect("just found");
-                        bytes_like(cx, made)?
-                    }
-                    None => {
-                        let got = cx.type_name_for_error(value.get(cx));
-                        return Err(cx.type_error(format!(
-                            "%b requires a bytes-like object, or an object that implements __bytes__, not '{got}'"
-                        )));
-                    }
-                };
-                how.format_bytes(&mut out, &bytes);
-            }
-            b'c' => match buffer_of(cx, value) {
-                Some(bytes) if bytes.len() == 1 => {
-                    let whole = Resolved { precision: None, ..how };
-                    whole.format_bytes(&mut out, &bytes);
-                }
-                Some(bytes) => {
-                    let got = cx.type_name_for_error(value.get(cx));
-                    let text = format!(
-                        "%c requires an integer in range(256) or a single byte, not a {got} object of length {}",
-                        bytes.len()
-                    );
-                    return Err(cx.type_error(text));
-                }
-                None if is_index(cx, value)? => {
-                    let index = cx.index(value)?;
-                    let result = how.format_byte(&mut out, as_int_ref(cx.payload(index.get(cx))).expect("an int"));
-                    check(cx, result)?;
-                }
-                None => {
-                    let got = cx.type_name_for_error(value.get(cx));
-                    let text = format!("%c requires an integer in range(256) or a single byte, not {got}");
-                    return Err(cx.type_error(text));
-                }
-            },
-            b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'e' | b'E' | b'f' | b'F' | b'g' | b'G' => {
-                percent_number(cx, &mut out, &how, value, true)?;
-            }
-            _ => return Err(cx.fault(conversion.unsupported(false))),
-        }
-        if out.len() > MAX_LENGTH {
-            return Err(cx.memory_error());
-        }
-        cx.release(mark);
-    }
-    args.finish(cx, "bytes")?;
-    Ok(out)
-}
-
-/// The digits of bytes, in groups counted from the end (negative: from the start).
-fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 3);
-    let size = group.unsigned_abs() as usize;
-    for (index, byte) in bytes.iter().enumerate() {
-        if let Some(sep) = sep
-            && size > 0
-            && index > 0
-        {
-            let at_boundary = if group > 0 { (bytes.len() - index).is_multiple_of(size) } else { index % size == 0 };
-            if at_boundary {
-                out.push(char::from(sep));
-            }
-        }
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    out
-}
-
-/// `hex(sep, bytes_per_sep)` of bytes.
-pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -> NativeResult {
-    let sep = match sep {
-        None => None,
-        Some(root) => {
-            let value: Value<'static> = Value::adopt(cx.payload(root.get(cx)).raw());
-            let text = match (value.exact::<Str>(), value.exact::<Bytes>()) {
-                (Some(text), _) => text.as_bytes(),
-                (_, Some(bytes)) => bytes.as_bytes(),
-                _ => {
-                    if cx.length(root)? != 1 {
-                        return Err(cx.value_error("sep must be length 1."));
-                    }
-                    return Err(cx.type_error("sep must be str or bytes.".to_owned()));
-                }
-            };
-            let chars = if value.kind() == Kind::Str { crate::text::wtf8::count(text) } else { text.len() };
-            if chars != 1 {
-                return Err(cx.value_error("sep must be length 1."));
-            }
-            if !text.is_ascii() {
-                return Err(cx.value_error("sep must be ASCII."));
-            }
-            Some(text[0])
-        }
-    };
-    let text = hex_text(bytes, sep, group);
-    done(cx.checked_text(text.as_bytes())?)
-}
-
-fn from_hex(cx: &mut Cx, string: Root) -> Result<Vec<u8>, Raised> {
-    let bytes: Content = if let Some(text) = cx.as_str(string.get(cx)) {
-        Cow::Borrowed(text.held().as_bytes())
-    } else if let Some(bytes) = buffer_of(cx, string) {
-        bytes
-    } else {
-        let got = cx.type_name_for_error(string.get(cx));
-        return Err(cx.type_error(format!("fromhex() argument must be str or bytes-like, not {got}")));
-    };
-    let wrong = |cx: &mut Cx, at: usize| {
-        // Positions count characters.
-        let at = bytes[..at].iter().filter(|b| **b & 0xC0 != 0x80).count();
-        cx.value_error(format!("non-hexadecimal number found in fromhex() arg at position {at}"))
-    };
-    let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
-    let mut out = Vec::with_capacity(bytes.len() / 2);
-    let mut at = 0;
-    while at < bytes.len() {
-        if matches!(bytes[at], b' ' | b'\t'..=b'\r') {
-            at += 1;
-            continue;
-        }
-        let Some(high) = digit(bytes[at]) else { return Err(wrong(cx, at)) };
-        let Some(&next) = bytes.get(at + 1) else {
-            return Err(cx.value_error("fromhex() arg must contain an even number of hexadecimal digits"));
-        };
-        let Some(low) = digit(next) else { return Err(wrong(cx, at + 1)) };
-        out.push(high << 4 | low);
-        at += 2;
-    }
-    Ok(out)
-}
-
-/// The bytes that the arguments of `bytes` or `bytearray` stand for.
-fn constructed(
-    cx: &mut Cx,
-    of: Of,
-    source: Option<Root>,
-    encoding: Option<Root>,
-    errors: Option<Root>,
-) -> Result<Vec<u8>, Raised> {
-    let has_encoding = encoding.is_some();
-    let has_errors = errors.is_some();
-    let encoding = codec_name(cx, encoding, of.name(), "encoding")?;
-    let errors = codec_name(cx, errors, of.name(), "errors")?;
-    let Some(source) = source else {
-        if has_encoding || has_errors {
-            let what = if has_encoding { "encoding" } else { "errors" };
-            return Err(cx.type_error(format!("{what} without a string argument")));
-        }
-        return Ok(vec![]);
-    };
-    if cx.as_str(source.get(cx)).is_some() && (has_encoding || has_errors || of == Of::ByteArray) {
-        if !has_encoding {
-            return Err(cx.type_error("string argument without an encoding".to_owned()));
-        }
-        let raw = encode_text(cx, source, encoding, errors)?;
-        return Ok(Value::adopt(raw).exact::<Bytes>().expect("encoded").as_bytes().to_vec());
-    }
-    if has_encoding || has_errors {
-        let what = if has_encoding { "encoding" } else { "errors" };
-        return Err(cx.type_error(format!("{what} without a string argument")));
-    }
-    if of == Of::Bytes && !is_exact_buffer(source.get(cx)) && cx.own_method(source, Name::Bytes)?.is_some() {
-        let made = cx.call_special(source, Name::Bytes, &[])?.expect("just found");
-        if made.get(cx).kind() != Kind::Bytes {
-            let got = cx.type_name_for_error(made.get(cx));
-            return Err(cx.type_error(format!("__bytes__ returned non-bytes (type {got})")));
-        }
-        return Ok(buffer_of(cx, made).expect("bytes").into_owned());
-    }
-    if cx.as_str(source.get(cx)).is_some() {
-        return Err(cx.type_error("string argument without an encoding".to_owned()));
-    }
-    if is_index(cx, source)? {
-        let mark = cx.mark();
-        let index = match cx.index(source) {
-            Ok(index) => index,
-            // It may have items still.
-            Err(raised) if cx.raised_is(Exc::TypeError) => {
-                cx.take_raised(raised);
-                cx.release(mark);
-                return bytes_of_items(cx, of, source);
-            }
-            Err(raised) => return Err(raised),
-        };
-        let number = as_int_ref(cx.payload(index.get(cx))).and_then(|n| n.to_i64());
-        cx.release(mark);
-        return match number {
-            None => {
-                let got = cx.type_name_for_error(source.get(cx));
-                Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer")))
-            }
-            Some(negative) if negative < 0 => Err(cx.value_error("negative count")),
-            Some(count) if count as usize > MAX_LENGTH || cx.heap.check(2 * count as usize).is_err() => {
-                Err(cx.memory_error())
-            }
-            Some(count) => Ok(vec![0; count as usize]),
-        };
-    }
-    if let Some(bytes) = buffer_of(cx, source) {
-        return Ok(bytes.into_owned());
-    }
-    check_released(cx, source)?;
-    bytes_of_items(cx, of, source)
-}
-
-fn is_exact_buffer(value: Value<'_>) -> bool {
-    !value.is_subclassed() && matches!(value.kind(), Kind::Bytes | Kind::ByteArray | Kind::MemoryView)
-}
-
-/// The bytes of an iterable of integers.
-fn bytes_of_items(cx: &mut Cx, of: Of, source: Root) -> Result<Vec<u8>, Raised> {
-    let iterable = cx.own_method(source, Name::Iter)?.is_some() || cx.own_method(source, Name::GetItem)?.is_some();
-    if !iterable {
-        let got = cx.type_name_for_error(source.get(cx));
-        return Err(cx.type_error(format!("cannot convert '{got}' object to {}", of.name())));
-    }
-    let mut out = Vec::new();
-    let source = cx.iter_with_hint(source)?;
-    cx.for_each(source, &mut |cx: &mut Cx, item: Root| {
-        let value = item.get(cx);
-        if let Some(small) = value.as_int()
-            && let Ok(byte) = u8::try_from(small)
-        {
-            out.push(byte);
-            return Ok(());
-        }
-        let index = cx.index(item)?;
-        let number = as_int_ref(cx.payload(index.get(cx))).and_then(|n| n.to_i64());
-        match number.and_then(|n| u8::try_from(n).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                Ok(())
-            }
-            None => {
-                let what = if of == Of::Bytes { "bytes" } else { "byte" };
-                Err(cx.value_error(format!("{what} must be in range(0, 256)")))
-            }
-        }
-    })?;
-    Ok(out)
-}
-
-/// An index given to a bytearray's item.
-fn item_index(cx: &mut Cx, key: Root, of: Of) -> Result<i64, Raised> {
-    match repetitions(cx, key).map_err(|raised| index_too_large(cx, raised, key))? {
-        Some(index) => Ok(index),
-        None => {
-            let got = cx.type_name_for_error(key.get(cx));
-            let what = if of == Of::Bytes { "byte" } else { "bytearray" };
-            Err(cx.type_error(format!("{what} indices must be integers or slices, not {got}")))
-        }
-    }
-}
-
-/// An index that may count from the end, brought into the range; an error if it is out of it.
-fn place(cx: &mut Cx, index: i64, length: usize, message: &str) -> Result<usize, Raised> {
-    let at = if index < 0 { index + length as i64 } else { index };
-    if (0..length as i64).contains(&at) { Ok(at as usize) } else { Err(cx.index_error(message)) }
-}
-
-fn get_item(cx: &mut Cx, of: Of, this: Root, key: Root) -> NativeResult {
-    // One byte of a bytearray is read without copying the others.
-    let value: Value<'static> = Value::adopt(key.get(cx).raw());
-    if let Some(slice) = value.exact::<Slice>() {
-        let bytes = receiver(cx, this, "__getitem__", of)?;
-        let range = slice_range(cx, slice, bytes.len())?;
-        if range.step == 1 {
-            let start = range.start as usize;
-            if range.count == bytes.len() {
-                return of.same(cx, this, &bytes);
-            }
-            return done(of.make(cx, &bytes[start..start + range.count])?);
-        }
-        let picked: Vec<u8> = range.indices().map(|i| bytes[i]).collect();
-        return done(of.make(cx, &picked)?);
-    }
-    let index = item_index(cx, key, of)?;
-    let payload: Value<'static> = Value::adopt(cx.payload(this.get(cx)).raw());
-    let byte = match (of, payload.exact::<Bytes>(), payload.exact::<ByteArray>()) {
-        (Of::Bytes, Some(bytes), _) => bytes.as_bytes()[place(cx, index, bytes.len(), "index out of range")?],
-        (Of::ByteArray, _, Some(array)) => {
-            array.cells()[place(cx, index, array.len(), "bytearray index out of range")?].get()
-        }
-        _ => return Err(wrong_receiver(cx, this, "__getitem__", of.name())),
-    };
-    Ok(i64::from(byte).into())
-}
-
-/// Stores into, or with no value deletes, an item or slice of a bytearray.
-fn change_item(cx: &mut Cx, this: Root, key: Root, value: Option<Root>, method: &'static str) -> Result<(), Raised> {
-    let array = array(cx, this, method)?;
-    let key_value: Value<'static> = Value::adopt(key.get(cx).raw());
-    let Some(slice) = key_value.exact::<Slice>() else {
-        let index = item_index(cx, key, Of::ByteArray)?;
-        return match value {
-            Some(value) => {
-                let byte = byte(cx, value)?;
-                let at = place(cx, index, array.len(), "bytearray index out of range")?;
-                match array.cells().get(at) {
-                    Some(cell) => cell.set(byte),
-                    None => return Err(cx.index_error("bytearray index out of range")),
-                }
-                Ok(())
-            }
-            None => {
-                let at = place(cx, index, array.len(), "bytearray index out of range")?;
-                splice(cx, array, at, at + 1, b"")
-            }
-        };
-    };
-    slice_range(cx, slice, array.len())?;
-    let new: Content = match value {
-        None => Cow::Borrowed(b""),
-        Some(value) => match buffer_of(cx, value) {
-            Some(bytes) => bytes,
-            None => {
-                let number = matches!(cx.payload(value.get(cx)).kind(), Kind::Float | Kind::Complex | Kind::Str)
-                    || cx.own_method(value, Name::Index)?.is_some()
-                    || cx.own_method(value, Name::Int)?.is_some()
-                    || cx.own_method(value, Name::Float)?.is_some();
-                if number {
-                    let text = "can assign only bytes, buffers, or iterables of ints in range(0, 256)";
-                    return Err(cx.type_error(text.to_owned()));
-                }
-                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value)?)
-            }
-        },
-    };
-    let range = slice_range(cx, slice, array.len())?;
-    if range.step == 1 {
-        let start = range.start as usize;
-        return splice(cx, array, start, start + range.count, &new);
-    }
-    if value.is_none() {
-        let mut gone: Vec<usize> = range.indices().collect();
-        gone.sort_unstable();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let mut dead = gone.iter().peekable();
-        let kept: Vec<u8> = array
-            .to_vec()
-            .into_iter()
-            .enumerate()
-            .filter(|(i, _)| dead.next_if(|d| **d == *i).is_none())
-            .map(|(_, b)| b)
-            .collect();
-        return splice(cx, array, 0, array.len(), &kept);
-    }
-    if new.is_empty() && range.count > 0 || new.len() != range.count {
-        if new.is_empty() {
-            return change_item(cx, this, key, None, method);
-        }
-        let text = format!("attempt to assign bytes of size {} to extended slice of size {}", new.len(), range.count);
-        return Err(cx.value_error(text));
-    }
-    let cells = array.cells();
-    for (index, byte) in range.indices().zip(new.iter()) {
-        cells[index].set(*byte);
-    }
-    Ok(())
 }
 
 /// What bytes and bytearray have in common, and what is the table's own.

@@ -3,7 +3,6 @@
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::{ClassFlags, Dict, Exc, Exception, Str, Traceback, Tuple, field_index};
-use crate::text::codec;
 use crate::vm::Name;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
@@ -485,118 +484,12 @@ natives!(
     }
 );
 
-natives!(
-    /// Unicode encoding error.
-    pub static UNICODE_ENCODE_ERROR_METHODS: Methods;
-
-    /// Keep the encoding, the text, the place in it and the reason.
-    fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        unicode_init(cx, this, args, kwargs, Exc::UnicodeEncodeError)
-    }
-
-    /// Return str(self): what cannot be encoded, where and why.
-    fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
-        unicode_text(cx, this, Exc::UnicodeEncodeError)
-    }
-);
-
-natives!(
-    /// Unicode decoding error.
-    pub static UNICODE_DECODE_ERROR_METHODS: Methods;
-
-    /// Keep the encoding, the bytes, the place in them and the reason.
-    fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        unicode_init(cx, this, args, kwargs, Exc::UnicodeDecodeError)
-    }
-
-    /// Return str(self): what cannot be decoded, where and why.
-    fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
-        unicode_text(cx, this, Exc::UnicodeDecodeError)
-    }
-);
-
-natives!(
-    /// Unicode translation error.
-    pub static UNICODE_TRANSLATE_ERROR_METHODS: Methods;
-
-    /// Keep the text, the place in it and the reason.
-    fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        unicode_init(cx, this, args, kwargs, Exc::UnicodeTranslateError)
-    }
-
-    /// Return str(self): what cannot be translated, where and why.
-    fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
-        unicode_text(cx, this, Exc::UnicodeTranslateError)
-    }
-);
-
-natives!(
-    /// Several exceptions that travel as one.
-    pub static EXCEPTION_GROUP_METHODS: Methods;
-
-    /// Make a group; one of Exceptions alone is an ExceptionGroup.
-    #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        let group = new_group(cx, class, args)?;
-        Ok(group.get(cx).into())
-    }
-
-    /// Keep the arguments.
-    fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        no_keywords(cx, this, kwargs)?;
-        set_args(cx, this, args);
-        Ok(Outcome::NONE)
-    }
-
-    /// Return str(self): the message and how many there are.
-    fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
-        let message = field(cx, this, Exc::BaseExceptionGroup, "message");
-        let message = cx.push_raw(message);
-        let text = cx.str_of(message)?;
-        let count = members(cx, this).len();
-        let s = if count == 1 { "" } else { "s" };
-        let more = format!(" ({count} sub-exception{s})");
-        let bytes = bytes_of(cx, text);
-        Ok(Str::from_parts(&cx.heap, &[&bytes, more.as_bytes()]).into())
-    }
-
-    /// Make a group with the same message of other exceptions: what subgroup() and split() call.
-    fn derive(cx: &mut Cx, this: Root, excs: Root) -> NativeResult {
-        let message = field(cx, this, Exc::BaseExceptionGroup, "message");
-        let message = cx.push_raw(message);
-        let class = cx.exception_class(Exc::BaseExceptionGroup).value().raw();
-        let class = cx.push_raw(class);
-        let group = cx.call(class, &[message, excs])?;
-        Ok(group.get(cx).into())
-    }
-
-    /// Return the group of those exceptions that match, nested as they are; None if there are none.
-    fn subgroup(cx: &mut Cx, this: Root, matcher_value: Root) -> NativeResult {
-        let by = matcher(cx, matcher_value)?;
-        let (matched, _) = self::split(cx, this, matcher_value, by, false)?;
-        Ok(matched.get(cx).into())
-    }
-
-    /// Return the group of those exceptions that match and the group of the others.
-    fn split(cx: &mut Cx, this: Root, matcher_value: Root) -> NativeResult {
-        let by = matcher(cx, matcher_value)?;
-        let (matched, rest) = self::split(cx, this, matcher_value, by, true)?;
-        Ok(cx.tuple(&[matched.get(cx), rest.get(cx)]).into())
-    }
-
-    /// Return the alias of the class and an item.
-    #[class]
-    fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
-        cx.generic_alias(class, item)
-    }
-);
-
 /// The exception of a method's instance.
-fn own(cx: &Cx, this: Root) -> Gc<'_, Exception> {
+pub(super) fn own(cx: &Cx, this: Root) -> Gc<'_, Exception> {
     this.get(cx).exact::<Exception>().expect("the instance is an exception")
 }
 
-fn bytes_of(cx: &Cx, text: Root) -> Vec<u8> {
+pub(super) fn bytes_of(cx: &Cx, text: Root) -> Vec<u8> {
     cx.as_str(text.get(cx)).map_or(vec![], |s| s.as_bytes().to_vec())
 }
 
@@ -611,7 +504,7 @@ fn builtin_base(cx: &Cx, class: Root) -> Exc {
 }
 
 /// An exception of a class, builtin or derived, with these arguments.
-fn make(cx: &mut Cx, class: Root, args: &[Root]) -> Result<Root, Raised> {
+pub(super) fn make(cx: &mut Cx, class: Root, args: &[Root]) -> Result<Root, Raised> {
     let base = cx.exception_class(Exc::BaseException).held();
     cx.check_new(class, base)?;
     let kind = builtin_base(cx, class);
@@ -625,7 +518,7 @@ fn make(cx: &mut Cx, class: Root, args: &[Root]) -> Result<Root, Raised> {
     Ok(cx.push_raw(exception))
 }
 
-fn set_args(cx: &mut Cx, this: Root, args: Rest) {
+pub(super) fn set_args(cx: &mut Cx, this: Root, args: Rest) {
     let values: Vec<Raw> = args.0.roots().map(|r| r.get(cx).raw()).collect();
     let exception = own(cx, this);
     let known = exception.args();
@@ -637,7 +530,7 @@ fn set_args(cx: &mut Cx, this: Root, args: Rest) {
     exception.set_ref(&cx.heap, |e| &e.args, Some(tuple));
 }
 
-fn no_keywords(cx: &mut Cx, this: Root, kwargs: KeywordRest) -> Result<(), Raised> {
+pub(super) fn no_keywords(cx: &mut Cx, this: Root, kwargs: KeywordRest) -> Result<(), Raised> {
     if kwargs.0.get(cx).exact::<Dict>().is_none_or(|d| d.is_empty()) {
         return Ok(());
     }
@@ -646,11 +539,11 @@ fn no_keywords(cx: &mut Cx, this: Root, kwargs: KeywordRest) -> Result<(), Raise
 }
 
 /// The content of a field, None if it was not set.
-fn field(cx: &Cx, this: Root, class: Exc, name: &str) -> Raw {
+pub(super) fn field(cx: &Cx, this: Root, class: Exc, name: &str) -> Raw {
     field_index(class, name).map_or(Raw::NONE, |index| own(cx, this).field(index).raw())
 }
 
-fn set_field(cx: &Cx, this: Root, class: Exc, name: &str, value: Raw) {
+pub(super) fn set_field(cx: &Cx, this: Root, class: Exc, name: &str, value: Raw) {
     if let (Some(index), Some(fields)) = (field_index(class, name), own(cx, this).get().fields.get())
         && index < fields.capacity()
     {
@@ -850,254 +743,4 @@ pub fn plain_path(cx: &mut Cx, path: Root) -> Root {
         cx.take_raised(raised);
         path
     })
-}
-
-// ---- Unicode ----
-
-fn unicode_init(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest, class: Exc) -> NativeResult {
-    no_keywords(cx, this, kwargs)?;
-    set_args(cx, this, args);
-    let names = class.own_fields();
-    let given = args.0.len();
-    if given != names.len() {
-        let wanted = names.len();
-        return Err(cx.type_error(format!("function takes exactly {wanted} arguments ({given} given)")));
-    }
-    for (number, (name, root)) in names.iter().zip(args.0.roots()).enumerate() {
-        let number = number + 1;
-        let value = root.get(cx);
-        let raw = match *name {
-            "start" | "end" => {
-                let index = cx.index_as_i64(root)?;
-                Raw::int(index)
-            }
-            "object" if class == Exc::UnicodeDecodeError => {
-                let payload = cx.payload(value);
-                if payload.kind() == Kind::Bytes {
-                    payload.raw()
-                } else if let Some(bytes) = cx.bytes_like(payload) {
-                    crate::object::Bytes::new(&cx.heap, &bytes).value().raw()
-                } else {
-                    let got = cx.type_name_for_error(root.get(cx));
-                    return Err(cx.type_error(format!("a bytes-like object is required, not '{got}'")));
-                }
-            }
-            _ if cx.as_str(value).is_some() => value.raw(),
-            _ => {
-                let got = cx.type_name_for_error(value);
-                return Err(cx.type_error(format!("argument {number} must be str, not {got}")));
-            }
-        };
-        set_field(cx, this, class, name, raw);
-    }
-    Ok(Outcome::NONE)
-}
-
-fn unicode_text(cx: &mut Cx, this: Root, class: Exc) -> NativeResult {
-    let get = |cx: &Cx, name: &str| field(cx, this, class, name);
-    let object = get(cx, "object");
-    if object.same(Raw::NONE) {
-        return Ok(cx.str("").into());
-    }
-    let number = |raw: Raw| Value::adopt(raw).as_int().unwrap_or(0);
-    let (start, end) = (number(get(cx, "start")), number(get(cx, "end")));
-    let reason = get(cx, "reason");
-    let reason = cx.push_raw(reason);
-    let reason = cx.str_text(reason)?;
-    let encoding = get(cx, "encoding");
-    let encoding = cx.push_raw(encoding);
-    let encoding = cx.str_text(encoding)?;
-    let value = cx.payload(Value::adopt(object));
-    let bytes_wanted = class == Exc::UnicodeDecodeError;
-    let fits = if bytes_wanted { cx.bytes_like(value).is_some() } else { cx.as_str(value).is_some() };
-    if !fits {
-        let wanted = if bytes_wanted { "bytes" } else { "string" };
-        return Err(cx.type_error(format!("UnicodeError 'object' attribute must be a {wanted}")));
-    }
-    let text = match class {
-        Exc::UnicodeDecodeError => {
-            let bytes = cx.bytes_like(value).unwrap_or_default();
-            match usize::try_from(start) {
-                Ok(at) if at < bytes.len() && end == start + 1 => {
-                    codec::decode_message(&encoding, &bytes, at, at + 1, &reason)
-                }
-                _ => format!("'{encoding}' codec can't decode bytes in position {start}-{}: {reason}", end - 1),
-            }
-        }
-        _ => {
-            let bytes = cx.as_str(value).map_or(vec![], |s| s.as_bytes().to_vec());
-            let len = crate::text::wtf8::count(&bytes) as i64;
-            let one = (0..len).contains(&start) && end == start + 1;
-            let what = match (class, one) {
-                (Exc::UnicodeEncodeError, _) => format!("'{encoding}' codec can't encode"),
-                _ => "can't translate".to_owned(),
-            };
-            if one {
-                let point = crate::text::wtf8::code_points(&bytes).nth(start as usize).unwrap_or(0);
-                let shown = match point {
-                    0..=0xFF => format!("\\x{point:02x}"),
-                    0x100..=0xFFFF => format!("\\u{point:04x}"),
-                    _ => format!("\\U{point:08x}"),
-                };
-                format!("{what} character '{shown}' in position {start}: {reason}")
-            } else {
-                format!("{what} characters in position {start}-{}: {reason}", end - 1)
-            }
-        }
-    };
-    Ok(cx.str(&text).into())
-}
-
-// ---- groups ----
-
-/// The exceptions of a group.
-fn members(cx: &Cx, group: Root) -> Vec<Raw> {
-    let exceptions = field(cx, group, Exc::BaseExceptionGroup, "exceptions");
-    Value::adopt(exceptions).exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect())
-}
-
-fn new_group(cx: &mut Cx, class: Root, args: Rest) -> Result<Root, Raised> {
-    let given = args.0.len();
-    if given != 2 {
-        return Err(cx.type_error(format!("BaseExceptionGroup.__new__() takes exactly 2 arguments ({given} given)")));
-    }
-    let (message, exceptions) = (args.0.root(0), args.0.root(1));
-    if cx.as_str(message.get(cx)).is_none() {
-        let got = cx.argument_name_for_error(message.get(cx));
-        return Err(cx.type_error(format!("BaseExceptionGroup.__new__() argument 1 must be str, not {got}")));
-    }
-    let kind = exceptions.get(cx).kind();
-    let sequence = matches!(kind, Kind::List | Kind::Tuple)
-        || !matches!(kind, Kind::Dict | Kind::Set | Kind::FrozenSet)
-            && cx.special_method(exceptions, Name::GetItem)?.is_some()
-            && cx.special_method(exceptions, Name::Len)?.is_some();
-    if !sequence {
-        return Err(cx.type_error("second argument (exceptions) must be a sequence".into()));
-    }
-    let tuple = cx.tuple_from(exceptions)?;
-    let items: Vec<Raw> = tuple.get(cx).exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect());
-    if items.is_empty() {
-        return Err(cx.value_error("second argument (exceptions) must be a non-empty sequence"));
-    }
-    let mut nested_base = false;
-    for (number, item) in items.iter().enumerate() {
-        if Value::adopt(*item).kind() != Kind::Exception {
-            return Err(cx.value_error(format!("Item {number} of second argument (exceptions) is not an exception")));
-        }
-        nested_base |= !cx.is_exception(Value::adopt(*item), Exc::Exception);
-    }
-    let plain = cx.exception_class(Exc::ExceptionGroup).held();
-    let base = cx.exception_class(Exc::BaseExceptionGroup).held();
-    cx.check_new(class, base)?;
-    let own_class = class.get(cx).exact::<crate::object::Class>().expect("checked").held();
-    let mut class = class;
-    if own_class == base {
-        if !nested_base {
-            class = cx.push_raw(plain.value().raw());
-        }
-    } else if nested_base && own_class == plain {
-        return Err(cx.type_error("Cannot nest BaseExceptions in an ExceptionGroup".into()));
-    } else if nested_base && own_class.is_subclass(cx.exception_class(Exc::Exception)) {
-        let name = own_class.name().to_str_lossy().into_owned();
-        return Err(cx.type_error(format!("Cannot nest BaseExceptions in '{name}'")));
-    }
-    let group = make(cx, class, &[message, exceptions])?;
-    let (message, tuple) = (message.get(cx).raw(), tuple.get(cx).raw());
-    set_field(cx, group, Exc::BaseExceptionGroup, "message", message);
-    set_field(cx, group, Exc::BaseExceptionGroup, "exceptions", tuple);
-    Ok(group)
-}
-
-/// How a group is split.
-#[derive(Clone, Copy)]
-enum Matcher {
-    /// By a class or a tuple of classes.
-    Classes,
-    /// By asking a function.
-    Predicate,
-}
-
-fn matcher(cx: &mut Cx, value: Root) -> Result<Matcher, Raised> {
-    let base = cx.exception_class(Exc::BaseException).held();
-    let is_class = |v: Value<'_>| v.exact::<crate::object::Class>().is_some_and(|c| c.is_subclass(base));
-    let given = value.get(cx);
-    if is_class(given) || given.exact::<Tuple>().is_some_and(|t| t.items().all(is_class)) {
-        return Ok(Matcher::Classes);
-    }
-    let is_callable = given.kind() != Kind::Class && given.kind() != Kind::Tuple;
-    if is_callable {
-        let class = cx.class_of(given).held();
-        let name = cx.name(Name::Call).held();
-        if cx.lookup_class(class, name).is_some() {
-            return Ok(Matcher::Predicate);
-        }
-    }
-    let text = "expected an exception type, a tuple of exception types, or a callable (other than a class)";
-    Err(cx.type_error(text.into()))
-}
-
-/// The part of an exception that matches and the rest, each None if there is nothing.
-fn split(cx: &mut Cx, exception: Root, value: Root, by: Matcher, want_rest: bool) -> Result<(Root, Root), Raised> {
-    cx.check_stack()?;
-    let matches = match by {
-        Matcher::Classes => cx.is_instance(exception, value)?,
-        Matcher::Predicate => {
-            let answer = cx.call(value, &[exception])?;
-            cx.truth(answer)?
-        }
-    };
-    let none = cx.push_raw(Raw::NONE);
-    if matches {
-        return Ok((exception, none));
-    }
-    if !cx.is_exception(exception.get(cx), Exc::BaseExceptionGroup) {
-        return Ok((none, exception));
-    }
-    let list = |cx: &mut Cx| {
-        let raw = cx.list(&[]).value().raw();
-        cx.push_raw(raw)
-    };
-    let (matched, rest) = (list(cx), list(cx));
-    for raw in members(cx, exception) {
-        let mark = cx.mark();
-        let item = cx.push_raw(raw);
-        let (yes, no) = self::split(cx, item, value, by, want_rest)?;
-        if !yes.get(cx).is_none() {
-            cx.list_push(matched, yes)?;
-        }
-        if want_rest && !no.get(cx).is_none() {
-            cx.list_push(rest, no)?;
-        }
-        cx.release(mark);
-    }
-    let matched = subset(cx, exception, matched)?;
-    let rest = if want_rest { subset(cx, exception, rest)? } else { none };
-    Ok((matched, rest))
-}
-
-/// A group like another with fewer exceptions; None if there are none.
-fn subset(cx: &mut Cx, group: Root, exceptions: Root) -> Result<Root, Raised> {
-    if cx.length(exceptions)? == 0 {
-        return Ok(cx.push_raw(Raw::NONE));
-    }
-    let new = cx.call_method(group, "derive", &[exceptions])?;
-    if !cx.is_exception(new.get(cx), Exc::BaseExceptionGroup) {
-        return Err(cx.type_error("derive must return an instance of BaseExceptionGroup".into()));
-    }
-    let (to, from) = (own(cx, new), own(cx, group));
-    if let Some(traceback) = from.get().traceback.get() {
-        to.set_ref(&cx.heap, |e| &e.traceback, Some(traceback));
-    }
-    to.set_any(&cx.heap, |e| &e.context, from.get().context.value());
-    to.set_any(&cx.heap, |e| &e.cause, from.get().cause.value());
-    to.get().suppress_context.set(true);
-    if let Some(notes) = cx.find_attribute(group, "__notes__")?
-        && matches!(notes.get(cx).kind(), Kind::List | Kind::Tuple)
-    {
-        let notes = cx.list_from(notes)?;
-        let name = cx.name(Name::Notes).value().raw();
-        let name = cx.push_raw(name);
-        cx.set_attribute(new, name, notes)?;
-    }
-    Ok(new)
 }

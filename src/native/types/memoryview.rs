@@ -14,7 +14,8 @@ use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
-use super::bytes::{bytes_like, hex_of, is_index};
+use super::bytes::{bytes_like, is_index};
+use super::bytes_ops::hex_of;
 use super::text::wrong_receiver;
 use super::text_ops::repetitions;
 

@@ -3,12 +3,16 @@
 pub mod bool;
 pub(crate) mod bounds;
 pub mod bytes;
+mod bytes_items;
+mod bytes_ops;
 pub mod class;
 pub mod complex;
 pub mod core;
 pub mod descriptor;
 pub mod dict;
 pub mod exception;
+pub mod exception_group;
+pub mod exception_unicode;
 pub mod float;
 pub mod frame;
 pub mod frame_locals;

@@ -5,8 +5,8 @@ use crate::object::ClassFlags;
 use crate::vm::TypeRow;
 
 use super::{
-    bool, bytes, complex, dict, exception, float, frame, int, list, memoryview, none, range, set, slice, template,
-    text, tuple,
+    bool, bytes, complex, dict, exception, exception_group, exception_unicode, float, frame, int, list, memoryview,
+    none, range, set, slice, template, text, tuple,
 };
 
 use ClassFlags as F;
@@ -64,10 +64,10 @@ pub static EXCEPTION_ROWS: &[TypeRow] = &[
     exception_row("ImportError", &[&exception::IMPORT_ERROR_METHODS]),
     exception_row("OSError", &[&exception::OS_ERROR_METHODS]),
     exception_row("SyntaxError", &[&exception::SYNTAX_ERROR_METHODS]),
-    exception_row("UnicodeEncodeError", &[&exception::UNICODE_ENCODE_ERROR_METHODS]),
-    exception_row("UnicodeDecodeError", &[&exception::UNICODE_DECODE_ERROR_METHODS]),
-    exception_row("UnicodeTranslateError", &[&exception::UNICODE_TRANSLATE_ERROR_METHODS]),
-    exception_row("BaseExceptionGroup", &[&exception::EXCEPTION_GROUP_METHODS]),
+    exception_row("UnicodeEncodeError", &[&exception_unicode::UNICODE_ENCODE_ERROR_METHODS]),
+    exception_row("UnicodeDecodeError", &[&exception_unicode::UNICODE_DECODE_ERROR_METHODS]),
+    exception_row("UnicodeTranslateError", &[&exception_unicode::UNICODE_TRANSLATE_ERROR_METHODS]),
+    exception_row("BaseExceptionGroup", &[&exception_group::EXCEPTION_GROUP_METHODS]),
 ];
 
 const fn exception_row(name: &'static str, methods: &'static [&'static crate::native::Natives]) -> TypeRow {
