@@ -55,8 +55,13 @@ fn new_context(cx: &mut Cx, map: Raw) -> Value<'static> {
     context.held().value()
 }
 
+/// The map of a context as it is kept.
+pub(super) fn map_within(kept: Raw) -> Option<Gc<'static, ContextMap>> {
+    Value::adopt(map_of(kept)).exact::<ContextMap>()
+}
+
 fn current_map(cx: &Cx) -> Option<Gc<'static, ContextMap>> {
-    Value::adopt(map_of(loops_ref(cx).context)).exact::<ContextMap>()
+    map_within(loops_ref(cx).context)
 }
 
 /// Replaces the map of the current context.

@@ -394,6 +394,10 @@ impl Extension for EventLoops {
         }
     }
 
+    fn value_of_variable(&self, variable: Value<'_>) -> Option<Raw> {
+        context::map_within(self.context)?.get_value(variable).map(|value| value.raw())
+    }
+
     fn switch(&mut self, from: u32, to: u32, ended: bool) {
         let nothing = OfFiber { running: Raw::NONE, current: Raw::NONE, context: Raw::NONE, handled: Raw::NONE };
         let new = self.others.remove(&to).unwrap_or(nothing);

@@ -3,10 +3,10 @@
 use hashbrown::HashTable;
 
 use crate::heap::{Gc, Raw, Tracer, Value, WeakRef};
-use crate::native::natives;
-use crate::object::{Class, ClassFlags, List, NativeObject, Payload};
-use crate::vm::TypeRow;
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::native::{complete, natives};
+use crate::object::{Class, ClassFlags, Instance, List, NativeObject, Payload};
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root, Then};
+use crate::vm::{Library, Name, TypeRow};
 
 static ROWS: &[TypeRow] = &[TypeRow::native("_abc", "ClassTable", &[&CLASS_TABLE])];
 
@@ -74,6 +74,79 @@ fn find(cx: &Cx, this: Root, class: Root) -> Option<Raw> {
     table(cx, this).with(|table: &mut ClassTable| table.find(class).map(|known| known.value)).flatten()
 }
 
+// Slots of what an abstract base class knows, in the order of their names.
+const KNOWN: usize = 0;
+const UNKNOWN: usize = 2;
+const UNKNOWN_AT: usize = 3;
+
+/// Whether an abstract base class knows another class as one of its own, or as none; UNBOUND if that is still to be found out.
+fn known_subclass(cx: &Cx, class: Raw, of: Gc<'_, Class>) -> Raw {
+    let known = || {
+        let class = Value::<'static>::adopt(class).exact::<Class>()?;
+        let own = class.namespace().get_str(&cx.heap, cx.name(Name::AbcImpl))?.exact::<Instance>()?;
+        let of = of.value().raw();
+        let among = |slot: usize| {
+            let table = own.slot(slot).exact::<NativeObject>()?;
+            table.with(|table: &mut ClassTable| table.find(of).is_some())
+        };
+        if among(KNOWN)? {
+            return Some(Raw::TRUE);
+        }
+        let recent = own.slot(UNKNOWN_AT).raw().same(cx.library(Library::AbcToken));
+        (recent && among(UNKNOWN)?).then_some(Raw::FALSE)
+    };
+    known().unwrap_or(Raw::UNBOUND)
+}
+
+/// `ABCMeta.__instancecheck__`, where all is known.
+fn known_instance(cx: &mut Cx, class: Raw, object: Raw) -> Raw {
+    let own = cx.class_of(Value::adopt(object)).held();
+    if !cx.says_its_class(own) {
+        return Raw::UNBOUND;
+    }
+    known_subclass(cx, class, own)
+}
+
+/// `ABCMeta.__subclasscheck__`, where all is known.
+fn known_class(cx: &mut Cx, class: Raw, other: Raw) -> Raw {
+    match Value::<'static>::adopt(other).exact::<Class>() {
+        Some(other) => known_subclass(cx, class, other),
+        None => Raw::UNBOUND,
+    }
+}
+
+/// Asks the method of the language.
+fn ask(cx: &mut Cx, method: &str, this: Root, other: Root) -> NativeResult {
+    let name = cx.intern(method).held();
+    let metaclass = cx.class_of(this.get(cx)).held();
+    let Some(method) = cx.lookup_class(metaclass, name).map(|method| method.raw()) else {
+        return Err(cx.system_error("a method of abstract base classes is gone"));
+    };
+    let [class, other] = [this, other].map(|root| root.get(cx).raw());
+    cx.call_unbound(method, class, &[other], Then::Return)
+}
+
+natives! {
+    /// The metaclass of abstract base classes.
+    static META: Methods;
+
+    /// Whether an object is an instance of the class or of one that counts among its subclasses.
+    #[quick(Two(known_instance))]
+    fn __instancecheck__(cx: &mut Cx, this: Root, instance: Root) -> NativeResult {
+        let [class, object] = [this, instance].map(|root| root.get(cx).raw());
+        let found = known_instance(cx, class, object);
+        if found.is_unbound() { ask(cx, "_check_instance", this, instance) } else { Ok(Outcome::Value(found)) }
+    }
+
+    /// Whether a class counts among the subclasses.
+    #[quick(Two(known_class))]
+    fn __subclasscheck__(cx: &mut Cx, this: Root, subclass: Root) -> NativeResult {
+        let [class, other] = [this, subclass].map(|root| root.get(cx).raw());
+        let found = known_class(cx, class, other);
+        if found.is_unbound() { ask(cx, "_check_subclass", this, subclass) } else { Ok(Outcome::Value(found)) }
+    }
+}
+
 fn put(cx: &mut Cx, this: Root, class: Root, value: Raw) -> Result<(), Raised> {
     let object = table(cx, this);
     if class.get(cx).exact::<Class>().is_none() {
@@ -91,6 +164,20 @@ fn put(cx: &mut Cx, this: Root, class: Root, value: Raw) -> Result<(), Raised> {
 
 natives! {
     pub static ABC: Functions;
+
+    /// Give the metaclass its native methods.
+    fn complete_metaclass(cx: &mut Cx, metaclass: Root) -> NativeResult {
+        if let Some(class) = metaclass.get(cx).exact::<Class>().map(Gc::held) {
+            complete(cx, class, &META);
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// A class was registered: what was found not to be a subclass may be one now.
+    fn note_token(cx: &mut Cx, token: i64) -> NativeResult {
+        cx.set_library(Library::AbcToken, Raw::int(token));
+        Ok(Outcome::NONE)
+    }
 
     /// Have patterns take instances of the second class as those of the first: as sequences, as mappings, or neither.
     fn share_pattern_kind(cx: &mut Cx, of: Root, with: Root) -> NativeResult {

@@ -7,7 +7,7 @@ use crate::object::{Class, Dict, Instance, Str, Tuple};
 use crate::vm::native::{
     Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then,
 };
-use crate::vm::{CompareKind, Name};
+use crate::vm::{CompareKind, Library, Name};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -59,22 +59,33 @@ natives!(
             return Ok(Outcome::NONE);
         };
         let open = placeholder.get(cx).raw();
-        let plain = given.items().chain(named.iter().map(|(_, value)| value)).all(|value| !value.raw().same(open));
-        let function = if given.is_empty() { Raw::NONE } else { given.item(0).raw() };
-        let known =
-            matches!(Value::<'static>::adopt(function).kind(), Kind::Function | Kind::Native | Kind::BoundMethod);
-        if !plain || !known {
-            return Ok(Outcome::NONE);
+        let plain = named.iter().all(|(_, value)| !value.raw().same(open));
+        let given: smallvec::SmallVec<[Raw; 8]> = given.items().map(Value::raw).collect();
+        let made = if plain { new_partial(cx, class, &given, named, open) } else { None };
+        Ok(made.map_or(Outcome::NONE, Outcome::Value))
+    }
+
+    /// Say which class is `partial`, and which object leaves a place open.
+    fn _know_partial(cx: &mut Cx, class: Root, placeholder: Root) -> NativeResult {
+        let open = placeholder.get(cx).raw();
+        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+            cx.set_library(Library::Placeholder, open);
+            cx.set_library_maker(Library::Partial, class, partial_of, Some(partial_by_name));
         }
-        let heap = cx.heap.forever();
-        let partial = Instance::new(heap, class);
-        let rest = Tuple::build(heap, given.len() - 1, |at| given.item(at + 1));
-        for (slot, value) in
-            [(OPEN, Value::int(0)), (ARGS, rest.value()), (FUNC, Value::adopt(function)), (KEYWORDS, named.value())]
-        {
-            partial.set_slot(heap, slot, value);
+        Ok(Outcome::NONE)
+    }
+
+    /// Say which class is `SimpleNamespace`.
+    fn _know_namespace(cx: &mut Cx, class: Root) -> NativeResult {
+        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+            cx.set_library_maker(
+                Library::Namespace,
+                class,
+                |_, _| Ok(Outcome::Value(Raw::UNBOUND)),
+                Some(namespace_by_name),
+            );
         }
-        Ok(partial.into())
+        Ok(Outcome::NONE)
     }
 
     /// Give a class of the library the methods that are native.
@@ -90,6 +101,73 @@ natives!(
     }
 );
 
+/// A partial of a function and arguments; None if the function is none to begin with (it may be a partial itself), or a place is left open.
+fn new_partial(cx: &Cx, class: Gc<'_, Class>, given: &[Raw], named: Gc<'static, Dict>, open: Raw) -> Option<Raw> {
+    let (function, rest) = given.split_first()?;
+    let function = Value::<'static>::adopt(function.copied());
+    let known = matches!(function.kind(), Kind::Function | Kind::Native | Kind::BoundMethod | Kind::Class);
+    if !known || open.is_unbound() || given.iter().any(|value| value.same(open)) {
+        return None;
+    }
+    let heap = cx.heap.forever();
+    let args = if rest.is_empty() {
+        cx.empty_tuple().held()
+    } else {
+        Tuple::build(heap, rest.len(), |at| Value::adopt(rest[at].copied()))
+    };
+    let partial = Instance::new(heap, class);
+    for (slot, value) in [(OPEN, Value::int(0)), (ARGS, args.value()), (FUNC, function), (KEYWORDS, named.value())] {
+        partial.set_slot(heap, slot, value);
+    }
+    Some(partial.value().raw())
+}
+
+/// `partial(function, ...)`.
+fn partial_of(cx: &mut Cx, args: Args) -> NativeResult {
+    let given: smallvec::SmallVec<[Raw; 8]> = args.roots().map(|arg| arg.get(cx).raw()).collect();
+    let Some(class) = Value::<'static>::adopt(cx.library(Library::Partial)).exact::<Class>() else {
+        return Ok(Outcome::Value(Raw::UNBOUND));
+    };
+    let named = Dict::new(cx.heap.forever());
+    let made = new_partial(cx, class, &given, named, cx.library(Library::Placeholder));
+    Ok(Outcome::Value(made.unwrap_or(Raw::UNBOUND)))
+}
+
+/// `partial(function, ..., name=value)`.
+fn partial_by_name(cx: &mut Cx, args: Args, names: Gc<'static, Tuple>) -> Raw {
+    let open = cx.library(Library::Placeholder);
+    let given: smallvec::SmallVec<[Raw; 8]> = args.roots().map(|arg| arg.get(cx).raw()).collect();
+    let (given, values) = given.split_at(given.len() - names.len());
+    let named = Dict::new(cx.heap.forever());
+    for (name, value) in names.items().zip(values) {
+        let Some(name) = name.exact::<Str>().filter(|_| !value.same(open)) else { return Raw::UNBOUND };
+        if named.set_str(cx.heap.forever(), name, Value::adopt(value.copied())).is_err() {
+            return Raw::UNBOUND;
+        }
+    }
+    let class = Value::<'static>::adopt(cx.library(Library::Partial)).exact::<Class>();
+    class.and_then(|class| new_partial(cx, class, given, named, open)).unwrap_or(Raw::UNBOUND)
+}
+
+/// `SimpleNamespace(name=value, ...)`.
+fn namespace_by_name(cx: &mut Cx, args: Args, names: Gc<'static, Tuple>) -> Raw {
+    let Some(class) = Value::<'static>::adopt(cx.library(Library::Namespace)).exact::<Class>() else {
+        return Raw::UNBOUND;
+    };
+    if names.len() != args.len() {
+        return Raw::UNBOUND;
+    }
+    let instance = Instance::new(cx.heap.forever(), class);
+    for (name, value) in names.items().zip(args.roots()) {
+        let value = value.get(cx).raw();
+        let kept = name.exact::<Str>().is_some_and(|name| cx.add_attribute(instance, name, value));
+        if !kept {
+            return Raw::UNBOUND;
+        }
+    }
+    instance.value().raw()
+}
+
 /// The instance that a method was called with.
 fn instance(cx: &mut Cx, this: Root) -> Result<Gc<'static, Instance>, Raised> {
     match this.get(cx).exact::<Instance>().map(Gc::held) {
@@ -99,7 +177,14 @@ fn instance(cx: &mut Cx, this: Root) -> Result<Gc<'static, Instance>, Raised> {
 }
 
 /// Asks for a call: pushes the callable, these arguments, those, the values of keywords, and the names of these behind all.
-fn call(cx: &mut Cx, function: Raw, before: &[Raw], args: Args, keywords: &[(Raw, Raw)], then: Then) -> Outcome {
+pub(super) fn call(
+    cx: &mut Cx,
+    function: Raw,
+    before: &[Raw],
+    args: Args,
+    keywords: &[(Raw, Raw)],
+    then: Then,
+) -> Outcome {
     let names: Vec<Value<'_>> = keywords.iter().map(|(name, _)| Value::adopt(*name)).collect();
     let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
     let callee = cx.push_raw(function);

@@ -39,6 +39,8 @@ pub mod codecs;
 pub mod collections;
 mod csv;
 pub mod datetime;
+mod decimal;
+mod enums;
 pub mod gc;
 pub mod functools;
 pub mod hash;
@@ -233,6 +235,8 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_bisect", bisect::install),
     ("_collections", collections::install),
     ("_csv_rows", csv::install),
+    ("_decimal_native", decimal::install),
+    ("_enum_native", enums::install),
     ("_functools", functools::install),
     ("_hash", hash::install),
     ("_heapq", heapq::install),

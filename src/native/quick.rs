@@ -72,7 +72,8 @@ pub(super) fn isinstance(cx: &mut Cx, object: Raw, class: Raw) -> Raw {
         return Raw::TRUE;
     }
     if !cx.is_plain_class(target) {
-        return ASK;
+        let target = target.held();
+        return cx.is_instance_quickly(object, target);
     }
     if own.is_subclass(target) {
         return Raw::TRUE;

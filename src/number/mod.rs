@@ -4,6 +4,7 @@
 //! results in values; failures come back as a [`Fault`], which names the exception and carries its exact message.
 
 pub mod complex;
+pub mod decimal;
 pub mod float;
 pub mod float_repr;
 pub mod hash;

@@ -62,6 +62,8 @@ bitflags! {
         const LEAN = 1 << 21;
         /// Its instances are fields of named tuples.
         const FIELD = 1 << 22;
+        /// Its instances are attributes that stand for another of the same object: the first of their own attributes is its name.
+        const ALIAS = 1 << 23;
     }
 }
 
@@ -357,6 +359,22 @@ impl Instance {
         instance.set_shape(class.get().root_shape.get());
         if class.get().layout != Kind::Instance {
             instance.set_layout(class.get().layout);
+        }
+        instance
+    }
+
+    /// An instance with the class's first shape, and these in its first slots.
+    #[inline]
+    pub fn with_slots<'h>(heap: &'h Heap, class: Gc<'_, Class>, values: &[Value<'h>]) -> Gc<'h, Instance> {
+        let inline = class.get().inline_slots.get();
+        if usize::from(inline) == values.len() && class.get().layout == Kind::Instance {
+            let instance = heap.alloc_slots(Instance { extra: AnyRef::none(), inline }, |slot| values[slot]);
+            instance.set_shape(class.get().root_shape.get());
+            return instance;
+        }
+        let instance = Instance::new(heap, class);
+        for (slot, value) in values.iter().enumerate() {
+            instance.set_slot(heap, slot, *value);
         }
         instance
     }

@@ -99,6 +99,15 @@ impl<'h> Gc<'h, Function> {
     }
 }
 
+impl Function {
+    /// Whether there are defaults for the last of so many parameters, all but the first `argc`.
+    #[inline]
+    pub fn defaults_cover(&self, argc: usize, positional: usize) -> bool {
+        let count = self.defaults.get().map_or(0, |defaults| defaults.len());
+        argc < positional && positional - argc <= count && count <= positional
+    }
+}
+
 /// A callable bound to its first argument.
 #[derive(Debug)]
 pub struct BoundMethod {

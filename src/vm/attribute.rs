@@ -263,12 +263,16 @@ impl Vm {
                         self.remember(UseOf::Get, cache, shape, name, [cached::GETTER, low, high]);
                         return Some(self.call_getter(getter, object));
                     }
-                    let getset = descriptor.exact::<GetSet>()?;
-                    let Access::Slot(slot) = getset.get().access else { return None };
-                    if !self.getset_applies(getset, object) {
-                        return None;
+                    if let Some(slot) = self.aliased_slot(descriptor, shape) {
+                        slot
+                    } else {
+                        let getset = descriptor.exact::<GetSet>()?;
+                        let Access::Slot(slot) = getset.get().access else { return None };
+                        if !self.getset_applies(getset, object) {
+                            return None;
+                        }
+                        usize::from(slot)
                     }
-                    usize::from(slot)
                 }
                 _ if self.shapes.is_dict_mode(shape) => return None,
                 attr => match self.shapes.slot(shape, name) {
@@ -324,6 +328,16 @@ impl Vm {
         let index = dict.find_str(&self.heap, name)?;
         fill(cache, [dict.version(), self.epoch, cached::MODULE, index as u32, 0]);
         Some(Ok(Invoked::Value(dict.value_at(index).raw())))
+    }
+
+    /// The slot of the attribute that a descriptor of the library stands for in instances of a shape.
+    fn aliased_slot(&self, descriptor: Value<'static>, shape: ShapeId) -> Option<usize> {
+        let own = descriptor.exact::<Instance>().filter(|own| own.dict().is_none())?;
+        if !self.class_of(descriptor).has(ClassFlags::ALIAS) || self.shapes.is_dict_mode(shape) {
+            return None;
+        }
+        let name = own.slot(0).exact::<Str>().filter(|name| name.is_interned())?;
+        self.shapes.slot(shape, name)
     }
 
     /// The number of the item that a descriptor of the library stands for in named tuples.

@@ -80,9 +80,10 @@ impl Vm {
                         return Ok(invoked);
                     }
                     if let Some(names) = keywords
-                        && let Some(dict) = self.dict_of_keywords(class, start, argc, names)
+                        && class.get().maker.get() != 0
+                        && let Some(made) = self.make_by_name(class, start, argc, names)
                     {
-                        return Ok(Invoked::Value(dict));
+                        return Ok(Invoked::Value(made));
                     }
                     return self.construct(class, start, argc, keywords);
                 }

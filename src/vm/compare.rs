@@ -298,6 +298,9 @@ impl Vm {
             if let Some(holds) = self.compare_derived(kind, a, b)? {
                 return Ok(Invoked::Value(Raw::bool(holds)));
             }
+            if let Some(raw) = self.operate_by_native((kind.name(), kind.reflected().name()), a, b) {
+                return Ok(Invoked::Value(raw));
+            }
             if let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {
                 return Ok(invoked);
             }

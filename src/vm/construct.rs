@@ -1,11 +1,11 @@
 //! Calls of classes: `__new__`, `__init__`, and what both come to for plain classes.
 
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{Class, ClassFlags, ClassMethod, Function, Instance, StaticMethod};
+use crate::object::{Class, ClassFlags, ClassMethod, Dict, Function, Instance, List, Set, StaticMethod};
 
 use super::call::Invoked;
 use super::frame::Held;
-use super::native::{Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::native::{Args, NativeFunction, NativeResult, Outcome, Quick, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
 impl Vm {
@@ -17,6 +17,13 @@ impl Vm {
         argc: u32,
         keywords: Option<Raw>,
     ) -> Result<Invoked, Raised> {
+        if class.get().constructor_epoch.get() == self.epoch
+            && let Some(init) = class.get().constructor.get()
+        {
+            let instance = Instance::new(&self.heap, class).value().raw();
+            let init = init.value().raw();
+            return self.initialise(instance, init, start, argc, keywords);
+        }
         let metaclass = class.get().metaclass.get().map(Gc::held);
         if let Some(metaclass) = metaclass
             && !metaclass.value().raw().same(self.types.type_)
@@ -26,6 +33,17 @@ impl Vm {
                 && !owner.value().raw().same(self.types.type_)
             {
                 let call = call.raw();
+                if argc == 1
+                    && keywords.is_none()
+                    && let Some(native) = Value::<'static>::adopt(call).exact::<NativeFunction>()
+                    && let Quick::Two(quick) = native.get().def.quick
+                {
+                    let argument = self.fiber.registers.get(start).raw();
+                    let found = quick(self, class.value().raw(), argument);
+                    if !found.is_unbound() {
+                        return Ok(Invoked::Value(found));
+                    }
+                }
                 self.fiber.registers.set(start - 1, class.value().raw());
                 return self.invoke(call, start - 1, argc + 1, keywords);
             }
@@ -96,6 +114,15 @@ impl Vm {
         {
             return invoked;
         }
+        if let Some(payload) = self.empty_payload(class, owners.0) {
+            let instance = Instance::new(&self.heap, class);
+            instance.set_slot(self.heap.forever(), 0, Value::adopt(payload));
+            let instance = instance.value().raw();
+            if owners.0.same(owners.1) && argc == 0 && keywords.is_none() {
+                return Ok(Invoked::Value(instance));
+            }
+            return self.initialise(instance, init, start, argc, keywords);
+        }
         // `__new__` is looked up as a static method.
         let new = match (Value::adopt(new).exact::<StaticMethod>(), Value::adopt(new).exact::<ClassMethod>()) {
             (Some(method), _) => method.function.get().raw(),
@@ -129,6 +156,24 @@ impl Vm {
             },
             start - 1,
         )
+    }
+
+    /// What an instance of a class derived from dict, list or set stands for at first, where `owner` is the class whose `__new__` it has:
+    /// these look at no arguments.
+    fn empty_payload(&self, class: Held<Class>, owner: Raw) -> Option<Raw> {
+        let layout = class.get().layout;
+        if !matches!(layout, Kind::Dict | Kind::List | Kind::Set)
+            || class.has(ClassFlags::FINALISER)
+            || !self.kind_class(layout).value().raw().same(owner)
+            || class.value().raw().same(owner)
+        {
+            return None;
+        }
+        Some(match layout {
+            Kind::Dict => Dict::new(&self.heap).value().raw(),
+            Kind::List => List::new(&self.heap, &[]).value().raw(),
+            _ => Set::new(&self.heap).value().raw(),
+        })
     }
 
     /// Calls `__init__` on a new instance; the result is the instance.

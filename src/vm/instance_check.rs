@@ -3,7 +3,7 @@
 use crate::heap::{Gc, Raw, Value};
 use crate::object::{Class, ClassFlags, Exc, Tuple};
 
-use super::native::{Args, NativeResult, Raised, Resumed, Root, Then};
+use super::native::{Args, NativeFunction, NativeResult, Quick, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
 impl Vm {
@@ -169,12 +169,41 @@ impl Vm {
         Ok(Some(false))
     }
 
+    /// Whether instances of a class have it as their `__class__`, with nothing in between.
+    pub(crate) fn says_its_class(&self, class: Gc<'static, Class>) -> bool {
+        if !class.has(ClassFlags::HEAP) {
+            return true;
+        }
+        let found = self.lookup_class_with_owner(class, self.name(Name::Class));
+        let plain = found.is_none_or(|(_, owner)| owner.value().raw().same(self.types.object));
+        plain && !class.has(ClassFlags::GETATTRIBUTE)
+    }
+
+    /// `isinstance(object, class)` for a class whose metaclass has a quick way to say so; UNBOUND where it is to be asked in full.
+    pub(crate) fn is_instance_quickly(&mut self, object: Raw, class: Gc<'static, Class>) -> Raw {
+        let metaclass = self.class_of(class.value()).held();
+        let name = self.name(Name::InstanceCheck).held();
+        let method = self.lookup_class(metaclass, name).and_then(|method| method.exact::<NativeFunction>());
+        match method.map(|native| native.get().def.quick) {
+            Some(Quick::Two(quick)) => quick(self, class.value().raw(), object),
+            _ => Raw::UNBOUND,
+        }
+    }
+
     /// What the class's `__instancecheck__` or `__subclasscheck__` says; None if it has none.
     fn check_by_method(&mut self, name: Name, subject: Root, class: Root) -> Result<Option<bool>, Raised> {
         let metaclass = self.class_of(class.get(self)).held();
         let name = self.name(name).held();
         let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) else { return Ok(None) };
         let (receiver, subject) = (class.get(self).raw(), subject.get(self).raw());
+        if let Some(native) = Value::<'static>::adopt(method).exact::<NativeFunction>()
+            && let Quick::Two(quick) = native.get().def.quick
+        {
+            let found = quick(self, receiver, subject);
+            if !found.is_unbound() {
+                return Ok(Some(found.same(Raw::TRUE)));
+            }
+        }
         let raw = self.call_unbound_nested(method, receiver, &[subject], Then::Continue(as_truth))?;
         Ok(Some(raw.same(Raw::TRUE)))
     }

@@ -4,21 +4,74 @@
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Value};
 use crate::object::{Class, ClassFlags, Dict, Exc, Exception, Slots, Str, Tuple, field_count};
 
-use super::Vm;
 use super::call::Invoked;
 use super::frame::Held;
 use super::native::{Args, NativeResult, Outcome, Raised};
+use super::{Library, Vm};
 
 /// Makes an instance of an exact builtin type from positional arguments; UNBOUND leaves it to the type's `__new__` and `__init__`,
 /// the arguments being as they were.
 pub type Maker = fn(&mut Vm, Args) -> NativeResult;
 
+/// As `Maker`, where the last arguments are given by these names.
+pub type NamedMaker = fn(&mut Vm, Args, Held<Tuple>) -> Raw;
+
+/// How instances of a class are made at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Makers {
+    plain: Maker,
+    named: NamedMaker,
+}
+
+/// Leaves it to the class.
+fn not_by_name(_: &mut Vm, _: Args, _: Held<Tuple>) -> Raw {
+    Raw::UNBOUND
+}
+
+/// `dict(name=value, ...)`.
+fn dict_by_name(cx: &mut Vm, args: Args, names: Held<Tuple>) -> Raw {
+    if names.len() != args.len() {
+        return Raw::UNBOUND;
+    }
+    let heap = cx.heap.forever();
+    let dict = Dict::new(heap);
+    for (name, value) in names.items().zip(args.roots()) {
+        let kept = name.exact::<Str>().map(|name| dict.set_str(heap, name, value.get(cx)).is_ok());
+        if kept != Some(true) {
+            return Raw::UNBOUND;
+        }
+    }
+    dict.value().raw()
+}
+
 impl Vm {
     /// Says how instances of a builtin type are made.
     pub fn set_maker(&mut self, class: &'static str, maker: Maker) {
-        self.types.makers.push(maker);
-        let number = u8::try_from(self.types.makers.len()).expect("a few");
+        let named = if class == "dict" { dict_by_name } else { not_by_name };
+        let number = self.add_makers(Makers { plain: maker, named });
         self.named_class(class).get().maker.set(number);
+    }
+
+    /// Says how instances of a class of the library are made, which becomes known by this.
+    pub(crate) fn set_library_maker(
+        &mut self,
+        part: Library,
+        class: Held<Class>,
+        plain: Maker,
+        named: Option<NamedMaker>,
+    ) {
+        self.set_library(part, class.value().raw());
+        let known = self.types.library_makers[part as usize];
+        // A module that is loaded again has new classes, made in the same way.
+        let number =
+            if known != 0 { known } else { self.add_makers(Makers { plain, named: named.unwrap_or(not_by_name) }) };
+        self.types.library_makers[part as usize] = number;
+        class.get().maker.set(number);
+    }
+
+    fn add_makers(&mut self, makers: Makers) -> u8 {
+        self.types.makers.push(makers);
+        u8::try_from(self.types.makers.len()).expect("a few")
     }
 
     /// Makes an instance of a class that has a maker; None if that leaves it to the class.
@@ -32,7 +85,7 @@ impl Vm {
         if class.get().layout == Kind::Exception {
             return Ok(None);
         }
-        let maker = self.types.makers[usize::from(class.get().maker.get()) - 1];
+        let maker = self.types.makers[usize::from(class.get().maker.get()) - 1].plain;
         let window = std::mem::replace(&mut self.fiber.window, start);
         self.fiber.top = start + argc;
         let outcome = maker(self, Args { start, count: argc });
@@ -47,18 +100,15 @@ impl Vm {
         }
     }
 
-    /// `dict(name=value, ...)`: None if that is not all there is to the call.
-    pub(super) fn dict_of_keywords(&mut self, class: Held<Class>, start: u32, argc: u32, names: Raw) -> Option<Raw> {
-        if self.kind_class(Kind::Dict) != class {
+    /// As `make_at_once`, where arguments are given by name.
+    pub(super) fn make_by_name(&mut self, class: Held<Class>, start: u32, argc: u32, names: Raw) -> Option<Raw> {
+        if class.get().layout == Kind::Exception {
             return None;
         }
-        let names = Value::<'static>::adopt(names).exact::<Tuple>().filter(|names| names.len() == argc as usize)?;
-        let heap = self.heap.forever();
-        let dict = Dict::new(heap);
-        for (name, at) in names.items().zip(start..) {
-            dict.set_str(heap, name.exact::<Str>()?, self.fiber.registers.get(at)).ok()?;
-        }
-        Some(dict.value().raw())
+        let names = Value::<'static>::adopt(names).exact::<Tuple>()?;
+        let maker = self.types.makers[usize::from(class.get().maker.get()) - 1].named;
+        let made = maker(self, Args { start, count: argc }, names);
+        (!made.is_unbound()).then_some(made)
     }
 
     /// The builtin exception class that an exception class is, or derives from first.

@@ -100,6 +100,11 @@ pub trait Extension: Any + fmt::Debug {
     fn switch(&mut self, from: u32, to: u32, ended: bool) {
         let _ = (from, to, ended);
     }
+    /// The value that a context variable has in what runs, if this knows contexts.
+    fn value_of_variable(&self, variable: Value<'_>) -> Option<Raw> {
+        let _ = variable;
+        None
+    }
 }
 
 /// The places for extensions.
@@ -140,6 +145,26 @@ struct Known {
     words: [u32; 3],
 }
 
+/// Objects of modules written in the language that natives know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is its name in the module")]
+pub(crate) enum Library {
+    Decimal,
+    DecimalContext,
+    /// The context variable that holds the current context.
+    DecimalVariable,
+    Namespace,
+    Partial,
+    Placeholder,
+    DefaultDict,
+    /// A number that changes with each class registered with an abstract base class.
+    AbcToken,
+}
+
+impl Library {
+    const COUNT: usize = Library::AbcToken as usize + 1;
+}
+
 /// The classes the machine itself needs.
 #[derive(Debug)]
 pub struct Types {
@@ -154,7 +179,11 @@ pub struct Types {
     /// Classes of natives without a kind of their own, by name: set by `native`.
     pub(crate) named: Vec<(&'static str, Raw)>,
     /// How instances of some builtin types are made at once.
-    makers: Vec<make::Maker>,
+    makers: Vec<make::Makers>,
+    /// What natives know of the library; UNBOUND for modules that are not loaded.
+    library: [Raw; Library::COUNT],
+    /// The numbers of the makers of classes among these; 0 for none yet.
+    library_makers: [u8; Library::COUNT],
 }
 
 /// A machine.
@@ -249,6 +278,8 @@ impl Vm {
                 bool_: Raw::NONE,
                 named: vec![],
                 makers: vec![],
+                library: [Raw::UNBOUND; Library::COUNT],
+                library_makers: [0; Library::COUNT],
             },
             fiber: Fiber::new(host.registers()),
             fibers: fiber::Fibers::default(),
@@ -689,6 +720,24 @@ impl Vm {
         any.downcast_mut()
     }
 
+    // ---- the library ----
+
+    /// An object of the library that natives know; UNBOUND if its module is not loaded.
+    #[inline(always)]
+    pub(crate) fn library(&self, part: Library) -> Raw {
+        self.types.library[part as usize]
+    }
+
+    /// Has natives know an object of the library.
+    pub(crate) fn set_library(&mut self, part: Library, object: Raw) {
+        self.types.library[part as usize] = object;
+    }
+
+    /// The value that a context variable has in what runs.
+    pub(crate) fn context_value(&self, variable: Raw) -> Option<Raw> {
+        self.extensions[ExtensionSlot::EventLoop as usize].as_ref()?.value_of_variable(Value::adopt(variable))
+    }
+
     // ---- limits and collection ----
 
     /// `sys.getrecursionlimit()`.
@@ -722,6 +771,7 @@ impl Types {
         crate::object::trace_all(tracer, self.by_kind.iter().chain(&self.by_exception));
         crate::object::trace_all(tracer, [&self.object, &self.type_, &self.bool_]);
         crate::object::trace_all(tracer, self.named.iter().map(|(_, raw)| raw));
+        crate::object::trace_all(tracer, self.library.iter());
     }
 
     /// Says which class values of a kind have.

@@ -21,6 +21,7 @@ macro_rules! names {
 }
 
 names! {
+    Value2Member = "_value2member_map_", MemberValue = "_value_", MemberName = "_name_", AbcImpl = "_abc_impl",
     New = "__new__", Init = "__init__", Del = "__del__", Call = "__call__", Class = "__class__", Dict = "__dict__",
     Name = "__name__", Qualname = "__qualname__", Module = "__module__", Doc = "__doc__", Bases = "__bases__", Mro = "__mro__",
     Repr = "__repr__", Str = "__str__", Format = "__format__", Bytes = "__bytes__", Hash = "__hash__", Bool = "__bool__",

@@ -579,8 +579,17 @@ impl Vm {
             };
         }
         let declined = self.has_declined();
-        if !declined && let Some(invoked) = self.operate_by_method(binary_names(kind).0, a, b)? {
-            return Ok(invoked);
+        let (name, reflected, _) = binary_names(kind);
+        if !declined {
+            if let Some(raw) = self.operate_by_native((name, reflected), a, b) {
+                return Ok(Invoked::Value(raw));
+            }
+            if let Some(invoked) = self.operate_by_method(name, a, b)? {
+                return Ok(invoked);
+            }
+            if let Some(raw) = self.binary_derived(kind, a, b)? {
+                return Ok(Invoked::Value(raw));
+            }
         }
         if let Some(done) = self.binary_at_once(kind, false, a, b) {
             return done.map(Invoked::Value);
@@ -624,9 +633,12 @@ impl Vm {
         }
         let declined = self.has_declined();
         if !declined && x.kind() == Kind::Instance {
-            let (name, _, inplace_name) = binary_names(kind);
+            let (name, reflected, inplace_name) = binary_names(kind);
             let class = self.class_of(x);
             let own = self.lookup_class(class, self.name(inplace_name)).is_some();
+            if !own && let Some(raw) = self.operate_by_native((name, reflected), a, b) {
+                return Ok(Invoked::Value(raw));
+            }
             if let Some(invoked) = self.operate_by_method(if own { inplace_name } else { name }, a, b)? {
                 return Ok(invoked);
             }
@@ -637,6 +649,24 @@ impl Vm {
         let start = self.fiber.top;
         let outcome = self.binary_outcome_after(kind, true, a, b, declined)?;
         self.carry_out(outcome, start)
+    }
+
+    /// `a OP b` of ints or floats of which one or both are of a derived class that leaves this operator as it is.
+    fn binary_derived(&mut self, kind: BinaryKind, a: Raw, b: Raw) -> Result<Option<Raw>, Raised> {
+        let (x, y) = (Value::<'static>::adopt(a), Value::<'static>::adopt(b));
+        if !matches!(x.kind(), Kind::Int | Kind::Float) || !matches!(y.kind(), Kind::Int | Kind::Float) {
+            return Ok(None);
+        }
+        let (name, reflected, _) = binary_names(kind);
+        for value in [x, y] {
+            let own = value.is_subclassed()
+                && !(self.leaves_to_builtin(value, name) && self.leaves_to_builtin(value, reflected));
+            if own {
+                return Ok(None);
+            }
+        }
+        let (x, y) = (self.payload(x).raw(), self.payload(y).raw());
+        self.builtin_binary(kind, x, y)
     }
 
     /// Whether a value is of a class of the language with `__radd__`, which CPython asks even before a list extends itself.

@@ -463,8 +463,9 @@ impl Vm {
                             let (first, argc): (usize, usize) = ($first, $argc);
                             let callee_code = callee.code();
                             let depth = self.fiber.records.len();
+                            let positional = usize::from(callee_code.get().positional);
                             if callee_code.get().entry == Entry::Simple
-                                && argc == usize::from(callee_code.get().positional)
+                                && (argc == positional || callee.get().defaults_cover(argc, positional))
                                 && depth < self.fiber.records.capacity()
                                 && (depth as u32 + self.fiber.extra_depth) < self.recursion_limit
                             {
@@ -483,7 +484,10 @@ impl Vm {
                                         }
                                         to.sub(1).write(Raw::NONE);
                                     }
-                                    for i in argc..usize::from(callee_code.get().locals) {
+                                    if argc != positional {
+                                        write_defaults(callee, to, argc, positional);
+                                    }
+                                    for i in positional..usize::from(callee_code.get().locals) {
                                         to.add(i).write(Raw::UNBOUND);
                                     }
                                     let entry = callee_code.get().words.as_ptr();
@@ -1702,6 +1706,7 @@ impl Vm {
                                 let class: Held<Class> = Gc::from_header(callee.header());
                                 if class.get().constructor_epoch.get() == self.epoch
                                     && let Some(init) = class.get().constructor.get()
+                                    && init.code().get().entry == Entry::Simple
                                 {
                                     let instance = Instance::new(&self.heap, class).value().raw();
                                     set!(base, instance);
@@ -2410,6 +2415,20 @@ impl Vm {
             self.slice_over()?;
         }
         self.check_limits()
+    }
+}
+
+/// Writes the defaults of the parameters from `argc` to `positional` into a new frame.
+///
+/// # Safety
+/// The frame has that many registers from `to` on, and `defaults_cover` said that there are defaults for them.
+#[inline(never)]
+unsafe fn write_defaults(callee: Held<Function>, to: *mut Raw, argc: usize, positional: usize) {
+    let Some(defaults) = callee.get().defaults.get() else { return };
+    let first = positional - defaults.len();
+    for index in argc..positional {
+        // SAFETY: see above.
+        unsafe { to.add(index).write(defaults.item(index - first).raw()) };
     }
 }
 

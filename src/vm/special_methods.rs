@@ -5,11 +5,11 @@
 use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::Op;
 use crate::heap::{Kind, Raw, Value};
-use crate::object::{Entry, Function};
+use crate::object::{Entry, Function, Instance};
 
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::Raised;
+use super::native::{NativeFunction, Quick, Raised};
 use super::{Name, SPECIALS, Vm};
 
 /// A special method that was looked up before.
@@ -19,7 +19,7 @@ pub(super) struct Special {
     shape: u32,
     epoch: u32,
     name: Name,
-    /// UNBOUND if the class has no such function.
+    /// A function of the language, or a native with a quick way; UNBOUND if the class has neither.
     function: Raw,
 }
 
@@ -43,12 +43,52 @@ impl Vm {
         self.look_for_special(object, shape, name)
     }
 
+    /// As `special`, for a native with a quick way for two operands.
+    #[inline]
+    fn quick_special(&self, object: Raw, name: Name) -> Option<fn(&mut Vm, Raw, Raw) -> Raw> {
+        let shape = Value::<'_>::adopt(object.copied()).header()?.shape();
+        if shape == 0 {
+            return None;
+        }
+        let place = &self.specials[(shape as usize).wrapping_mul(31).wrapping_add(name as usize) & (SPECIALS - 1)];
+        let known = place.get();
+        let function = if known.shape == shape && known.epoch == self.epoch && known.name == name {
+            known.function
+        } else {
+            self.look_for_special(object, shape, name);
+            place.get().function
+        };
+        match Value::<'static>::adopt(function).exact::<NativeFunction>()?.get().def.quick {
+            Quick::Two(quick) => Some(quick),
+            _ => None,
+        }
+    }
+
+    /// `a OP b` by the quick way of a native of the class of either, which takes only operands that no other class has a say about. `names`
+    /// are those of the method and of the reflected one.
+    #[inline]
+    pub(super) fn operate_by_native(&mut self, names: (Name, Name), a: Raw, b: Raw) -> Option<Raw> {
+        let of_class = |raw: Raw| Value::<'static>::adopt(raw).cell_of_kind::<Instance>().is_some();
+        let found = if of_class(a) {
+            self.quick_special(a, names.0)?(self, a, b)
+        } else if of_class(b) {
+            self.quick_special(b, names.1)?(self, b, a)
+        } else {
+            return None;
+        };
+        (!found.is_unbound()).then_some(found)
+    }
+
     #[cold]
     #[inline(never)]
     fn look_for_special(&self, object: Raw, shape: u32, name: Name) -> Option<Held<Function>> {
         let class = self.class_of(Value::adopt(object));
-        let found = self.lookup_class(class, self.name(name)).and_then(|value| value.exact::<Function>());
-        let function = found.map_or(Raw::UNBOUND, |function| function.value().raw());
+        let found = self.lookup_class(class, self.name(name));
+        let such = |value: &Value<'_>| {
+            value.exact::<Function>().is_some()
+                || value.exact::<NativeFunction>().is_some_and(|native| matches!(native.get().def.quick, Quick::Two(_)))
+        };
+        let function = found.filter(such).map_or(Raw::UNBOUND, |function| function.raw());
         let place = &self.specials[(shape as usize).wrapping_mul(31).wrapping_add(name as usize) & (SPECIALS - 1)];
         // Looking it up may have begun to rely on the class.
         place.set(Special { shape, epoch: self.epoch, name, function });

@@ -342,6 +342,27 @@ impl Vm {
         true
     }
 
+    /// Gives a plain instance an attribute that it does not have yet and that its class has no say in. False, with nothing done, where it
+    /// is not to be kept in a slot.
+    pub(crate) fn add_attribute(
+        &mut self,
+        instance: Gc<'static, Instance>,
+        name: Gc<'static, Str>,
+        value: Raw,
+    ) -> bool {
+        let shape = instance.shape();
+        if !name.is_interned() || self.shapes.is_dict_mode(shape) || self.shapes.slot(shape, name).is_some() {
+            return false;
+        }
+        let class = self.class_of(instance.value()).held();
+        if self.lookup_class(class, name).is_some_and(|attr| !Vm::is_plain_data(attr.raw())) {
+            return false;
+        }
+        let Some(next) = self.shapes.with(shape, name) else { return false };
+        self.add_slot(instance, class, next, Value::adopt(value));
+        true
+    }
+
     /// `setattr(object, name, value)`, for a native with these parameters; `value` UNBOUND deletes.
     pub fn setattr_outcome(&mut self, object: Root, name: Root, value: Raw) -> NativeResult {
         let text = self.attribute_name_interned(name)?;

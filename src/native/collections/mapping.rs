@@ -5,6 +5,7 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::functools::first_entry;
 use crate::native::{complete, natives};
 use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
+use crate::vm::Library;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
 
 natives!(
@@ -20,6 +21,9 @@ natives!(
                 _ => &DEFAULT_DICT,
             };
             complete(cx, class, methods);
+            if std::ptr::eq(methods, &DEFAULT_DICT) {
+                cx.set_library_maker(Library::DefaultDict, class, default_dict, None);
+            }
             if std::ptr::eq(methods, &FIELD) {
                 class.set_flag(ClassFlags::FIELD);
             }
@@ -104,6 +108,27 @@ natives!(
         Ok(Outcome::Call { callee: factory, argc: 0, keywords: None, then: Then::Continue(made) })
     }
 );
+
+/// `defaultdict(factory)`.
+fn default_dict(cx: &mut Cx, args: Args) -> NativeResult {
+    let ask = Ok(Outcome::Value(Raw::UNBOUND));
+    let Some(class) = Value::<'static>::adopt(cx.library(Library::DefaultDict)).exact::<Class>() else { return ask };
+    let factory = match args.len() {
+        0 => Raw::NONE,
+        1 => args.get(cx, 0).raw(),
+        _ => return ask,
+    };
+    let kind = Value::<'static>::adopt(factory).kind();
+    if !matches!(kind, Kind::Class | Kind::Function | Kind::Native | Kind::BoundMethod | Kind::None) {
+        return ask;
+    }
+    let heap = cx.heap.forever();
+    let instance = Instance::new(heap, class);
+    // What a class derived from dict declares comes behind the dict.
+    instance.set_slot(heap, 0, Dict::new(heap).value());
+    instance.set_slot(heap, 1, Value::adopt(factory));
+    Ok(instance.into())
+}
 
 /// Window: the dict, the key.
 fn made(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
