@@ -267,7 +267,11 @@ impl Vm {
             }
             Resumed::Raised(exception) => match self.find_attribute(awaitable, "throw")? {
                 Some(callee) => self.call_with(callee, &[exception], Then::Catch(stepped)),
-                None => Err(self.raise(exception)),
+                // A StopIteration ends what is delegated to, wherever it comes from.
+                None => match self.stop_value(exception) {
+                    Some(value) => Ok(Outcome::Value(value)),
+                    None => Err(self.raise(exception)),
+                },
             },
         }
     }

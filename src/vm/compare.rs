@@ -110,7 +110,9 @@ impl Vm {
                 let (a, b) = (self.bytes_like(x), self.bytes_like(y));
                 Ok(Some(kind.holds(a.cmp(&b))))
             }
-            (Kind::List, Kind::List) | (Kind::Tuple, Kind::Tuple) => self.compare_sequences(kind, x.raw(), y.raw()),
+            (Kind::List, Kind::List) | (Kind::Tuple, Kind::Tuple) => {
+                self.compare_sequences(kind, x.raw(), y.raw(), true).map(|holds| Some(holds.same(Raw::TRUE)))
+            }
             (Kind::Dict, Kind::Dict) => match kind {
                 CompareKind::Eq => self.dicts_equal(x.raw(), y.raw()).map(Some),
                 CompareKind::Ne => self.dicts_equal(x.raw(), y.raw()).map(|e| Some(!e)),
@@ -143,7 +145,7 @@ impl Vm {
                     .raw()
                 };
                 let (a, b) = (tuple(self, x), tuple(self, y));
-                self.compare_sequences(kind, a, b)
+                self.compare_sequences(kind, a, b, true).map(|holds| Some(holds.same(Raw::TRUE)))
             }
             (Kind::BoundMethod, Kind::BoundMethod) if matches!(kind, CompareKind::Eq | CompareKind::Ne) => {
                 let (a, b) = (
@@ -195,8 +197,18 @@ impl Vm {
         Ok(result)
     }
 
-    /// Lists or tuples, item by item; both exact.
-    pub(super) fn compare_sequences(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<bool>, Raised> {
+    /// `a OP b` as a value: what comparing the first items that differ gives is handed on as it is.
+    pub fn builtin_compare_value(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<Raw>, Raised> {
+        let (x, y) = (self.payload(Value::adopt(a)), self.payload(Value::adopt(b)));
+        if matches!((x.kind(), y.kind()), (Kind::List, Kind::List) | (Kind::Tuple, Kind::Tuple)) {
+            let (x, y) = (x.raw(), y.raw());
+            return self.compare_sequences(kind, x, y, false).map(Some);
+        }
+        Ok(self.builtin_compare(kind, a, b)?.map(Raw::bool))
+    }
+
+    /// Lists or tuples, item by item; both exact. With `truth` the result is a bool.
+    fn compare_sequences(&mut self, kind: CompareKind, a: Raw, b: Raw, truth: bool) -> Result<Raw, Raised> {
         self.check_stack()?;
         let mark = self.mark();
         let (ra, rb) = (self.push_raw(a), self.push_raw(b));
@@ -216,7 +228,7 @@ impl Vm {
             && len(self, ra) != len(self, rb)
         {
             self.release(mark);
-            return Ok(Some(kind == CompareKind::Ne));
+            return Ok(Raw::bool(kind == CompareKind::Ne));
         }
         let mut at = 0;
         let different = loop {
@@ -243,16 +255,20 @@ impl Vm {
             at += 1;
         };
         let result = match different {
-            None => kind.holds(len(self, ra).cmp(&len(self, rb))),
-            Some(_) if kind == CompareKind::Eq => false,
-            Some(_) if kind == CompareKind::Ne => true,
+            None => Raw::bool(kind.holds(len(self, ra).cmp(&len(self, rb)))),
+            Some(_) if kind == CompareKind::Eq => Raw::FALSE,
+            Some(_) if kind == CompareKind::Ne => Raw::TRUE,
             Some((x, y)) => {
                 let (x, y) = (self.push_raw(x), self.push_raw(y));
-                self.compare_roots(kind, x, y)?
+                if truth {
+                    Raw::bool(self.compare_roots(kind, x, y)?)
+                } else {
+                    self.compare_value(kind, x, y)?.get(self).raw()
+                }
             }
         };
         self.release(mark);
-        Ok(Some(result))
+        Ok(result)
     }
 
     pub(super) fn ranges_equal(&self, x: Value<'_>, y: Value<'_>) -> bool {
@@ -282,8 +298,8 @@ impl Vm {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         if is_closed(x) && is_closed(y) {
-            if let Some(result) = self.builtin_compare(kind, a, b)? {
-                return Ok(Invoked::Value(Raw::bool(result)));
+            if let Some(result) = self.builtin_compare_value(kind, a, b)? {
+                return Ok(Invoked::Value(result));
             }
             return self.compare_fallback(kind, a, b).map(Invoked::Value);
         }
@@ -295,8 +311,10 @@ impl Vm {
         }
         let declined = self.has_declined();
         if !declined {
-            if let Some(holds) = self.compare_derived(kind, a, b)? {
-                return Ok(Invoked::Value(Raw::bool(holds)));
+            if let Some((x, y)) = self.leave_comparison_to_builtin(kind, a, b)
+                && let Some(result) = self.builtin_compare_value(kind, x, y)?
+            {
+                return Ok(Invoked::Value(result));
             }
             if let Some(raw) = self.operate_by_native((kind.name(), kind.reflected().name()), a, b) {
                 return Ok(Invoked::Value(raw));
@@ -310,21 +328,20 @@ impl Vm {
         self.carry_out(outcome, start)
     }
 
-    /// `a OP b` of instances of classes that are derived from one builtin type, or of one of these and of that type, and leave this comparison as
-    /// it is; None for any other.
-    fn compare_derived(&mut self, kind: CompareKind, a: Raw, b: Raw) -> Result<Option<bool>, Raised> {
+    /// The values of builtin types to compare for instances of classes that are derived from one such type, or for one of these and one of that
+    /// type, if the classes leave this comparison as it is; None for any other.
+    fn leave_comparison_to_builtin(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<(Raw, Raw)> {
         let (x, y) = (Value::<'static>::adopt(a), Value::<'static>::adopt(b));
         let builtin = matches!(x.kind(), Kind::Tuple | Kind::Str | Kind::Int | Kind::Float | Kind::Bytes | Kind::List);
         if !builtin || x.kind() != y.kind() || !x.is_subclassed() && !y.is_subclassed() {
-            return Ok(None);
+            return None;
         }
         for (value, name) in [(x, kind.name()), (y, kind.reflected().name())] {
             if value.is_subclassed() && !self.leaves_to_builtin(value, name) {
-                return Ok(None);
+                return None;
             }
         }
-        let (x, y) = (self.payload(x).raw(), self.payload(y).raw());
-        self.builtin_compare(kind, x, y)
+        Some((self.payload(x).raw(), self.payload(y).raw()))
     }
 
     /// Whether a class derived from a builtin type leaves a method as it is there.
@@ -371,7 +388,10 @@ impl Vm {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
         if is_closed(x) && is_closed(y) {
-            return self.compare(kind, a, b);
+            if let Some(holds) = self.builtin_compare(kind, a, b)? {
+                return Ok(Invoked::Value(Raw::bool(holds)));
+            }
+            return self.compare_fallback(kind, a, b).map(Invoked::Value);
         }
         if let Some(holds) = self.compare_at_once(kind, a, b) {
             return Ok(Invoked::Value(Raw::bool(holds)));
@@ -381,7 +401,9 @@ impl Vm {
         }
         let declined = self.has_declined();
         if !declined {
-            if let Some(holds) = self.compare_derived(kind, a, b)? {
+            if let Some((x, y)) = self.leave_comparison_to_builtin(kind, a, b)
+                && let Some(holds) = self.builtin_compare(kind, x, y)?
+            {
                 return Ok(Invoked::Value(Raw::bool(holds)));
             }
             if let Some(invoked) = self.operate_by_method(kind.name(), a, b)? {

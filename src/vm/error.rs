@@ -637,7 +637,8 @@ impl Vm {
             new.set_ref(&self.heap, |e| &e.traceback, old.get().traceback.get());
             new.set_any(&self.heap, |e| &e.cause, old.get().cause.value());
             new.set_any(&self.heap, |e| &e.context, old.get().context.value());
-            new.get().suppress_context.set(old.get().suppress_context.get());
+            // A part of a group has its cause, and with it has one been set.
+            new.get().suppress_context.set(true);
         }
         Ok(new)
     }

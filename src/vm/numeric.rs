@@ -167,7 +167,7 @@ impl Vm {
     /// A float, from anything with `__float__` or `__index__`.
     pub fn to_float(&mut self, root: Root) -> Result<f64, Raised> {
         let value = self.payload(root.get(self));
-        if !root.get(self).is_subclassed() || value.as_float().is_none() {
+        if !root.get(self).is_subclassed() {
             if let Some(float) = value.as_float() {
                 return Ok(float);
             }

@@ -629,6 +629,7 @@ impl Vm {
     }
 
     fn write_exception_str(&mut self, out: &mut Vec<u8>, root: Root) -> Result<(), Raised> {
+        self.check_stack_for_repr(false)?;
         let value: Value<'static> = Value::adopt(root.get(self).raw());
         let Some(exception) = value.exact::<Exception>() else {
             return Err(self.type_error("expected an exception".to_owned()));

@@ -120,8 +120,8 @@ pub(crate) fn compare(cx: &mut Cx, kind: CompareKind, a: Root, b: Root) -> Nativ
     if is_int(x) && !is_int(y) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
-    match cx.builtin_compare(kind, x, y)? {
-        Some(result) => Ok(result.into()),
+    match cx.builtin_compare_value(kind, x, y)? {
+        Some(result) => Ok(Outcome::Value(result)),
         None => Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)),
     }
 }

@@ -6,7 +6,7 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::number::int::IntRef;
 use crate::number::{float_repr, int_text};
 use crate::object::key::as_int_ref;
-use crate::object::{Dict, Str, Tuple};
+use crate::object::{Dict, Exc, Str, Tuple};
 use crate::text::MAX_LENGTH;
 use crate::text::percent::{self, Resolved, Size};
 use crate::text::repr;
@@ -263,11 +263,20 @@ pub(super) fn percent_number(
                 let raw = crate::object::int_value(&cx.heap, whole).raw();
                 Some(cx.push_raw(raw))
             }
-            _ if cx.own_method(root, Name::Index)?.is_some() => Some(cx.index(root)?),
-            _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
-                Some(cx.call_method(root, "__int__", &[])?)
+            _ => {
+                let converted = match cx.own_method(root, Name::Index)? {
+                    Some(_) => cx.index(root).map(Some),
+                    None if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
+                        cx.call_method(root, "__int__", &[]).map(Some)
+                    }
+                    None => Ok(None),
+                };
+                match converted {
+                    // What is no number here is told as that.
+                    Err(_) if cx.raised_is(Exc::TypeError) => None,
+                    other => other?,
+                }
             }
-            _ => None,
         };
         let is_int = converted.filter(|c| as_int_ref(cx.payload(c.get(cx))).is_some());
         let Some(int) = is_int else {
@@ -447,12 +456,14 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
                     let whole = Resolved { precision: None, ..how };
                     whole.format_text(&mut out, text.as_bytes());
                 } else {
-                    let is_int = as_int_ref(cx.payload(given)).is_some();
-                    if !is_int && cx.own_method(value, Name::Index)?.is_none() {
-                        let got = cx.type_name_for_error(value.get(cx));
-                        return Err(cx.type_error(format!("%c requires an int or a unicode character, not {got}")));
-                    }
-                    let index = cx.index(value)?;
+                    let index = match cx.index(value) {
+                        Ok(index) => index,
+                        Err(_) if cx.raised_is(Exc::TypeError) => {
+                            let got = cx.type_name_for_error(value.get(cx));
+                            return Err(cx.type_error(format!("%c requires an int or a unicode character, not {got}")));
+                        }
+                        Err(raised) => return Err(raised),
+                    };
                     let result = how.format_char(&mut out, as_int_ref(cx.payload(index.get(cx))).expect("an int"));
                     check(cx, result)?;
                 }

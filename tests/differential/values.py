@@ -1,169 +1,11 @@
-"""Differential fuzzing of the language: generated programs over values, operators, methods, builtins and formats.
+"""Expressions and statements over one value: methods, operators, builtins, numbers, formats.
 
-    python3 tests/fuzz_language.py [--aio target/fast/aio] [--python python3.13] [--seed N] [--count N] [--rounds N]
-                                   [--kinds methods,formats,...] [--oracle "node py314.mjs"]
-
-A program is one line: an expression or statement over a receiver `x`. Thousands of them run in one process of aio and one of
-a native CPython 3.13, each with its own values, and print what came of it: the value, or type and text of what was raised.
-Lines that differ are shown with what reproduces them. Where 3.14 answers otherwise than 3.13, either its wording is in
-CHANGED below, or `--oracle` names a command that runs a script on CPython 3.14: what it confirms isn't a difference.
+A generator gives what `x` is (or None), a source, and whether that is a statement; `case` makes a program of it.
 """
 
-import argparse
-import json
-import os
-import random
 import re
-import shlex
-import subprocess
-import sys
-import tempfile
 
-# What CPython 3.14 says otherwise than 3.13, by name: a pattern for what 3.13 prints.
-CHANGED = [
-    (r"fromhex\(\) argument must be str", "bytes.fromhex takes bytes too"),
-    (r"non-hexadecimal number found in fromhex", "bytes.fromhex names the even length"),
-    (r"must be real number, not complex", "complex arguments: deprecation texts"),
-    (r"complex\(\) ", "complex(): errors name the argument"),
-    (r"unsupported format character", "% formatting errors name the position"),
-    (r"not enough arguments for format string|not all arguments converted", "the same"),
-    (r"format requires|%[a-z] format: ", "the same"),
-    (r"incomplete format", "the same"),
-    (r"could not convert string to complex|Invalid format specifier|Unknown format code", "formats: texts"),
-    (r"expected \d+ arguments?, got", "argument clinic"),
-]
-
-PRELUDE = r'''
-import sys, math, itertools
-class I(int): pass
-class F(float): pass
-class S(str): pass
-class B(bytes): pass
-class L(list): pass
-class T(tuple): pass
-class D(dict): pass
-class St(set): pass
-class Idx:
-    def __init__(self, n): self.n = n
-    def __index__(self): return self.n
-    def __repr__(self): return f"Idx({self.n})"
-class BadIdx:
-    def __index__(self): return "no"
-    def __repr__(self): return "BadIdx()"
-class Fl:
-    def __float__(self): return 2.5
-    def __repr__(self): return "Fl()"
-class Raises:
-    def __bool__(self): raise KeyError("bool")
-    def __len__(self): raise KeyError("len")
-    def __eq__(self, other): raise KeyError("eq")
-    def __hash__(self): raise KeyError("hash")
-    def __iter__(self): raise KeyError("iter")
-    def __index__(self): raise KeyError("index")
-    def __lt__(self, other): raise KeyError("lt")
-    def __repr__(self): return "Raises()"
-class NegLen:
-    def __len__(self): return -1
-    def __getitem__(self, i): return [10, 20][i]
-    def __repr__(self): return "NegLen()"
-class Seq:
-    def __init__(self, *items): self.items = items
-    def __len__(self): return len(self.items)
-    def __getitem__(self, i): return self.items[i]
-    def __repr__(self): return "Seq()"
-class Mapping:
-    def keys(self): return ["a", "b"]
-    def __getitem__(self, key):
-        if not isinstance(key, str): raise IndexError(key)
-        return key * 2
-    def __repr__(self): return "Mapping()"
-class Unhash:
-    __hash__ = None
-    def __repr__(self): return "Unhash()"
-class Always:
-    def __eq__(self, other): return True
-    def __hash__(self): return 1
-    def __repr__(self): return "Always()"
-class Ops:
-    def __add__(self, o): return ("add", o)
-    def __radd__(self, o): return ("radd", o)
-    def __mul__(self, o): return NotImplemented
-    def __rmul__(self, o): return ("rmul", o)
-    def __contains__(self, o): return "yes"
-    def __format__(self, spec): return "<" + spec + ">"
-    def __round__(self, n=None): return ("round", n)
-    def __divmod__(self, o): return ("divmod", o)
-    def __rpow__(self, o, m=None): return ("rpow", o, m)
-    def __getitem__(self, i):
-        if isinstance(i, int) and i > 3: raise IndexError(i)
-        return i
-    def __lt__(self, o): return "lt"
-    def __invert__(self): return "inv"
-    def __int__(self): return 42
-    def __repr__(self): return "Ops()"
-class Attr:
-    a = 1
-    def __init__(self): self.b = 2
-    def m(self, x, /, y, *, z=3): return (x, y, z)
-    def __repr__(self): return "Attr()"
-class Slots:
-    __slots__ = ("p", "q")
-    def __repr__(self): return "Slots()"
-def fn(a, b=2, *c, d=4, **e): return (a, b, c, d, e)
-def fn2(a, /, b): return (a, b)
-def gen(*items):
-    got = []
-    for item in items:
-        got.append((yield item))
-    return got
-def shown(value, depth=0):
-    name = type(value).__name__
-    if name.endswith("iterator") or name in ("zip", "map", "filter", "enumerate", "reversed", "generator", "islice", "callable_iterator"):
-        taken = []
-        try:
-            for item in itertools.islice(value, 12):
-                taken.append(shown(item, depth + 1))
-        except BaseException as error:
-            taken.append(f"{type(error).__name__}: {error}")
-        return name + "<" + ", ".join(taken) + ">"
-    if type(value) is list and depth < 3:
-        return "[" + ", ".join(shown(item, depth + 1) for item in value) + "]" if len(value) < 60 else "[" + repr(value[:60])
-    if name == "memoryview":
-        return f"memoryview({value.tobytes()}, {value.format}, {value.shape}, {value.readonly})"
-    text = repr(value)
-    return text if len(text) < 400 else text[:400] + "..." + str(len(text))
-'''
-
-RUNNER = r'''
-import re, json, warnings
-warnings.simplefilter("ignore")
-base = dict(globals())
-def quiet(text):
-    return re.sub(r"0x[0-9a-f]{6,}", "0x...", ascii(text)[1:-1])
-first, last = int(sys.argv[1]) if len(sys.argv) > 1 else 0, len(CASES)
-for number in range(first, last):
-    receiver, source, statement = CASES[number]
-    names = dict(base)
-    out = []
-    try:
-        if receiver is not None:
-            names["x"] = eval(receiver, names)
-        if statement:
-            exec(source, names)
-            result = names.get("r")
-        else:
-            result = eval(source, names)
-        out.append(type(result).__name__ + " " + shown(result))
-    except BaseException as error:
-        out.append(f"{type(error).__name__}: {error}")
-    if receiver is not None and "x" in names:
-        try:
-            out.append("x=" + shown(names["x"]))
-        except BaseException as error:
-            out.append(f"x {type(error).__name__}: {error}")
-    print(number, quiet(" | ".join(out)), flush=True)
-print("done")
-'''
+from prelude import HELPERS
 
 SMALL = ["0", "1", "-1", "2", "3", "7", "-5", "255", "256", "10"]
 BIG = ["2**31", "-2**31-1", "2**62", "2**63-1", "2**63", "-2**63", "2**64+1", "10**30", "-10**25", "12345678901234567890"]
@@ -341,7 +183,7 @@ def formats(rng, tables):
     return value, f"f{'{x' + rng.choice(['', '!r', '!s', '=']) + ':' + spec + '}'!r}", False
 
 
-def texts(rng, tables):
+def text_methods(rng, tables):
     """Text and bytes methods with fitting arguments."""
     raw = "".join(rng.choice("abcABC 12\n\t,.éßİ日\U0001f600ſǅ\x00\x85\u2028") for _ in range(rng.randint(0, 9)))
     if rng.random() < 0.3:
@@ -354,15 +196,15 @@ def texts(rng, tables):
     return repr(raw), f"x.{name}({(first + extra).lstrip(', ')})", False
 
 
-GENERATORS = {"methods": methods, "operators": operators, "builtins": builtins, "numbers": numbers, "formats": formats, "texts": texts}
-WEIGHTS = {"methods": 5, "operators": 5, "builtins": 3, "numbers": 2, "formats": 3, "texts": 3}
+GENERATORS = {"methods": methods, "operators": operators, "builtins": builtins, "numbers": numbers, "formats": formats, "text_methods": text_methods}
+WEIGHTS = {"methods": 5, "operators": 5, "builtins": 3, "numbers": 2, "formats": 3, "text_methods": 3}
 # Programs that take all memory or time there is.
 HEAVY = re.compile(r"2\*\*31.*\*|\* *\(?2\*\*|range\((-?\d+, *)?(2\*\*|10\*\*|12345)|\*2\*\*(31|62)|(bytes|bytearray|list|tuple|sum|sorted|set|max|min|all|any|dict|enumerate)\(.*range\(2|comb|perm|factorial\((2|1)|(zfill|ljust|rjust|center|expandtabs|tabsize|repeat|to_bytes|bytes|bytearray|bit_length|__mul__|__rmul__|__imul__)\(?.*2\*\*31|__l?r?shift__|__r?lshift__|__i?r?pow__|ldexp|print\(.*file")  # fmt: skip
 
 
 def tables():
     scope = {}
-    exec(PRELUDE, scope)  # only CPython's own names are asked for here
+    exec(HELPERS, scope)  # the names of CPython, which runs this
     out = {}
     for kind, receivers in RECEIVERS.items():
         names = set()
@@ -375,87 +217,14 @@ def tables():
     return out
 
 
-def generate(rng, count, kinds, methods_of):
-    kinds = [kind for kind in kinds for _ in range(WEIGHTS[kind])]
-    cases = []
-    while len(cases) < count:
-        case = GENERATORS[rng.choice(kinds)](rng, methods_of)
-        if not HEAVY.search(f"{case[0]} {case[1]}"):
-            cases.append(case)
-    return cases
-
-
-def script_for(cases):
-    return PRELUDE + "\nCASES = " + "[\n" + "".join(f"  {case!r},\n" for case in cases) + "]\n" + RUNNER
-
-
-def run(command, folder, name, cases):
-    """The lines of each case, starting again behind one that ended the process."""
-    path = os.path.join(folder, name)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(script_for(cases))
-    lines = {}
-    first = 0
-    while first < len(cases):
-        try:
-            done = subprocess.run([*command, path, str(first)], capture_output=True, timeout=25, env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8"}, cwd=folder)
-            text, status = done.stdout.decode("utf-8", "replace"), done.returncode
-            errors = done.stderr.decode("utf-8", "replace")[-300:]
-        except subprocess.TimeoutExpired as error:
-            text, status, errors = (error.stdout or b"").decode("utf-8", "replace"), "timeout", ""
-        last = first - 1
-        for line in text.split("\n"):
-            number, _, rest = line.partition(" ")
-            if number.isascii() and number.isdigit():
-                lines[int(number)] = rest
-                last = int(number)
-        if text.rstrip().endswith("done"):
+def case(rng, kind):
+    """The text of one program of this kind."""
+    while True:
+        receiver, source, statement = GENERATORS[kind](rng, TABLES)
+        if not HEAVY.search(f"{receiver} {source}"):
             break
-        lines[last + 1] = f"!! the process ended: {status} {errors}"
-        first = last + 2
-    return lines
+    return (f"x = {receiver}\n" if receiver else "") + (source if statement else f"r = {source}") + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--aio", default="target/fast/aio")
-    parser.add_argument("--python", default="python3.13")
-    parser.add_argument("--oracle", default=os.environ.get("AIO_ORACLE_314", ""))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--kinds", default=",".join(GENERATORS))
-    parser.add_argument("--keep", default="", help="write the differences there as JSON")
-    options = parser.parse_args()
-    kinds = options.kinds.split(",")
-    methods_of = json.loads(subprocess.run([options.python, "-c", f"import sys, json; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import fuzz_language; print(json.dumps(fuzz_language.tables()))"], capture_output=True, text=True, check=True).stdout)  # fmt: skip
-    found = 0
-    kept = []
-    for seed in range(options.seed, options.seed + options.rounds):
-        cases = generate(random.Random(seed), options.count, kinds, methods_of)
-        with tempfile.TemporaryDirectory() as folder:
-            ours = run([os.path.abspath(options.aio)], folder, "case.py", cases)
-            theirs = run([options.python], folder, "case.py", cases)
-            different = [number for number in range(len(cases)) if ours.get(number) != theirs.get(number)]
-            different = [number for number in different if not any(re.search(pattern, theirs.get(number, "")) for pattern, _ in CHANGED) or options.oracle]
-            newer = {}
-            if options.oracle and different:
-                answers = run(shlex.split(options.oracle), folder, "newer.py", [cases[number] for number in different])
-                newer = {number: answers.get(at) for at, number in enumerate(different)}
-            for number in different:
-                if number in newer and newer[number] == ours.get(number):
-                    continue
-                receiver, source, statement = cases[number]
-                found += 1
-                kept.append([receiver, source, ours.get(number), theirs.get(number), newer.get(number)])
-                print(f"seed {seed} case {number}: " + (f"x = {receiver}; " if receiver else "") + source)
-                print(f"    aio  {ours.get(number)}\n    3.13 {theirs.get(number)}" + (f"\n    3.14 {newer[number]}" if newer.get(number) != theirs.get(number) and number in newer else ""), flush=True)  # fmt: skip
-    if options.keep:
-        with open(options.keep, "w", encoding="utf-8") as file:
-            json.dump(kept, file)
-    print(f"{options.count * options.rounds} programs, {found} differences")
-    sys.exit(1 if found else 0)
-
-
-if __name__ == "__main__":
-    main()
+TABLES = tables()
+KINDS = {kind: (lambda rng, kind=kind: case(rng, kind), weight) for kind, weight in WEIGHTS.items()}

@@ -1,0 +1,44 @@
+"""What CPython 3.14 prints otherwise than 3.13: all that may differ from the native reference.
+
+Each change was checked on 3.14. REWORDED has a name, a pattern for what 3.14 prints, what stands for it here, and why; UNREADY patterns
+for what 3.13 prints in its place, where that is not simply the new text without a part; NEW what only 3.14 can print at all.
+"""
+
+import re
+
+REWORDED = [
+    ("unpacking", r"too many values to unpack \(expected (\d+), got \d+\)", r"too many values to unpack (expected \1)", "says how many there are"),
+    ("hashing", r"cannot use '[\w.]+' as a (?:dict key|set element) \((.*?)\)(?=$| \||\W)", r"\1", "says what the value was needed for"),
+    ("with", r"(does not support the (?:asynchronous )?context manager protocol) \(missed __\w+__ method\)", r"\1", "says which method is missing"),
+    ("containers", r"is not a container or iterable", "is not iterable", "names both ways to look into something"),
+    ("await", r"'([\w.]+)' object can't be awaited", r"object \1 can't be used in 'await' expression", "worded as other errors are"),
+    ("index", r"(?:list|deque)\.(?:index|remove)\(x\): x not in (list|deque)", r"NOT-IN-\1", "does not show the value"),
+    ("pairs", r"TypeError: object is not iterable", "NOT-PAIRS", "says what the element is not"),
+    ("division", r"ZeroDivisionError: division by zero", "ZeroDivisionError: DIVISION", "one text for all divisions"),
+    ("characters", r"%c requires an int or a unicode character, not [^|]*?(?=$| \|)", "%c requires int or char", "names what was given"),
+    ("arrays", r"array item must be a unicode character, not [^|,]*", "array item must be unicode character", "names what was given"),
+    ("clock", r"(hour|minute|second|microsecond|month) must be in (\d+\.\.\d+), not -?\d+", r"\1 must be in \2", "shows the value"),
+    ("year", r"year must be in 1\.\.9999, not (-?\d+)", r"year \1 is out of range", "names the range"),
+    ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
+    ("weekday", r"Invalid weekday: ", "Invalid day: ", "names what it is"),
+]
+UNREADY = [
+    (r"ValueError: [^|]* is not in (list|deque)(?=$| \||,)", r"ValueError: NOT-IN-\1"),
+    (r"TypeError: cannot convert dictionary update sequence element #\d+ to a sequence", "NOT-PAIRS"),
+    (r"ZeroDivisionError: (?:float division by zero|division by zero|integer division or modulo by zero|integer modulo by zero|float floor division by zero|complex division by zero|float modulo by zero|float modulo|float divmod\(\))(?=$| \||\W)", "ZeroDivisionError: DIVISION"),
+]  # fmt: skip
+NEW = [
+    ("truth", r"NotImplemented should not be used in a boolean context", "was a DeprecationWarning"),
+    ("views", r"memoryview\.index\(x\)", "memoryview.index and count"),
+]
+
+
+def same(ours, theirs):
+    """Whether what aio printed is what 3.13 did, but for what 3.14 changed."""
+    if ours == theirs:
+        return True
+    for _, pattern, replacement, _ in REWORDED:
+        ours = re.sub(pattern, replacement, ours)
+    for pattern, replacement in UNREADY:
+        theirs = re.sub(pattern, replacement, theirs)
+    return ours == theirs or any(re.search(pattern, ours) for _, pattern, _ in NEW)
