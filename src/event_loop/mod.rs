@@ -10,6 +10,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
 
+mod abstract_loop;
 mod clock;
 mod combine;
 mod context;

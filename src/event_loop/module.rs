@@ -6,6 +6,7 @@ use crate::object::{Class, ClassFlags, Exc};
 use crate::vm::native::{Cx, NativeFunction, Raised, Root};
 use crate::vm::{ExtensionSlot, TypeRow};
 
+use super::abstract_loop::ABSTRACT_LOOP;
 use super::functions::{ASYNCIO, SUBMODULE};
 use super::future_type::{FUTURE, FUTURE_ITER, TASK};
 use super::handle::{HANDLE, TIMER_HANDLE};
@@ -49,7 +50,7 @@ pub(super) static ROWS: &[TypeRow] = &[
     timer_row(),
     TypeRow::native("_asyncio", "FutureIter", &[&FUTURE_ITER]),
     TypeRow::native("_asyncio", "_Watcher", &[&NOTHING]),
-    row("AbstractEventLoop", "asyncio.events", &[&NOTHING]),
+    TypeRow { layout: Kind::Instance, ..row("AbstractEventLoop", "asyncio.events", &[&ABSTRACT_LOOP]) },
     row("BaseEventLoop", "asyncio.base_events", &[&LOOP]).derived("AbstractEventLoop"),
     row("BaseSelectorEventLoop", "asyncio.selector_events", &[&sock::SOCK]).derived("BaseEventLoop"),
     row("_UnixSelectorEventLoop", "asyncio.unix_events", &[&NOTHING]).derived("BaseSelectorEventLoop"),

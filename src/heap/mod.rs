@@ -718,6 +718,11 @@ impl Heap {
         value.header().is_some_and(|header| header.flags() & FINALISABLE != 0)
     }
 
+    /// Whether the finaliser of the cell has run.
+    pub fn is_finalised(&self, value: Value<'_>) -> bool {
+        value.header().is_some_and(|header| header.flags() & FINALISED != 0)
+    }
+
     /// Whether the cell has survived a collection.
     #[inline]
     pub fn is_old(&self, value: Value<'_>) -> bool {

@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use super::block::Block;
 use super::cell::{Gc, Header};
 use super::collect::{Deaths, Roots, Tracer};
-use super::value::Raw;
+use super::value::{Raw, Value};
 use super::weak::{WeakRef, newest_first};
 use super::{Collection, Heap, Kind};
 
@@ -229,6 +229,27 @@ impl Heap {
                 found.push_back(child);
             }
         }
+    }
+
+    /// The cells that scripts can see and to which a value refers, itself or by the storage it has to itself.
+    pub fn referents_of(&self, value: Value<'_>) -> Vec<Raw> {
+        let mut found = vec![];
+        let mut todo = match value.header() {
+            Some(_) => vec![value.raw().header()],
+            None => vec![],
+        };
+        while let Some(cell) = todo.pop() {
+            for child in self.referents(cell, true) {
+                // SAFETY: reached from a live value.
+                let kind = unsafe { (*child).kind() };
+                if kind < Kind::Slots {
+                    found.push(Raw::cell(child));
+                } else {
+                    todo.push(child);
+                }
+            }
+        }
+        found
     }
 
     /// The dead cells that a dead one refers to, in the order CPython lets go of them.

@@ -30,6 +30,32 @@ fn path(bytes: &[u8]) -> io::Result<*const libc::c_char> {
     if bytes.contains(&0) { Ok(bytes.as_ptr().cast()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
+/// The addresses of two texts that each end in a zero.
+fn two_texts(bytes: &[u8]) -> io::Result<(*const libc::c_char, *const libc::c_char)> {
+    let first = path(bytes)?;
+    let after = bytes.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
+    Ok((first, path(&bytes[after..])?))
+}
+
+/// Hands over the bytes that a call gave, of which there are `got`.
+fn answer(bytes: &mut [u8], given: &[u8], got: libc::ssize_t) -> io::Result<i64> {
+    if let Ok(count) = usize::try_from(got) {
+        let (Some(to), Some(from)) = (bytes.get_mut(..count), given.get(..count)) else {
+            return Err(io::Error::from_raw_os_error(libc::ERANGE));
+        };
+        to.copy_from_slice(from);
+    }
+    Ok(got as i64)
+}
+
+/// A limit, where -1 without an error says that there is none: then it is -2 here.
+fn limit(ask: impl FnOnce() -> io::Result<libc::c_long>) -> io::Result<i64> {
+    // SAFETY: the address of this thread's error number.
+    unsafe { *libc::__errno_location() = 0 };
+    let found = ask()?;
+    if found == -1 && io::Error::last_os_error().raw_os_error() == Some(0) { Ok(-2) } else { Ok(found) }
+}
+
 /// Carries out a call. Descriptors that are not open give the system's error.
 pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
     let [first, second, third, fourth] = numbers;
@@ -222,6 +248,107 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 0
             }
             Control::ChangeRoot => i64::from(libc::chroot(path(bytes)?)),
+            Control::Attribute => {
+                let (place, name) = two_texts(bytes)?;
+                let mut value = vec![0u8; 65536];
+                let (at, room) = (value.as_mut_ptr().cast(), value.len());
+                let got = match (third as libc::c_int, second) {
+                    (-1, 0) => libc::lgetxattr(place, name, at, room),
+                    (-1, _) => libc::getxattr(place, name, at, room),
+                    (fd, _) => libc::fgetxattr(fd, name, at, room),
+                };
+                answer(bytes, &value, got)?
+            }
+            Control::SetAttribute => {
+                let (place, name) = two_texts(bytes)?;
+                let value = bytes.splitn(3, |byte| *byte == 0).nth(2).unwrap_or_default();
+                let (at, size) = (value.as_ptr().cast(), value.len());
+                i64::from(match (third as libc::c_int, second) {
+                    (-1, 0) => libc::lsetxattr(place, name, at, size, fd),
+                    (-1, _) => libc::setxattr(place, name, at, size, fd),
+                    (file, _) => libc::fsetxattr(file, name, at, size, fd),
+                })
+            }
+            Control::Attributes => {
+                let place = path(bytes)?;
+                let mut names = vec![0u8; 65536];
+                let (at, room) = (names.as_mut_ptr().cast(), names.len());
+                let got = match (third as libc::c_int, second) {
+                    (-1, 0) => libc::llistxattr(place, at, room),
+                    (-1, _) => libc::listxattr(place, at, room),
+                    (fd, _) => libc::flistxattr(fd, at, room),
+                };
+                answer(bytes, &names, got)?
+            }
+            Control::RemoveAttribute => {
+                let (place, name) = two_texts(bytes)?;
+                i64::from(match (third as libc::c_int, second) {
+                    (-1, 0) => libc::lremovexattr(place, name),
+                    (-1, _) => libc::removexattr(place, name),
+                    (fd, _) => libc::fremovexattr(fd, name),
+                })
+            }
+            Control::Affinity => libc::syscall(libc::SYS_sched_getaffinity, fd, bytes.len(), pointer),
+            Control::SetAffinity => libc::syscall(libc::SYS_sched_setaffinity, fd, bytes.len(), pointer),
+            Control::Scheduler => i64::from(libc::sched_getscheduler(fd)),
+            Control::SetScheduler => {
+                let mut parameters: libc::sched_param = std::mem::zeroed();
+                parameters.sched_priority = third as libc::c_int;
+                i64::from(match two {
+                    -1 => libc::sched_setparam(fd, &parameters),
+                    policy => libc::sched_setscheduler(fd, policy, &parameters),
+                })
+            }
+            Control::SchedulerPriority => {
+                let mut parameters: libc::sched_param = std::mem::zeroed();
+                match libc::sched_getparam(fd, &mut parameters) {
+                    0 => i64::from(parameters.sched_priority),
+                    error => i64::from(error),
+                }
+            }
+            Control::SchedulerSlice => {
+                room::<libc::timespec>(bytes)?;
+                i64::from(libc::sched_rr_get_interval(fd, pointer.cast()))
+            }
+            Control::Splice | Control::CopyRange => {
+                let mut offsets: [libc::loff_t; 2] = get(bytes)?;
+                let [from, to] = offsets.each_mut().map(|at| if *at < 0 { std::ptr::null_mut() } else { at });
+                let (count, flags) = (third as usize, fourth as libc::c_uint);
+                let moved = match call {
+                    Control::Splice => libc::splice(fd, from, two, to, count, flags),
+                    _ => libc::copy_file_range(fd, from, two, to, count, flags),
+                };
+                moved as i64
+            }
+            Control::NewTimer => i64::from(libc::timerfd_create(fd, two)),
+            Control::SetTimer => {
+                let new: libc::itimerspec = get(bytes)?;
+                i64::from(libc::timerfd_settime(fd, two, &new, pointer.cast()))
+            }
+            Control::Timer => {
+                room::<libc::itimerspec>(bytes)?;
+                i64::from(libc::timerfd_gettime(fd, pointer.cast()))
+            }
+            Control::EnterNamespace => i64::from(libc::setns(fd, two)),
+            Control::LeaveNamespaces => i64::from(libc::unshare(fd)),
+            Control::PathLimit => limit(|| match fd {
+                -1 => path(bytes).map(|path| libc::pathconf(path, two)),
+                _ => Ok(libc::fpathconf(fd, two)),
+            })?,
+            Control::SystemText => match libc::confstr(fd, pointer.cast(), bytes.len()) {
+                0 if *libc::__errno_location() == libc::EINVAL => -1,
+                length => length as i64,
+            },
+            Control::SystemLimit => limit(|| Ok(libc::sysconf(fd)))?,
+            Control::SetClock => {
+                let time = libc::timespec { tv_sec: second, tv_nsec: third };
+                i64::from(libc::clock_settime(fd, &time))
+            }
+            Control::SetHostName => i64::from(libc::sethostname(pointer.cast(), bytes.len())),
+            Control::Advise => match libc::posix_fadvise(fd, second, third, fourth as libc::c_int) {
+                0 => 0,
+                error => return Err(io::Error::from_raw_os_error(error)),
+            },
             Control::NewEpoll => i64::from(libc::epoll_create1(fd)),
             Control::ChangeEpoll => {
                 let mut event = libc::epoll_event { events: fourth as u32, u64: third as u64 };

@@ -486,8 +486,9 @@ impl Host for OsHost {
         flags.set(OFlags::CREATE, mode.create);
         flags.set(OFlags::TRUNC, mode.truncate);
         flags.set(OFlags::EXCL, mode.exclusive);
+        flags |= OFlags::from_bits_retain(mode.flags);
         let file = rustix::fs::open(path, flags, Mode::from_raw_mode(mode.permissions.unwrap_or(0o666)))?;
-        if !mode.write && file_status(&rustix::fs::fstat(&file)?).is_folder() {
+        if !mode.write && !mode.folders && file_status(&rustix::fs::fstat(&file)?).is_folder() {
             return Err(rustix::io::Errno::ISDIR.into());
         }
         Ok(std::os::fd::IntoRawFd::into_raw_fd(file))

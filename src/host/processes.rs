@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use rustix::process::{Pid, PidfdFlags, WaitOptions};
 
 use super::wake::Wake;
+use crate::text::wtf8::to_system;
 use crate::vm::host::{Child, ChildPlan, SignalAction};
 
 fn bytes(text: &[u8]) -> &OsStr {
@@ -230,7 +231,7 @@ pub(super) fn environment(changed: &BTreeMap<String, Option<String>>) -> Vec<(Os
         std::env::vars_os().filter(|(k, _)| !k.to_str().is_some_and(|k| changed.contains_key(k))).collect();
     for (name, value) in changed {
         if let Some(value) = value {
-            all.push((name.into(), OsString::from_vec(value.clone().into_bytes())));
+            all.push((OsString::from_vec(to_system(name)), OsString::from_vec(to_system(value))));
         }
     }
     all

@@ -47,6 +47,7 @@ pub mod hash;
 pub mod heapq;
 pub mod itertools;
 pub mod json;
+mod later;
 pub mod local_time;
 pub mod math;
 pub mod operator;
@@ -68,6 +69,7 @@ pub mod weak;
 pub mod zlib;
 
 pub use crate::vm::native::Natives;
+pub(crate) use later::{later, names_with};
 
 /// Declares a table of natives; see the module's docs.
 macro_rules! natives {

@@ -5,6 +5,7 @@ use crate::native::io::{path_of, path_text};
 use crate::native::natives;
 use crate::native::types::exception::{io_error, plain_path};
 use crate::object::Dict;
+use crate::text::wtf8;
 use crate::vm::host::{Choice, FileStatus, OpenMode};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
@@ -65,6 +66,21 @@ fn status_tuple(cx: &mut Cx, status: &FileStatus) -> Outcome {
         Value::int(status.rdev as i64),
     ];
     cx.tuple(&items).into()
+}
+
+/// A variable's name or value: bytes that are no UTF-8 are surrogates in the script, and stand-ins for the host.
+fn variable_text(cx: &mut Cx, root: Root, param: &'static str) -> Result<String, Raised> {
+    let Some(text) = cx.as_str(root.get(cx)) else { return super::text_argument(cx, root, "putenv", param) };
+    let bytes = text.as_bytes().to_vec();
+    let mut system = Vec::with_capacity(bytes.len());
+    for point in wtf8::code_points(&bytes) {
+        match point {
+            0xdc80..=0xdcff => system.push((point - 0xdc00) as u8),
+            0xd800..=0xdfff => return Err(cx.surrogate_error(root)),
+            point => wtf8::push(&mut system, point),
+        }
+    }
+    Ok(wtf8::of_system(&system))
 }
 
 natives!(
@@ -336,9 +352,9 @@ natives!(
 
     /// Set an environment variable; None removes it.
     fn set_variable(cx: &mut Cx, name: Root, value: Option<Root>) -> NativeResult {
-        let name = super::text_argument(cx, name, "putenv", "name")?;
+        let name = variable_text(cx, name, "name")?;
         let value = match value {
-            Some(value) => Some(super::text_argument(cx, value, "putenv", "value")?),
+            Some(value) => Some(variable_text(cx, value, "value")?),
             None => None,
         };
         if name.is_empty() || name.contains('=') {
@@ -435,6 +451,8 @@ natives!(
             truncate: flags & 0o1000 != 0,
             exclusive: flags & 0o200 != 0,
             permissions: Some(mode as u32 & 0o7777),
+            flags: flags as u32 & !0o3303,
+            folders: true,
         };
         match cx.reclaiming(|cx| cx.host_mut().open_file(&bytes, open)) {
             Ok(fd) => Ok(i64::from(fd).into()),

@@ -463,7 +463,22 @@ fn unpack_values(cx: &Cx, layout: &Layout, bytes: &[u8]) -> Raw {
     Tuple::build(&cx.heap, values.len(), |at| Value::adopt(values[at].copied())).value().raw()
 }
 
+/// A buffer that is not of a builtin type, as the bytes it shows.
+fn shown(cx: &mut Cx, buffer: Root) -> Root {
+    match cx.payload(buffer.get(cx)).kind() {
+        Kind::Bytes | Kind::ByteArray | Kind::Array | Kind::MemoryView => buffer,
+        _ => match cx.scripted_bytes(buffer) {
+            Some(bytes) => {
+                let bytes = Bytes::new(&cx.heap, &bytes).value().raw();
+                cx.push_raw(bytes)
+            }
+            None => buffer,
+        },
+    }
+}
+
 fn unpack_whole(cx: &mut Cx, layout: &Layout, buffer: Root) -> NativeResult {
+    let buffer = shown(cx, buffer);
     if buffer_length(cx, buffer)? != layout.size {
         return Err(error(cx, &format!("unpack requires a buffer of {} bytes", layout.size)));
     }
@@ -505,6 +520,7 @@ fn locate(cx: &mut Cx, layout: &Layout, length: usize, offset: i64, packs: bool)
 }
 
 fn unpack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: i64) -> NativeResult {
+    let buffer = shown(cx, buffer);
     let length = buffer_length(cx, buffer)?;
     let at = locate(cx, layout, length, offset, false)?;
     let bytes = part(cx, buffer.get(cx), at, layout.size);
@@ -512,6 +528,16 @@ fn unpack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: i64) -> Nativ
 }
 
 fn pack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: Root, values: Args) -> NativeResult {
+    if cx.payload(buffer.get(cx)).kind() == Kind::Instance && cx.find_attribute(buffer, "__buffer__")?.is_some() {
+        // A class with `__buffer__`: what it shows is written to, and given back.
+        let class = cx.named_class("memoryview").value().raw();
+        let class = cx.push_raw(class);
+        let view = cx.call(class, &[buffer])?;
+        let done = pack_part(cx, layout, view, offset, values);
+        let release = cx.attribute(view, "release")?;
+        cx.call(release, &[])?;
+        return done;
+    }
     let own: Value<'static> = Value::adopt(cx.payload(buffer.get(cx)).raw());
     let array = match (own.exact::<ByteArray>(), own.exact::<Array>(), own.exact::<MemoryView>()) {
         (Some(array), _, _) => Some((array, 0)),
@@ -548,6 +574,7 @@ fn unpack_chunks(cx: &mut Cx, layout: Rc<Layout>, buffer: Root) -> NativeResult 
     if layout.size == 0 {
         return Err(error(cx, "cannot iteratively unpack with a struct of length 0"));
     }
+    let buffer = shown(cx, buffer);
     if !buffer_length(cx, buffer)?.is_multiple_of(layout.size) {
         let size = layout.size;
         return Err(error(cx, &format!("iterative unpacking requires a buffer of a multiple of {size} bytes")));

@@ -3,7 +3,7 @@
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
 use crate::object::key::as_int_ref;
-use crate::object::{Dict, Exc, Exception, Str};
+use crate::object::{Dict, Exc, Exception, Str, Tuple};
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
@@ -275,6 +275,42 @@ natives!(
     /// Return the profiling function: none.
     fn getprofile(cx: &mut Cx) -> NativeResult {
         Ok(Outcome::NONE)
+    }
+
+    /// Call a function with a tuple of arguments; CPython traces what it does if that is wanted.
+    fn call_tracing(cx: &mut Cx, func: Root, args: Root) -> NativeResult {
+        let Some(tuple) = args.get(cx).exact::<Tuple>() else {
+            let got = cx.type_name_for_error(args.get(cx));
+            return Err(cx.type_error(format!("call_tracing() argument 2 must be tuple, not {got}")));
+        };
+        let raws: Vec<Raw> = tuple.items().map(Value::raw).collect();
+        let given: Vec<Root> = raws.into_iter().map(|raw| cx.push_raw(raw)).collect();
+        Ok(cx.call(func, &given)?.get(cx).into())
+    }
+
+    /// Return how many blocks of memory are in use: of the size of the smallest object.
+    fn getallocatedblocks(cx: &mut Cx) -> NativeResult {
+        Ok((cx.heap.used() as i64 / 16).into())
+    }
+
+    /// Return how many texts are interned.
+    fn getunicodeinternedsize(
+        cx: &mut Cx,
+        #[key]
+        #[default(false)]
+        _only_immortal: bool,
+    ) -> NativeResult {
+        Ok((cx.count_interned() as i64).into())
+    }
+
+    /// Return False: no other process can have code run here.
+    fn is_remote_debug_enabled(cx: &mut Cx) -> NativeResult {
+        Ok(false.into())
+    }
+
+    /// No process can have another one run code.
+    fn remote_exec(cx: &mut Cx, #[either] pid: i64, #[either] script: Root) -> NativeResult {
+        Err(cx.missing("sys.remote_exec()"))
     }
 
     /// Objects are not counted here.

@@ -4,6 +4,7 @@ use crate::heap::{Raw, Value};
 use crate::native::natives;
 use crate::native::types::exception::os_error;
 use crate::object::Tuple;
+use crate::vm::host::Control;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 use super::local_time::{self, Shown, TimeKind, Zone};
@@ -19,6 +20,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
         ("CLOCK_THREAD_CPUTIME_ID", Raw::int(3)),
         ("CLOCK_MONOTONIC_RAW", Raw::int(4)),
         ("CLOCK_BOOTTIME", Raw::int(7)),
+        ("CLOCK_TAI", Raw::int(11)),
     ];
     for (name, raw) in clocks {
         let key = cx.intern(name).held();
@@ -208,17 +210,30 @@ natives!(
     /// Read one of the clocks, in nanoseconds.
     fn clock_gettime_ns(cx: &mut Cx, clk_id: i64) -> NativeResult {
         match clk_id {
-            0 => Ok(nanoseconds(cx.host().time())),
+            0 | 11 => Ok(nanoseconds(cx.host().time())),
             1 | 4 | 7 => Ok(nanoseconds(cx.host().monotonic())),
             2 | 3 => Ok(nanoseconds(cx.host().process_time())),
             _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
         }
     }
 
+    /// Set one of the clocks, in nanoseconds.
+    fn clock_settime_ns(cx: &mut Cx, clk_id: i64, time: i64) -> NativeResult {
+        set_clock(cx, clk_id, time)
+    }
+
+    /// Set one of the clocks, in seconds.
+    fn clock_settime(cx: &mut Cx, clk_id: i64, time: f64) -> NativeResult {
+        if time.is_nan() {
+            return Err(cx.value_error("Invalid value NaN (not a number)"));
+        }
+        set_clock(cx, clk_id, (time * 1e9).floor() as i64)
+    }
+
     /// Return how fine one of the clocks is, in seconds.
     fn clock_getres(cx: &mut Cx, clk_id: i64) -> NativeResult {
         match clk_id {
-            0..=4 | 7 => Ok(1e-9.into()),
+            0..=4 | 7 | 11 => Ok(1e-9.into()),
             _ => Err(crate::native::types::exception::os_error(cx, 22, "Invalid argument", None)),
         }
     }
@@ -258,13 +273,21 @@ natives!(
             return Err(cx.type_error(format!("clk_id should be integer, not {got}")));
         };
         match number {
-            0 => Ok(cx.host().time().into()),
+            0 | 11 => Ok(cx.host().time().into()),
             1 | 4 | 7 => Ok(cx.host().monotonic().into()),
             2 | 3 => Ok(cx.host().process_time().into()),
             _ => Err(os_error(cx, 22, "Invalid argument", None)),
         }
     }
 );
+
+fn set_clock(cx: &mut Cx, clock: i64, nanoseconds: i64) -> NativeResult {
+    let numbers = [clock, nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000), 0];
+    match cx.host_mut().control(Control::SetClock, numbers, &mut []) {
+        Ok(_) => Ok(Outcome::NONE),
+        Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
+    }
+}
 
 fn nanoseconds(seconds: f64) -> Outcome {
     ((seconds * 1e9) as i64).into()

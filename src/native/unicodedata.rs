@@ -7,6 +7,9 @@ use crate::object::Exc;
 use crate::text::{names, normal, unicode, wtf8};
 use crate::vm::native::{Cx, Given, NativeResult, Raised, Root};
 
+/// What `_unicode_3_2` has.
+const OLD: [&str; 2] = ["UCD", "ucd_3_2_0"];
+
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     let module = cx.new_module("unicodedata").held();
@@ -63,6 +66,16 @@ fn form(cx: &mut Cx, form: Root, unistr: Root, function: &str) -> Result<(normal
 natives!(
     /// What Unicode says of characters.
     pub static UNICODEDATA: Functions;
+
+    /// What is written in the language, and loaded when it is asked for.
+    fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
+        crate::native::later(cx, "unicodedata", "_unicode_3_2", &OLD, name)
+    }
+
+    /// All names, with those that are loaded when they are asked for.
+    fn __dir__(cx: &mut Cx) -> NativeResult {
+        crate::native::names_with(cx, "unicodedata", &OLD)
+    }
 
     /// Return the general category of a character, such as 'Lu'.
     fn category(cx: &mut Cx, chr: Root) -> NativeResult {

@@ -39,6 +39,10 @@ pub struct OpenMode {
     pub exclusive: bool,
     /// The permission bits of a file that is made; what files have by default if not given.
     pub permissions: Option<u32>,
+    /// Further flags, as the system numbers them.
+    pub flags: u32,
+    /// Folders can be opened too.
+    pub folders: bool,
 }
 
 /// What is known of a file without reading it: the fields of `os.stat_result`.
@@ -314,11 +318,58 @@ pub enum Control {
     Sync,
     /// Another folder becomes the root.
     ChangeRoot,
+    /// An extended attribute: whether links are followed, and a descriptor, or -1 for a path. The path and the name come first, each ending in a
+    /// zero; the value is written over them. Its length.
+    Attribute,
+    /// Sets it: as that, the flags, and the value after the names.
+    SetAttribute,
+    /// The names of all of them, each ending in a zero.
+    Attributes,
+    /// Removes one.
+    RemoveAttribute,
+    /// The processors that a process may run on: a bit for each is written. How many bytes.
+    Affinity,
+    /// Sets them.
+    SetAffinity,
+    /// How a process is scheduled.
+    Scheduler,
+    /// Sets it: process, policy, priority; with a policy of -1 only the priority.
+    SetScheduler,
+    /// The priority that goes with it.
+    SchedulerPriority,
+    /// The slice of time that a process gets: seconds and nanoseconds are written.
+    SchedulerSlice,
+    /// Moves bytes between descriptors, one of them a pipe: from, to, how many, flags. Two offsets are in the structure, negative for none.
+    Splice,
+    /// Copies between files: from, to, how many, flags. Two offsets are in the structure, negative for none.
+    CopyRange,
+    /// A timer that is a descriptor: clock, flags.
+    NewTimer,
+    /// Sets it: descriptor, flags; four numbers, of which the old ones are written.
+    SetTimer,
+    /// What it is set to: four numbers are written.
+    Timer,
+    /// Enters a namespace: descriptor, kind.
+    EnterNamespace,
+    /// Leaves namespaces, and other things shared with the parent: flags.
+    LeaveNamespaces,
+    /// A limit of a path, or of a descriptor where that is not negative: descriptor, which.
+    PathLimit,
+    /// A text that the system is configured with: which. It is written, ending in a zero; its length with that.
+    SystemText,
+    /// A limit of the system: which.
+    SystemLimit,
+    /// Sets a clock: which, seconds, nanoseconds.
+    SetClock,
+    /// Sets the name of the machine.
+    SetHostName,
+    /// Says how a part of a file will be used: descriptor, start, length, advice.
+    Advise,
 }
 
 impl Control {
     /// Every call, by the number that the library knows it by.
-    pub const ALL: [Control; 44] = [
+    pub const ALL: [Control; 67] = [
         Control::Fcntl,
         Control::Ioctl,
         Control::Flock,
@@ -363,6 +414,29 @@ impl Control {
         Control::ProcessDescriptor,
         Control::Sync,
         Control::ChangeRoot,
+        Control::Attribute,
+        Control::SetAttribute,
+        Control::Attributes,
+        Control::RemoveAttribute,
+        Control::Affinity,
+        Control::SetAffinity,
+        Control::Scheduler,
+        Control::SetScheduler,
+        Control::SchedulerPriority,
+        Control::SchedulerSlice,
+        Control::Splice,
+        Control::CopyRange,
+        Control::NewTimer,
+        Control::SetTimer,
+        Control::Timer,
+        Control::EnterNamespace,
+        Control::LeaveNamespaces,
+        Control::PathLimit,
+        Control::SystemText,
+        Control::SystemLimit,
+        Control::SetClock,
+        Control::SetHostName,
+        Control::Advise,
     ];
 }
 

@@ -79,6 +79,11 @@ impl Vm {
         self.intern_bytes(&bytes)
     }
 
+    /// How many texts are interned.
+    pub fn count_interned(&self) -> usize {
+        self.interned.table.len()
+    }
+
     /// The interned text equal to these characters, if there is one: what is not interned is no attribute of anything.
     pub fn find_interned(&self, wanted: Gc<'_, Str>) -> Option<Gc<'_, Str>> {
         let hash = wanted.hash(&self.heap) as u64;

@@ -3,13 +3,14 @@ build. `tests/names.py` runs it on CPython and on aio."""
 
 import sys
 
-MODULES = """abc annotationlib argparse array ast asyncio atexit base64 binascii bisect builtins calendar cmath codecs collections
-collections.abc concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib doctest email.utils
-enum errno fnmatch fractions functools gc getpass glob graphlib gzip hashlib heapq hmac html http http.cookies importlib importlib.util
-inspect io ipaddress itertools json keyword locale logging logging.config logging.handlers math mimetypes numbers operator os os.path pathlib
-pickle pkgutil platform pprint queue random re reprlib secrets select selectors shlex shutil signal socket statistics string
-string.templatelib struct subprocess sys tempfile textwrap threading time timeit tokenize tomllib traceback types typing unicodedata
-unittest unittest.mock urllib.parse uuid warnings weakref zlib zoneinfo""".split()
+MODULES = """abc annotationlib argparse array ast asyncio atexit base64 binascii bisect builtins calendar cmath codecs collections collections.abc
+concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib doctest email.utils enum
+errno faulthandler fnmatch fractions functools gc getpass glob graphlib gzip hashlib heapq hmac html http http.client http.cookies
+http.server importlib importlib.machinery importlib.metadata importlib.resources importlib.util inspect io ipaddress itertools json
+keyword locale logging logging.config logging.handlers math mimetypes mmap multiprocessing numbers operator os os.path pathlib pickle
+pkgutil platform pprint queue random re reprlib secrets select selectors shlex shutil signal socket ssl statistics string
+string.templatelib struct subprocess sys sysconfig tempfile textwrap threading time timeit tokenize tomllib traceback tracemalloc types
+typing unicodedata unittest unittest.mock urllib.error urllib.parse urllib.request uuid warnings weakref webbrowser zlib zoneinfo""".split()
 
 
 def types():
@@ -65,6 +66,9 @@ def shown(owner, names):
     print(owner, *sorted(set(names)))
 
 
+# What is expected is what is public; what is there is all that `dir()` says.
+EVERYTHING = "all" in sys.argv[1:]
+
 for owner, kind in sorted(types().items()):
     shown("type:" + owner, dir(kind))
 for module in MODULES:
@@ -77,7 +81,7 @@ for module in MODULES:
     names = set(dir(here))
     # Modules that a module imports are not its own, and private names are nobody's business.
     own = set(public or (n for n in names if is_own(here, n)))
-    shown("module:" + module, own)
+    shown("module:" + module, names | own if EVERYTHING else own)
     for name in sorted(own):
         kind = getattr(here, name, None)
         if isinstance(kind, type) and kind.__module__.partition(".")[0].lstrip("_") == module.partition(".")[0] and module != "builtins":

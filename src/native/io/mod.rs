@@ -371,6 +371,9 @@ natives!(
     }
 );
 
+/// What `_io_more` has.
+const MORE: [&str; 4] = ["BufferedRWPair", "IncrementalNewlineDecoder", "Reader", "Writer"];
+
 natives!(
     /// Files, and streams in memory.
     pub static IO: Functions;
@@ -382,15 +385,12 @@ natives!(
 
     /// What is written in the language, and loaded when it is asked for.
     fn __getattr__(cx: &mut Cx, name: Root) -> NativeResult {
-        let text = cx.str_text(name)?;
-        let io = cx.import("io")?;
-        if text != "BufferedRWPair" {
-            return Err(cx.attribute_error(&format!("module 'io' has no attribute '{text}'"), io, name));
-        }
-        let module = cx.import("_rwpair")?;
-        let class = cx.attribute(module, &text)?;
-        cx.set_attribute(io, name, class)?;
-        Ok(class.get(cx).into())
+        crate::native::later(cx, "io", "_io_more", &MORE, name)
+    }
+
+    /// All names, with those that are loaded when they are asked for.
+    fn __dir__(cx: &mut Cx) -> NativeResult {
+        crate::native::names_with(cx, "io", &MORE)
     }
 
     /// Return the encoding, or `'locale'` or `'utf-8'` for None.
