@@ -160,7 +160,7 @@ macro_rules! natives {
     (@default $ty:ty, [[text($t:literal)] $($more:tt)*]) => { $t };
     (@default $ty:ty, [[default($d:expr)] $($more:tt)*]) => { $crate::native::natives!(@deftext $d, [$($more)*]) };
     (@default $ty:ty, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@default $ty, [$($more)*]) };
-    (@deftext $d:expr, []) => { stringify!($d) };
+    (@deftext $d:expr, []) => { $crate::native::default_text(stringify!($d)) };
     (@deftext $d:expr, [[text($t:literal)] $($more:tt)*]) => { $t };
     (@deftext $d:expr, [$other:tt $($more:tt)*]) => { $crate::native::natives!(@deftext $d, [$($more)*]) };
 
@@ -223,6 +223,15 @@ pub const fn param_name(name: &'static str) -> &'static str {
         return name.split_at(bytes.len() - 1).0;
     }
     name
+}
+
+/// A default as scripts write it, of its text in Rust. What differs in more than the words for truth says `#[text("x")]`.
+pub const fn default_text(rust: &'static str) -> &'static str {
+    match rust.as_bytes() {
+        b"true" => "True",
+        b"false" => "False",
+        _ => rust,
+    }
 }
 
 /// Installs a module written in Rust.

@@ -976,13 +976,7 @@ pub(crate) fn text_signature(native: Gc<'static, NativeFunction>) -> String {
             _ => param.name.to_owned(),
         };
         if !param.default.is_empty() && !matches!(param.kind, ParamKind::Rest | ParamKind::KeywordRest) {
-            // Defaults are Rust's text where nothing else was said.
-            let default = match param.default {
-                "false" => "False",
-                "true" => "True",
-                other => other,
-            };
-            text = format!("{text}={}", default.replace("- 1", "-1"));
+            text = format!("{text}={}", param.default);
         }
         positional_only |= param.kind == ParamKind::Positional;
         parts.push(text);
