@@ -769,8 +769,8 @@ pub(super) fn watch_free_descriptor(
     let told = open_loop(cx, object)?.reactor.told(number);
     if let Some(transport) = told.filter(|raw| super::class_name(cx, Value::adopt(*raw)).ends_with("Transport")) {
         let transport = cx.push_raw(transport);
-        let text = cx.repr_text(transport)?;
-        return Err(cx.runtime_error(format!("File descriptor {number} is used by transport {text}")));
+        let (shown, text) = (cx.repr_text(fd)?, cx.repr_text(transport)?);
+        return Err(cx.runtime_error(format!("File descriptor {shown} is used by transport {text}")));
     }
     watch_descriptor(cx, this, fd, interest, callback)
 }

@@ -14,7 +14,13 @@ use super::{group, loops};
 fn awaiters(cx: &mut Cx, future: AnyFuture<'static>) -> Vec<Raw> {
     let mut found: Vec<Raw> = vec![];
     let mut look_at = vec![future];
+    // A shield is told when either of its futures is done.
+    let mut seen: Vec<Raw> = vec![];
     while let Some(at) = look_at.pop() {
+        if seen.iter().any(|raw| raw.same(at.raw())) {
+            continue;
+        }
+        seen.push(at.raw());
         for (kind, target) in at.callbacks() {
             let target = Value::adopt(target);
             if kind == Callback::Wake {

@@ -21,6 +21,16 @@ enum Order {
     Derived,
 }
 
+/// Which methods a derived class has in place of those that the others call.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    get_nowait: bool,
+    put_nowait: bool,
+    qsize: bool,
+    empty: bool,
+    full: bool,
+}
+
 /// The payload of a queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -29,8 +39,7 @@ pub(crate) struct Queue {
     /// The limit as it was given: what is no number is found out where it is compared.
     most: Raw,
     unfinished: i64,
-    /// A derived class has a `get_nowait` or `put_nowait` of its own: `get` and `put` call them.
-    overrides: [bool; 2],
+    own: Own,
     shut: bool,
     event_loop: Raw,
     getters: WaitQueue,
@@ -70,9 +79,29 @@ fn length(cx: &mut Cx, object: Root) -> Result<i64, Raised> {
     Ok(len as i64)
 }
 
+/// Whether the limit is reached, unless a derived class says otherwise.
 fn is_full(cx: &mut Cx, object: Root) -> Result<bool, Raised> {
-    let most = with(this(cx, object), |q| q.most);
-    if let Some(most) = Value::adopt(most).as_int() {
+    if with(this(cx, object), |q| q.own.full) { asked(cx, object, "full") } else { reaches_limit(cx, object) }
+}
+
+/// Whether there are no items, unless a derived class says otherwise.
+fn is_empty(cx: &mut Cx, object: Root) -> Result<bool, Raised> {
+    if with(this(cx, object), |q| q.own.empty) { asked(cx, object, "empty") } else { Ok(length(cx, object)? == 0) }
+}
+
+fn asked(cx: &mut Cx, object: Root, method: &str) -> Result<bool, Raised> {
+    let mark = cx.mark();
+    let answer = cx.call_method(object, method, &[])?;
+    let answer = cx.truth(answer)?;
+    cx.release(mark);
+    Ok(answer)
+}
+
+fn reaches_limit(cx: &mut Cx, object: Root) -> Result<bool, Raised> {
+    let (most, own_size) = with(this(cx, object), |q| (q.most, q.own.qsize));
+    if let Some(most) = Value::adopt(most).as_int()
+        && !own_size
+    {
         return Ok(most > 0 && length(cx, object)? >= most);
     }
     let mark = cx.mark();
@@ -81,8 +110,12 @@ fn is_full(cx: &mut Cx, object: Root) -> Result<bool, Raised> {
         cx.release(mark);
         return Ok(false);
     }
-    let length = length(cx, object)?;
-    let length = cx.push_raw(Raw::int(length));
+    let length = if own_size {
+        cx.call_method(object, "qsize", &[])?
+    } else {
+        let length = length(cx, object)?;
+        cx.push_raw(Raw::int(length))
+    };
     let full = cx.compare_roots(CompareKind::Ge, length, most)?;
     cx.release(mark);
     Ok(full)
@@ -228,7 +261,7 @@ fn put_now(cx: &mut Cx, object: Root, item: Root) -> Result<(), Raised> {
 
 fn get_now(cx: &mut Cx, object: Root) -> Result<Root, Raised> {
     let own = this(cx, object);
-    if length(cx, object)? == 0 {
+    if is_empty(cx, object)? {
         let shut = with(own, |q| q.shut);
         return Err(raise(cx, if shut { "QueueShutDown" } else { "QueueEmpty" }));
     }
@@ -284,7 +317,7 @@ fn put_item(cx: &mut Cx, window: Args) -> NativeResult {
         }
         return queue_up(cx, object, putters, put_woken);
     }
-    if with(this(cx, object), |q| q.overrides[1]) {
+    if with(this(cx, object), |q| q.own.put_nowait) {
         cx.call_method(object, "put_nowait", &[item])?;
         return Ok(Outcome::NONE);
     }
@@ -306,13 +339,13 @@ fn put_woken(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
 fn get_item(cx: &mut Cx, window: Args) -> NativeResult {
     let object = window.root(0);
     cx.release(window.start() + 1);
-    if length(cx, object)? == 0 {
+    if is_empty(cx, object)? {
         if with(this(cx, object), |q| q.shut) {
             return Err(raise(cx, "QueueShutDown"));
         }
         return queue_up(cx, object, getters, get_woken);
     }
-    let item = if with(this(cx, object), |q| q.overrides[0]) {
+    let item = if with(this(cx, object), |q| q.own.get_nowait) {
         cx.call_method(object, "get_nowait", &[])?
     } else {
         get_now(cx, object)?
@@ -323,7 +356,7 @@ fn get_item(cx: &mut Cx, window: Args) -> NativeResult {
 fn get_woken(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     if let Resumed::Raised(exception) = resumed {
         let (object, state) = give_up(cx, window, 1, getters);
-        if state != FutureState::Cancelled && length(cx, window.root(0))? > 0 {
+        if state != FutureState::Cancelled && !is_empty(cx, window.root(0))? {
             wake_next(cx, object, getters);
         }
         return Err(cx.rethrow(exception));
@@ -393,7 +426,7 @@ natives!(
             items: VecDeque::new(),
             most: Raw::int(0),
             unfinished: 0,
-            overrides: [false; 2],
+            own: Own::default(),
             shut: false,
             event_loop: Raw::NONE,
             getters: WaitQueue::default(),
@@ -414,7 +447,13 @@ natives!(
             cx.lookup_class(class, name).is_some_and(|method| method.kind() != Kind::Native)
         };
         let derived = ["_init", "_get", "_put"].into_iter().any(&mut own);
-        let overrides = [own("get_nowait"), own("put_nowait")];
+        let own = Own {
+            get_nowait: own("get_nowait"),
+            put_nowait: own("put_nowait"),
+            qsize: own("qsize"),
+            empty: own("empty"),
+            full: own("full"),
+        };
         let is = |cx: &mut Cx, name: &str| {
             let base = cx.named_class(name).held();
             class.is_subclass(base)
@@ -431,7 +470,7 @@ natives!(
         with(object, |q| {
             q.most = most;
             q.order = order;
-            q.overrides = overrides;
+            q.own = own;
         });
         if order == Order::Derived {
             let most = cx.push_raw(most);
@@ -445,7 +484,7 @@ natives!(
         let object = self::this(cx, this);
         let text = cx.str_text(name)?;
         match &*text {
-            "_queue" => {
+            "_queue" if with(object, |q| q.order) != Order::Derived => {
                 let items: Vec<Raw> = with(object, |q| std::mem::take(&mut q.items).into());
                 let values: Vec<Value<'_>> = items.iter().map(|raw| Value::adopt(*raw)).collect();
                 let list = cx.list(&values).value().raw();
@@ -567,7 +606,7 @@ natives!(
 
     /// Whether the limit is reached.
     fn full(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(is_full(cx, this)?.into())
+        Ok(reaches_limit(cx, this)?.into())
     }
 
     /// Put an item in, waiting until there is room.
@@ -632,7 +671,7 @@ natives!(
         let object = self::this(cx, this);
         with(object, |q| q.shut = true);
         if immediate {
-            while length(cx, this)? > 0 {
+            while !is_empty(cx, this)? {
                 let mark = cx.mark();
                 take(cx, this)?;
                 cx.release(mark);

@@ -117,7 +117,7 @@ pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> 
         let Some(value) = cx.dict_get(context, key)? else { continue };
         match &*name {
             "message" => message = Some(cx.str_text(value)?),
-            "exception" => exception = Some(value),
+            "exception" => exception = Some(value).filter(|value| !value.get(cx).is_none()),
             "source_traceback" | "handle_traceback" => {
                 let what = if name == "source_traceback" { "Object" } else { "Handle" };
                 let module = cx.import("traceback")?;
@@ -137,7 +137,8 @@ pub(crate) fn default_handler(cx: &mut Cx, context: Root) -> Result<(), Raised> 
         }
     }
     lines.sort();
-    let mut text = message.unwrap_or_else(|| "Unhandled exception in event loop".to_owned());
+    let mut text =
+        message.filter(|text| !text.is_empty()).unwrap_or_else(|| "Unhandled exception in event loop".to_owned());
     for (key, value) in lines {
         text.push_str(&format!("\n{key}: {value}"));
     }

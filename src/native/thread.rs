@@ -85,19 +85,16 @@ fn take(cx: &mut Cx, this: Root, deadline: Option<f64>) -> Result<bool, Raised> 
 }
 
 /// Until when `acquire` waits: none: for ever.
-fn deadline_of(cx: &mut Cx, blocking: bool, timeout: f64) -> Result<Option<f64>, Raised> {
+fn deadline_of(cx: &mut Cx, blocking: bool, timeout: Option<Root>) -> Result<Option<f64>, Raised> {
+    let timeout = match timeout {
+        Some(timeout) => super::time::duration(cx, timeout)?,
+        None => -1.0,
+    };
     if !blocking && timeout != -1.0 {
         return Err(cx.value_error("can't specify a timeout for a non-blocking call"));
     }
     if timeout < 0.0 && timeout != -1.0 {
         return Err(cx.value_error("timeout value must be a non-negative number"));
-    }
-    if timeout > TIMEOUT_MAX {
-        return Err(cx.overflow_error(if timeout >= 2f64.powi(63) {
-            "timestamp out of range for platform time_t"
-        } else {
-            "timestamp too large to convert to C PyTime_t"
-        }));
     }
     Ok(match timeout {
         _ if !blocking => Some(f64::NEG_INFINITY),
@@ -319,8 +316,8 @@ natives!(
         #[default(true)]
         blocking: bool,
         #[either]
-        #[default(-1.0)]
-        timeout: f64,
+        #[text("-1")]
+        timeout: Option<Root>,
     ) -> NativeResult {
         let deadline = deadline_of(cx, blocking, timeout)?;
         Ok(take(cx, this, deadline)?.into())
@@ -388,8 +385,8 @@ natives!(
         #[default(true)]
         blocking: bool,
         #[either]
-        #[default(-1.0)]
-        timeout: f64,
+        #[text("-1")]
+        timeout: Option<Root>,
     ) -> NativeResult {
         let deadline = deadline_of(cx, blocking, timeout)?;
         Ok(take_reentrant(cx, this, 1, deadline)?.into())

@@ -38,6 +38,29 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.fits(done)
 }
 
+/// Seconds as a script gives them for how long to wait: no NaN, and no more than nanoseconds in 64 bits can say.
+pub(crate) fn duration(cx: &mut Cx, seconds: Root) -> Result<f64, Raised> {
+    const MOST: f64 = 9_223_372_036.0;
+    let (seconds, whole) = match seconds.get(cx).as_float() {
+        Some(float) => (float, false),
+        None => {
+            let index = cx.index(seconds)?;
+            (cx.to_float(index)?, true)
+        }
+    };
+    if seconds.is_nan() {
+        return Err(cx.value_error("Invalid value NaN (not a number)"));
+    }
+    if seconds.abs() > MOST {
+        return Err(cx.overflow_error(if whole {
+            "timestamp too large to convert to C PyTime_t"
+        } else {
+            "timestamp out of range for platform time_t"
+        }));
+    }
+    Ok(seconds)
+}
+
 natives!(
     /// Clocks, sleeping, and calendar times.
     pub static TIME: Functions;
@@ -94,24 +117,9 @@ natives!(
 
     /// Wait for this many seconds. Everything waits: in async code `asyncio.sleep` lets other tasks run.
     fn sleep(cx: &mut Cx, seconds: Root) -> NativeResult {
-        let delay = match seconds.get(cx).as_float() {
-            Some(float) => float,
-            None => {
-                let index = cx.index(seconds)?;
-                cx.to_float(index)?
-            }
-        };
-        if delay.is_nan() {
-            return Err(cx.value_error("Invalid value NaN (not a number)"));
-        }
+        let delay = duration(cx, seconds)?;
         if delay < 0.0 {
             return Err(cx.value_error("sleep length must be non-negative"));
-        }
-        if delay >= 9_223_372_036_854_775_808.0 {
-            return Err(cx.overflow_error("timestamp out of range for platform time_t"));
-        }
-        if delay > 9_223_372_036.0 {
-            return Err(cx.overflow_error("timestamp too large to convert to C PyTime_t"));
         }
         cx.sleep(delay)?;
         Ok(Outcome::NONE)

@@ -305,16 +305,7 @@ pub(super) fn timeout_of(cx: &mut Cx, value: Root) -> Result<Option<f64>, Raised
     if value.get(cx).is_none() {
         return Ok(None);
     }
-    let seconds = match value.get(cx).as_float() {
-        Some(seconds) => seconds,
-        None => {
-            let index = cx.index(value)?;
-            cx.to_float(index)?
-        }
-    };
-    if seconds.is_nan() {
-        return Err(cx.value_error("Invalid value NaN (not a number)"));
-    }
+    let seconds = crate::native::time::duration(cx, value)?;
     if seconds < 0.0 {
         return Err(cx.value_error("Timeout value out of range"));
     }

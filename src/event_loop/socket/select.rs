@@ -64,7 +64,7 @@ natives!(
     fn _poll(cx: &mut Cx, pairs: Root, timeout: Option<Root>) -> NativeResult {
         let mut fds = asked(cx, pairs);
         let timeout = match timeout {
-            Some(timeout) if !timeout.get(cx).is_none() => Some(cx.to_float(timeout)?),
+            Some(timeout) if !timeout.get(cx).is_none() => Some(crate::native::time::duration(cx, timeout)?),
             _ => None,
         };
         wait(cx, &mut fds, timeout)?;
