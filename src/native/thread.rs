@@ -7,7 +7,7 @@ use crate::native::natives;
 use crate::object::{Class, ClassFlags, Exc, Instance, NativeObject, Payload, Tuple};
 use crate::vm::TypeRow;
 use crate::vm::fiber::FiberId;
-use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 /// The longest timeout, in seconds.
 const TIMEOUT_MAX: f64 = 9_223_372_036.0;
@@ -317,9 +317,9 @@ natives!(
         blocking: bool,
         #[either]
         #[text("-1")]
-        timeout: Option<Root>,
+        timeout: Given<Root>,
     ) -> NativeResult {
-        let deadline = deadline_of(cx, blocking, timeout)?;
+        let deadline = deadline_of(cx, blocking, timeout.0)?;
         Ok(take(cx, this, deadline)?.into())
     }
 
@@ -386,9 +386,9 @@ natives!(
         blocking: bool,
         #[either]
         #[text("-1")]
-        timeout: Option<Root>,
+        timeout: Given<Root>,
     ) -> NativeResult {
-        let deadline = deadline_of(cx, blocking, timeout)?;
+        let deadline = deadline_of(cx, blocking, timeout.0)?;
         Ok(take_reentrant(cx, this, 1, deadline)?.into())
     }
 
