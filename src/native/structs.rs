@@ -15,7 +15,7 @@ use crate::object::key::as_int_ref;
 use crate::object::{
     Array, ByteArray, Bytes, Class, ClassFlags, Exc, Instance, MemoryView, NativeObject, Payload, Str,
 };
-use crate::object::{Tuple, int_value};
+use crate::object::{Complex, Tuple, complex_value, int_value};
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::step::Stepped;
@@ -94,7 +94,8 @@ fn sizes(code: u8, native: bool) -> Option<usize> {
                 4
             }
         }
-        b'q' | b'Q' | b'd' => 8,
+        b'q' | b'Q' | b'd' | b'F' => 8,
+        b'D' => 16,
         b'n' | b'N' | b'P' if native => 8,
         _ => return None,
     })
@@ -134,7 +135,9 @@ fn read(format: &[u8]) -> Result<Layout, &'static str> {
             _ => (sizes(code, native).ok_or("bad char in struct format")?, count),
         };
         if native && !matches!(code, b'x' | b's' | b'p') {
-            layout.size = layout.size.next_multiple_of(size);
+            // A complex number begins where one of its parts may.
+            let unit = if matches!(code, b'F' | b'D') { size / 2 } else { size };
+            layout.size = layout.size.next_multiple_of(unit);
         }
         if values > 0 {
             layout.fields.push(Field { at: layout.size, code, size, count: values });
@@ -268,6 +271,16 @@ fn pack_value(cx: &mut Cx, layout: &Layout, field: &Field, value: Root, to: &mut
             to[..length].copy_from_slice(&bytes[..length]);
         }
         b'?' => to[0] = u8::from(cx.truth(value)?),
+        b'F' | b'D' => {
+            let complex = cx.payload(value.get(cx)).exact::<Complex>().map(|c| (c.real, c.imaginary));
+            let parts = complex.or_else(|| float_of(cx, value).map(|real| (real, 0.0)));
+            let Some(parts) = parts else { return Err(error(cx, "required argument is not a complex")) };
+            let (real, imaginary) = to.split_at_mut(field.size / 2);
+            for (half, number) in [(real, parts.0), (imaginary, parts.1)] {
+                let bits = if code == b'D' { number.to_bits() } else { u64::from((number as f32).to_bits()) };
+                place(half, bits, layout.big);
+            }
+        }
         b'e' | b'f' | b'd' => {
             let Some(number) = float_of(cx, value) else { return Err(error(cx, "required argument is not a float")) };
             let fits = match code {
@@ -447,6 +460,15 @@ fn unpack_values(cx: &Cx, layout: &Layout, bytes: &[u8]) -> Raw {
             b'd' => Raw::float(f64::from_bits(bits())),
             b'f' => Raw::float(f64::from(f32::from_bits(bits() as u32))),
             b'e' => Raw::float(half_to_f64(bits() as u16)),
+            b'F' | b'D' => {
+                let (real, imaginary) = bytes.split_at(bytes.len() / 2);
+                let part = |half: &[u8]| {
+                    let bits = half.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+                    let bits = if layout.big { bits.swap_bytes() >> (64 - 8 * half.len()) } else { bits };
+                    if half.len() == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) }
+                };
+                complex_value(&cx.heap, part(real), part(imaginary)).value().raw()
+            }
             b'b' | b'h' | b'i' | b'l' | b'q' | b'n' => {
                 let unused = 64 - 8 * bytes.len() as u32;
                 Raw::int(((bits() << unused) as i64) >> unused)

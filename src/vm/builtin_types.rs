@@ -429,6 +429,8 @@ impl Vm {
 fn is_member(class: &str, name: &str) -> bool {
     let names: &[&str] = match class {
         "ContextVar" => &["name"],
+        "Match" => &["endpos", "pos", "re", "string"],
+        "Pattern" => &["flags", "groups", "pattern"],
         "BaseException" => &["__suppress_context__"],
         "async_generator" => &["ag_running"],
         "builtin_function_or_method" => &["__module__"],

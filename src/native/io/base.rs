@@ -174,6 +174,8 @@ natives!(
         let hint = hint.filter(|h| *h > 0).unwrap_or(i64::MAX);
         let list = cx.list(&[]).value().raw();
         let list = cx.push_raw(list);
+        // A BytesIO stops when it has as much as was asked for, all others when they have more.
+        let enough = if super::memory::is_bytes_io(cx, this) { hint } else { hint.saturating_add(1) };
         let mut total = 0;
         let iterator = cx.iter(this)?;
         let mark = cx.mark();
@@ -181,7 +183,7 @@ natives!(
             total += cx.length(line)? as i64;
             cx.list_push(list, line)?;
             cx.release(mark);
-            if total >= hint {
+            if total >= enough {
                 break;
             }
         }

@@ -202,7 +202,7 @@ natives!(
     ) -> NativeResult {
         let newline = match newline.0 {
             None => Newline::Lf,
-            given => Newline::from_argument(cx, given)?,
+            given => Newline::from_argument(cx, given, true)?,
         };
         let initial = match initial_value {
             None => vec![],

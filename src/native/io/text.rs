@@ -32,7 +32,7 @@ pub(super) enum Newline {
 
 impl Newline {
     /// What `newline` says.
-    pub(super) fn from_argument(cx: &mut Cx, newline: Option<Root>) -> Result<Newline, Raised> {
+    pub(super) fn from_argument(cx: &mut Cx, newline: Option<Root>, quoted: bool) -> Result<Newline, Raised> {
         let Some(root) = newline else { return Ok(Newline::Universal) };
         if root.get(cx).is_none() {
             return Ok(Newline::Universal);
@@ -48,7 +48,7 @@ impl Newline {
             b"\r\n" => Newline::CrLf,
             _ => {
                 let shown = cx.repr_text(root)?;
-                let shown = shown.trim_matches('\'').to_owned();
+                let shown = if quoted { shown } else { shown.trim_matches('\'').to_owned() };
                 return Err(cx.value_error(format!("illegal newline value: {shown}")));
             }
         })
@@ -211,7 +211,7 @@ fn payload(
         encoding_name = "UTF-8".into();
     }
     let handler_name = name_of(cx, errors, "strict", "errors")?;
-    let newline = Newline::from_argument(cx, newline)?;
+    let newline = Newline::from_argument(cx, newline, false)?;
     let encoding = crate::native::types::text_codec::find_encoding(cx, encoding_name.as_bytes())?;
     let Some(handler) = Handler::lookup(&handler_name) else {
         return Err(cx.raise_text(Exc::LookupError, &format!("unknown error handler name '{handler_name}'")));

@@ -473,7 +473,8 @@ natives!(
         }
         let class = cx.named_class("_tee").value().raw();
         let class = cx.push_raw(class);
-        let mut source = iterable;
+        // Each object says itself that it is an iterator, as in CPython: the iterable is asked, and what it gave once more.
+        let mut source = if n > 0 { cx.iter(iterable)? } else { iterable };
         let mut copies = vec![];
         for _ in 0..n {
             if let Outcome::Value(copy) = tee_over(cx, class, source)? {
