@@ -314,9 +314,10 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 let mut offsets: [libc::loff_t; 2] = get(bytes)?;
                 let [from, to] = offsets.each_mut().map(|at| if *at < 0 { std::ptr::null_mut() } else { at });
                 let (count, flags) = (third as usize, fourth as libc::c_uint);
-                let moved = match call {
-                    Control::Splice => libc::splice(fd, from, two, to, count, flags),
-                    _ => libc::copy_file_range(fd, from, two, to, count, flags),
+                let moved = if call == Control::Splice {
+                    libc::splice(fd, from, two, to, count, flags)
+                } else {
+                    libc::copy_file_range(fd, from, two, to, count, flags)
                 };
                 moved as i64
             }
