@@ -147,7 +147,7 @@ pub struct Builder {
     constant_table: HashMap<ConstKey, ConstIdx>,
     names: Vec<Box<str>>,
     name_table: HashMap<Box<str>, NameIdx>,
-    children: Vec<Unplaced>,
+    children: Vec<Option<Unplaced>>,
     span: Option<Span>,
     reachable: bool,
     /// Up to here something points at the instructions: none of them may be taken back.
@@ -442,8 +442,20 @@ impl Builder {
 
     /// Adds a nested function or class body.
     pub fn child(&mut self, finished: Finished) -> CodeIdx {
-        self.children.push(Unplaced { code: finished.code, captures: finished.captures });
+        let child = self.reserve_child();
+        self.fill_child(child, finished);
+        child
+    }
+
+    /// A place for a function whose code is known later (see [`Self::fill_child`]).
+    pub fn reserve_child(&mut self) -> CodeIdx {
+        self.children.push(None);
         CodeIdx(self.children.len() as u32 - 1)
+    }
+
+    /// Puts a function into the place kept for it.
+    pub fn fill_child(&mut self, place: CodeIdx, finished: Finished) {
+        self.children[place.0 as usize] = Some(Unplaced { code: finished.code, captures: finished.captures });
     }
 
     /// Lays everything out.
@@ -501,7 +513,8 @@ impl Builder {
             None => local as u16,
             Some(far) => far_base + far as u16,
         };
-        let children = self.children.into_iter().map(|Unplaced { mut code, captures }| {
+        let children = self.children.into_iter().map(|child| {
+            let Unplaced { mut code, captures } = child.expect("every place kept for a function was filled");
             code.captures = captures
                 .iter()
                 .map(|&from| match from {

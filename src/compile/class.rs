@@ -171,8 +171,12 @@ impl Compiler<'_> {
             }
         }
         self.block(body);
-        if !self.scopes.future_annotations {
-            self.deferred_annotations("__annotate_func__");
+        if !self.scopes.future_annotations
+            && !self.unit().annotations.is_empty()
+            && let Some(finished) = self.deferred_annotations()
+        {
+            let code = self.b().child(finished);
+            self.store_annotate("__annotate_func__", code);
         }
         self.b().set_span(Some(Span::new(span.start, span.start)));
         let mut attributes: Vec<&str> = Vec::new();

@@ -2,7 +2,7 @@
 //! but for classes.
 
 use super::{Annotated, Compiler};
-use crate::bytecode::builder::Place;
+use crate::bytecode::builder::{Finished, Place};
 use crate::bytecode::code::{CodeFlags, Const};
 use crate::bytecode::op::{CodeIdx, Instr, Intrinsic, Reg};
 use crate::resolve::{Binding, Owner, ScopeId, ScopeKind};
@@ -495,8 +495,8 @@ impl Compiler<'_> {
         self.b().set_top(top);
     }
 
-    /// Makes the annotate function of a module or class in `dst`.
-    pub(super) fn annotate_function(&mut self, scope: ScopeId, annotations: &[Annotated], dst: Reg) {
+    /// The code of the annotate function of a module or class.
+    pub(super) fn annotate_function(&mut self, scope: ScopeId, annotations: &[Annotated]) -> Finished {
         let span = annotations.first().map_or(Span::default(), |first| self.ast.expr(first.annotation).span);
         let line = self.line(span);
         self.open_made_up(scope, "__annotate__", line, 1);
@@ -525,9 +525,7 @@ impl Compiler<'_> {
             self.b().bind(skip);
         }
         self.emit(Instr::Return { src: dict });
-        let code = self.close_child();
-        let base = self.b().top_reg();
-        self.emit(Instr::MakeFunction { dst, base, flags: 0, code });
+        self.close_unit()
     }
 
     fn check_format(&mut self) {

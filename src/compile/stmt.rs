@@ -1,9 +1,9 @@
 //! Statements, and the ways out of nested blocks.
 
 use super::{Annotated, Block, BlockKind, Compiler};
-use crate::bytecode::builder::Label;
+use crate::bytecode::builder::{Finished, Label};
 use crate::bytecode::code::Const;
-use crate::bytecode::op::{Instr, Intrinsic, Reg};
+use crate::bytecode::op::{CodeIdx, Instr, Intrinsic, Reg};
 use crate::resolve::{Owner, ScopeKind};
 use crate::source::Span;
 use crate::syntax::ast::{
@@ -18,6 +18,11 @@ impl Compiler<'_> {
             self.make_cells();
         }
         let future = self.scopes.future_annotations;
+        // The annotate function is there before the first statement; what is in it is known after the last.
+        let annotate = (has_annotations && !future).then(|| self.b().reserve_child());
+        if let Some(place) = annotate {
+            self.store_annotate("__annotate__", place);
+        }
         if has_annotations && future {
             self.setup_annotations();
         } else if has_annotations && conditional {
@@ -37,8 +42,9 @@ impl Compiler<'_> {
         for &id in body {
             self.stmt(id);
         }
-        if !future {
-            self.deferred_annotations("__annotate__");
+        if let Some(place) = annotate {
+            let finished = self.deferred_annotations().expect("annotations have a scope");
+            self.b().fill_child(place, finished);
         }
     }
 
@@ -783,19 +789,22 @@ impl Compiler<'_> {
         self.b().set_top(top);
     }
 
-    /// Makes the annotate function of a module or class from the names annotated in it.
-    pub(super) fn deferred_annotations(&mut self, stored_as: &str) {
+    /// The code of the annotate function of a module or class, from the names annotated in it.
+    pub(super) fn deferred_annotations(&mut self) -> Option<Finished> {
         let annotations = std::mem::take(&mut self.unit().annotations);
-        let Some(scope) = self.scopes.scope_of(Owner::Annotations(self.here())) else { return };
-        if annotations.is_empty() {
-            return;
-        }
+        let scope = self.scopes.scope_of(Owner::Annotations(self.here()))?;
+        self.b().set_span(None);
+        Some(self.annotate_function(scope, &annotations))
+    }
+
+    /// Makes the annotate function whose code is `code`.
+    pub(super) fn store_annotate(&mut self, stored_as: &str, code: CodeIdx) {
         let top = self.b().top();
         self.b().set_span(None);
-        let dst = self.b().top_reg();
-        self.annotate_function(scope, &annotations, dst);
+        let base = self.b().top_reg();
+        self.emit(Instr::MakeFunction { dst: base, base, flags: 0, code });
         self.b().push();
-        self.store_text(stored_as, dst);
+        self.store_text(stored_as, base);
         self.b().set_top(top);
     }
 }

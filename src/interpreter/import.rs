@@ -196,7 +196,9 @@ const STATE: usize = 4;
 /// The full name of a relative import.
 pub(super) fn resolve_relative(cx: &mut Cx, globals: Option<Root>, name: &str, level: i64) -> Result<String, Raised> {
     let Some(globals) = globals else {
-        return Err(cx.raise_new(Exc::KeyError, &[]));
+        let text = cx.str("'__name__' not in globals").value().raw();
+        let text = cx.push_raw(text);
+        return Err(cx.raise_new(Exc::KeyError, &[text]));
     };
     let get = |cx: &Cx, key: Name| -> Option<String> {
         let dict = cx.dict_of(globals.get(cx))?;

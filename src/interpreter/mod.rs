@@ -13,7 +13,7 @@ use crate::object::{CodeObject, Dict, Exc, Module, Tuple, Variable};
 use crate::source::SourceFile;
 use crate::syntax::parser::{Mode, Parsed, parse_deep, parse_with_warnings};
 use crate::vm::fiber::on_large_stack;
-use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root, Then};
+use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use crate::vm::{Name, Vm};
 
 mod import;
@@ -243,6 +243,13 @@ natives!(
         #[default(-1)]
         optimize: i64,
     ) -> NativeResult {
+        const KNOWN_FLAGS: i64 = 0x10 | 0x200 | ONLY_AST | 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x1fe_0000;
+        if flags & !KNOWN_FLAGS != 0 {
+            return Err(cx.value_error("compile(): unrecognised flags"));
+        }
+        if !(-1..=2).contains(&optimize) {
+            return Err(cx.value_error("compile(): invalid optimize value"));
+        }
         let given_mode = mode;
         let mode = match cx.as_str(mode.get(cx)).map(|s| s.to_str_lossy().into_owned()).as_deref() {
             Some("exec") => Mode::Module,
@@ -263,6 +270,9 @@ natives!(
                 }
             },
         };
+        if name.contains('\0') {
+            return Err(cx.value_error("embedded null character"));
+        }
         let is_text = cx.as_str(source.get(cx)).is_some() || cx.bytes_like(source.get(cx)).is_some();
         let tree = if is_text { None } else { crate::native::ast::text_of(cx, source, given_mode)? };
         if tree.is_some() && flags & ONLY_AST != 0 {
@@ -343,7 +353,14 @@ fn evaluate(
     if let Some(code) = source.get(cx).exact::<CodeObject>() {
         let code = code.code.clone();
         let cells = closure_for(cx, &code, closure, mode)?;
-        return run_with(cx, &code, globals, locals, cells);
+        let outcome = run_with(cx, &code, globals, locals, cells)?;
+        return Ok(match outcome {
+            // `exec` gives None, even of the code of an expression.
+            Outcome::Call { callee, argc, keywords, .. } if mode == Mode::Module => {
+                Outcome::Call { callee, argc, keywords, then: Then::Continue(give_none) }
+            }
+            outcome => outcome,
+        });
     }
     if closure.is_some() {
         return Err(cx.type_error("closure can only be used when source is a code object".into()));
@@ -367,6 +384,11 @@ fn evaluate(
         }
         Err(diagnostics) => Err(raise_syntax_error_in(cx, &file, mode, &diagnostics)),
     }
+}
+
+/// What `exec` gives when the code has run.
+fn give_none(_: &mut Cx, _: Args, _: Resumed) -> NativeResult {
+    Ok(Outcome::NONE)
 }
 
 /// Whether `from __future__ import annotations` is in force where code is compiled.

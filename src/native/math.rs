@@ -689,7 +689,8 @@ fn logarithm(cx: &mut Cx, x: Root, log: fn(f64) -> f64) -> Result<f64, Raised> {
         let shift = bits - 64;
         let lead = int.to_big().into_owned() >> shift;
         let lead = u64::try_from(&lead).unwrap_or(u64::MAX) as f64;
-        return Ok(log(lead) + log(2.0) * shift as f64);
+        // As CPython has it: of the number as a fraction from a half on and a power of two.
+        return Ok(log(lead / 18_446_744_073_709_551_616.0) + log(2.0) * bits as f64);
     }
     let float = cx.to_float(x)?;
     if float > 0.0 || float.is_nan() {

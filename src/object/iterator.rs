@@ -50,8 +50,8 @@ pub struct DictIterator {
     pub part: DictPart,
     /// The number of the next entry (one past it when backward).
     pub next: StdCell<usize>,
-    /// Number of keys at the start: a change is an error.
-    pub len: usize,
+    /// Number of keys at the start: a change is an error, from then on.
+    pub len: StdCell<usize>,
     /// Keys still to come.
     pub left: StdCell<usize>,
     /// `reversed`.
@@ -87,8 +87,8 @@ pub struct SetIterator {
     pub set: Slot,
     /// The next place.
     pub next: StdCell<usize>,
-    /// Number of keys at the start: a change is an error.
-    pub len: usize,
+    /// Number of keys at the start: a change is an error, from then on.
+    pub len: StdCell<usize>,
     /// Keys still to come.
     pub left: StdCell<usize>,
 }

@@ -55,6 +55,12 @@ impl Analyzer<'_> {
             });
             meanings.push(decided.collect());
         }
+        // Scripts see captures by name (`co_freevars`, `__closure__`).
+        for id in self.scopes.ids() {
+            let mut free = std::mem::take(&mut self.scopes.scope_mut(id).free);
+            free.sort_by(|&a, &b| self.scopes.name(self.ast, a).cmp(self.scopes.name(self.ast, b)));
+            self.scopes.scope_mut(id).free = free;
+        }
         // Numbers for locals; comprehensions come after their unit, which comes first.
         let mut shared: HashMap<(ScopeId, Symbol, u32, bool), u32> = HashMap::new();
         let mut slots: Vec<HashMap<Symbol, u32>> = vec![HashMap::new(); meanings.len()];

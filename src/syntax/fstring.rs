@@ -165,7 +165,7 @@ impl Lexer<'_> {
                     self.resume(at + 1);
                     self.close_field(Span::new(at as u32, at as u32 + 1));
                 } else {
-                    self.unterminated(at);
+                    self.newline_in_spec(at);
                 }
             }
             End::StrayBrace => {
@@ -177,24 +177,44 @@ impl Lexer<'_> {
                 );
                 self.resume(at + 1);
             }
+            End::Unterminated if in_spec && !triple => self.newline_in_spec(at),
             End::Unterminated => self.unterminated(at),
         }
     }
 
+    /// The line ends in a format spec: said so if no field of its own stands in it.
+    fn newline_in_spec(&mut self, at: usize) {
+        let before = self.lexed.tokens.iter().rev().find(|lexeme| lexeme.token != Token::StringMiddle);
+        if before.is_none_or(|lexeme| lexeme.token != Token::FieldColon) {
+            return self.unterminated(at);
+        }
+        self.abandon(at, |FString { letter, .. }| {
+            let text = format!(
+                "{letter}-string: newlines are not allowed in format specifiers for single quoted {letter}-strings"
+            );
+            Diagnostic::new(Code::InvalidField, Span::at(at as u32), text).reported(Reported::Point(at as u32))
+        });
+    }
+
     fn unterminated(&mut self, at: usize) {
+        let ends_line = at == self.text.len() && self.text.ends_with('\n');
+        let line = 1 + line_ends(&self.text.as_bytes()[..at]) - usize::from(ends_line);
+        self.abandon(at, |fstring| {
+            let triple = if fstring.triple { "triple-quoted " } else { "" };
+            let text = format!("unterminated {triple}{}-string literal (detected at line {line})", fstring.letter);
+            Diagnostic::new(Code::UnterminatedString, fstring.start, text)
+                .message("this quote is never closed")
+                .reported(Reported::Point(fstring.start.start))
+        });
+    }
+
+    /// Reads no more of the string whose text is being read: `complain` says why.
+    fn abandon(&mut self, at: usize, complain: impl FnOnce(&FString) -> Diagnostic) {
         let fstring = self.fstrings.pop().expect("its text was being read");
         if let Some(first) = fstring.fields.first() {
             self.brackets.truncate(first.depth.saturating_sub(1));
         }
-        let ends_line = at == self.text.len() && self.text.ends_with('\n');
-        let line = 1 + line_ends(&self.text.as_bytes()[..at]) - usize::from(ends_line);
-        let triple = if fstring.triple { "triple-quoted " } else { "" };
-        let text = format!("unterminated {triple}{}-string literal (detected at line {line})", fstring.letter);
-        self.error(
-            Diagnostic::new(Code::UnterminatedString, fstring.start, text)
-                .message("this quote is never closed")
-                .reported(Reported::Point(fstring.start.start)),
-        );
+        self.error(complain(&fstring));
         self.push(Token::StringEnd, Span::at(at as u32));
         if fstring.triple {
             self.stopped = true;

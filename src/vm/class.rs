@@ -591,6 +591,8 @@ fn is_dotted(module: &str, name: &str) -> bool {
         "functools" => matches!(name, "partial" | "_lru_cache_wrapper" | "KeyWrapper"),
         "operator" => matches!(name, "itemgetter" | "attrgetter" | "methodcaller"),
         "types" => matches!(name, "GenericAlias" | "SimpleNamespace"),
+        "typing" => matches!(name, "TypeVar" | "TypeVarTuple" | "ParamSpec" | "TypeAliasType"),
+        "weakref" => matches!(name, "ReferenceType" | "ProxyType" | "CallableProxyType"),
         _ => false,
     }
 }

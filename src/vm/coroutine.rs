@@ -643,7 +643,7 @@ impl Vm {
         let class = self.class_of(value).held();
         let name = self.name(Name::Await).held();
         match self.lookup_class(class, name).map(|v| v.raw()) {
-            Some(method) if !method.same(Raw::NONE) => {
+            Some(method) => {
                 let then = if context == AwaitContext::AsyncNext as u8 {
                     Then::Catch(check_next_awaitable)
                 } else {
@@ -654,7 +654,7 @@ impl Vm {
                 }
                 self.call_unbound(method, raw, &[], then)
             }
-            _ => {
+            None => {
                 let got = self.type_name_for_error(value);
                 Err(match context {
                     c if c == AwaitContext::AsyncEnter as u8 => self.type_error(format!(

@@ -207,7 +207,10 @@ impl Vm {
             let name = self.push_raw(name);
             let Some(text) = self.as_str(name.get(self)) else {
                 let got = self.type_name_for_error(name.get(self));
-                return Err(self.type_error(format!("Item in __all__ must be str, not {got}")));
+                let of = self.attribute(module, "__name__")?;
+                let of = self.str_text(of)?;
+                let (what, list) = if all { ("Item", "__all__") } else { ("Key", "__dict__") };
+                return Err(self.type_error(format!("{what} in {of}.{list} must be str, not {got}")));
             };
             if all || !text.as_bytes().starts_with(b"_") {
                 let value = self.get_attribute(module, name)?;

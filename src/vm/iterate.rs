@@ -147,8 +147,12 @@ impl Vm {
                     Some(set) => set.len(),
                     None => value.exact::<FrozenSet>()?.len(),
                 };
-                let iterator =
-                    SetIterator { set: Slot::new(value), next: StdCell::new(0), len, left: StdCell::new(len) };
+                let iterator = SetIterator {
+                    set: Slot::new(value),
+                    next: StdCell::new(0),
+                    len: StdCell::new(len),
+                    left: StdCell::new(len),
+                };
                 heap.alloc(iterator).value().raw()
             }
             Kind::Generator
@@ -241,7 +245,7 @@ impl Vm {
             dict: Slot::new(value),
             part,
             next: StdCell::new(if backward { cell.used() } else { 0 }),
-            len,
+            len: StdCell::new(len),
             left: StdCell::new(len),
             backward,
         };
@@ -621,7 +625,7 @@ impl Vm {
 
     fn not_reversible(&mut self, value: Value<'_>) -> Raised {
         let got = self.type_name_for_error(value);
-        if value.is_subclassed() && self.has_items(value) && !self.has_method(value, Name::Len) {
+        if self.has_items(value) && !self.has_method(value, Name::Len) {
             return self.type_error(format!("object of type '{got}' has no len()"));
         }
         self.type_error(format!("'{got}' object is not reversible"))
@@ -652,11 +656,11 @@ impl Vm {
             return Some(range.left.get() as usize);
         }
         if let Some(iterator) = iterator.exact::<DictIterator>() {
-            let same = iterator.dict.get().exact::<Dict>().is_some_and(|d| d.len() == iterator.len);
+            let same = iterator.dict.get().exact::<Dict>().is_some_and(|d| d.len() == iterator.len.get());
             return Some(if same { iterator.left.get() } else { 0 });
         }
         let iterator = iterator.exact::<SetIterator>()?;
-        let same = iterator.set.get().exact::<Set>().is_some_and(|set| set.len() == iterator.len);
+        let same = iterator.set.get().exact::<Set>().is_some_and(|set| set.len() == iterator.len.get());
         Some(if same { iterator.left.get() } else { 0 })
     }
 

@@ -232,7 +232,7 @@ impl Vm {
             return self.dict_merge_from(dict, mapping);
         }
         let mark = self.mark();
-        let keys = self.call_method(mapping, "keys", &[])?;
+        let keys = self.keys_of(mapping)?;
         let iterator = self.iter(keys)?;
         let inner = self.mark();
         while let Some(key) = self.next(iterator)? {
@@ -242,6 +242,16 @@ impl Vm {
         }
         self.release(mark);
         Ok(())
+    }
+
+    /// What `mapping.keys()` gives, which has to be iterable.
+    fn keys_of(&mut self, mapping: Root) -> Result<Root, Raised> {
+        let keys = self.call_method(mapping, "keys", &[])?;
+        if !self.is_iterable(Value::adopt(keys.get(self).raw())) {
+            let (class, got) = (self.type_name_for_error(mapping.get(self)), self.type_name_for_error(keys.get(self)));
+            return Err(self.type_error(format!("{class}.keys() returned a non-iterable (type {got})")));
+        }
+        Ok(keys)
     }
 
     pub(super) fn dict_set_raw(&mut self, dict: Raw, key: Raw, value: Raw) -> Result<(), Raised> {
@@ -283,7 +293,7 @@ impl Vm {
             return Err(self.type_error(format!("{function} argument after ** must be a mapping, not {got}")));
         }
         let plain = self.is_plain_dict(mapping);
-        let keys = if plain { mapping } else { self.call_method(mapping, "keys", &[])? };
+        let keys = if plain { mapping } else { self.keys_of(mapping)? };
         let keys = self.list_from(keys)?;
         let len = keys.get(self).exact::<List>().map_or(0, |l| l.len());
         for i in 0..len {

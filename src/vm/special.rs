@@ -7,6 +7,7 @@ use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{BoundMethod, CodeObject, Dict, Exc, Exception, Tuple};
 
 use super::call::Invoked;
+use super::compare::CompareKind;
 use super::native::{Args, NativeFunction, NativeResult, Raised, Resumed, Root, Then};
 use super::{Name, Vm};
 
@@ -83,9 +84,9 @@ impl Vm {
             let missing = if exit.is_none() { exit_name.text() } else { enter_name.text() };
             let kind = if is_async { "asynchronous context manager" } else { "context manager" };
             let mut text = format!("'{got}' object does not support the {kind} protocol (missed {missing} method)");
-            let other = if is_async { Name::Enter } else { Name::AEnter };
-            let other = self.name(other).held();
-            if self.lookup_class(class, other).is_some() {
+            let other = if is_async { [Name::Enter, Name::Exit] } else { [Name::AEnter, Name::AExit] };
+            let other = other.map(|name| self.name(name).held());
+            if other.into_iter().all(|name| self.lookup_class(class, name).is_some()) {
                 let (is, use_) = if is_async {
                     ("the context manager", "with")
                 } else {
@@ -197,8 +198,8 @@ impl Vm {
             }
             Intrinsic::CheckAnnotateFormat => {
                 let format = self.push_raw(operands[0]);
-                let number = self.index_as_i64(format)?;
-                if number > 2 {
+                let known = self.push_raw(Raw::int(2));
+                if self.compare_roots(CompareKind::Gt, format, known)? {
                     return Err(self.raise_new(Exc::NotImplementedError, &[]));
                 }
                 Ok(Raw::NONE)

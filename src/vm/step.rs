@@ -569,7 +569,8 @@ impl Vm {
     /// The next entry: the key, the value, or both.
     fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>, items: &mut Items) -> Result<Stepped, Raised> {
         let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Stepped::End) };
-        if dict.len() != iterator.len {
+        if dict.len() != iterator.len.get() {
+            iterator.get().len.set(usize::MAX);
             return Err(self.runtime_error("dictionary changed size during iteration"));
         }
         let mut at = iterator.next.get();
@@ -621,7 +622,8 @@ impl Vm {
 
     fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
         let Some(set) = AnySet::of(iterator.set.get()) else { return Ok(Stepped::End) };
-        if set.len() != iterator.len {
+        if set.len() != iterator.len.get() {
+            iterator.get().len.set(usize::MAX);
             return Err(self.runtime_error("Set changed size during iteration"));
         }
         if let Some((next, key)) = set.next_from(iterator.next.get()) {
@@ -669,7 +671,7 @@ fn advance(source: Value<'_>) {
 fn next_entry<'h>(iterator: Value<'h>) -> Option<(Gc<'h, DictIterator>, Raw, Raw)> {
     let iterator = iterator.exact::<DictIterator>()?;
     let dict = iterator.dict.get().exact::<Dict>()?;
-    if dict.len() != iterator.len || iterator.backward || iterator.left.get() == 0 {
+    if dict.len() != iterator.len.get() || iterator.backward || iterator.left.get() == 0 {
         return None;
     }
     let (key, value) = dict.entry(iterator.next.get())?;

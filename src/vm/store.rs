@@ -460,11 +460,11 @@ impl Vm {
             return Ok(());
         }
         let changeable = |c: Held<Class>| c.has(ClassFlags::HEAP);
-        if !changeable(old) || !changeable(new) || value.kind() == Kind::Module {
+        if !changeable(old) || !changeable(new) {
             return Err(self
                 .type_error("__class__ assignment only supported for mutable types or ModuleType subclasses".into()));
         }
-        if !self.same_layout(old, new) {
+        if value.kind() == Kind::Module || !self.same_layout(old, new) {
             let (new, old) = (self.tp_name(new), self.tp_name(old));
             return Err(self.type_error(format!("__class__ assignment: '{new}' object layout differs from '{old}'")));
         }

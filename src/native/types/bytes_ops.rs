@@ -350,6 +350,10 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
                     Some(bytes) => bytes,
                     None if cx.own_method(value, Name::Bytes)?.is_some() => {
                         let made = cx.call_special(value, Name::Bytes, &[])?.expect("just found");
+                        if made.get(cx).kind() != Kind::Bytes {
+                            let got = cx.type_name_for_error(made.get(cx));
+                            return Err(cx.type_error(format!("__bytes__ returned non-bytes (type {got})")));
+                        }
                         bytes_like(cx, made)?
                     }
                     None => {

@@ -178,7 +178,9 @@ fn part(cx: &mut Cx, x: Root, otherwise: &str) -> Result<(Number, bool), Raised>
     if let Some(number) = number_of(cx, x.get(cx)) {
         return Ok((number, true));
     }
+    // The imaginary part asks for a real number.
     if x.get(cx).kind() == Kind::Instance
+        && !otherwise.contains("'imag'")
         && let Some(made) = cx.call_special(x, Name::Complex, &[])?
     {
         return match number_of(cx, made.get(cx)) {

@@ -205,7 +205,8 @@ natives!(
                     let tuple = Tuple::build(&cx.heap, own, at).value().raw();
                     constants = Some(cx.push_raw(tuple));
                 }
-                _ => return Err(cx.missing(&format!("code.replace({name}=...)"))),
+                _ if name.starts_with("co_") => return Err(cx.missing(&format!("code.replace({name}=...)"))),
+                _ => return Err(cx.type_error(format!("replace() got an unexpected keyword argument '{name}'"))),
             }
         }
         let loaded = cx.load(&std::sync::Arc::new(code)).held();

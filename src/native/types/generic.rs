@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
-use crate::object::{Class, ClassFlags, GenericAlias, Tuple, Union};
+use crate::object::{Class, ClassFlags, Exc, GenericAlias, Tuple, Union};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
 
@@ -73,6 +73,13 @@ natives!(
 
     /// What the class has under this name.
     fn __getattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        // What would make it pass for the class itself is not handed on.
+        if let Some(text) = cx.as_str(name.get(cx))
+            && matches!(text.as_bytes(), b"__bases__" | b"__copy__" | b"__deepcopy__")
+        {
+            let text = format!("'types.GenericAlias' object has no attribute '{}'", text.to_str_lossy());
+            return Err(cx.raise_text(Exc::AttributeError, &text));
+        }
         let origin = alias(cx, this).origin.get().raw();
         let origin = cx.push(Value::adopt(origin));
         let found = cx.get_attribute(origin, name)?;

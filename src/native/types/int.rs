@@ -358,7 +358,8 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
             return Err(cx.type_error(format!("__int__ returned non-int (type {got})")));
         }
         let root = cx.push_raw(raw);
-        let own = x.get(cx).is_subclassed() && as_int_ref(cx.payload(x.get(cx))).is_some();
+        // The method that ints have gives an int of another class as it is.
+        let own = root.get(cx).is(x.get(cx));
         if !own && (root.get(cx).is_subclassed() || root.get(cx).as_bool().is_some()) {
             cx.warn_strict_subclass(raw, "__int__", "int")?;
         }

@@ -61,7 +61,7 @@ natives!(
                 dict: Slot::new(of.dict.get()),
                 part: of.part,
                 next: StdCell::new(of.next.get()),
-                len: of.len,
+                len: StdCell::new(of.len.get()),
                 left: StdCell::new(of.left.get()),
                 backward: of.backward,
             });
@@ -73,7 +73,7 @@ natives!(
         let twin = cx.heap.alloc(SetIterator {
             set: Slot::new(of.set.get()),
             next: StdCell::new(of.next.get()),
-            len: of.len,
+            len: StdCell::new(of.len.get()),
             left: StdCell::new(of.left.get()),
         });
         twin.set_shape(shape);

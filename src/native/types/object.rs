@@ -250,7 +250,7 @@ natives!(
     /// A class may define it to look at or change what derives from it; this one does nothing.
     #[class]
     fn __init_subclass__(cx: &mut Cx, cls: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
-        let name = cls.get(cx).exact::<Class>().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
+        let name = qualified(cx, cls);
         if has_items(cx, kwargs.0) {
             return Err(cx.type_error(format!("{name}.__init_subclass__() takes no keyword arguments")));
         }
@@ -266,9 +266,22 @@ natives!(
     /// True or False settles it; NotImplemented leaves it to the order of bases and what was registered.
     #[class]
     fn __subclasshook__(cx: &mut Cx, cls: Root, args: Rest) -> NativeResult {
+        if args.0.len() != 1 {
+            let (name, given) = (qualified(cx, cls), args.0.len());
+            return Err(cx.type_error(format!("{name}.__subclasshook__() takes exactly one argument ({given} given)")));
+        }
         Ok(Outcome::Value(Raw::NOT_IMPLEMENTED))
     }
 );
+
+/// The qualified name of a class.
+fn qualified(cx: &Cx, class: Root) -> String {
+    let class = class.get(cx).exact::<Class>();
+    class.map_or(String::new(), |class| match class.get().qualname.get().exact::<Str>() {
+        Some(name) => name.to_str_lossy().into_owned(),
+        None => class.name().to_str_lossy().into_owned(),
+    })
+}
 
 natives!(
     /// What instances get from the first class in their line that has a `__dict__`.

@@ -70,6 +70,13 @@ fn parts(cx: &mut Cx, this: Root) -> Result<Vec<Raw>, Raised> {
     Ok(out)
 }
 
+/// The class of `this` and `arguments`, as a pair.
+fn reduced(cx: &mut Cx, this: Root, arguments: &[Raw]) -> NativeResult {
+    let arguments = Tuple::build(&cx.heap, arguments.len(), |i| Value::adopt(arguments[i])).value().raw();
+    let pair = [cx.class_of(this.get(cx)).value().raw(), arguments];
+    Ok(Tuple::build(&cx.heap, 2, |i| Value::adopt(pair[i])).into())
+}
+
 natives!(
     /// What a t-string makes: its texts and interpolations.
     pub static TEMPLATE_METHODS: Methods;
@@ -162,6 +169,18 @@ natives!(
         out.push(b')');
         Ok(Outcome::Value(cx.checked_text(&out)?))
     }
+
+    /// The alias for such an object of `item`.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, cls: Root, item: Root) -> NativeResult {
+        cx.generic_alias(cls, item)
+    }
+
+    /// What makes it again: the class and the arguments to call it with.
+    fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
+        let parts = parts(cx, this)?;
+        reduced(cx, this, &parts)
+    }
 );
 
 natives!(
@@ -252,6 +271,21 @@ natives!(
         }
         out.push(b')');
         Ok(Outcome::Value(cx.checked_text(&out)?))
+    }
+
+    /// The alias for such an object of `item`.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, cls: Root, item: Root) -> NativeResult {
+        cx.generic_alias(cls, item)
+    }
+
+    /// What makes it again: the class and the arguments to call it with.
+    fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
+        let mut parts = vec![];
+        for index in 0..4 {
+            parts.push(field(cx, this, "Interpolation", index)?);
+        }
+        reduced(cx, this, &parts)
     }
 );
 

@@ -14,11 +14,11 @@ pub(crate) fn find_encoding(cx: &mut Cx, name: &[u8]) -> Result<Encoding, Raised
     if let Some(encoding) = Encoding::lookup(&text) {
         return Ok(encoding);
     }
-    Err(unknown_encoding(cx, name))
+    Err(unknown_encoding(cx, name, "encode"))
 }
 
-/// The error for a name that is no text encoding's.
-fn unknown_encoding(cx: &mut Cx, name: &[u8]) -> Raised {
+/// The error for a name that is no text encoding's; `function` of `codecs` may know it.
+fn unknown_encoding(cx: &mut Cx, name: &[u8], function: &str) -> Raised {
     let text = String::from_utf8_lossy(name);
     let normal = text.to_ascii_lowercase().replace('-', "_");
     let binary = matches!(
@@ -41,7 +41,7 @@ fn unknown_encoding(cx: &mut Cx, name: &[u8]) -> Raised {
             | "zlib_codec"
     );
     if binary {
-        let text = format!("'{text}' is not a text encoding; use codecs.encode() to handle arbitrary codecs");
+        let text = format!("'{text}' is not a text encoding; use codecs.{function}() to handle arbitrary codecs");
         cx.raise_text(Exc::LookupError, &text)
     } else {
         cx.raise_text(Exc::LookupError, &format!("unknown encoding: {text}"))
@@ -130,7 +130,7 @@ pub(crate) fn encode_text(
             None => {
                 let bytes = name.as_bytes().to_vec();
                 let Some(codecs) = registry(cx, Some(&bytes))? else {
-                    return Err(unknown_encoding(cx, &bytes));
+                    return Err(unknown_encoding(cx, &bytes, "encode"));
                 };
                 return ask_registry(cx, codecs, "_encode_text", object, &String::from_utf8_lossy(&bytes), errors);
             }
@@ -173,7 +173,7 @@ pub(crate) fn decode_bytes(
             None => {
                 let name = name.as_bytes().to_vec();
                 let Some(codecs) = registry(cx, Some(&name))? else {
-                    return Err(unknown_encoding(cx, &name));
+                    return Err(unknown_encoding(cx, &name, "decode"));
                 };
                 return ask_registry(cx, codecs, "_decode_bytes", object, &String::from_utf8_lossy(&name), errors);
             }

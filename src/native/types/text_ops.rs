@@ -197,8 +197,8 @@ pub(super) fn partition_at(cx: &mut Cx, this: Root, sep: Root, method: &'static 
     let empty = cx.text_raw(b"");
     let items = match found {
         Some(at) => [part(cx, text, &bytes[..at]), sep.value().raw(), part(cx, text, &bytes[at + sep.len()..])],
-        None if last => [empty, empty, text.value().raw()],
-        None => [text.value().raw(), empty, empty],
+        None if last => [empty, empty, this.get(cx).raw()],
+        None => [this.get(cx).raw(), empty, empty],
     };
     done(Tuple::build(&cx.heap, 3, |i| Value::adopt(items[i])).value().raw())
 }

@@ -10,8 +10,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Context as Ctx;
 use crate::syntax::ast::{
-    Arg, Arguments, Ast, Comprehension, Constant, ExprId, ExprKind, FunctionDef, PatternId, PatternKind, Root, StmtId,
-    StmtKind, Symbol, Try, TypeParam, TypeParamKind, UnaryOp,
+    Arg, Arguments, Ast, Comprehension, Constant, Expr, ExprId, ExprKind, FunctionDef, PatternId, PatternKind, Root,
+    StmtId, StmtKind, Symbol, Try, TypeParam, TypeParamKind, UnaryOp,
 };
 use crate::syntax::layout::SyntaxWarning;
 

@@ -122,7 +122,10 @@ impl Collector<'_> {
                     self.late(Code::OutsideFunction, span, "'return' outside function");
                 }
                 value.iter().for_each(|&value| self.expr(value));
-                self.jump_out(span, "return");
+                // A constant result is what CPython points at.
+                let constant = |value: &&Expr| matches!(value.kind, ExprKind::Constant(_));
+                let shown = value.map(|value| self.ast.expr(value)).filter(constant).map_or(span, |value| value.span);
+                self.jump_out(span, shown, "return");
             }
             StmtKind::Delete { targets } => self.exprs(targets),
             StmtKind::Assign { targets, value } => {
@@ -236,13 +239,13 @@ impl Collector<'_> {
             StmtKind::Expr { value } => self.expr(*value),
             StmtKind::Pass => {}
             StmtKind::Break => {
-                self.jump_out(span, "break");
+                self.jump_out(span, span, "break");
                 if !self.flow.in_loop {
                     self.late(Code::OutsideLoop, span, "'break' outside loop");
                 }
             }
             StmtKind::Continue => {
-                self.jump_out(span, "continue");
+                self.jump_out(span, span, "continue");
                 if !self.flow.in_loop {
                     self.late(Code::OutsideLoop, span, "'continue' not properly in loop");
                 }
@@ -259,12 +262,12 @@ impl Collector<'_> {
         self.flow = Flow { blocks: self.flow.blocks, ..before };
     }
 
-    /// `return`, `break` or `continue` where it leaves an `except*` or `finally` block.
-    fn jump_out(&mut self, span: Span, word: &str) {
+    /// `return`, `break` or `continue` where it leaves an `except*` or `finally` block; an error is at `shown`.
+    fn jump_out(&mut self, span: Span, shown: Span, word: &str) {
         let leaves = word == "return";
         if self.flow.in_star && (leaves || !self.flow.star_loop) {
             let text = "'break', 'continue' and 'return' cannot appear in an except* block";
-            self.late(Code::OutsideLoop, span, text);
+            self.late(Code::OutsideLoop, shown, text);
         }
         if self.flow.in_finally && (leaves || !self.flow.finally_loop) {
             // CPython sees these before all others.
@@ -345,7 +348,8 @@ impl Collector<'_> {
             } else if before.contains(Uses::ANNOTATED) {
                 let text = format!("annotated name '{text}' can't be {word}");
                 self.error(Code::ConflictingDeclaration, span, text);
-            } else if before.intersects(Uses::ASSIGNED) {
+            } else if before.intersects(Uses::ASSIGNED) && !before.contains(Uses::IMPORTED) {
+                // What was only imported may be declared late.
                 let text = format!("name '{text}' is assigned to before {word} declaration");
                 self.error(Code::LateDeclaration, span, text);
             }

@@ -42,6 +42,8 @@ pub(crate) struct Builder<'s> {
     pub(in crate::syntax) max_height: u32,
     /// Statements with a `;` behind them, and where it ends: blocks that end in one reach that far.
     semicolons: HashMap<StmtId, u32>,
+    /// The quotes that end the f- or t-string whose texts are decoded: what is wrong with an escape is reported there.
+    string_end: Span,
 }
 
 /// An identifier with its place.
@@ -196,6 +198,7 @@ impl<'s> Builder<'s> {
             too_high: false,
             max_height: MAX_HEIGHT,
             semicolons: HashMap::new(),
+            string_end: Span::default(),
         }
     }
 

@@ -153,18 +153,20 @@ impl Builder<'_> {
         }
     }
 
-    pub(crate) fn f_string(&mut self, start: u32, open: u32, text: Vec<TextPart>) -> StringPart {
-        let values = self.text_parts(Span::new(start, open), text, false);
+    pub(crate) fn f_string(&mut self, start: u32, open: u32, text: Vec<TextPart>, end: u32) -> StringPart {
+        let values = self.text_parts(Span::new(start, open), text, end, false);
         StringPart::Format { template: false, values }
     }
 
-    pub(crate) fn t_string(&mut self, start: u32, open: u32, text: Vec<TextPart>) -> StringPart {
-        let values = self.text_parts(Span::new(start, open), text, true);
+    pub(crate) fn t_string(&mut self, start: u32, open: u32, text: Vec<TextPart>, end: u32) -> StringPart {
+        let values = self.text_parts(Span::new(start, open), text, end, true);
         StringPart::Format { template: true, values }
     }
 
-    fn text_parts(&mut self, opening: Span, parts: Vec<TextPart>, template: bool) -> Vec<ExprId> {
+    fn text_parts(&mut self, opening: Span, parts: Vec<TextPart>, end: u32, template: bool) -> Vec<ExprId> {
         let raw = self.text(opening).contains(['r', 'R']);
+        let quotes = if ["\"\"\"", "'''"].iter().any(|quotes| self.text(opening).ends_with(quotes)) { 3 } else { 1 };
+        self.string_end = Span::new(end.saturating_sub(quotes), end);
         let mut values = Vec::new();
         let mut pending = None;
         self.text_into(raw, parts, template, &mut pending, &mut values);
@@ -185,7 +187,8 @@ impl Builder<'_> {
                 TextPart::Text(span) => {
                     let mut joined = pending.take().unwrap_or_else(|| Pending::new(span));
                     joined.span.end = span.end;
-                    self.decode(span, Mode { raw, bytes: false, braces: true }, span, &mut joined.text);
+                    let end = self.string_end;
+                    self.decode(span, Mode { raw, bytes: false, braces: true }, end, &mut joined.text);
                     *pending = Some(joined);
                 }
                 TextPart::Field(field) => {

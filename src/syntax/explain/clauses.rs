@@ -78,6 +78,12 @@ pub(super) fn legacy_statement(refused: &Refused<'_>) -> Option<Diagnostic> {
     }
     let stop = |token: Token| matches!(token, Token::Colon | Token::Equal | Token::ColonEqual | Token::FieldColon);
     let end = refused.longest(refused.index, stop)?;
+    if refused.token(end) == Some(Token::If)
+        && let Some(condition) = refused.longest(end + 1, stop)
+        && refused.token(condition) != Some(Token::Else)
+    {
+        return Some(missing_else(refused.range(refused.index, condition - 1)));
+    }
     let span = refused.range(first, end - 1);
     let arguments = refused.source.slice(refused.range(refused.index, end - 1)).to_owned();
     Some(
@@ -133,6 +139,9 @@ pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         let text = format!("{letter}-string: expecting a valid expression after '{{'");
         return Some(Diagnostic::new(Code::InvalidField, refused.span_of(open + 1), text));
     }
+    if let Some(diagnostic) = conditional(refused) {
+        return Some(diagnostic);
+    }
     // Where the longest expression ends that the field begins with.
     let end = (open + 2..=refused.index).rev().find(|&end| refused.kind(open + 1, end).is_some())?;
     let goes_on = !matches!(refused.token(end), Some(Token::Equal | Token::Bang | Token::FieldColon | Token::FieldEnd));
@@ -168,6 +177,11 @@ pub(in crate::syntax) fn misses_handler(expected: &[String]) -> bool {
 
 /// Whether the block that just ended belongs to an `else`.
 fn follows_else(refused: &Refused<'_>) -> bool {
+    if refused.before(1) == Some(Token::Newline)
+        && refused.token(refused.statement_start(refused.index - 1)) == Some(Token::Else)
+    {
+        return true;
+    }
     let mut depth = 0;
     for at in (0..refused.index).rev() {
         match refused.tokens[at].token {

@@ -228,13 +228,16 @@ pub(super) fn conditional(refused: &Refused<'_>) -> Option<Diagnostic> {
         if condition > 0 && refused.token(condition - 1) == Some(Token::If) {
             let start = refused.disjunction_before(condition - 1)?;
             refused.kind(condition, refused.index)?;
-            return Some(
-                Diagnostic::new(code, refused.range(start, refused.index - 1), "expected 'else' after 'if' expression")
-                    .message("an `if` inside an expression needs an `else`"),
-            );
+            return Some(missing_else(refused.range(start, refused.index - 1)));
         }
     }
     None
+}
+
+/// `a if b`
+pub(super) fn missing_else(span: Span) -> Diagnostic {
+    Diagnostic::new(Code::UnexpectedToken, span, "expected 'else' after 'if' expression")
+        .message("an `if` inside an expression needs an `else`")
 }
 
 /// `f(a=)`

@@ -80,6 +80,9 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         unfinished_star,
         keyword_as_name,
     ];
+    let in_pattern: [fn(&Refused<'_>) -> Option<Diagnostic>; 6] =
+        [never_closed, missing_block, indentation, misplaced_clause, pattern_target, missing_colon];
+    let rules = if refused.in_pattern() { &in_pattern[..] } else { &rules[..] };
     rules.iter().find_map(|rule| rule(refused)).unwrap_or_else(|| refused.invalid_syntax())
 }
 
@@ -267,6 +270,15 @@ impl Refused<'_> {
             Some(Token::Async) => self.token(first + 1),
             head => head,
         }
+    }
+
+    /// Whether the token stands in the pattern of a `case`, where none of the rules about expressions hold.
+    fn in_pattern(&self) -> bool {
+        let first = self.statement_start(self.index);
+        let stops = |token: Token| matches!(token, Token::If | Token::FStringStart | Token::TStringStart);
+        self.token(first) == Some(Token::Case)
+            && self.index > first
+            && !self.tokens[first..self.index].iter().any(|lexeme| stops(lexeme.token))
     }
 
     /// The innermost bracket or replacement field around the token at `index`.
