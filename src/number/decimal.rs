@@ -392,7 +392,7 @@ pub fn compare(a: Finite, b: Finite) -> Option<std::cmp::Ordering> {
                 let power = *TENS.get(usize::try_from(a.exponent.abs_diff(b.exponent)).ok()?)?;
                 if a.exponent > b.exponent { c.checked_mul(power)?.cmp(&d) } else { c.cmp(&d.checked_mul(power)?) }
             }
-            decided => decided,
+            decided @ (Ordering::Less | Ordering::Greater) => decided,
         }
     };
     Some(if a.negative { magnitude.reverse() } else { magnitude })
@@ -600,7 +600,7 @@ pub fn format(a: Finite, spec: &[u8], rounding: Rounding) -> Option<Text> {
         }
         e = -i64::from(precision);
     }
-    if e > 0 || e < -60 {
+    if !(-60..=0).contains(&e) {
         return None;
     }
     let mut buffer = [0; 40];
@@ -677,9 +677,9 @@ mod tests {
 
     #[test]
     fn counts_digits() {
-        for n in 0..39 {
-            assert_eq!(digits(TENS[n]), n as u32 + 1);
-            assert_eq!(digits((TENS[n] - 1).max(1)), (n as u32).max(1));
+        for (zeroes, ten) in (0..).zip(TENS) {
+            assert_eq!(digits(ten), zeroes + 1);
+            assert_eq!(digits((ten - 1).max(1)), zeroes.max(1));
         }
         assert_eq!((digits(0), digits(u128::MAX)), (1, 39));
     }
