@@ -166,7 +166,10 @@ impl Builder<'_> {
     fn text_parts(&mut self, opening: Span, parts: Vec<TextPart>, end: u32, template: bool) -> Vec<ExprId> {
         let raw = self.text(opening).contains(['r', 'R']);
         let quotes = if ["\"\"\"", "'''"].iter().any(|quotes| self.text(opening).ends_with(quotes)) { 3 } else { 1 };
-        self.string_end = Span::new(end.saturating_sub(quotes), end);
+        let quotes = &self.text(opening)[self.text(opening).len() - quotes..];
+        // A string that is not closed, which is said already, ends where its text does.
+        let closed = self.text(Span::new(opening.end, end)).ends_with(quotes);
+        self.string_end = Span::new(end - if closed { quotes.len() as u32 } else { 0 }, end);
         let mut values = Vec::new();
         let mut pending = None;
         self.text_into(raw, parts, template, &mut pending, &mut values);
