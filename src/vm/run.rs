@@ -668,8 +668,8 @@ impl Vm {
                                 _ => Raw::UNBOUND,
                             };
                             if let Quick::Next | Quick::Send = native.get().def.quick
-                                && let Some((generator, state)) = idle_generator(reg!(first))
                                 && argc == 1 + usize::from(matches!(native.get().def.quick, Quick::Send))
+                                && let Some((generator, state)) = idle_generator(reg!(first))
                                 && self.fiber.records.len() < self.fiber.records.capacity()
                                 && self.depth() < self.recursion_limit
                             {
