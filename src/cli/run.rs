@@ -73,6 +73,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
             return FAILED;
         }
     };
+    crate::host::let_go_of_pages();
     let mut host = OsHost::new(options.virtual_time);
     host.set_hash_seed(options.hash_seed);
     if options.unbuffered {
@@ -96,6 +97,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
     }
     let signals = host.signals();
     let mut vm = interpreter::machine(Box::new(host));
+    crate::host::let_go_of_pages();
     signals.watch(vm.interrupt());
     let orig_argv: Vec<String> = std::env::args_os().map(|arg| of_system(arg.as_bytes())).collect();
     vm.set_switches(switches);

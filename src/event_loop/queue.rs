@@ -213,17 +213,20 @@ fn less(cx: &mut Cx, object: Gc<'static, NativeObject>, a: usize, b: usize) -> R
 fn take(cx: &mut Cx, object: Root) -> Result<Root, Raised> {
     let own = this(cx, object);
     let order = with(own, |q| q.order);
-    let raw = match order {
+    // A derived class may say that it is not empty.
+    let (taken, nothing_left) = match order {
         Order::Derived => return cx.call_method(object, "_get", &[]),
-        Order::First => with(own, |q| q.items.pop_front()),
-        Order::Last => with(own, |q| q.items.pop_back()),
+        Order::First => (with(own, |q| q.items.pop_front()), "pop from an empty deque"),
+        Order::Last => (with(own, |q| q.items.pop_back()), "pop from empty list"),
         Order::Least => {
             let least = with(own, |q| {
                 let last = q.items.len().checked_sub(1)?;
                 q.items.swap(0, last);
                 q.items.pop_back()
             });
-            let least = cx.push_raw(least.unwrap_or(Raw::NONE));
+            let Some(least) = least.map(|least| cx.push_raw(least)) else {
+                return Err(cx.index_error("index out of range"));
+            };
             // As heapq does: the smaller child moves up to the bottom, then the item rises to its place.
             let len = with(own, |q| q.items.len());
             let mut at = 0;
@@ -242,7 +245,10 @@ fn take(cx: &mut Cx, object: Root) -> Result<Root, Raised> {
             return Ok(least);
         }
     };
-    Ok(cx.push_raw(raw.unwrap_or(Raw::NONE)))
+    match taken {
+        Some(raw) => Ok(cx.push_raw(raw)),
+        None => Err(cx.index_error(nothing_left)),
+    }
 }
 
 fn put_now(cx: &mut Cx, object: Root, item: Root) -> Result<(), Raised> {

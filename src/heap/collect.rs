@@ -400,7 +400,7 @@ impl Heap {
         }
     }
 
-    /// Every live cell as a value, after a major collection: for `gc.get_objects` and the like.
+    /// Every marked cell as a value, right after a major collection: for `gc.get_objects` and the like.
     pub fn each_live(&self, mut visit: impl FnMut(Value<'_>)) {
         self.each_block(|block| {
             // SAFETY: a live block; marked cells are allocated.

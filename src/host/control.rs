@@ -336,10 +336,14 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 -1 => path(bytes).map(|path| libc::pathconf(path, two)),
                 _ => Ok(libc::fpathconf(fd, two)),
             })?,
-            Control::SystemText => match libc::confstr(fd, pointer.cast(), bytes.len()) {
-                0 if *libc::__errno_location() == libc::EINVAL => -1,
-                length => length as i64,
-            },
+            Control::SystemText => {
+                // Nothing to say and no such question look the same but for this.
+                *libc::__errno_location() = 0;
+                match libc::confstr(fd, pointer.cast(), bytes.len()) {
+                    0 if *libc::__errno_location() == libc::EINVAL => -1,
+                    length => length as i64,
+                }
+            }
             Control::SystemLimit => limit(|| Ok(libc::sysconf(fd)))?,
             Control::SetClock => {
                 let time = libc::timespec { tv_sec: second, tv_nsec: third };
@@ -350,6 +354,15 @@ pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io:
                 0 => 0,
                 error => return Err(io::Error::from_raw_os_error(error)),
             },
+            Control::ReadAt | Control::WriteAt => {
+                let piece = libc::iovec { iov_base: pointer.cast(), iov_len: bytes.len() };
+                let moved = if call == Control::ReadAt {
+                    libc::preadv2(fd, &piece, 1, third, two)
+                } else {
+                    libc::pwritev2(fd, &piece, 1, third, two)
+                };
+                moved as i64
+            }
             Control::NewEpoll => i64::from(libc::epoll_create1(fd)),
             Control::ChangeEpoll => {
                 let mut event = libc::epoll_event { events: fourth as u32, u64: third as u64 };

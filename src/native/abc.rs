@@ -3,9 +3,10 @@
 use hashbrown::HashTable;
 
 use crate::heap::{Gc, Raw, Tracer, Value, WeakRef};
-use crate::native::{complete, natives};
+use crate::native::forward::{keep_slow, slow};
+use crate::native::{library_class, natives};
 use crate::object::{Class, ClassFlags, Instance, List, NativeObject, Payload};
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root, Then};
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 use crate::vm::{Library, Name, TypeRow};
 
 static ROWS: &[TypeRow] = &[TypeRow::native("_abc", "ClassTable", &[&CLASS_TABLE])];
@@ -115,17 +116,6 @@ fn known_class(cx: &mut Cx, class: Raw, other: Raw) -> Raw {
     }
 }
 
-/// Asks the method of the language.
-fn ask(cx: &mut Cx, method: &str, this: Root, other: Root) -> NativeResult {
-    let name = cx.intern(method).held();
-    let metaclass = cx.class_of(this.get(cx)).held();
-    let Some(method) = cx.lookup_class(metaclass, name).map(|method| method.raw()) else {
-        return Err(cx.system_error("a method of abstract base classes is gone"));
-    };
-    let [class, other] = [this, other].map(|root| root.get(cx).raw());
-    cx.call_unbound(method, class, &[other], Then::Return)
-}
-
 natives! {
     /// The metaclass of abstract base classes.
     static META: Methods;
@@ -135,7 +125,7 @@ natives! {
     fn __instancecheck__(cx: &mut Cx, this: Root, instance: Root) -> NativeResult {
         let [class, object] = [this, instance].map(|root| root.get(cx).raw());
         let found = known_instance(cx, class, object);
-        if found.is_unbound() { ask(cx, "_check_instance", this, instance) } else { Ok(Outcome::Value(found)) }
+        if found.is_unbound() { slow(cx, "__instancecheck__", this, &[instance]) } else { Ok(Outcome::Value(found)) }
     }
 
     /// Whether a class counts among the subclasses.
@@ -143,7 +133,7 @@ natives! {
     fn __subclasscheck__(cx: &mut Cx, this: Root, subclass: Root) -> NativeResult {
         let [class, other] = [this, subclass].map(|root| root.get(cx).raw());
         let found = known_class(cx, class, other);
-        if found.is_unbound() { ask(cx, "_check_subclass", this, subclass) } else { Ok(Outcome::Value(found)) }
+        if found.is_unbound() { slow(cx, "__subclasscheck__", this, &[subclass]) } else { Ok(Outcome::Value(found)) }
     }
 }
 
@@ -167,8 +157,8 @@ natives! {
 
     /// Give the metaclass its native methods.
     fn complete_metaclass(cx: &mut Cx, metaclass: Root) -> NativeResult {
-        if let Some(class) = metaclass.get(cx).exact::<Class>().map(Gc::held) {
-            complete(cx, class, &META);
+        if let Some(class) = library_class(cx, metaclass, 0) {
+            keep_slow(cx, class, &META);
         }
         Ok(Outcome::NONE)
     }

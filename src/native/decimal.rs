@@ -5,8 +5,8 @@
 use smallvec::SmallVec;
 
 use crate::heap::{Gc, Raw, Value};
-use crate::native::enums::{keep_slow, slow};
-use crate::native::natives;
+use crate::native::forward::{either, keep_slow, slow};
+use crate::native::{library_class, natives};
 use crate::number::decimal::{self, Finite, Made, Rounding, Rules};
 use crate::number::int::Int;
 use crate::object::key::as_int_ref;
@@ -49,8 +49,7 @@ natives!(
 
     /// Say which classes are meant, and which variable holds the context; the numbers get their native methods.
     fn install(cx: &mut Cx, number: Root, context: Root, variable: Root) -> NativeResult {
-        let (Some(class), Some(_)) = (number.get(cx).exact::<Class>().map(Gc::held), context.get(cx).exact::<Class>())
-        else {
+        let (Some(class), Some(_)) = (library_class(cx, number, 4), library_class(cx, context, 13)) else {
             return Ok(Outcome::NONE);
         };
         keep_slow(cx, class, &NUMBER);
@@ -86,7 +85,7 @@ fn number(cx: &Cx, raw: Raw) -> Option<Finite> {
         Some(int) => u128::try_from(int).ok()?,
         None => u128::try_from(as_int_ref(coefficient)?.to_i128()?).ok()?,
     };
-    // Two more digits than this are possible in 128 bits, but not all of them.
+    // So that it can be added to another, or have a digit put behind it, in 128 bits.
     if coefficient >> 126 != 0 {
         return None;
     }
@@ -129,8 +128,8 @@ fn current(cx: &Cx) -> Option<(Gc<'static, Instance>, Rules)> {
     let rounding = Value::<'static>::adopt(context.slot(ROUNDING).raw()).exact::<Str>()?;
     let rules = Rules {
         precision: u32::try_from(int(PRECISION)?).ok().filter(|precision| *precision <= 37)?,
-        least: int(LEAST)?,
-        most: int(MOST)?,
+        least: int(LEAST).filter(|least| *least >= -FAR)?,
+        most: int(MOST).filter(|most| *most <= FAR)?,
         rounding: Rounding::named(rounding.as_bytes())?,
         folds: int(FOLDS)? != 0,
     };
@@ -236,13 +235,6 @@ fn make(cx: &mut Cx, args: Args) -> NativeResult {
         None => operand(cx, given.raw()),
     };
     Ok(Outcome::Value(found.map_or(ASK, |number| made(cx, number))))
-}
-
-/// What is quickly found, or what the language's method finds.
-fn either(cx: &mut Cx, quick: fn(&mut Cx, Raw, Raw) -> Raw, name: &str, this: Root, other: Root) -> NativeResult {
-    let [a, b] = [this, other].map(|root| root.get(cx).raw());
-    let found = quick(cx, a, b);
-    if found.is_unbound() { slow(cx, name, this, &[other]) } else { Ok(Outcome::Value(found)) }
 }
 
 /// As `either`, for operations on one number that round it.

@@ -1,8 +1,8 @@
 //! The module `_enum_native`: what enumerations do in hot code. Their classes are written in the language.
 
-use crate::heap::{Gc, Raw, Value};
-use crate::native::functools::call;
-use crate::native::{complete, natives};
+use crate::heap::{Raw, Value};
+use crate::native::forward::{call, either, keep_slow, slow, slow_method};
+use crate::native::{library_class, natives};
 use crate::object::{Class, ClassFlags, Dict, Instance, Str};
 use crate::vm::Name;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
@@ -20,7 +20,7 @@ natives!(
 
     /// Give the metaclass its native methods, and say which class of properties may stand for an attribute.
     fn complete_metaclass(cx: &mut Cx, metaclass: Root, property: Root) -> NativeResult {
-        if let Some(class) = metaclass.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, metaclass, 0) {
             keep_slow(cx, class, &META);
         }
         if let Some(class) = property.get(cx).exact::<Class>() {
@@ -31,7 +31,7 @@ natives!(
 
     /// Give `Enum` its native methods.
     fn complete_enum(cx: &mut Cx, class: Root) -> NativeResult {
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 0) {
             keep_slow(cx, class, &MEMBER);
         }
         Ok(Outcome::NONE)
@@ -39,42 +39,12 @@ natives!(
 
     /// Give `Flag` its native methods.
     fn complete_flag(cx: &mut Cx, class: Root) -> NativeResult {
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 0) {
             keep_slow(cx, class, &FLAG);
         }
         Ok(Outcome::NONE)
     }
 );
-
-/// Gives a class native methods; those of the language that had their names are called `_slow` and the name from now on.
-pub(super) fn keep_slow(cx: &mut Cx, class: Gc<'static, Class>, methods: &'static super::Natives) {
-    for def in methods.defs {
-        let name = cx.intern(def.name).held();
-        let slow = cx.intern(&format!("_slow{}", def.name)).held();
-        if let Some(method) = class.namespace().get_str(&cx.heap, name).map(Value::raw) {
-            cx.set_class_attribute(class, slow, method);
-        }
-    }
-    complete(cx, class, methods);
-}
-
-/// Calls the method of the language that a native here has the name of.
-pub(super) fn slow(cx: &mut Cx, name: &str, this: Root, args: &[Root]) -> NativeResult {
-    let (args, method) = slow_method(cx, name, this, args)?;
-    let receiver = this.get(cx).raw();
-    cx.call_unbound(method, receiver, &args, Then::Return)
-}
-
-type Few = smallvec::SmallVec<[Raw; 4]>;
-
-fn slow_method(cx: &mut Cx, name: &str, this: Root, args: &[Root]) -> Result<(Few, Raw), Raised> {
-    let name = cx.intern(&format!("_slow{name}")).held();
-    let class = cx.class_of(this.get(cx)).held();
-    let Some(method) = cx.lookup_class(class, name).map(|method| method.raw()) else {
-        return Err(cx.system_error("a method of the library is gone"));
-    };
-    Ok((args.iter().map(|arg| arg.get(cx).raw()).collect(), method))
-}
 
 /// The member of a class that has this value, or is it.
 fn member(cx: &mut Cx, class: Raw, value: Raw) -> Raw {
@@ -157,7 +127,7 @@ natives!(
             Some(named) => named.iter().map(|(name, value)| (name.raw(), value.raw())).collect(),
             None => vec![],
         };
-        Ok(call(cx, method, &[class], args.0, &keywords, Then::Return))
+        call(cx, method, &[class], args.0, &keywords, Then::Return)
     }
 );
 
@@ -178,12 +148,6 @@ natives!(
         }
     }
 );
-
-fn either(cx: &mut Cx, quick: fn(&mut Cx, Raw, Raw) -> Raw, name: &str, this: Root, other: Root) -> NativeResult {
-    let [a, b] = [this, other].map(|root| root.get(cx).raw());
-    let found = quick(cx, a, b);
-    if found.is_unbound() { slow(cx, name, this, &[other]) } else { Ok(Outcome::Value(found)) }
-}
 
 natives!(
     /// Flags.

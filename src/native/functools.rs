@@ -2,7 +2,8 @@
 //! the language; they declare slots, which are in the order of their names.
 
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::native::{Natives, complete, natives};
+use crate::native::forward::call;
+use crate::native::{Natives, complete, library_class, natives};
 use crate::object::{Class, Dict, Instance, Str, Tuple};
 use crate::vm::native::{
     Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then,
@@ -45,14 +46,14 @@ natives!(
         let module = cx.import("_itertools")?;
         let callee = cx.attribute(module, "reduce")?.get(cx).raw();
         let [function, iterator, total] = [function, iterator, total].map(|root| root.get(cx).raw());
-        Ok(call(cx, callee, &[function, iterator, total], Args::of(iterable, 0), &[], Then::Return))
+        call(cx, callee, &[function, iterator, total], Args::of(iterable, 0), &[], Then::Return)
     }
 
     /// Make a partial of what its class was called with; None where that is no function to begin with, or one with arguments given, or
     /// places are left open.
     fn _new_partial(cx: &mut Cx, class: Root, args: Root, keywords: Root, placeholder: Root) -> NativeResult {
         let (Some(class), Some(given), Some(named)) = (
-            class.get(cx).exact::<Class>().map(Gc::held),
+            library_class(cx, class, 0),
             args.get(cx).exact::<Tuple>().map(Gc::held),
             keywords.get(cx).exact::<Dict>().map(Gc::held),
         ) else {
@@ -68,7 +69,7 @@ natives!(
     /// Say which class is `partial`, and which object leaves a place open.
     fn _know_partial(cx: &mut Cx, class: Root, placeholder: Root) -> NativeResult {
         let open = placeholder.get(cx).raw();
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 4) {
             cx.set_library(Library::Placeholder, open);
             cx.set_library_maker(Library::Partial, class, partial_of, Some(partial_by_name));
         }
@@ -77,7 +78,7 @@ natives!(
 
     /// Say which class is `SimpleNamespace`.
     fn _know_namespace(cx: &mut Cx, class: Root) -> NativeResult {
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 0) {
             cx.set_library_maker(
                 Library::Namespace,
                 class,
@@ -90,7 +91,7 @@ natives!(
 
     /// Give a class of the library the methods that are native.
     fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
-        let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) else { return Ok(Outcome::NONE) };
+        let Some(class) = library_class(cx, class, 0) else { return Ok(Outcome::NONE) };
         let methods: &Natives = match class.name().as_bytes() {
             b"partial" => &PARTIAL,
             b"_lru_cache_wrapper" => &CACHE,
@@ -176,33 +177,6 @@ fn instance(cx: &mut Cx, this: Root) -> Result<Gc<'static, Instance>, Raised> {
     }
 }
 
-/// Asks for a call: pushes the callable, these arguments, those, the values of keywords, and the names of these behind all.
-pub(super) fn call(
-    cx: &mut Cx,
-    function: Raw,
-    before: &[Raw],
-    args: Args,
-    keywords: &[(Raw, Raw)],
-    then: Then,
-) -> Outcome {
-    let names: Vec<Value<'_>> = keywords.iter().map(|(name, _)| Value::adopt(*name)).collect();
-    let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
-    let callee = cx.push_raw(function);
-    for raw in before {
-        cx.push_raw(*raw);
-    }
-    for arg in args.roots() {
-        let raw = arg.get(cx).raw();
-        cx.push_raw(raw);
-    }
-    for (_, value) in keywords {
-        cx.push_raw(*value);
-    }
-    let keywords_given = names.map(|names| cx.push_raw(names));
-    let argc = (before.len() + args.len() + keywords.len()) as u32;
-    Outcome::Call { callee, argc, keywords: keywords_given, then }
-}
-
 /// The pairs of a dict.
 fn pairs(cx: &Cx, dict: Value<'_>) -> Vec<(Raw, Raw)> {
     if dict.is_unbound() {
@@ -240,7 +214,7 @@ natives!(
             }
             let before = [tuple.get(cx).raw(), kwargs.0.get(cx).raw()];
             let callee = method.get(cx).raw();
-            return Ok(call(cx, callee, &before, Args::of(this, 0), &[], Then::Return));
+            return call(cx, callee, &before, Args::of(this, 0), &[], Then::Return);
         }
         let Some(before) = partial.slot(ARGS).exact::<Tuple>() else {
             return Err(cx.system_error("a partial without arguments"));
@@ -259,7 +233,7 @@ natives!(
                 None => keywords.push((name, value)),
             }
         }
-        Ok(call(cx, function, &before, args.0, &keywords, Then::Return))
+        call(cx, function, &before, args.0, &keywords, Then::Return)
     }
 );
 
@@ -284,7 +258,7 @@ natives!(
         let keywords = pairs(cx, kwargs.0.get(cx));
         if most == Some(0) {
             count(cx, cached, MISSES);
-            return Ok(call(cx, function, &[], args.0, &keywords, Then::Return));
+            return call(cx, function, &[], args.0, &keywords, Then::Return);
         }
         let key = key_of(cx, cached, args.0, &keywords);
         let key = cx.push_raw(key);
@@ -315,7 +289,7 @@ natives!(
         // The continuation looks for key and hash behind everything else.
         cx.release(mark);
         cx.push(Value::int(hash));
-        Ok(call(cx, function, &[], args.0, &keywords, Then::Continue(called)))
+        call(cx, function, &[], args.0, &keywords, Then::Continue(called))
     }
 );
 

@@ -41,6 +41,7 @@ mod csv;
 pub mod datetime;
 mod decimal;
 mod enums;
+mod forward;
 pub mod gc;
 pub mod functools;
 pub mod hash;
@@ -591,6 +592,7 @@ pub fn install(vm: &mut crate::vm::Vm) {
     for (name, maker) in types::make::MAKERS {
         vm.set_maker(name, *maker);
     }
+    vm.set_dict_maker(types::make::dict);
     use crate::heap::Raw;
     for (name, raw) in [
         ("None", Raw::NONE),
@@ -607,6 +609,17 @@ pub fn install(vm: &mut crate::vm::Vm) {
     if let Err(raised) = sys::install(vm) {
         vm.take_raised(raised);
     }
+}
+
+/// The class of the library that an argument is, to be given natives: one written in the language, which declares at least so many slots.
+pub(crate) fn library_class(
+    cx: &crate::vm::Vm,
+    root: crate::vm::native::Root,
+    slots: u8,
+) -> Option<crate::heap::Gc<'static, crate::object::Class>> {
+    let class = root.get(cx).exact::<crate::object::Class>()?.held();
+    let such = class.has(crate::object::ClassFlags::HEAP) && class.get().fixed_slots.get() >= slots;
+    such.then_some(class)
 }
 
 /// Gives a class of the library, written in the language, methods that are native.

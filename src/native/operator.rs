@@ -3,8 +3,8 @@
 
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Raw, Value};
-use crate::native::{Natives, complete, natives};
-use crate::object::{Class, Dict, Instance, Tuple};
+use crate::native::{Natives, complete, library_class, natives};
+use crate::object::{Dict, Instance, Tuple};
 use crate::vm::CompareKind;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root, Then};
 
@@ -21,7 +21,7 @@ natives!(
 
     /// Give a class of the library the methods that are native.
     fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
-        let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) else { return Ok(Outcome::NONE) };
+        let Some(class) = library_class(cx, class, 0) else { return Ok(Outcome::NONE) };
         let methods: &Natives = match class.name().as_bytes() {
             b"itemgetter" => &ITEMS,
             b"attrgetter" => &ATTRIBUTES,

@@ -9,12 +9,10 @@ use smallvec::SmallVec;
 
 use crate::heap::{Gc, Kind, Raw, Tracer, Value};
 use crate::native::types::iterator::ITERATOR;
-use crate::native::{complete, natives};
+use crate::native::{complete, library_class, natives};
 use crate::number::int::{Int, IntRef};
 use crate::object::key::as_int_ref;
-use crate::object::{
-    Array, ByteArray, Bytes, Class, ClassFlags, Exc, Instance, MemoryView, NativeObject, Payload, Str,
-};
+use crate::object::{Array, ByteArray, Bytes, ClassFlags, Exc, Instance, MemoryView, NativeObject, Payload, Str};
 use crate::object::{Complex, Tuple, complex_value, int_value};
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Rest, Root};
@@ -703,7 +701,7 @@ natives!(
 
     /// Give the library's class `Struct` the methods that are native.
     fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 0) {
             complete(cx, class, &STRUCT);
         }
         Ok(Outcome::NONE)

@@ -6,8 +6,9 @@ use crate::object::key::as_int_ref;
 use crate::object::{Dict, Exc, Exception, Str, Tuple};
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
-use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
 
+use super::forward::call;
 use super::{set, structseq};
 
 /// The version of the language: major, minor, micro.
@@ -280,12 +281,12 @@ natives!(
     /// Call a function with a tuple of arguments; CPython traces what it does if that is wanted.
     fn call_tracing(cx: &mut Cx, func: Root, args: Root) -> NativeResult {
         let Some(tuple) = args.get(cx).exact::<Tuple>() else {
-            let got = cx.type_name_for_error(args.get(cx));
+            let got = cx.argument_name_for_error(args.get(cx));
             return Err(cx.type_error(format!("call_tracing() argument 2 must be tuple, not {got}")));
         };
-        let raws: Vec<Raw> = tuple.items().map(Value::raw).collect();
-        let given: Vec<Root> = raws.into_iter().map(|raw| cx.push_raw(raw)).collect();
-        Ok(cx.call(func, &given)?.get(cx).into())
+        let given: Vec<Raw> = tuple.items().map(Value::raw).collect();
+        let function = func.get(cx).raw();
+        call(cx, function, &given, Args::of(func, 0), &[], Then::Return)
     }
 
     /// Return how many blocks of memory are in use: of the size of the smallest object.

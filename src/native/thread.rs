@@ -9,9 +9,6 @@ use crate::vm::TypeRow;
 use crate::vm::fiber::FiberId;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
-/// The longest timeout, in seconds.
-const TIMEOUT_MAX: f64 = 9_223_372_036.0;
-
 /// A lock: who holds it does not matter, who waits for it does.
 #[derive(Debug, Default)]
 struct Lock {
@@ -44,7 +41,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     let lock = cx.named_class("lock").value().raw();
     let reentrant = cx.named_class("RLock").value().raw();
     let error = cx.exception_class(Exc::RuntimeError).value().raw();
-    let most = Raw::float(TIMEOUT_MAX);
+    let most = Raw::float(super::time::TIMEOUT_MAX);
     for (name, raw) in
         [("lock", lock), ("LockType", lock), ("RLock", reentrant), ("error", error), ("TIMEOUT_MAX", most)]
     {

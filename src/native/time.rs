@@ -38,10 +38,12 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
     cx.fits(done)
 }
 
-/// Seconds as a script gives them for how long to wait: no NaN, and no more than nanoseconds in 64 bits can say.
+/// The longest time to wait, in seconds: what nanoseconds in 64 bits can say.
+pub(crate) const TIMEOUT_MAX: f64 = 9_223_372_036.0;
+
+/// Seconds as a script gives them for how long to wait: no NaN, and no more than [`TIMEOUT_MAX`].
 pub(crate) fn duration(cx: &mut Cx, seconds: Root) -> Result<f64, Raised> {
-    const MOST: f64 = 9_223_372_036.0;
-    let (seconds, whole) = match seconds.get(cx).as_float() {
+    let (seconds, whole) = match cx.payload(seconds.get(cx)).as_float() {
         Some(float) => (float, false),
         None => {
             let index = cx.index(seconds)?;
@@ -51,7 +53,7 @@ pub(crate) fn duration(cx: &mut Cx, seconds: Root) -> Result<f64, Raised> {
     if seconds.is_nan() {
         return Err(cx.value_error("Invalid value NaN (not a number)"));
     }
-    if seconds.abs() > MOST {
+    if seconds.abs() > TIMEOUT_MAX {
         return Err(cx.overflow_error(if whole {
             "timestamp too large to convert to C PyTime_t"
         } else {
@@ -234,6 +236,9 @@ natives!(
     fn clock_settime(cx: &mut Cx, clk_id: i64, time: f64) -> NativeResult {
         if time.is_nan() {
             return Err(cx.value_error("Invalid value NaN (not a number)"));
+        }
+        if time.abs() > TIMEOUT_MAX {
+            return Err(cx.overflow_error("timestamp out of range for platform time_t"));
         }
         set_clock(cx, clk_id, (time * 1e9).floor() as i64)
     }

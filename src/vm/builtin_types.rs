@@ -191,12 +191,15 @@ impl Vm {
             }
             classes.push((class, known.is_some()));
         }
-        // Once their methods are all there: a class comes after its bases.
+        // Once their methods are all there: a class comes after its bases, and with one that was there before come those below it.
+        let object = self.object_class().held();
+        let mut updated: Vec<Held<Class>> = vec![];
         for (class, known) in classes {
-            if known && class != self.object_class() {
-                self.update_flags_below(class);
-            } else if !known {
+            if !known {
                 self.update_flags(class);
+            } else if class != object && !class.mro().any(|base| updated.contains(&base)) {
+                self.update_flags_below(class);
+                updated.push(class);
             }
         }
         self.end_epoch();

@@ -14,6 +14,7 @@ use crate::object::{
 use super::frame::{Deliver, Held, Record, RecordKind};
 use super::native::{
     Args, Continuation, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Then,
+    takes_receiver,
 };
 use super::{Name, Vm};
 
@@ -98,18 +99,14 @@ impl Vm {
                         return Err(self.type_error(format!("'{name}' object is not callable")));
                     };
                     let call = call.raw();
-                    match Value::adopt(call).kind() {
-                        // A method: the object becomes its first argument.
-                        Kind::Function | Kind::Native => {
-                            start -= 1;
-                            argc += 1;
-                            self.fiber.registers.set(start, callee);
-                            callee = call;
-                        }
-                        _ => {
-                            let receiver = value.raw();
-                            callee = self.bind_descriptor(call, receiver, class)?;
-                        }
+                    if takes_receiver(Value::adopt(call)) {
+                        start -= 1;
+                        argc += 1;
+                        self.fiber.registers.set(start, callee);
+                        callee = call;
+                    } else {
+                        let receiver = value.raw();
+                        callee = self.bind_descriptor(call, receiver, class)?;
                     }
                 }
             }

@@ -5,7 +5,9 @@ use crate::object::{Class, ClassFlags, ClassMethod, Dict, Function, Instance, Li
 
 use super::call::Invoked;
 use super::frame::Held;
-use super::native::{Args, NativeFunction, NativeResult, Outcome, Quick, Raised, Resumed, Root, Then};
+use super::native::{
+    Args, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then, quick_method, takes_receiver,
+};
 use super::{Name, Vm};
 
 impl Vm {
@@ -35,14 +37,17 @@ impl Vm {
                 let call = call.raw();
                 if argc == 1
                     && keywords.is_none()
-                    && let Some(native) = Value::<'static>::adopt(call).exact::<NativeFunction>()
-                    && let Quick::Two(quick) = native.get().def.quick
+                    && let Some(quick) = quick_method(Value::adopt(call))
                 {
                     let argument = self.fiber.registers.get(start).raw();
                     let found = quick(self, class.value().raw(), argument);
                     if !found.is_unbound() {
                         return Ok(Invoked::Value(found));
                     }
+                }
+                if !takes_receiver(Value::adopt(call)) {
+                    let callee = self.bind_descriptor(call, class.value().raw(), metaclass)?;
+                    return self.invoke(callee, start, argc, keywords);
                 }
                 self.fiber.registers.set(start - 1, class.value().raw());
                 return self.invoke(call, start - 1, argc + 1, keywords);

@@ -365,11 +365,15 @@ pub enum Control {
     SetHostName,
     /// Says how a part of a file will be used: descriptor, start, length, advice.
     Advise,
+    /// `preadv2` into one piece: descriptor, flags, position.
+    ReadAt,
+    /// `pwritev2` of one piece: descriptor, flags, position.
+    WriteAt,
 }
 
 impl Control {
     /// Every call, by the number that the library knows it by.
-    pub const ALL: [Control; 67] = [
+    pub const ALL: [Control; 69] = [
         Control::Fcntl,
         Control::Ioctl,
         Control::Flock,
@@ -437,6 +441,8 @@ impl Control {
         Control::SetClock,
         Control::SetHostName,
         Control::Advise,
+        Control::ReadAt,
+        Control::WriteAt,
     ];
 }
 

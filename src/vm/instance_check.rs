@@ -3,7 +3,7 @@
 use crate::heap::{Gc, Raw, Value};
 use crate::object::{Class, ClassFlags, Exc, Tuple};
 
-use super::native::{Args, NativeFunction, NativeResult, Quick, Raised, Resumed, Root, Then};
+use super::native::{Args, NativeResult, Raised, Resumed, Root, Then, quick_method};
 use super::{Name, Vm};
 
 impl Vm {
@@ -183,10 +183,9 @@ impl Vm {
     pub(crate) fn is_instance_quickly(&mut self, object: Raw, class: Gc<'static, Class>) -> Raw {
         let metaclass = self.class_of(class.value()).held();
         let name = self.name(Name::InstanceCheck).held();
-        let method = self.lookup_class(metaclass, name).and_then(|method| method.exact::<NativeFunction>());
-        match method.map(|native| native.get().def.quick) {
-            Some(Quick::Two(quick)) => quick(self, class.value().raw(), object),
-            _ => Raw::UNBOUND,
+        match self.lookup_class(metaclass, name).and_then(quick_method) {
+            Some(quick) => quick(self, class.value().raw(), object),
+            None => Raw::UNBOUND,
         }
     }
 
@@ -196,9 +195,7 @@ impl Vm {
         let name = self.name(name).held();
         let Some(method) = self.lookup_class(metaclass, name).map(|v| v.raw()) else { return Ok(None) };
         let (receiver, subject) = (class.get(self).raw(), subject.get(self).raw());
-        if let Some(native) = Value::<'static>::adopt(method).exact::<NativeFunction>()
-            && let Quick::Two(quick) = native.get().def.quick
-        {
+        if let Some(quick) = quick_method(Value::adopt(method)) {
             let found = quick(self, receiver, subject);
             if !found.is_unbound() {
                 return Ok(Some(found.same(Raw::TRUE)));

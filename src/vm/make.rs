@@ -46,9 +46,17 @@ fn dict_by_name(cx: &mut Vm, args: Args, names: Held<Tuple>) -> Raw {
 
 impl Vm {
     /// Says how instances of a builtin type are made.
-    pub fn set_maker(&mut self, class: &'static str, maker: Maker) {
-        let named = if class == "dict" { dict_by_name } else { not_by_name };
-        let number = self.add_makers(Makers { plain: maker, named });
+    pub fn set_maker(&mut self, class: &'static str, plain: Maker) {
+        self.set_makers(class, Makers { plain, named: not_by_name });
+    }
+
+    /// Says how dicts are made.
+    pub(crate) fn set_dict_maker(&mut self, plain: Maker) {
+        self.set_makers("dict", Makers { plain, named: dict_by_name });
+    }
+
+    fn set_makers(&mut self, class: &'static str, makers: Makers) {
+        let number = self.add_makers(makers);
         self.named_class(class).get().maker.set(number);
     }
 
@@ -60,6 +68,10 @@ impl Vm {
         plain: Maker,
         named: Option<NamedMaker>,
     ) {
+        // What is made is an instance of the class that is known last.
+        if let Some(before) = Value::<'static>::adopt(self.library(part)).exact::<Class>() {
+            before.get().maker.set(0);
+        }
         self.set_library(part, class.value().raw());
         let known = self.types.library_makers[part as usize];
         // A module that is loaded again has new classes, made in the same way.

@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use crate::heap::{AnyRef, Gc, Raw, Ref, Slot, Value};
+use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
 use crate::object::{Class, Str};
 
 use super::Vm;
@@ -285,6 +285,27 @@ pub enum Quick {
     Send,
     /// For a call with two or three; the third is UNBOUND if it is not given.
     Three(fn(&mut Cx, Raw, Raw, Raw) -> Raw),
+}
+
+/// Whether what stands in a class's namespace is called with the receiver before its arguments: functions of the language and methods of
+/// builtin types are. A builtin function is given none, and other things say so themselves when they are bound.
+pub(super) fn takes_receiver(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::Function => true,
+        Kind::Native => {
+            value.exact::<NativeFunction>().is_some_and(|native| native.get().def.kind == NativeKind::Method)
+        }
+        _ => false,
+    }
+}
+
+/// The quick way of a native method for its receiver and one argument.
+pub(super) fn quick_method(value: Value<'_>) -> Option<fn(&mut Cx, Raw, Raw) -> Raw> {
+    let def = value.exact::<NativeFunction>()?.get().def;
+    match def.quick {
+        Quick::Two(quick) if def.kind == NativeKind::Method => Some(quick),
+        _ => None,
+    }
 }
 
 /// A native as it is declared.

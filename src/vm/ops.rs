@@ -898,15 +898,7 @@ impl Vm {
 
     /// Asks for a call of a method found in a class, with its receiver.
     pub fn call_unbound(&mut self, method: Raw, receiver: Raw, args: &[Raw], then: Then) -> NativeResult {
-        let value = Value::adopt(method);
-        let plain = match value.kind() {
-            Kind::Function => true,
-            Kind::Native => value
-                .exact::<super::native::NativeFunction>()
-                .is_some_and(|n| n.get().def.kind == super::native::NativeKind::Method),
-            _ => false,
-        };
-        if plain {
+        if super::native::takes_receiver(Value::adopt(method)) {
             let callee = self.push_raw(method);
             self.push_raw(receiver);
             for arg in args {

@@ -19,9 +19,7 @@ impl Vm {
         let items = Value::adopt(args).exact::<Tuple>().expect("the compiler made a tuple").held();
         let dict = Value::adopt(keywords).exact::<Dict>().map(Gc::held);
         let count = items.len() + dict.map_or(0, |d| d.len());
-        if at as usize + count + 1024 > self.fiber.registers.len() {
-            return Err(self.recursion_error());
-        }
+        self.check_registers(count)?;
         self.push_raw(callee);
         for item in items.items() {
             self.push_raw(item.raw());
@@ -42,6 +40,12 @@ impl Vm {
             }
         }
         self.invoke(callee, at + 1, count as u32, names)
+    }
+
+    /// Raises RecursionError if so many registers more would leave too few: natives push a few without asking.
+    pub(crate) fn check_registers(&mut self, count: usize) -> Result<(), Raised> {
+        let fits = self.fiber.top as usize + count + 1024 <= self.fiber.registers.len();
+        if fits { Ok(()) } else { Err(self.recursion_error()) }
     }
 
     /// Whether a call has something else to complain of before it looks whether the names of keywords are texts: what can't be called, and

@@ -9,7 +9,7 @@ use crate::object::{Entry, Function, Instance};
 
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::{NativeFunction, Quick, Raised};
+use super::native::{Raised, quick_method};
 use super::{Name, SPECIALS, Vm};
 
 /// A special method that was looked up before.
@@ -58,10 +58,7 @@ impl Vm {
             self.look_for_special(object, shape, name);
             place.get().function
         };
-        match Value::<'static>::adopt(function).exact::<NativeFunction>()?.get().def.quick {
-            Quick::Two(quick) => Some(quick),
-            _ => None,
-        }
+        quick_method(Value::adopt(function))
     }
 
     /// `a OP b` by the quick way of a native of the class of either, which takes only operands that no other class has a say about. `names`
@@ -84,10 +81,7 @@ impl Vm {
     fn look_for_special(&self, object: Raw, shape: u32, name: Name) -> Option<Held<Function>> {
         let class = self.class_of(Value::adopt(object));
         let found = self.lookup_class(class, self.name(name));
-        let such = |value: &Value<'_>| {
-            value.exact::<Function>().is_some()
-                || value.exact::<NativeFunction>().is_some_and(|native| matches!(native.get().def.quick, Quick::Two(_)))
-        };
+        let such = |value: &Value<'_>| value.exact::<Function>().is_some() || quick_method(*value).is_some();
         let function = found.filter(such).map_or(Raw::UNBOUND, |function| function.raw());
         let place = &self.specials[(shape as usize).wrapping_mul(31).wrapping_add(name as usize) & (SPECIALS - 1)];
         // Looking it up may have begun to rely on the class.

@@ -9,7 +9,7 @@ use crate::object::{
 
 use super::call::Invoked;
 use super::iterate::{Direct, NativeIterator};
-use super::native::{NativeFunction, Quick, Raised, Root};
+use super::native::{NativeFunction, NativeKind, Quick, Raised, Root};
 use super::{Name, Vm};
 
 /// How a native iterator can be advanced without its step.
@@ -307,8 +307,9 @@ impl Vm {
     fn next_of_object(&mut self, object: Raw, item: &mut Raw) -> Stepped {
         let class = self.class_of(Value::<'static>::adopt(object)).held();
         let next = self.lookup_class(class, self.name(Name::Next)).map(|next| Value::<'static>::adopt(next.raw()));
-        let Some(Quick::One(quick)) = next.and_then(|next| Some(next.exact::<NativeFunction>()?.get().def.quick))
-        else {
+        let def = next.and_then(|next| Some(next.exact::<NativeFunction>()?.get().def));
+        // A function that stands in a class's namespace is given no receiver.
+        let Some(Quick::One(quick)) = def.filter(|def| def.kind == NativeKind::Method).map(|def| def.quick) else {
             return Stepped::Ask;
         };
         let found = quick(self, object);

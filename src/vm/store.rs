@@ -13,7 +13,7 @@ use super::attribute::{Few, Loaded, cut, nothing, text};
 use super::call::Invoked;
 use super::frame::Held;
 use super::lookup::UseOf;
-use super::native::{NativeResult, Outcome, Raised, Root, Then};
+use super::native::{NativeResult, Outcome, Raised, Root, Then, takes_receiver};
 use super::run::cached;
 use super::{Name, Vm};
 
@@ -102,13 +102,11 @@ impl Vm {
         if !deleting {
             args.push(value);
         }
-        Ok(Some(match Value::adopt(method).kind() {
-            Kind::Function | Kind::Native => {
-                args.insert(0, attr);
-                Stored::Call(method, args)
-            }
-            _ => Stored::Call(self.bind_descriptor(method, attr, own)?, args),
-        }))
+        if takes_receiver(Value::adopt(method)) {
+            args.insert(0, attr);
+            return Ok(Some(Stored::Call(method, args)));
+        }
+        Ok(Some(Stored::Call(self.bind_descriptor(method, attr, own)?, args)))
     }
 
     pub(super) fn property_set(&mut self, property: Held<Property>, object: Raw, value: Raw) -> Result<Stored, Raised> {

@@ -15,7 +15,9 @@ use crate::text::format_spec::{self, FormatSpec};
 use crate::text::{MAX_LENGTH, repr as text_repr};
 
 use super::call::Invoked;
-use super::native::{Args, Continuation, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::native::{
+    Args, Continuation, NativeFunction, NativeResult, Outcome, Raised, Resumed, Root, Then, takes_receiver,
+};
 use super::{Name, Vm};
 
 /// A method of an object's class that its text comes from.
@@ -151,13 +153,11 @@ impl Vm {
         if owner.same(self.types.object) {
             return Ok(None);
         }
-        Ok(Some(match Value::adopt(found).kind() {
-            Kind::Function | Kind::Native => Method { callee: found, unbound: true },
-            _ => {
-                let receiver = object.get(self).raw();
-                Method { callee: self.bind_descriptor(found, receiver, class)?, unbound: false }
-            }
-        }))
+        if takes_receiver(Value::adopt(found)) {
+            return Ok(Some(Method { callee: found, unbound: true }));
+        }
+        let receiver = object.get(self).raw();
+        Ok(Some(Method { callee: self.bind_descriptor(found, receiver, class)?, unbound: false }))
     }
 
     /// How `str(object)`, or with `repr` `repr(object)`, comes about.

@@ -3,7 +3,7 @@
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::functools::first_entry;
-use crate::native::{complete, natives};
+use crate::native::{complete, library_class, natives};
 use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
 use crate::vm::Library;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
@@ -14,7 +14,7 @@ natives!(
 
     /// Give a class of the library the methods that are native.
     fn _complete(cx: &mut Cx, class: Root) -> NativeResult {
-        if let Some(class) = class.get(cx).exact::<Class>().map(Gc::held) {
+        if let Some(class) = library_class(cx, class, 0) {
             let methods = match class.name().as_bytes() {
                 b"OrderedDict" => &ORDERED,
                 b"_tuplegetter" => &FIELD,

@@ -5,12 +5,11 @@ use crate::object::{ByteArray, Bytes, Dict, FrozenSet, List, Range, Set, Str, Tu
 use crate::vm::make::Maker;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome};
 
-/// The types, by name.
+/// The types, by name; `dict`, which takes names too, is not among them.
 pub(crate) static MAKERS: &[(&str, Maker)] = &[
     ("bool", bool),
     ("bytearray", bytearray),
     ("bytes", bytes),
-    ("dict", dict),
     ("float", float),
     ("frozenset", frozenset),
     ("int", int),
@@ -65,7 +64,8 @@ fn bytes(cx: &mut Cx, args: Args) -> NativeResult {
     }
 }
 
-fn dict(cx: &mut Cx, args: Args) -> NativeResult {
+/// `dict(mapping)`.
+pub(crate) fn dict(cx: &mut Cx, args: Args) -> NativeResult {
     match args.len() {
         0 => Ok(Dict::new(&cx.heap).into()),
         1 => match args.get(cx, 0).exact::<Dict>().map(|dict| dict.copy(&cx.heap).map(|copy| copy.value().raw())) {
