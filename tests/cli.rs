@@ -64,10 +64,42 @@ fn modules_run_as_programs() {
     for (module, told) in [
         ("nothing", "aio: No module named nothing\n"),
         ("json", "aio: No module named json.__main__; 'json' is a package and cannot be directly executed\n"),
+        (
+            "nothing.more",
+            "aio: Error while finding module specification for 'nothing.more' (ModuleNotFoundError: No module named 'nothing')\n",
+        ),
+        (
+            "pack.tool.more",
+            "aio: Error while finding module specification for 'pack.tool.more' (ModuleNotFoundError: __path__ attribute not found on \
+             'pack.tool' while trying to find 'pack.tool.more')\n",
+        ),
+        (".pack", "aio: Relative module names not supported\n"),
     ] {
         let output = run(&["-m", module]);
         assert_eq!((stderr(&output).as_str(), output.status.code()), (told, Some(1)));
     }
+}
+
+#[test]
+fn the_package_of_a_module_that_runs_is_imported_before() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli-packages");
+    std::fs::create_dir_all(folder.join("pack")).expect("the temporary folder can be written");
+    for (name, text) in [("__init__.py", "import pack.core"), ("core.py", "print(__name__, __spec__.name)")] {
+        std::fs::write(folder.join("pack").join(name), text).expect("the temporary folder can be written");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_aio")).current_dir(&folder).args(["-m", "pack.core"]).output();
+    let output = output.expect("the binary starts");
+    assert_eq!(stdout(&output), "pack.core pack.core\n__main__ pack.core\n");
+    let told = "<frozen runpy>:128: RuntimeWarning: 'pack.core' found in sys.modules after import of package 'pack', but prior to \
+                execution of 'pack.core'; this may result in unpredictable behaviour\n";
+    assert_eq!(stderr(&output), told);
+}
+
+#[test]
+fn warnings_show_the_lines_of_the_text_given() {
+    let output = aio(&["-c", "import warnings\nwarnings.warn('x')"], "");
+    assert_eq!(stderr(&output), "<string>:2: UserWarning: x\n  warnings.warn('x')\n");
+    assert_eq!(stderr(&aio(&["-c", "1 is 2"], "")).lines().count(), 1);
 }
 
 #[test]

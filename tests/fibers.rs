@@ -21,7 +21,10 @@ fn machine(text: &str) -> Box<Vm> {
     let options = Options { filename: "<test>".into(), ..Options::default() };
     let (code, _) = interpreter::compile_text(&file, Mode::Module, &options).expect("a good text");
     vm.register_source(&code, text);
-    assert_eq!(interpreter::run_main(&mut vm, "<test>", None, &Arc::clone(&code)), Ending::Status(0));
+    assert_eq!(
+        interpreter::run_main(&mut vm, "<test>", &interpreter::Main::Script, &Arc::clone(&code)),
+        Ending::Status(0)
+    );
     vm
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use aio::compile::Options;
 use aio::heap::Allocator;
 use aio::host::{Exit, Sandbox};
-use aio::interpreter::{Ending, compile_text, machine, run_main, shut_down};
+use aio::interpreter::{Ending, Main, compile_text, machine, run_main, shut_down};
 use aio::source::SourceFile;
 use aio::syntax::Mode;
 use aio::vm::limits::{Limits, Stop};
@@ -100,7 +100,7 @@ fn another_thread_stops_a_program() {
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass\n",
     );
     let (code, _) = compile_text(&source, Mode::Module, &Options::default()).expect("a program");
-    assert!(matches!(run_main(&mut vm, "case.aio", None, &code), Ending::Uncaught(_)));
+    assert!(matches!(run_main(&mut vm, "case.aio", &Main::Script, &code), Ending::Uncaught(_)));
     assert_eq!(vm.stopped(), Some(Stop::Request));
     waiting.join().expect("it only waits");
 }
@@ -235,7 +235,7 @@ fn run_here(text: &str, seed: u64, steps: u64) -> Result<Ended, String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut vm = machine(Box::new(Sandbox::new(seed, STACK - (1 << 20), 64 << 10)));
         vm.set_limits(Limits { steps: Some(steps), memory: Some(MEMORY) });
-        let ending = run_main(&mut vm, "case.aio", None, &code);
+        let ending = run_main(&mut vm, "case.aio", &Main::Script, &code);
         let mut broken = None;
         if let Ending::Uncaught(exception) = ending {
             let class = vm.class_of(exception.get(&vm)).name().to_str_lossy().into_owned();

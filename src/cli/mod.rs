@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
-use crate::interpreter;
+use crate::interpreter::{self, Main};
 use crate::source::SourceFile;
 use crate::stdlib;
 use crate::syntax::{Mode, decode_source};
@@ -44,8 +44,8 @@ pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     /// `sys.path[0]`.
     pub(crate) folder: String,
-    /// `__package__`, for a module run as a program.
-    pub(crate) package: Option<String>,
+    /// As what it is run.
+    pub(crate) main: Main,
 }
 
 /// Runs the command line (without the binary's name), and returns the status to exit with.
@@ -161,7 +161,7 @@ fn program_of_text(code: &str, rest: &[String]) -> Result<Program, String> {
     let code = String::from_utf8(to_system(code)).map_err(|_| "the text of -c is not UTF-8")?;
     let argv = std::iter::once("-c".to_owned()).chain(rest.iter().cloned()).collect();
     let filename = "<string>".to_owned();
-    Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new(), package: None })
+    Ok(Program { source: SourceFile::new("<string>", code), filename, argv, folder: String::new(), main: Main::Script })
 }
 
 /// What runs before the prompt if nothing is to.
@@ -172,7 +172,7 @@ fn program_of_nothing(rest: Vec<String>) -> Program {
         filename: "<stdin>".into(),
         argv,
         folder: String::new(),
-        package: None,
+        main: Main::Script,
     }
 }
 
@@ -184,12 +184,12 @@ fn program_of_file(rest: &[String]) -> Result<Program, String> {
     };
     if let Some(main) = main_of_folder(path) {
         let source = SourceFile::new(main.as_str(), decode(&read(&main)?, &main)?);
-        let package = Some(String::new());
-        return Ok(Program { source, filename: full_path(&main), argv, folder: full_path(path), package });
+        let filename = full_path(&main);
+        return Ok(Program { source, filename, argv, folder: full_path(path), main: Main::Folder });
     }
     let bytes = read(path)?;
     let source = SourceFile::new(path.as_str(), decode(&bytes, path)?);
-    Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path), package: None })
+    Ok(Program { source, filename: full_path(path), argv, folder: folder_of(path), main: Main::Script })
 }
 
 /// What is run of a folder: the file `__main__` in it.
@@ -199,28 +199,26 @@ fn main_of_folder(path: &str) -> Option<String> {
     files.into_iter().find(|file| std::path::Path::new(file).is_file())
 }
 
-/// A module that `-m` can run: where it is, its text where it is one of the library, its package.
+/// A module that `-m` can run: its full name, where it is, its text where it is one of the library.
 struct ModuleFound {
+    name: String,
     path: String,
     text: Option<String>,
-    package: String,
 }
 
 /// Looks for what `-m` is to run: in the working folder, then in the library.
 fn find_module(name: &str) -> Option<ModuleFound> {
-    let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
-    let base = name.replace('.', "/");
-    let candidates = [(base.clone(), parent), (format!("{base}/__main__"), name)];
-    for (base, package) in &candidates {
+    let main = format!("{name}.__main__");
+    for full in [name, &main] {
+        let base = full.replace('.', "/");
         let paths = ["py", "aio"].map(|ending| format!("{base}.{ending}"));
         if let Some(path) = paths.into_iter().find(|path| std::path::Path::new(path).is_file()) {
-            return Some(ModuleFound { path: full_path(&path), text: None, package: (*package).to_owned() });
+            return Some(ModuleFound { name: full.to_owned(), path: full_path(&path), text: None });
         }
     }
-    [(name.to_owned(), parent), (format!("{name}.__main__"), name)].into_iter().find_map(|(full, package)| {
-        let embedded = stdlib::find(&full).filter(|embedded| !embedded.package)?;
-        let path = stdlib::filename(&full);
-        Some(ModuleFound { path, text: Some(embedded.text()), package: package.to_owned() })
+    [name, &main].into_iter().find_map(|full| {
+        let embedded = stdlib::find(full).filter(|embedded| !embedded.package)?;
+        Some(ModuleFound { name: full.to_owned(), path: stdlib::filename(full), text: Some(embedded.text()) })
     })
 }
 
@@ -253,15 +251,36 @@ const NO_PROGRAMS: &[&str] = &[
 
 /// What is said where `-m` has nothing to run.
 fn no_module(name: &str) -> String {
-    let folder = std::path::Path::new(&name.replace('.', "/")).join("__init__");
-    let is_package =
-        stdlib::find(name).is_some() || ["py", "aio"].iter().any(|ending| folder.with_extension(ending).is_file());
+    let is_there = |name: &str| {
+        let path = name.replace('.', "/");
+        let file = ["py", "aio"].iter().any(|ending| Path::new(&format!("{path}.{ending}")).is_file());
+        (
+            file || stdlib::find(name).is_some_and(|found| !found.package),
+            Path::new(&path).is_dir() || stdlib::find(name).is_some(),
+        )
+    };
+    if name.starts_with('.') {
+        return "Relative module names not supported".to_owned();
+    }
     if NO_PROGRAMS.contains(&name) {
-        format!("No program {name}: here that is a module only")
-    } else if is_package {
-        format!("No module named {name}.__main__; '{name}' is a package and cannot be directly executed")
-    } else {
-        format!("No module named {name}")
+        return format!("No program {name}: here that is a module only");
+    }
+    // The packages it is in are looked for before it.
+    for (dot, _) in name.match_indices('.') {
+        let why = match is_there(&name[..dot]) {
+            (_, true) => continue,
+            (true, false) => {
+                format!("__path__ attribute not found on '{}' while trying to find '{name}'", &name[..dot])
+            }
+            (false, false) => format!("No module named '{}'", &name[..dot]),
+        };
+        return format!("Error while finding module specification for '{name}' (ModuleNotFoundError: {why})");
+    }
+    match is_there(name) {
+        (_, true) => {
+            format!("No module named {name}.__main__; '{name}' is a package and cannot be directly executed")
+        }
+        _ => format!("No module named {name}"),
     }
 }
 
@@ -272,14 +291,14 @@ fn program_of_module(found: ModuleFound, rest: &[String]) -> Result<Program, Str
     };
     let argv = std::iter::once(found.path.clone()).chain(rest.iter().cloned()).collect();
     let source = SourceFile::new(found.path.as_str(), text);
-    Ok(Program { source, filename: found.path, argv, folder: full_path(""), package: Some(found.package) })
+    Ok(Program { source, filename: found.path, argv, folder: full_path(""), main: Main::Module(found.name) })
 }
 
 fn program_of_input(argv: Vec<String>) -> Result<Program, String> {
     let mut bytes = vec![];
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| format!("cannot read standard input: {e}"))?;
     let source = SourceFile::new("<stdin>", decode(&bytes, "<stdin>")?);
-    Ok(Program { source, filename: "<stdin>".into(), argv, folder: String::new(), package: None })
+    Ok(Program { source, filename: "<stdin>".into(), argv, folder: String::new(), main: Main::Script })
 }
 
 #[allow(clippy::disallowed_methods, reason = "the script is read before there is a machine with a host")]

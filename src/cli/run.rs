@@ -63,8 +63,12 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
         Ok((code, warnings)) => {
             for warning in &warnings {
                 let line = program.source.line(warning.span.start);
-                let text = program.source.line_text(line).trim();
-                say(&format!("{}:{line}: SyntaxWarning: {}\n  {text}", program.filename, warning.message));
+                // As in CPython, what is compiled of `-c` or standard input is not known yet as a source of lines.
+                let text = match program.filename.starts_with('<') {
+                    true => String::new(),
+                    false => format!("\n  {}", program.source.line_text(line).trim()),
+                };
+                say(&format!("{}:{line}: SyntaxWarning: {}{text}", program.filename, warning.message));
             }
             code
         }
@@ -105,7 +109,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
     if program.filename.starts_with('<') {
         vm.register_source(&code, program.source.text());
     }
-    let ending = interpreter::run_main(&mut vm, &program.filename, program.package.as_deref(), &code);
+    let ending = interpreter::run_main(&mut vm, &program.filename, &program.main, &code);
     let end = match ending {
         Ending::Status(status) => End::Status(status as u8),
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),

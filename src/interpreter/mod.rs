@@ -489,6 +489,17 @@ pub enum Ending {
     Uncaught(Root),
 }
 
+/// As what a text is run as `__main__`.
+#[derive(Clone, Debug)]
+pub enum Main {
+    /// A script, the text of `-c` or standard input: no part of a package.
+    Script,
+    /// The `__main__` of a folder.
+    Folder,
+    /// The module of this full name (`-m`): its package is imported before, and it is told its specification.
+    Module(String),
+}
+
 /// A machine with everything installed.
 pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     let mut vm = Vm::new(host);
@@ -498,8 +509,8 @@ pub fn machine(host: Box<dyn crate::vm::host::Host>) -> Vm {
     vm
 }
 
-/// Runs a program as `__main__`. `filename` is its `__file__`, unless it stands for no file; `package` its `__package__`, if it is a module.
-pub fn run_main(cx: &mut Cx, filename: &str, package: Option<&str>, code: &Arc<Code>) -> Ending {
+/// Runs a program as `__main__`. `filename` is its `__file__`, unless it stands for no file.
+pub fn run_main(cx: &mut Cx, filename: &str, main: &Main, code: &Arc<Code>) -> Ending {
     let module = cx.new_module("__main__").value().raw();
     let module = push(cx, module);
     let dict = module.get(cx).exact::<Module>().expect("just made").dict().value().raw();
@@ -510,10 +521,18 @@ pub fn run_main(cx: &mut Cx, filename: &str, package: Option<&str>, code: &Arc<C
         if !filename.starts_with('<') || filename == "<stdin>" {
             set_text(cx, dict, "__file__", filename)?;
         }
-        if let Some(package) = package {
-            set_text(cx, dict, "__package__", package)?;
+        set_value(cx, dict, "__builtins__", builtins)?;
+        match main {
+            Main::Script => Ok(()),
+            Main::Folder => set_text(cx, dict, "__package__", ""),
+            Main::Module(name) => {
+                set_text(cx, dict, "__package__", name.rsplit_once('.').map_or("", |(package, _)| package))?;
+                let runpy = cx.import("runpy")?;
+                let name = cx.str(name).value().raw();
+                let name = push(cx, name);
+                cx.call_method(runpy, "_prepare_main", &[name, dict]).map(drop)
+            }
         }
-        set_value(cx, dict, "__builtins__", builtins)
     })();
     let result = match setup {
         Ok(()) => {

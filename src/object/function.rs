@@ -135,6 +135,8 @@ pub struct Module {
     pub dict: Ref<Dict>,
     /// A subclass of module that `__class__` was set to, or none.
     pub class: Ref<Class>,
+    /// `__spec__` and `__loader__` are made when they are asked for: the classes of both are the library's.
+    pub spec_due: StdCell<bool>,
 }
 
 crate::cell! { Module: Module { slots: [], refs: [dict, class] } }

@@ -120,6 +120,9 @@ impl Vm {
         class: Held<Class>,
         name: Held<Str>,
     ) -> Result<Loaded, Raised> {
+        if module.get().spec_due.get() && self.is_spec(name) {
+            self.make_spec(module)?;
+        }
         match self.load_from_object(module.value().raw(), class, name)? {
             Loaded::Missing => {}
             found => return Ok(found),
@@ -285,7 +288,13 @@ impl Vm {
             return Some(Ok(Invoked::Value(found)));
         }
         let dict = match value.kind() {
-            Kind::Module => value.exact::<Module>()?.dict(),
+            Kind::Module => {
+                let module = value.exact::<Module>()?;
+                if module.get().spec_due.get() && self.is_spec(name) {
+                    return None;
+                }
+                module.dict()
+            }
             Kind::Class => {
                 // Only what is in the class itself, and is not bound when it is reached through the class.
                 let of = value.exact::<Class>()?;

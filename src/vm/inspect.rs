@@ -243,6 +243,13 @@ impl Vm {
         self.sources.get(&key).map(|lines| &**lines)
     }
 
+    /// The lines of a text that was registered under a name as a whole: of `-c` or the prompt.
+    pub fn source_named(&self, filename: &str) -> Option<&[String]> {
+        let mut sources = self.sources.iter();
+        let found = sources.find(|((name, qualname, _), _)| **name == *filename && **qualname == *"<module>");
+        found.map(|(_, lines)| &**lines)
+    }
+
     // ---- looking at a frame ----
 
     /// The word of the instruction a frame is at or ended at.

@@ -542,7 +542,11 @@ impl Vm {
         dict.put_str(heap, text(package), Value::NONE);
         dict.put_str(heap, text(loader), Value::NONE);
         dict.put_str(heap, text(spec), Value::NONE);
-        let module = heap.alloc(Module { dict: Ref::new(dict), class: Ref::none() });
+        let module = heap.alloc(Module {
+            dict: Ref::new(dict),
+            class: Ref::none(),
+            spec_due: std::cell::Cell::new(name != "__main__"),
+        });
         self.modules().put_str(heap, text(key), module.value());
         module
     }

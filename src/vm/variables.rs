@@ -3,8 +3,9 @@
 use std::cell::Cell as StdCell;
 
 use crate::heap::{Gc, Raw, Value};
-use crate::object::{Dict, Exc, Str, Variable};
+use crate::object::{Dict, Exc, Module, Str, Variable};
 
+use super::frame::Held;
 use super::native::Raised;
 use super::{Name, Vm};
 
@@ -20,6 +21,9 @@ impl Vm {
     ) -> Result<Raw, Raised> {
         let key = Value::adopt(name).exact::<Str>().expect("names are texts");
         if let Some(index) = globals.find_str(&self.heap, key) {
+            if globals.value_at(index).is_none() && self.is_spec(key) {
+                self.make_spec_of(globals)?;
+            }
             cache[0].set(globals.version());
             cache[1].set(index as u32);
             cache[2].set(0);
@@ -35,6 +39,36 @@ impl Vm {
             return Ok(builtins.value_at(index).raw());
         }
         Err(self.name_error(name))
+    }
+
+    /// Whether this is a name of what says where a module comes from.
+    pub(super) fn is_spec(&self, name: Gc<'_, Str>) -> bool {
+        name == self.name(Name::Spec) || name == self.name(Name::Loader)
+    }
+
+    /// Gives a module its `__spec__` and `__loader__`, if nobody has.
+    pub(super) fn make_spec(&mut self, module: Held<Module>) -> Result<(), Raised> {
+        module.get().spec_due.set(false);
+        let spec = module.dict().get_str(&self.heap, self.name(Name::Spec));
+        if spec.is_some_and(|spec| !spec.is_none()) {
+            return Ok(());
+        }
+        let mark = self.mark();
+        let module = self.push(module.value());
+        let util = self.import("importlib.util")?;
+        self.call_method(util, "_complete", &[module])?;
+        self.release(mark);
+        Ok(())
+    }
+
+    /// As `make_spec`, for the module with this namespace, if there is one.
+    fn make_spec_of(&mut self, globals: Held<Dict>) -> Result<(), Raised> {
+        let name = globals.get_str(&self.heap, self.name(Name::Name)).and_then(|name| name.exact::<Str>());
+        let module = name.and_then(|name| self.modules().get_str(&self.heap, name)?.exact::<Module>().map(Gc::held));
+        match module {
+            Some(module) if module.dict() == globals && module.get().spec_due.get() => self.make_spec(module),
+            _ => Ok(()),
+        }
     }
 
     /// The builtins that code with these globals sees: `__builtins__` may have been replaced.

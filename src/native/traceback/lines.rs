@@ -62,8 +62,12 @@ fn cached_lines(cx: &mut Cx, filename: &str) -> Option<Vec<String>> {
 
 /// The lines of a file as it is now. A relative name that is not there is looked for in the folders of `sys.path`.
 pub(super) fn read_lines(cx: &mut Cx, filename: &str) -> Vec<String> {
-    if filename.is_empty() || filename.starts_with('<') && filename.ends_with('>') {
+    if filename.is_empty() || filename == "<stdin>" {
         return vec![];
+    }
+    if filename.starts_with('<') && filename.ends_with('>') {
+        let lines = cx.source_named(filename).unwrap_or_default();
+        return lines.iter().map(|line| format!("{line}\n")).collect();
     }
     let mut bytes = cx.host().read_file(filename).ok();
     if bytes.is_none() && !filename.starts_with('/') {

@@ -718,7 +718,11 @@ natives!(
         cx.check_new_kind(cls, Kind::Module)?;
         let class = cls.get(cx).exact::<Class>().expect("checked");
         let own = (class != cx.kind_class(Kind::Module)).then_some(class);
-        let module = Module { dict: Ref::new(Dict::new(&cx.heap)), class: Ref::from_option(own) };
+        let module = Module {
+            dict: Ref::new(Dict::new(&cx.heap)),
+            class: Ref::from_option(own),
+            spec_due: std::cell::Cell::new(false),
+        };
         Ok(cx.heap.alloc(module).into())
     }
 

@@ -414,7 +414,7 @@ mod tests {
             vm.find_module("builtins").and_then(|m| m.exact::<crate::object::Module>()).expect("it is there");
         let builtins = builtins.held();
         vm.functions_of(builtins, &SUSPENDING);
-        match crate::interpreter::run_main(&mut vm, source.name(), None, &code) {
+        match crate::interpreter::run_main(&mut vm, source.name(), &crate::interpreter::Main::Script, &code) {
             crate::interpreter::Ending::Status(0) => {}
             crate::interpreter::Ending::Status(status) => panic!("status {status}"),
             crate::interpreter::Ending::Uncaught(exception) => {
