@@ -15,6 +15,7 @@ use std::path::Path;
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
 use crate::interpreter::{self, Main};
+use crate::native;
 use crate::source::SourceFile;
 use crate::stdlib;
 use crate::syntax::{Mode, decode_source};
@@ -251,13 +252,13 @@ const NO_PROGRAMS: &[&str] = &[
 
 /// What is said where `-m` has nothing to run.
 fn no_module(name: &str) -> String {
+    // As a module, and as a package.
     let is_there = |name: &str| {
         let path = name.replace('.', "/");
+        let of_library = stdlib::find(name).map(|found| found.package);
+        let native = native::MODULES.iter().any(|(known, _)| *known == name);
         let file = ["py", "aio"].iter().any(|ending| Path::new(&format!("{path}.{ending}")).is_file());
-        (
-            file || stdlib::find(name).is_some_and(|found| !found.package),
-            Path::new(&path).is_dir() || stdlib::find(name).is_some(),
-        )
+        (file || native || of_library == Some(false), Path::new(&path).is_dir() || of_library == Some(true))
     };
     if name.starts_with('.') {
         return "Relative module names not supported".to_owned();

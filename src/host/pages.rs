@@ -3,10 +3,12 @@
 #![allow(unsafe_code, reason = "the address space is told what is not needed for now")]
 
 /// Lets go of the pages of code and constants that were used so far: the compiler's once it is done, those that made the machine
-/// when there is one. What is needed again the system still has, and puts back at the next use. The system maps sixteen pages where one is touched, so that a start adds up to megabytes.
+/// when there is one. What is needed again the system still has, and puts back at the next use. The system maps sixteen pages
+/// where one is touched, so that a start adds up to megabytes.
+///
+/// In a debugger, the breakpoints set before are lost: they are changes of such pages. So builds for debugging keep them.
 #[cfg(target_os = "linux")]
 pub fn let_go_of_pages() {
-    // A debugger's breakpoints are changed pages: they would be lost.
     if cfg!(debug_assertions) {
         return;
     }

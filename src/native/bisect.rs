@@ -115,7 +115,7 @@ fn place<const RIGHT: bool>(
             }
         };
         let item = match key {
-            Some(key) => cx.call(key, &[item])?,
+            Some(key) => cx.call_one(key, item)?,
             None => item,
         };
         let (first, second) = if RIGHT { (x, item) } else { (item, x) };
@@ -142,7 +142,7 @@ fn insert<const RIGHT: bool>(
     key: Option<Root>,
 ) -> NativeResult {
     let by = match key {
-        Some(key) => cx.call(key, &[x])?,
+        Some(key) => cx.call_one(key, x)?,
         None => x,
     };
     let at = place::<RIGHT>(cx, a, by, lo, hi, key)?;

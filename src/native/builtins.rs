@@ -568,7 +568,7 @@ fn extreme(
     let mut visit = |cx: &mut Cx, item: Root| -> Result<(), Raised> {
         let item_key = match key {
             None => item,
-            Some(key) => cx.call(key, &[item])?,
+            Some(key) => cx.call_one(key, item)?,
         };
         let better = {
             let (new, old) = (item_key.get(cx), best_key.get(cx));

@@ -18,7 +18,8 @@ pub(super) fn call(
     then: Then,
 ) -> NativeResult {
     let count = before.len() + args.len() + keywords.len();
-    cx.check_registers(count)?;
+    let top = cx.mark();
+    cx.check_registers(top, count)?;
     let names: Vec<Value<'_>> = keywords.iter().map(|(name, _)| Value::adopt(*name)).collect();
     let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
     let callee = cx.push_raw(function);

@@ -1,12 +1,12 @@
 //! The module `_functools`: `reduce`, and what `partial`, `lru_cache` and `cmp_to_key` do when they are called. Their classes are written in
 //! the language; they declare slots, which are in the order of their names.
 
-use crate::heap::{Gc, Kind, Raw, Value};
+use crate::heap::{Gc, Kind, OutOfMemory, Raw, Value};
 use crate::native::forward::call;
 use crate::native::{Natives, complete, library_class, natives};
 use crate::object::{Class, Dict, Instance, Str, Tuple};
 use crate::vm::native::{
-    Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then,
+    Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then,
 };
 use crate::vm::{CompareKind, Library, Name};
 
@@ -197,11 +197,31 @@ const ARGS: usize = 1;
 const FUNC: usize = 2;
 const KEYWORDS: usize = 3;
 
+/// A partial of a native called with one argument more.
+fn call_partial(cx: &mut Cx, partial: Raw, argument: Raw) -> Raw {
+    let Some(partial) = Value::<'static>::adopt(partial).exact::<Instance>() else { return Raw::UNBOUND };
+    let parts = (partial.slot(FUNC).exact::<NativeFunction>(), partial.slot(ARGS).exact::<Tuple>());
+    let (Some(function), Some(before)) = parts else { return Raw::UNBOUND };
+    let named = partial.slot(KEYWORDS).exact::<Dict>().is_none_or(|keywords| !keywords.is_empty());
+    if named || partial.slot(OPEN).as_int() != Some(0) {
+        return Raw::UNBOUND;
+    }
+    let given = |at: usize| before.item(at).raw();
+    match (function.get().def.quick, before.len()) {
+        (Quick::One(quick), 0) => quick(cx, argument),
+        (Quick::Two(quick), 1) => quick(cx, given(0), argument),
+        (Quick::Three(quick), 1) => quick(cx, given(0), argument, Raw::UNBOUND),
+        (Quick::Three(quick), 2) => quick(cx, given(0), given(1), argument),
+        _ => Raw::UNBOUND,
+    }
+}
+
 natives!(
     /// Functions with some arguments given.
     static PARTIAL: Methods;
 
     /// Call self as a function.
+    #[quick(Two(call_partial))]
     fn __call__(cx: &mut Cx, this: Root, args: Rest, #[text("<unrepresentable>")] kwargs: KeywordRest) -> NativeResult {
         let partial = instance(cx, this)?;
         if partial.slot(OPEN).as_int() != Some(0) {
@@ -246,11 +266,42 @@ const MOST: usize = 3;
 const MISSES: usize = 4;
 const TYPED: usize = 5;
 
+/// What a cache has for one argument that stands for itself.
+fn cached_result(cx: &mut Cx, cached: Raw, argument: Raw) -> Raw {
+    let Some(cached) = Value::<'static>::adopt(cached).exact::<Instance>() else { return Raw::UNBOUND };
+    let argument = Value::<'static>::adopt(argument);
+    if cached.slot(TYPED).is(Value::TRUE) || !stands_for_itself(argument) {
+        return Raw::UNBOUND;
+    }
+    let Some(dict) = cached.slot(CACHED).exact::<Dict>() else { return Raw::UNBOUND };
+    let Some(Some(at)) = cx.dict_find_at_once(dict, argument) else { return Raw::UNBOUND };
+    let result = dict.value_at(at).raw();
+    if !cached.slot(MOST).is_none() && to_end(cx, dict, at).is_err() {
+        return Raw::UNBOUND;
+    }
+    count(cx, cached, HITS);
+    result
+}
+
+/// Moves an entry behind all others.
+pub(super) fn to_end(cx: &Cx, dict: Gc<'static, Dict>, at: usize) -> Result<(), OutOfMemory> {
+    let Some((key, value)) = dict.entry(at).filter(|_| at + 1 != dict.used()) else { return Ok(()) };
+    let hash = dict.entry_hash(at);
+    dict.remove_at(&cx.heap, at);
+    dict.insert(cx.heap.forever(), hash, key, value).map(drop)
+}
+
+/// Whether an only argument is the key of its call.
+fn stands_for_itself(argument: Value<'_>) -> bool {
+    argument.as_int().is_some() || argument.exact::<Str>().is_some()
+}
+
 natives!(
     /// Functions with a cache.
     static CACHE: Methods;
 
     /// Call self as a function.
+    #[quick(Two(cached_result))]
     fn __call__(cx: &mut Cx, this: Root, args: Rest, #[text("<unrepresentable>")] kwargs: KeywordRest) -> NativeResult {
         let cached = instance(cx, this)?;
         let function = cached.slot(FUNCTION).raw();
@@ -277,10 +328,8 @@ natives!(
             count(cx, cached, HITS);
             let dict = table_in(cx, table);
             let result = dict.value_at(at).raw();
-            if most.is_some() && at + 1 != dict.used() {
-                let key = dict.entry(at).map_or(Raw::NONE, |(key, _)| key.raw());
-                dict.remove_at(&cx.heap, at);
-                let moved = dict.insert(cx.heap.forever(), hash, Value::adopt(key), Value::adopt(result));
+            if most.is_some() {
+                let moved = to_end(cx, dict, at);
                 cx.fits(moved)?;
             }
             return Ok(Outcome::Value(result));
@@ -308,7 +357,7 @@ fn key_of(cx: &mut Cx, cached: Gc<'static, Instance>, args: Args, keywords: &[(R
     if !typed && keywords.is_empty() {
         if args.len() == 1 {
             let only = args.get(cx, 0);
-            if only.as_int().is_some() || only.exact::<Str>().is_some() {
+            if stands_for_itself(only) {
                 return only.raw();
             }
         }

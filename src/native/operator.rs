@@ -3,10 +3,11 @@
 
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Raw, Value};
+use crate::native::forward::call;
 use crate::native::{Natives, complete, library_class, natives};
-use crate::object::{Dict, Instance, Tuple};
+use crate::object::{Dict, Instance, Str, Tuple};
 use crate::vm::CompareKind;
-use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root, Then};
+use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Root, Then};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -258,11 +259,29 @@ fn tuple_in(cx: &mut Cx, instance: Gc<'static, Instance>, slot: usize) -> Result
     }
 }
 
+/// What an itemgetter with one key finds in a builtin collection.
+fn only_item(cx: &mut Cx, getter: Raw, object: Raw) -> Raw {
+    let keys = Value::<'static>::adopt(getter).exact::<Instance>().and_then(|getter| getter.slot(0).exact::<Tuple>());
+    match keys.filter(|keys| keys.len() == 1) {
+        Some(keys) => item_at_once(cx, object, keys.item(0).raw()),
+        None => Raw::UNBOUND,
+    }
+}
+
+/// What an attrgetter with one plain name finds in an instance itself.
+fn only_attribute(cx: &mut Cx, getter: Raw, object: Raw) -> Raw {
+    let paths = Value::<'static>::adopt(getter).exact::<Instance>().and_then(|getter| getter.slot(1).exact::<Tuple>());
+    let path = paths.filter(|paths| paths.len() == 1).and_then(|paths| paths.item(0).exact::<Tuple>());
+    let name = path.filter(|path| path.len() == 1).and_then(|path| path.item(0).exact::<Str>());
+    name.and_then(|name| cx.attribute_at_once(object, name)).unwrap_or(Raw::UNBOUND)
+}
+
 natives!(
     /// The native method of itemgetter. Slots: the keys, whether there is one.
     static ITEMS: Methods;
 
     /// Call self as a function.
+    #[quick(Two(only_item))]
     fn __call__(cx: &mut Cx, this: Root, obj: Root) -> NativeResult {
         let getter = instance(cx, this)?;
         let keys = tuple_in(cx, getter, 0)?;
@@ -284,6 +303,7 @@ natives!(
     static ATTRIBUTES: Methods;
 
     /// Call self as a function.
+    #[quick(Two(only_attribute))]
     fn __call__(cx: &mut Cx, this: Root, obj: Root) -> NativeResult {
         let getter = instance(cx, this)?;
         let paths = tuple_in(cx, getter, 1)?;
@@ -314,19 +334,9 @@ natives!(
         let keywords = caller.slot(1).exact::<Dict>();
         let name = cx.push_raw(caller.slot(2).raw());
         let callee = cx.get_attribute(obj, name)?.get(cx).raw();
-        let callee = cx.push_raw(callee);
-        for arg in args.items() {
-            cx.push_raw(arg.raw());
-        }
-        let mut argc = args.len() as u32;
-        let mut names: Vec<Value<'static>> = vec![];
-        for (name, value) in keywords.iter().flat_map(|dict| dict.iter()) {
-            names.push(name);
-            cx.push_raw(value.raw());
-            argc += 1;
-        }
-        let names = (!names.is_empty()).then(|| cx.tuple(&names).value().raw());
-        let keywords = names.map(|names| cx.push_raw(names));
-        Ok(Outcome::Call { callee, argc, keywords, then: Then::Return })
+        let args: Vec<Raw> = args.items().map(Value::raw).collect();
+        let keywords: Vec<(Raw, Raw)> =
+            keywords.iter().flat_map(|dict| dict.iter()).map(|(name, value)| (name.raw(), value.raw())).collect();
+        call(cx, callee, &args, Args::of(obj, 0), &keywords, Then::Return)
     }
 );

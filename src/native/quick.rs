@@ -1,13 +1,13 @@
 //! What natives that are called often do with arguments of the usual types: see [`Quick`](crate::vm::native::Quick).
 
-use crate::heap::{Kind, Raw, Value};
+use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{Class, ClassFlags, Dict, List, Set, Str, Tuple};
 use crate::vm::native::Cx;
 
 const ASK: Raw = Raw::UNBOUND;
 
 /// `len`.
-pub(super) fn len(_: &mut Cx, of: Raw) -> Raw {
+pub(super) fn len(cx: &mut Cx, of: Raw) -> Raw {
     let value: Value<'_> = Value::adopt(of);
     if let Some(list) = value.exact::<List>() {
         return Raw::int(list.len() as i64);
@@ -20,6 +20,9 @@ pub(super) fn len(_: &mut Cx, of: Raw) -> Raw {
     }
     if let Some(tuple) = value.exact::<Tuple>() {
         return Raw::int(tuple.len() as i64);
+    }
+    if value.is_subclassed() {
+        return cx.length_at_once(of);
     }
     value.exact::<Set>().map_or(ASK, |set| Raw::int(set.len() as i64))
 }
@@ -177,4 +180,58 @@ pub(super) fn get(cx: &mut Cx, dict: Raw, key: Raw, default: Raw) -> Raw {
         Some(None) => default,
         None => ASK,
     }
+}
+
+// ---- what derived classes leave to dict, list and tuple ----
+
+/// `dict.__getitem__`, of a key that is there.
+pub(super) fn dict_item(cx: &mut Cx, object: Raw, key: Raw) -> Raw {
+    let Some(dict) = cx.payload(Value::adopt(object)).exact::<Dict>().map(Gc::held) else { return ASK };
+    match cx.dict_find_at_once(dict, Value::adopt(key)) {
+        Some(Some(at)) => dict.value_at(at).raw(),
+        _ => ASK,
+    }
+}
+
+/// `dict.__contains__`.
+pub(super) fn dict_contains(cx: &mut Cx, object: Raw, key: Raw) -> Raw {
+    let Some(dict) = cx.payload(Value::adopt(object)).exact::<Dict>().map(Gc::held) else { return ASK };
+    cx.dict_find_at_once(dict, Value::adopt(key)).map_or(ASK, |found| Raw::bool(found.is_some()))
+}
+
+/// `dict.__setitem__`.
+pub(super) fn dict_set(cx: &mut Cx, object: Raw, key: Raw, value: Raw) -> Raw {
+    let payload = cx.payload(Value::adopt(object));
+    let known = payload.exact::<Dict>().is_some() && !value.is_unbound();
+    let payload = payload.raw();
+    if known && cx.dict_set_quickly(payload, key, value) { Raw::NONE } else { ASK }
+}
+
+/// `dict.__len__`.
+pub(super) fn dict_len(cx: &mut Cx, object: Raw) -> Raw {
+    cx.payload(Value::adopt(object)).exact::<Dict>().map_or(ASK, |dict| Raw::int(dict.len() as i64))
+}
+
+/// `list.__getitem__`.
+pub(super) fn list_item(cx: &mut Cx, object: Raw, index: Raw) -> Raw {
+    let payload = cx.payload(Value::adopt(object));
+    let found = payload.exact::<List>().and_then(|_| cx.item_quickly(payload.raw(), index));
+    found.unwrap_or(ASK)
+}
+
+/// `list.__len__`.
+pub(super) fn list_len(cx: &mut Cx, object: Raw) -> Raw {
+    cx.payload(Value::adopt(object)).exact::<List>().map_or(ASK, |list| Raw::int(list.len() as i64))
+}
+
+/// `tuple.__getitem__`.
+pub(super) fn tuple_item(cx: &mut Cx, object: Raw, index: Raw) -> Raw {
+    let payload = cx.payload(Value::adopt(object));
+    let found = payload.exact::<Tuple>().and_then(|_| cx.item_quickly(payload.raw(), index));
+    found.unwrap_or(ASK)
+}
+
+/// `tuple.__len__`.
+pub(super) fn tuple_len(cx: &mut Cx, object: Raw) -> Raw {
+    cx.payload(Value::adopt(object)).exact::<Tuple>().map_or(ASK, |tuple| Raw::int(tuple.len() as i64))
 }

@@ -20,7 +20,9 @@ use crate::object::{
 use super::call::Invoked;
 use super::frame::{Held, RecordKind};
 use super::lookup::UseOf;
-use super::native::{Args, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use super::native::{
+    Args, NativeFunction, NativeKind, NativeResult, Outcome, Raised, Resumed, Root, Then, takes_receiver,
+};
 use super::run::{cached, cell_of, shape_key};
 use super::{Name, Vm};
 
@@ -131,6 +133,17 @@ impl Vm {
             Some(hook) => Ok(Loaded::Call(hook.raw(), smallvec![name.value().raw()])),
             None => Ok(Loaded::Missing),
         }
+    }
+
+    /// An attribute that an instance has itself, where its class has no say in it; None where it is to be looked up in full.
+    pub(crate) fn attribute_at_once(&self, object: Raw, name: Gc<'_, Str>) -> Option<Raw> {
+        let instance = Value::<'static>::adopt(object).exact::<Instance>()?;
+        let (shape, class) = (instance.shape(), self.class_of(instance.value()));
+        if self.shapes.is_dict_mode(shape) || class.has(ClassFlags::GETATTRIBUTE) {
+            return None;
+        }
+        let found = instance.slot(self.shapes.slot(shape, name)?).given()?.raw();
+        self.lookup_class(class, name).is_none().then_some(found)
     }
 
     /// `super.__getattribute__`.
@@ -494,13 +507,7 @@ impl Vm {
         then: Then,
     ) -> NativeResult {
         let receiver = receiver.get(self).raw();
-        let value: Value<'static> = Value::adopt(method);
-        let direct = match value.kind() {
-            Kind::Function => true,
-            Kind::Native => value.exact::<NativeFunction>().is_some_and(|n| n.get().def.kind == NativeKind::Method),
-            _ => false,
-        };
-        if direct {
+        if takes_receiver(Value::adopt(method)) {
             let mut all: SmallVec<[Raw; 4]> = smallvec![receiver];
             all.extend_from_slice(args);
             return self.ask(method, &all, then);

@@ -92,6 +92,13 @@ impl Vm {
                     callee = value.exact::<StaticMethod>().expect("a staticmethod").function.get().raw();
                 }
                 _ => {
+                    if argc == 1 && keywords.is_none() {
+                        let argument = self.fiber.registers.get(start).raw();
+                        let found = self.ask_native(callee, Name::Call, argument);
+                        if !found.is_unbound() {
+                            return Ok(Invoked::Value(found));
+                        }
+                    }
                     let class = self.class_of(value).held();
                     let name = self.name(Name::Call).held();
                     let Some(call) = self.lookup_class(class, name) else {

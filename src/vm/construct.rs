@@ -46,6 +46,10 @@ impl Vm {
                     }
                 }
                 if !takes_receiver(Value::adopt(call)) {
+                    // What it is bound to may be such a class again.
+                    if !self.stack_is_left() {
+                        return Err(self.recursion_error());
+                    }
                     let callee = self.bind_descriptor(call, class.value().raw(), metaclass)?;
                     return self.invoke(callee, start, argc, keywords);
                 }
@@ -143,6 +147,7 @@ impl Vm {
         }
         // Arguments are needed twice: they stay in this window, copies go to `__new__`.
         let top = start + argc;
+        self.check_registers(top, argc as usize)?;
         let keywords_at = top;
         self.fiber.registers.set(keywords_at, keywords.unwrap_or(Raw::NONE));
         self.fiber.registers.set(keywords_at + 1, init);
@@ -194,7 +199,10 @@ impl Vm {
         if let Some(function) = Value::adopt(init).exact::<Function>() {
             return self.enter(function.held(), start - 1, argc + 1, keywords, instance);
         }
-        if let Some(native) = Value::adopt(init).exact::<NativeFunction>() {
+        self.check_registers(start + argc, argc as usize)?;
+        if let Some(native) =
+            Value::adopt(init).exact::<NativeFunction>().filter(|native| takes_receiver(native.value()))
+        {
             // The window before is free for the instance: a native may overwrite its arguments.
             let native = native.held();
             let at = start + argc;
@@ -277,6 +285,8 @@ fn after_new(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
     };
     let receiver = object.get(cx).raw();
     let bound = cx.bind_descriptor(init_raw, receiver, instance_class)?;
+    let top = cx.mark();
+    cx.check_registers(top, argc as usize)?;
     let callee = cx.push_raw(bound);
     for index in 0..argc {
         let arg = window.get(cx, 1 + index as usize).raw();

@@ -281,13 +281,8 @@ impl Vm {
                 return Ok(Loaded::Value(found));
             }
         }
-        match Value::adopt(get).kind() {
-            Kind::Function | Kind::Native => Ok(Loaded::Call(get, smallvec![attr, object, class])),
-            _ => {
-                let bound = self.bind_descriptor(get, attr, own)?;
-                Ok(Loaded::Call(bound, smallvec![object, class]))
-            }
-        }
+        // Of all special methods this one is called as it stands.
+        Ok(Loaded::Call(get, smallvec![attr, object, class]))
     }
 
     /// A callable bound to its first argument.

@@ -323,7 +323,12 @@ impl Vm {
             return Ok(Invoked::Value(Raw::bool(found)));
         }
         let value = Value::adopt(container);
-        if !value.is_subclassed() {
+        if value.is_subclassed() {
+            let found = self.ask_native(container, Name::Contains, item);
+            if !found.is_unbound() {
+                return Ok(Invoked::Value(found));
+            }
+        } else {
             let mark = self.mark();
             let result = match value.kind() {
                 Kind::List | Kind::Tuple => {

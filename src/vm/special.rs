@@ -19,7 +19,7 @@ impl Vm {
         let items = Value::adopt(args).exact::<Tuple>().expect("the compiler made a tuple").held();
         let dict = Value::adopt(keywords).exact::<Dict>().map(Gc::held);
         let count = items.len() + dict.map_or(0, |d| d.len());
-        self.check_registers(count)?;
+        self.check_registers(at, count)?;
         self.push_raw(callee);
         for item in items.items() {
             self.push_raw(item.raw());
@@ -42,9 +42,9 @@ impl Vm {
         self.invoke(callee, at + 1, count as u32, names)
     }
 
-    /// Raises RecursionError if so many registers more would leave too few: natives push a few without asking.
-    pub(crate) fn check_registers(&mut self, count: usize) -> Result<(), Raised> {
-        let fits = self.fiber.top as usize + count + 1024 <= self.fiber.registers.len();
+    /// Raises RecursionError if so many registers from one on would leave too few: natives push a few without asking.
+    pub(crate) fn check_registers(&mut self, from: u32, count: usize) -> Result<(), Raised> {
+        let fits = from as usize + count + 1024 <= self.fiber.registers.len();
         if fits { Ok(()) } else { Err(self.recursion_error()) }
     }
 

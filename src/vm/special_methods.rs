@@ -9,7 +9,7 @@ use crate::object::{Entry, Function, Instance};
 
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
-use super::native::{Raised, quick_method};
+use super::native::{NativeDef, NativeFunction, NativeKind, Quick, Raised, Root};
 use super::{Name, SPECIALS, Vm};
 
 /// A special method that was looked up before.
@@ -43,9 +43,9 @@ impl Vm {
         self.look_for_special(object, shape, name)
     }
 
-    /// As `special`, for a native with a quick way for two operands.
+    /// As `special`, for a native method with a quick way.
     #[inline]
-    fn quick_special(&self, object: Raw, name: Name) -> Option<fn(&mut Vm, Raw, Raw) -> Raw> {
+    pub(super) fn native_special(&self, object: Raw, name: Name) -> Option<Quick> {
         let shape = Value::<'_>::adopt(object.copied()).header()?.shape();
         if shape == 0 {
             return None;
@@ -58,7 +58,43 @@ impl Vm {
             self.look_for_special(object, shape, name);
             place.get().function
         };
-        quick_method(Value::adopt(function))
+        Some(Value::<'static>::adopt(function).exact::<NativeFunction>()?.get().def.quick)
+    }
+
+    /// What the native method of an object's class says at once of one argument; UNBOUND where it is to be called.
+    #[inline]
+    pub(super) fn ask_native(&mut self, object: Raw, name: Name, argument: Raw) -> Raw {
+        match self.native_special(object, name) {
+            Some(Quick::Two(quick)) => quick(self, object, argument),
+            Some(Quick::Three(quick)) => quick(self, object, argument, Raw::UNBOUND),
+            _ => Raw::UNBOUND,
+        }
+    }
+
+    /// The length of an object, as the native method of its class says at once; UNBOUND where it is to be called.
+    pub(crate) fn length_at_once(&mut self, object: Raw) -> Raw {
+        match self.native_special(object, Name::Len) {
+            Some(Quick::One(quick)) => quick(self, object),
+            _ => Raw::UNBOUND,
+        }
+    }
+
+    /// What calling an object with one argument gives, where a native says so at once; UNBOUND where it is to be called.
+    #[inline]
+    pub(crate) fn called_at_once(&mut self, callee: Raw, argument: Raw) -> Raw {
+        let value = Value::<'static>::adopt(callee);
+        match value.exact::<NativeFunction>().map(|native| native.get().def.quick) {
+            Some(Quick::One(quick)) => quick(self, argument),
+            Some(_) => Raw::UNBOUND,
+            None => self.ask_native(callee, Name::Call, argument),
+        }
+    }
+
+    /// Calls an object with one argument, for natives that do so for each of many.
+    pub(crate) fn call_one(&mut self, callee: Root, argument: Root) -> Result<Root, Raised> {
+        let (function, given) = (callee.get(self).raw(), argument.get(self).raw());
+        let found = self.called_at_once(function, given);
+        if found.is_unbound() { self.call(callee, &[argument]) } else { Ok(self.push_raw(found)) }
     }
 
     /// `a OP b` by the quick way of a native of the class of either, which takes only operands that no other class has a say about. `names`
@@ -67,9 +103,9 @@ impl Vm {
     pub(super) fn operate_by_native(&mut self, names: (Name, Name), a: Raw, b: Raw) -> Option<Raw> {
         let of_class = |raw: Raw| Value::<'static>::adopt(raw).cell_of_kind::<Instance>().is_some();
         let found = if of_class(a) {
-            self.quick_special(a, names.0)?(self, a, b)
+            self.ask_native(a, names.0, b)
         } else if of_class(b) {
-            self.quick_special(b, names.1)?(self, b, a)
+            self.ask_native(b, names.1, a)
         } else {
             return None;
         };
@@ -81,7 +117,12 @@ impl Vm {
     fn look_for_special(&self, object: Raw, shape: u32, name: Name) -> Option<Held<Function>> {
         let class = self.class_of(Value::adopt(object));
         let found = self.lookup_class(class, self.name(name));
-        let such = |value: &Value<'_>| value.exact::<Function>().is_some() || quick_method(*value).is_some();
+        let quick = |def: &NativeDef| matches!(def.quick, Quick::One(_) | Quick::Two(_) | Quick::Three(_));
+        let such = |value: &Value<'_>| {
+            let native = value.exact::<NativeFunction>().map(|native| native.get().def);
+            value.exact::<Function>().is_some()
+                || native.is_some_and(|def| def.kind == NativeKind::Method && quick(def))
+        };
         let function = found.filter(such).map_or(Raw::UNBOUND, |function| function.raw());
         let place = &self.specials[(shape as usize).wrapping_mul(31).wrapping_add(name as usize) & (SPECIALS - 1)];
         // Looking it up may have begun to rely on the class.

@@ -262,10 +262,7 @@ impl Vm {
         let (function, source) = (function.get(), source.get());
         let Some(next) = peek(source) else { return Ok(Stepped::Ask) };
         let made = match function.kind() {
-            Kind::Native => match function.exact::<NativeFunction>().map(|native| native.get().def.quick) {
-                Some(Quick::One(quick)) => Ok(quick(self, next)),
-                _ => return Ok(Stepped::Ask),
-            },
+            Kind::Native | Kind::Instance => Ok(self.called_at_once(function.raw(), next)),
             Kind::Class => {
                 let plain =
                     matches!(Value::<'static>::adopt(next.copied()).kind(), Kind::Int | Kind::Float | Kind::Str);

@@ -40,6 +40,12 @@ impl Vm {
         if let Some(target) = Value::adopt(object).exact::<Class>() {
             return self.store_in_class(target, class, name, value);
         }
+        if let Some(module) = Value::<'static>::adopt(object).exact::<Module>()
+            && module.get().spec_due.get()
+            && self.is_spec(name)
+        {
+            self.make_spec(module)?;
+        }
         let attr = self.lookup_class(class, name).map(Value::raw);
         if let Some(attr) = attr
             && let Some(stored) = self.store_by_descriptor(attr, object, name, value)?

@@ -6,7 +6,7 @@ use crate::object::{
 };
 
 use super::call::Invoked;
-use super::native::{Raised, Root, Then};
+use super::native::{Quick, Raised, Root, Then};
 use super::{Name, Vm};
 
 impl Vm {
@@ -288,6 +288,12 @@ impl Vm {
         if let Some(invoked) = self.by_method(object, Name::GetItem, &[object, index])? {
             return Ok(invoked);
         }
+        if Value::<'_>::adopt(object.copied()).is_subclassed() {
+            let found = self.ask_native(object, Name::GetItem, index);
+            if !found.is_unbound() {
+                return Ok(Invoked::Value(found));
+            }
+        }
         if let Some(raw) = self.item_at_once(object, index) {
             return Ok(Invoked::Value(raw));
         }
@@ -387,6 +393,12 @@ impl Vm {
         let target = Value::adopt(object);
         if let Some(invoked) = self.by_method(object, Name::SetItem, &[object, index, value])? {
             return Ok(invoked);
+        }
+        if target.is_subclassed()
+            && let Some(Quick::Three(quick)) = self.native_special(object, Name::SetItem)
+            && !quick(self, object, index, value).is_unbound()
+        {
+            return Ok(Invoked::Value(Raw::NONE));
         }
         if !target.is_subclassed() && target.kind() == Kind::Dict {
             self.dict_set_raw(object, index, value)?;

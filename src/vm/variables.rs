@@ -20,10 +20,10 @@ impl Vm {
         cache: [&StdCell<u32>; 3],
     ) -> Result<Raw, Raised> {
         let key = Value::adopt(name).exact::<Str>().expect("names are texts");
+        if self.is_spec(key) {
+            self.make_spec_of(globals)?;
+        }
         if let Some(index) = globals.find_str(&self.heap, key) {
-            if globals.value_at(index).is_none() && self.is_spec(key) {
-                self.make_spec_of(globals)?;
-            }
             cache[0].set(globals.version());
             cache[1].set(index as u32);
             cache[2].set(0);
@@ -46,19 +46,18 @@ impl Vm {
         name == self.name(Name::Spec) || name == self.name(Name::Loader)
     }
 
-    /// Gives a module its `__spec__` and `__loader__`, if nobody has.
+    /// Gives a module its `__spec__` and `__loader__`.
     pub(super) fn make_spec(&mut self, module: Held<Module>) -> Result<(), Raised> {
+        // What is imported for it may ask for the same.
         module.get().spec_due.set(false);
-        let spec = module.dict().get_str(&self.heap, self.name(Name::Spec));
-        if spec.is_some_and(|spec| !spec.is_none()) {
-            return Ok(());
-        }
         let mark = self.mark();
-        let module = self.push(module.value());
-        let util = self.import("importlib.util")?;
-        self.call_method(util, "_complete", &[module])?;
+        let root = self.push(module.value());
+        let made = self.import("importlib.util").and_then(|util| self.call_method(util, "_complete", &[root]));
         self.release(mark);
-        Ok(())
+        if made.is_err() {
+            module.get().spec_due.set(true);
+        }
+        made.map(drop)
     }
 
     /// As `make_spec`, for the module with this namespace, if there is one.

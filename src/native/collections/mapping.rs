@@ -2,7 +2,7 @@
 
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::native::functools::first_entry;
+use crate::native::functools::{first_entry, to_end};
 use crate::native::{complete, library_class, natives};
 use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
 use crate::vm::Library;
@@ -139,6 +139,19 @@ fn made(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
     Ok(value.get(cx).into())
 }
 
+/// Moves a key that is there to the end.
+fn moved_to_end(cx: &mut Cx, object: Raw, key: Raw, last: Raw) -> Raw {
+    let Some(dict) = cx.payload(Value::adopt(object)).exact::<Dict>().map(Gc::held) else { return Raw::UNBOUND };
+    if !last.is_unbound() && !last.same(Raw::TRUE) {
+        return Raw::UNBOUND;
+    }
+    match cx.dict_find_at_once(dict, Value::adopt(key)) {
+        // An entry that was lost for lack of memory is missed by the native itself.
+        Some(Some(at)) if to_end(cx, dict, at).is_ok() => Raw::NONE,
+        _ => Raw::UNBOUND,
+    }
+}
+
 natives!(
     /// The native methods of OrderedDict.
     static ORDERED: Methods;
@@ -174,6 +187,7 @@ natives!(
     }
 
     /// Move an existing element to the end, or to the beginning.
+    #[quick(Three(moved_to_end))]
     fn move_to_end(
         cx: &mut Cx,
         this: Root,
@@ -185,16 +199,12 @@ natives!(
         let table = cx.payload_root(this);
         let Some(at) = cx.dict_find(table, key)? else { return Err(cx.key_error(key)) };
         let dict = dict_in(cx, table);
-        let heap = cx.heap.forever();
-        let Some((known, value)) = dict.entry(at) else { return Ok(Outcome::NONE) };
-        let hash = dict.entry_hash(at);
         let done = if last {
-            if at + 1 == dict.used() {
-                return Ok(Outcome::NONE);
-            }
-            dict.remove_at(heap, at);
-            dict.insert(heap, hash, known, value)
+            to_end(cx, dict, at)
         } else {
+            let heap = cx.heap.forever();
+            let Some((known, value)) = dict.entry(at) else { return Ok(Outcome::NONE) };
+            let hash = dict.entry_hash(at);
             // All others are added again behind it.
             let others = (0..dict.used()).filter(|other| *other != at);
             let others: Vec<_> = others.filter_map(|at| Some((dict.entry_hash(at), dict.entry(at)?))).collect();
@@ -203,7 +213,7 @@ natives!(
             for (hash, (key, value)) in others {
                 done = done.and_then(|_| dict.insert(heap, hash, key, value));
             }
-            done
+            done.map(drop)
         };
         cx.fits(done)?;
         Ok(Outcome::NONE)

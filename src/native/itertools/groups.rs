@@ -325,7 +325,7 @@ fn advance(cx: &mut Cx, iterator: Gc<'static, NativeIterator>) -> Result<bool, R
     let mut key = item;
     if !iterator.slot(KEY).is_none() {
         let function = cx.push_raw(iterator.slot(KEY).raw());
-        key = cx.call(function, &[item])?;
+        key = cx.call_one(function, item)?;
     }
     iterator.set_tail(&cx.heap, CURRENT, key.get(cx));
     iterator.set_tail(&cx.heap, ITEM, item.get(cx));

@@ -33,11 +33,13 @@ natives!(
     }
 
     /// Return whether there is such a key.
+    #[quick(Two(crate::native::quick::dict_contains))]
     fn __contains__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
         Ok(cx.dict_find(this, key)?.is_some().into())
     }
 
     /// Return self[key].
+    #[quick(Two(crate::native::quick::dict_item))]
     fn __getitem__(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
         if let Some(value) = cx.dict_get(this, key)? {
             return Ok(value.get(cx).into());
@@ -51,6 +53,7 @@ natives!(
     }
 
     /// Set self[key] to value.
+    #[quick(Three(crate::native::quick::dict_set))]
     fn __setitem__(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
         cx.dict_set(this, key, value)?;
         Ok(Outcome::NONE)
@@ -70,6 +73,7 @@ natives!(
     }
 
     /// Return the number of keys.
+    #[quick(One(crate::native::quick::dict_len))]
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((own(cx, this).len() as i64).into())
     }

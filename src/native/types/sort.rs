@@ -44,7 +44,7 @@ fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Res
                 let mark = cx.mark();
                 let item = list_in(cx, taken).item(index).map_or(Raw::NONE, |v| v.raw());
                 let item = cx.push_raw(item);
-                let value = cx.call(key, &[item])?;
+                let value = cx.call_one(key, item)?;
                 cx.list_push(keys, value)?;
                 cx.release(mark);
             }

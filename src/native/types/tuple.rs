@@ -40,6 +40,7 @@ with_operators! {
     }
 
     /// Return the number of items.
+    #[quick(One(crate::native::quick::tuple_len))]
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((own(cx, this).len() as i64).into())
     }
@@ -69,6 +70,7 @@ with_operators! {
     }
 
     /// Return self[index].
+    #[quick(Two(crate::native::quick::tuple_item))]
     fn __getitem__(cx: &mut Cx, this: Root, index: Root) -> NativeResult {
         let this = cx.payload_root(this);
         let item = cx.item(this, index)?;
