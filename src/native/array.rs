@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
-use crate::native::types::bounds::slice_range;
+use crate::native::types::bounds::{apply_bounds, slice_bounds, slice_range};
 use crate::native::types::bytes::{bytes_like, value_bytes};
 use crate::native::types::iterator::ITERATOR;
 use crate::native::types::list::bound;
@@ -704,6 +704,7 @@ natives!(
             own(cx, this).set_bytes(at, &bytes);
             return Ok(Outcome::NONE);
         };
+        let bounds = slice_bounds(cx, slice)?;
         let Some(other) = array_of(cx, value.get(cx)) else {
             let got = cx.type_name_for_error(value.get(cx));
             return Err(cx.type_error(format!("can only assign array (not \"{got}\") to array slice")));
@@ -713,7 +714,7 @@ natives!(
             return Err(cx.type_error("bad argument type for built-in operation".into()));
         }
         let bytes = other.memory().to_vec();
-        let range = slice_range(cx, slice, array.len())?;
+        let range = apply_bounds(bounds, array.len());
         if range.step == 1 {
             let start = range.start as usize;
             splice(cx, this, start, start + range.count, &bytes)?;

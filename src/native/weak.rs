@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Value, WeakRef};
 use crate::native::natives;
-use crate::object::ClassFlags;
+use crate::object::{ClassFlags, has_weak_references};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
@@ -31,32 +31,11 @@ fn own(cx: &Cx, this: Root) -> Gc<'_, WeakRef> {
 
 /// Whether weak references to a value can be made.
 fn is_referable(cx: &Cx, value: Value<'_>) -> bool {
-    use Kind as K;
     if value.header().is_none() {
         return false;
     }
     let kind = value.kind();
-    let builtin_with = matches!(
-        kind,
-        K::Function
-            | K::BoundMethod
-            | K::Native
-            | K::Class
-            | K::Module
-            | K::Set
-            | K::FrozenSet
-            | K::Generator
-            | K::Coroutine
-            | K::AsyncGenerator
-            | K::Code
-            | K::Future
-            | K::Task
-            | K::NativeObject
-            | K::Array
-            | K::Deque
-            | K::MemoryView
-            | K::GenericAlias
-    );
+    let builtin_with = kind != Kind::Instance && has_weak_references(kind);
     let class = cx.class_of(value);
     builtin_with || class.has(ClassFlags::HEAP) && !class.has(ClassFlags::NO_WEAKREF)
 }

@@ -12,6 +12,33 @@ use bitflags::bitflags;
 use crate::heap::{AnyRef, Gc, Heap, Kind, Raw, Ref, Slot, Tracer, Value};
 use crate::object::{Dict, Function, List, Slots, Str, Tuple};
 
+/// Whether instances of a builtin class can be weakly referred to. Of the others that takes a class derived from theirs.
+pub fn has_weak_references(layout: Kind) -> bool {
+    use Kind as K;
+    matches!(
+        layout,
+        K::Instance
+            | K::Function
+            | K::BoundMethod
+            | K::Native
+            | K::Class
+            | K::Module
+            | K::Set
+            | K::FrozenSet
+            | K::Generator
+            | K::Coroutine
+            | K::AsyncGenerator
+            | K::Code
+            | K::Future
+            | K::Task
+            | K::NativeObject
+            | K::Array
+            | K::Deque
+            | K::MemoryView
+            | K::GenericAlias
+    )
+}
+
 bitflags! {
     /// What is known of a class.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

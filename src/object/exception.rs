@@ -36,10 +36,12 @@ impl<'h> Gc<'h, Exception> {
 
     /// Field number `index` of its class; None if it was not set.
     pub fn field(self, index: usize) -> Value<'h> {
-        match self.get().fields.get() {
-            Some(fields) if index < fields.capacity() => fields.tail()[index].get().given().unwrap_or(Value::NONE),
-            _ => Value::NONE,
-        }
+        self.given_field(index).unwrap_or(Value::NONE)
+    }
+
+    /// The same, where None that was set is told from nothing.
+    pub fn given_field(self, index: usize) -> Option<Value<'h>> {
+        self.get().fields.get().filter(|fields| index < fields.capacity())?.tail()[index].get().given()
     }
 }
 

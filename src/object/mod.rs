@@ -24,7 +24,7 @@ mod text;
 
 pub use array::{Array, Item, array_item_size};
 pub use bytes::{Buffer, ByteArray, Bytes};
-pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes};
+pub use class::{Class, ClassFlags, Instance, ShapeId, Shapes, has_weak_references};
 pub use datetime::{
     Date, DateTime, EPOCH_ORDINAL, LAST_ORDINAL, MOST_DAYS, Moment, Span, TimeDelta, TimeOfDay, TimeZone,
     days_in_month, from_ordinal, is_leap, order_dated, ordinal,

@@ -6,8 +6,8 @@
 use crate::bytecode::op::AwaitContext;
 use crate::heap::{Kind, Raw, Ref, Value};
 use crate::object::{
-    AsyncGeneratorStep, BUSY, CLOSED, Class, CoroutineWrapper, Exc, Exception, GeneratorState, StepMode, Str,
-    any_generator,
+    AsyncGeneratorStep, BUSY, CLOSED, Class, ClassFlags, CoroutineWrapper, Exc, Exception, Generator, GeneratorState,
+    StepMode, Str, Tuple, any_generator,
 };
 
 use super::call::Invoked;
@@ -265,14 +265,36 @@ impl Vm {
                     None => Err(self.raise(exception)),
                 }
             }
-            Resumed::Raised(exception) => match self.find_attribute(awaitable, "throw")? {
-                Some(callee) => self.call_with(callee, &[exception], Then::Catch(stepped)),
+            Resumed::Raised(thrown) => match self.find_attribute(awaitable, "throw")? {
+                Some(callee) => {
+                    let given = self.given_to_throw(thrown);
+                    self.call_with(callee, &given, Then::Catch(stepped))
+                }
                 // A StopIteration ends what is delegated to, wherever it comes from.
-                None => match self.stop_value(exception) {
-                    Some(value) => Ok(Outcome::Value(value)),
-                    None => Err(self.raise(exception)),
-                },
+                None => {
+                    let exception = match self.given_to_throw(thrown)[..] {
+                        [kind] => self.exception_thrown(kind, None, None)?,
+                        [kind, value] => self.exception_thrown(kind, Some(value), None)?,
+                        [kind, value, traceback] => self.exception_thrown(kind, Some(value), Some(traceback))?,
+                        _ => thrown,
+                    };
+                    match self.stop_value(exception) {
+                        Some(value) => Ok(Outcome::Value(value)),
+                        None => Err(self.raise(exception)),
+                    }
+                }
             },
+        }
+    }
+
+    /// The arguments that `throw` of what is delegated to gets: the exception, or those in a tuple (see `thrown_into`).
+    fn given_to_throw(&mut self, thrown: Root) -> Vec<Root> {
+        match thrown.get(self).exact::<Tuple>() {
+            Some(given) => {
+                let given: Vec<Raw> = given.items().map(|item| item.raw()).collect();
+                given.into_iter().map(|raw| self.push_raw(raw)).collect()
+            }
+            None => vec![thrown],
         }
     }
 
@@ -411,6 +433,93 @@ impl Vm {
         }
     }
 
+    /// What `target.throw(kind, value, traceback)` raises where it stopped: an exception, or a tuple of these arguments for an object that
+    /// it delegates to, whose own `throw` is to understand them. Arguments that mean no exception end what it delegates to with that error.
+    pub fn thrown_into(
+        &mut self,
+        target: Root,
+        kind: Root,
+        value: Option<Root>,
+        traceback: Option<Root>,
+    ) -> Result<Root, Raised> {
+        let suspended = |g: &Held<Generator>| g.get().state.get() == GeneratorState::Suspended;
+        let outermost = any_generator(target.get(self)).map(|g| g.held()).filter(suspended);
+        let innermost = outermost.map(|root| self.innermost(root)).filter(suspended);
+        let awaited = innermost.map_or(Raw::NONE, |at| at.get().awaiting.value().raw());
+        let plain = kind.get(self).kind() == Kind::Exception && value.is_none() && traceback.is_none();
+        let by_methods = self.is_driven_by_methods(awaited);
+        let asked = by_methods && self.may_have_throw(awaited);
+        if !plain && asked && !self.is_exit(kind) {
+            self.warn_three_arguments("throw", value, traceback)?;
+            let given = [Some(kind), value, traceback].into_iter().flatten();
+            let given: Vec<Value<'_>> = given.map(|root| root.get(self)).collect();
+            let given = Tuple::new(&self.heap, &given).value().raw();
+            return Ok(self.push_raw(given));
+        }
+        let raised = match self.thrown("throw", kind, value, traceback) {
+            Ok(exception) => return Ok(exception),
+            Err(raised) => raised,
+        };
+        let (Some(outermost), Some(innermost)) = (outermost, innermost) else { return Err(raised) };
+        if by_methods && !asked || Value::adopt(awaited).is_none() {
+            let Some(awaiter) = innermost.get().awaiter.get::<Generator>().map(|g| g.held()) else {
+                return Err(raised);
+            };
+            if innermost == outermost {
+                return Err(raised);
+            }
+            self.unlink(awaiter);
+            awaiter.set_any(&self.heap, |g| &g.awaiting, Value::NONE);
+            outermost.set_any(&self.heap, |g| &g.innermost, Value::NONE);
+        }
+        Ok(self.take_exception(raised))
+    }
+
+    /// Whether an object has a method `throw`, as far as that is known without asking a script.
+    fn may_have_throw(&mut self, awaited: Raw) -> bool {
+        let class = self.class_of(Value::adopt(awaited)).held();
+        let name = self.name(Name::Throw).held();
+        class.has(ClassFlags::GETATTR) || self.lookup_class(class, name).is_some()
+    }
+
+    /// Whether a frame that awaits this drives it by calling its methods.
+    fn is_driven_by_methods(&self, awaited: Raw) -> bool {
+        let value = Value::adopt(awaited);
+        match value.kind() {
+            Kind::None
+            | Kind::Native
+            | Kind::NativeCoroutine
+            | Kind::Generator
+            | Kind::Coroutine
+            | Kind::AsyncGenerator
+            | Kind::AsyncGeneratorStep
+            | Kind::CoroutineWrapper => false,
+            kind => self.coroutines.drivers[kind as usize].is_none() || value.is_subclassed(),
+        }
+    }
+
+    /// Whether the first argument of `throw` is GeneratorExit or an instance of it.
+    fn is_exit(&self, kind: Root) -> bool {
+        let exit = self.exception_class(Exc::GeneratorExit).held();
+        let class = kind.get(self).exact::<Class>().map(|c| c.held());
+        class.is_some_and(|c| c.is_subclass(exit)) || self.is_exception(kind.get(self), Exc::GeneratorExit)
+    }
+
+    /// Warns of arguments of `throw` that are deprecated.
+    fn warn_three_arguments(
+        &mut self,
+        method: &str,
+        value: Option<Root>,
+        traceback: Option<Root>,
+    ) -> Result<(), Raised> {
+        if value.is_none() && traceback.is_none() {
+            return Ok(());
+        }
+        self.warn_deprecated_here(&format!(
+            "the (type, exc, tb) signature of {method}() is deprecated, use the single-arg signature instead."
+        ))
+    }
+
     /// The exception that `throw(kind, value, traceback)` means.
     pub fn thrown(
         &mut self,
@@ -419,11 +528,12 @@ impl Vm {
         value: Option<Root>,
         traceback: Option<Root>,
     ) -> Result<Root, Raised> {
-        if value.is_some() || traceback.is_some() {
-            self.warn_deprecated_here(&format!(
-                "the (type, exc, tb) signature of {method}() is deprecated, use the single-arg signature instead."
-            ))?;
-        }
+        self.warn_three_arguments(method, value, traceback)?;
+        self.exception_thrown(kind, value, traceback)
+    }
+
+    /// The same, about which nobody is warned.
+    fn exception_thrown(&mut self, kind: Root, value: Option<Root>, traceback: Option<Root>) -> Result<Root, Raised> {
         let traceback = traceback.filter(|t| !t.get(self).is_none());
         if let Some(traceback) = traceback
             && traceback.get(self).kind() != Kind::Traceback
@@ -447,7 +557,7 @@ impl Vm {
                     value
                 }
                 Some(value) => {
-                    let args: Vec<Raw> = match value.get(self).exact::<super::Tuple>() {
+                    let args: Vec<Raw> = match value.get(self).exact::<Tuple>() {
                         Some(tuple) => tuple.items().map(|v| v.raw()).collect(),
                         None => vec![value.get(self).raw()],
                     };

@@ -3,7 +3,9 @@
 use std::cell::Cell as StdCell;
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
-use crate::object::{Access, Class, ClassFlags, Dict, Exc, GetSet, Module, Str, Tuple, field_count};
+use crate::object::{
+    Access, Class, ClassFlags, Dict, Exc, GetSet, Module, Str, Tuple, field_count, has_weak_references,
+};
 
 use super::class_make::Parts;
 use super::frame::Held;
@@ -255,6 +257,7 @@ impl Vm {
         fixed: u8,
     ) -> Held<Class> {
         let heap = self.heap.forever();
+        let flags = if has_weak_references(layout) { flags } else { flags | ClassFlags::NO_WEAKREF };
         let dict = Dict::new(heap);
         if module != "builtins" {
             let value = self.intern(module).held();

@@ -221,36 +221,36 @@ impl Vm {
         }
         let layout = best.get().layout;
         let mut fixed = best.get().fixed_slots.get();
-        let has_dict = base_list.iter().any(|b| !b.has(ClassFlags::NO_DICT));
-        let has_weakref = base_list.iter().any(|b| !b.has(ClassFlags::NO_WEAKREF));
+        // The best base says what there is already; the other bases only add what `__slots__` leave out.
         let sized = matches!(layout, Kind::Int | Kind::Tuple | Kind::Bytes);
-        let (mut adds_dict, mut adds_weakref) = (!has_dict, !has_weakref && !sized);
+        let may_add_dict = best.has(ClassFlags::NO_DICT);
+        let may_add_weakref = best.has(ClassFlags::NO_WEAKREF) && !sized;
+        let (mut adds_dict, mut adds_weakref) = (may_add_dict, may_add_weakref);
         let mut members: Vec<Held<Str>> = vec![];
         let slots_name = self.name(Name::Slots).held();
         if let Some(slots) = dict.get_str(heap, slots_name) {
             (adds_dict, adds_weakref) = (false, false);
             let slots = slots.raw();
-            for slot in self.slot_list(slots)? {
+            let slots = self.slot_list(slots)?;
+            if !slots.is_empty() && (sized || best.is_subclass(self.kind_class(Kind::Class))) {
+                let name = self.tp_name(best);
+                return Err(self.type_error(format!("nonempty __slots__ not supported for subtype of '{name}'")));
+            }
+            for slot in slots {
                 match slot.as_bytes() {
                     b"__dict__" => {
-                        if has_dict || adds_dict {
+                        if !may_add_dict || adds_dict {
                             return Err(self.type_error("__dict__ slot disallowed: we already got one".into()));
                         }
                         adds_dict = true;
                     }
                     b"__weakref__" => {
-                        if has_weakref || adds_weakref {
+                        if !may_add_weakref || adds_weakref {
                             return Err(self.type_error("__weakref__ slot disallowed: we already got one".into()));
                         }
                         adds_weakref = true;
                     }
                     _ => {
-                        if sized || best.is_subclass(self.kind_class(Kind::Class)) {
-                            let name = self.tp_name(best);
-                            return Err(
-                                self.type_error(format!("nonempty __slots__ not supported for subtype of '{name}'"))
-                            );
-                        }
                         let mangled = self.mangled(text, slot);
                         let is_docs = mangled.as_bytes() == b"__doc__";
                         if dict.get_str(heap, mangled).is_some_and(|v| !is_docs || !v.is_none()) {
@@ -266,6 +266,8 @@ impl Vm {
                 }
             }
         }
+        adds_dict |= may_add_dict && base_list.iter().any(|b| !b.has(ClassFlags::NO_DICT));
+        adds_weakref |= may_add_weakref && base_list.iter().any(|b| !b.has(ClassFlags::NO_WEAKREF));
         members.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
         if !members.is_empty() {
             flags |= ClassFlags::LAYOUT;
@@ -275,10 +277,10 @@ impl Vm {
             return Err(self.value_error("too many __slots__"));
         }
         fixed += members.len() as u8;
-        if !has_dict && !adds_dict {
+        if may_add_dict && !adds_dict {
             flags |= ClassFlags::NO_DICT;
         }
-        if !has_weakref && !adds_weakref {
+        if best.has(ClassFlags::NO_WEAKREF) && !adds_weakref {
             flags |= ClassFlags::NO_WEAKREF;
         }
         let name = {

@@ -358,7 +358,7 @@ impl Vm {
     fn has_items(&mut self, value: Value<'_>) -> bool {
         let class = self.class_of(value).held();
         let name = self.name(Name::GetItem).held();
-        let sequence = matches!(value.kind(), Kind::MemoryView);
+        let sequence = matches!(value.kind(), Kind::MemoryView | Kind::Array);
         self.lookup_class_with_owner(class, name).is_some_and(|(_, owner)| sequence || owner.has(ClassFlags::HEAP))
     }
 
@@ -620,7 +620,12 @@ impl Vm {
 
     fn is_reversible(&mut self, value: Value<'_>) -> bool {
         let mapping = matches!(value.kind(), Kind::Dict | Kind::MappingProxy);
-        !mapping && self.has_method(value, Name::Len) && (value.is_subclassed() || self.has_items(value))
+        let sequence = value.is_subclassed()
+            && matches!(
+                self.payload(value).kind(),
+                Kind::List | Kind::Tuple | Kind::Str | Kind::Bytes | Kind::ByteArray | Kind::Range | Kind::Deque
+            );
+        !mapping && self.has_method(value, Name::Len) && (sequence || self.has_items(value))
     }
 
     fn not_reversible(&mut self, value: Value<'_>) -> Raised {

@@ -507,6 +507,24 @@ impl<'a> FromArg<'a> for i64 {
     }
 }
 
+/// What C keeps in an `int`.
+impl<'a> FromArg<'a> for i32 {
+    type Prepared = i32;
+    #[inline]
+    fn prepare(cx: &mut Cx, root: Root, _: &ParamAt) -> Result<i32, Raised> {
+        let mark = cx.mark();
+        let index = cx.index(root)?;
+        let int = index.get(cx).as_int();
+        cx.release(mark);
+        let fitting = int.and_then(|int| i32::try_from(int).ok());
+        fitting.ok_or_else(|| cx.overflow_error("Python int too large to convert to C int"))
+    }
+    #[inline(always)]
+    fn get(_: &'a Cx, int: i32) -> i32 {
+        int
+    }
+}
+
 impl<'a> FromArg<'a> for f64 {
     type Prepared = f64;
     #[inline]

@@ -644,20 +644,22 @@ impl Vm {
             return self.write_item(out, args.item(0).raw());
         }
         if is(self, Exc::OSError) {
-            let (errno, message) = (field(Exc::OSError, "errno"), field(Exc::OSError, "strerror"));
-            let (first, second) = (field(Exc::OSError, "filename"), field(Exc::OSError, "filename2"));
-            if !errno.is_none() && !message.is_none() || !first.is_none() {
+            let given =
+                |name: &str| exception.given_field(field_index(Exc::OSError, name).expect("a field of the class"));
+            let [errno, message, first, second] = ["errno", "strerror", "filename", "filename2"].map(given);
+            // None that was set is shown, what was never set or deleted is not.
+            if errno.is_some() && message.is_some() || first.is_some() {
                 out.extend_from_slice(b"[Errno ");
-                self.write_str(out, errno.raw())?;
+                self.write_str(out, errno.unwrap_or(Value::NONE).raw())?;
                 out.extend_from_slice(b"] ");
-                self.write_str(out, message.raw())?;
-                if !first.is_none() {
+                self.write_str(out, message.unwrap_or(Value::NONE).raw())?;
+                if let Some(first) = first {
                     out.extend_from_slice(b": ");
                     self.write_item(out, first.raw())?;
-                }
-                if !second.is_none() {
-                    out.extend_from_slice(b" -> ");
-                    self.write_item(out, second.raw())?;
+                    if let Some(second) = second {
+                        out.extend_from_slice(b" -> ");
+                        self.write_item(out, second.raw())?;
+                    }
                 }
                 return Ok(());
             }

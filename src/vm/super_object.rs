@@ -126,8 +126,8 @@ impl Vm {
             });
         }
         let (class, receiver) = self.super_parts(parts)?;
-        let bound = bare || !receiver.same(Raw::NONE);
-        let start = if bound { Some(self.super_start(class, receiver)?) } else { None };
+        // None stands for no receiver.
+        let start = if receiver.same(Raw::NONE) { None } else { Some(self.super_start(class, receiver)?) };
         let name_text = text(name);
         if let Some(start) = start
             && name_text != self.name(Name::Class)
@@ -155,8 +155,9 @@ impl Vm {
             });
         }
         let (class, receiver) = self.super_parts(parts)?;
-        let start = self.super_start(class, receiver)?;
-        Ok(Invoked::Value(self.new_super(class, receiver, Some(start))))
+        // None stands for no receiver.
+        let start = if receiver.same(Raw::NONE) { None } else { Some(self.super_start(class, receiver)?) };
+        Ok(Invoked::Value(self.new_super(class, receiver, start)))
     }
 
     /// Class and first argument of the method that runs, for `super()` called through another name.

@@ -20,6 +20,8 @@ REWORDED = [
     ("clock", r"(hour|minute|second|microsecond|month) must be in (\d+\.\.\d+), not -?\d+", r"\1 must be in \2", "shows the value"),
     ("year", r"year must be in 1\.\.9999, not (-?\d+)", r"year \1 is out of range", "names the range"),
     ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
+    ("wrappers", r"(?<=TypeError: )(?:__\w+__ )?(expected \d arguments?, got \d+)", r" \1", "no space before it, and some say their name"),
+    ("fromhex", r"fromhex\(\) argument must be str or bytes-like, not (?:(None)Type)?", r"fromhex() argument must be str, not \1", "takes bytes too"),
     ("weekday", r"Invalid weekday: ", "Invalid day: ", "names what it is"),
 ]
 UNREADY = [
@@ -29,6 +31,7 @@ UNREADY = [
 ]  # fmt: skip
 NEW = [
     ("truth", r"NotImplemented should not be used in a boolean context", "was a DeprecationWarning"),
+    ("resize", r"bytearray\.resize\(", "bytearray.resize"),
     ("views", r"memoryview\.index\(x\)", "memoryview.index and count"),
 ]
 

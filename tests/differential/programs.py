@@ -782,6 +782,55 @@ def expressions(rng):
     return w.text().replace("10**20", "10**20" if "range(" not in w.text() else "10")
 
 
+# ---------------------------------------------------------------- comparisons
+
+VERDICTS = ["NotImplemented", "NotImplemented", "True", "False", "True", "False", "self.n {s} getattr(other, 'n', other)", "self.n {s} getattr(other, 'n', other)", "0", "'yes'", "[]", "raise KeyError(self.n)", "self", "super().__{name}__(other)"]
+COMPARED = ["{a} {s} {b}", "{a} {s} {b} {s} {c}", "not {a} {s} {b}", "[{a}, {b}] {s} [{c}, {d}]", "({a}, {b}) {s} ({c},)", "[[{a}], {b}] {s} [[{c}], {d}]", "deque([{a}, {b}]) {s} deque([{c}, {d}])", "{{1: {a}}} {s} {{1: {b}}}", "{a} in [{b}, {c}]", "{a} not in ({b}, {c})", "{a} in deque([{b}])", "[{a}, {b}].index({c})", "[{a}, {b}, {c}].count({d})", "({a}, {b}).index({c}, 1)", "({a}, {b}).count({c})", "remove([{a}, {b}], {c})", "sorted([{a}, {b}, {c}, {d}])", "sorted([{a}, {b}, {c}], reverse=True)", "sorted([({a}, 1), ({b}, 0)])", "sorted([[{a}], [{b}]], key=lambda v: v[0])", "min({a}, {b}, {c})", "max([{a}, {b}], default={c})", "max([{a}, {b}], key=lambda v: [v])", "{{{a}: 1}}.get({b}, 'no')", "len({{{a}, {b}, {c}}})", "{{{a}: 1, {b}: 2}}", "{{{a}}} {s} {{{b}}}", "{{{a}, {b}}} & {{{c}}}", "{{{a}}} ^ {{{b}, {c}}}", "{a} in {{{b}, {c}}}", "{{{a}: 1}}.keys() {s} {{{b}: 1}}.keys()", "{{1: {a}}}.items() {s} {{1: {b}}}.items()", "(1, {a}) in {{1: {b}}}.items()", "{a} in {{1: {b}}}.values()", "bisect.bisect([{a}, {b}], {c})", "heapq.nsmallest(2, [{a}, {b}, {c}])", "slice({a}, {b}) {s} slice({c}, {d})", "operator.{name}({a}, {b})", "operator.contains([{a}], {b})", "operator.indexOf([{a}, {b}], {c})", "operator.countOf([{a}, {b}], {c})", "functools.cmp_to_key(lambda v, w: (v > w) - (v < w))({a}) {s} functools.cmp_to_key(lambda v, w: 0)({b})", "{a}.__{name}__({b})", "{k}.__{name}__({a}, {b})", "SimpleNamespace(v={a}) {s} SimpleNamespace(v={b})", "functools.partial(fn, {a}) {s} functools.partial(fn, {b})", "list(heapq.merge([{a}], [{b}]))", "matched({a}, {b})", "range(5).index({a})", "range(5).count({a})", "{a} in range(4)", "{a} in iter([{b}, {c}])", "Counter([{a}, {b}])[{c}]", "[k for k, g in itertools.groupby([{a}, {b}, {c}])]", "{a} is {b} or {a} {s} {a}", "all(v {s} w for v in [{a}, {b}] for w in [{c}])"]
+# One nan only: those that are the same bit by bit are the same object here.
+ORDINARY = ["1", "2", "1.0", "NAN", "'a'", "(1,)", "[1]", "None", "True", "1j", "2**70", "b'a'", "{1}", "frozenset({1})", "I(1)", "F(1.0)", "range(1)", "{}"]
+
+
+def comparisons(rng):
+    w = Writer(rng)
+    w.add("import bisect, heapq, operator, functools, itertools\nfrom collections import deque, Counter\nfrom types import SimpleNamespace\nNAN = float('nan')")
+    w.add("def remove(items, item):\n    items.remove(item)\n    return items\ndef matched(subject, value):\n    ns = SimpleNamespace(v=value)\n    match subject:\n        case ns.v: return 'value'\n        case 1 | 'a': return 'literal'\n        case _: return 'other'")
+    made = []
+    base = rng.choice(["", "", "", "", "int", "tuple", "str", "float", "list"])
+    for at, name in enumerate("XYZ"[: rng.choice([1, 2, 2, 3])]):
+        parent = rng.choice([base, made[-1], made[-1]]) if made else base
+        total = rng.random() < 0.15
+        if total:
+            w.add("@functools.total_ordering")
+        w.add(f"class {name}({parent}):")
+        w.depth += 1
+        if parent == base and base:
+            w.add("def __new__(cls, n): self = super().__new__(cls" + {"tuple": ", (n,)", "str": ", n", "list": ""}.get(base, ", n") + "); self.n = n; return self")
+        elif parent == base:
+            w.add("def __init__(self, n): self.n = n")
+        w.add(f"def __repr__(self): return f'{name}{{self.n}}'")
+        names = rng.sample(list(COMPARISONS), rng.choice([1, 2, 2, 3, 6]))
+        for dunder in names + (["lt"] if total and "lt" not in names else []):
+            text = rng.choice(VERDICTS).replace("{s}", COMPARISONS[dunder]).replace("{name}", dunder)
+            w.add(f"def __{dunder}__(self, other): log('{name}.{dunder}', other); {text if text.startswith('raise') else 'return ' + text}")
+        # A hash that is not where the object is: that would decide the order of sets.
+        if rng.random() < 0.6 or "eq" not in names and parent == base:
+            w.add(f"def __hash__(self): return {rng.choice(['1', 'hash(self.n)', '2', '1'])}")
+        elif rng.random() < 0.05:
+            w.add("__eq__ = None")
+        w.depth -= 1
+        made.append(name)
+    w.add("\n".join(f"p{number} = {rng.choice(made)}({rng.choice('112')})" for number in range(4)))
+    for _ in range(rng.randint(4, 9)):
+        text = rng.choice(COMPARED)
+        dunder = rng.choice(list(COMPARISONS))
+        others = [one for one in ORDINARY if one != "NAN" or "{{{" not in text]
+        text = text.replace("{s}", COMPARISONS[dunder]).replace("{name}", dunder).replace("{k}", rng.choice(made + ["object", "int", "list", "tuple"]))
+        for key in "abcd":
+            text = text.replace("{" + key + "}", rng.choice(["p0", "p1", "p2", "p3", "p0", "p1", rng.choice(others)]))
+        w.tried("r = " + text.replace("{{", "{").replace("}}", "}"))
+    return w.text()
+
+
 # ---------------------------------------------------------------- exceptions
 
 EXCEPTION_TYPES = ["ValueError", "KeyError", "OSError", "StopIteration", "SystemExit", "ImportError", "AttributeError", "NameError", "SyntaxError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "Exception", "BaseException", "Mine", "ExceptionGroup", "BaseExceptionGroup", "FileNotFoundError", "IndexError", "AssertionError", "IsADirectoryError", "MineGroup", "MineOS", "MineKey"]
@@ -835,4 +884,4 @@ def tasks(rng):
     return w.text()
 
 
-KINDS = {"calls": (calls, 3), "unpacking": (unpacking, 2), "flow": (flow, 4), "generators": (generators, 4), "async_generators": (async_generators, 2), "matching": (matching, 3), "scopes": (scopes, 3), "classes": (classes, 5), "attributes": (attributes, 4), "containers": (containers, 5), "expressions": (expressions, 5), "exceptions": (exceptions, 3), "tasks": (tasks, 2)}  # fmt: skip
+KINDS = {"calls": (calls, 3), "unpacking": (unpacking, 2), "flow": (flow, 4), "generators": (generators, 4), "async_generators": (async_generators, 2), "matching": (matching, 3), "scopes": (scopes, 3), "classes": (classes, 5), "attributes": (attributes, 4), "containers": (containers, 5), "expressions": (expressions, 5), "exceptions": (exceptions, 3), "comparisons": (comparisons, 4), "tasks": (tasks, 2)}  # fmt: skip

@@ -556,15 +556,15 @@ fn compare(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeRes
         return Ok(((a == b) == (kind == CompareKind::Eq)).into());
     }
     if by_length {
-        return equal(cx, kind, this, other);
+        return by_items(cx, kind, this, other);
     }
     let lists = [a.to_list(&cx.heap).value().raw(), b.to_list(&cx.heap).value().raw()];
     let [a, b] = lists.map(|list| cx.push_raw(list));
     cx.compare_roots(kind, a, b).map(Outcome::from)
 }
 
-/// Asks items in turn; of the first two that differ it is asked again what the result is.
-fn equal(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeResult {
+/// Asks items in turn; the first two that differ are asked what the result is.
+fn by_items(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeResult {
     let (this, other) = (cx.payload_root(this), cx.payload_root(other));
     let mut at = 0;
     loop {
@@ -575,10 +575,10 @@ fn equal(cx: &mut Cx, kind: CompareKind, this: Root, other: Root) -> NativeResul
         };
         let mark = cx.mark();
         let (left, right) = (cx.push_raw(left), cx.push_raw(right));
-        if !cx.equals(left, right)? {
-            let same = cx.equals(left, right)?;
+        if !cx.same_or_equal(left, right)? {
+            let holds = cx.compare_roots(kind, left, right)?;
             cx.release(mark);
-            return Ok((same == (kind == CompareKind::Eq)).into());
+            return Ok(holds.into());
         }
         cx.release(mark);
         at += 1;

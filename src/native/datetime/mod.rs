@@ -305,19 +305,30 @@ fn bind<const N: usize>(
     for (at, root) in args.roots().enumerate() {
         bound[at] = Some(root);
     }
-    let mut unknown = None;
+    let (mut unknown, mut twice) = (None, None);
     for (name, raw) in given {
         match names.iter().position(|known| **known == *name) {
-            Some(at) if at < args.len() => {
-                let text = format!("argument for {label} given by name ('{name}') and position ({})", at + 1);
-                return Err(cx.type_error(text));
-            }
+            Some(at) if at < args.len() => twice = twice.or(Some((at, name))),
             Some(at) => bound[at] = Some(cx.push_raw(raw)),
             None => unknown = unknown.or(Some(name)),
         }
     }
     if let Some(at) = (0..required).find(|at| bound[*at].is_none()) {
+        // Those that must be given are numbers, and each is looked at before the next is missed.
+        for root in bound[..at].iter().flatten() {
+            int(cx, *root)?;
+        }
         let text = format!("{label} missing required argument '{}' (pos {})", names[at], at + 1);
+        return Err(cx.type_error(text));
+    }
+    if required > 0 && (unknown.is_some() || twice.is_some()) {
+        let numbers = bound.iter().zip(names).filter(|(_, name)| *name != "tzinfo");
+        for root in numbers.filter_map(|(root, _)| *root) {
+            int(cx, root)?;
+        }
+    }
+    if let Some((at, name)) = twice {
+        let text = format!("argument for {label} given by name ('{name}') and position ({})", at + 1);
         return Err(cx.type_error(text));
     }
     if let Some(name) = unknown {

@@ -419,7 +419,8 @@ macro_rules! bytes_table {
             }
 
             /// With spaces in place of tabs.
-            fn expandtabs(cx: &mut Cx, this: Root, #[either] #[default(8)] tabsize: i64) -> NativeResult {
+            fn expandtabs(cx: &mut Cx, this: Root, #[either] #[default(8)] tabsize: i32) -> NativeResult {
+                let tabsize = i64::from(tabsize);
                 let bytes = receiver(cx, this, "expandtabs", $of)?;
                 super::text::check_tabs(cx, &bytes, tabsize)?;
                 let expanded = search::expand_tabs(BYTES, &bytes, tabsize);
@@ -779,13 +780,8 @@ bytes_table! {
                 return Err(cx.type_error("expected iterable of integers; got: 'str'".to_owned()));
             }
             None => {
-                let iterable = cx.own_method(iterable_of_ints, Name::Iter)?.is_some()
-                    || cx.own_method(iterable_of_ints, Name::GetItem)?.is_some();
-                if !iterable {
-                    let got = cx.type_name_for_error(iterable_of_ints.get(cx));
-                    return Err(cx.type_error(format!("can't extend bytearray with {got}")));
-                }
-                Cow::Owned(bytes_of_items(cx, Of::ByteArray, iterable_of_ints)?)
+                let refusal = |_, got: &str| format!("can't extend bytearray with {got}");
+                Cow::Owned(bytes_of_items(cx, Of::ByteArray, iterable_of_ints, refusal)?)
             }
         };
         splice(cx, array, array.len(), array.len(), &bytes)

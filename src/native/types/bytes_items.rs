@@ -2,7 +2,7 @@
 
 use crate::heap::{Kind, Value};
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, Exc, Slice};
+use crate::object::{ByteArray, Bytes, ClassFlags, Exc, Slice};
 use crate::text::MAX_LENGTH;
 use crate::vm::Name;
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
@@ -63,7 +63,7 @@ pub(super) fn constructed(
             Err(raised) if cx.raised_is(Exc::TypeError) => {
                 cx.take_raised(raised);
                 cx.release(mark);
-                return bytes_of_items(cx, of, source);
+                return bytes_of_items(cx, of, source, not_converted);
             }
             Err(raised) => return Err(raised),
         };
@@ -85,22 +85,42 @@ pub(super) fn constructed(
         return Ok(bytes.into_owned());
     }
     check_released(cx, source)?;
-    bytes_of_items(cx, of, source)
+    bytes_of_items(cx, of, source, not_converted)
 }
 
 pub(super) fn is_exact_buffer(value: Value<'_>) -> bool {
     !value.is_subclassed() && matches!(value.kind(), Kind::Bytes | Kind::ByteArray | Kind::MemoryView)
 }
 
-/// The bytes of an iterable of integers.
-pub(super) fn bytes_of_items(cx: &mut Cx, of: Of, source: Root) -> Result<Vec<u8>, Raised> {
+fn not_converted(of: Of, got: &str) -> String {
+    format!("cannot convert '{got}' object to {}", of.name())
+}
+
+/// The bytes of an iterable of integers. Of anything else, `refusal` is what is said of its type.
+pub(super) fn bytes_of_items(
+    cx: &mut Cx,
+    of: Of,
+    source: Root,
+    refusal: fn(Of, &str) -> String,
+) -> Result<Vec<u8>, Raised> {
     let iterable = cx.own_method(source, Name::Iter)?.is_some() || cx.own_method(source, Name::GetItem)?.is_some();
     if !iterable {
         let got = cx.type_name_for_error(source.get(cx));
-        return Err(cx.type_error(format!("cannot convert '{got}' object to {}", of.name())));
+        return Err(cx.type_error(refusal(of, &got)));
     }
     let mut out = Vec::new();
-    let source = cx.iter_with_hint(source)?;
+    let given = source;
+    let own = cx.class_of(given.get(cx)).has(ClassFlags::HEAP) && !cx.tells_length(given);
+    let iterator = if own { cx.iter(given) } else { cx.iter_with_hint(given) };
+    let source = match iterator {
+        Ok(iterator) => iterator,
+        Err(raised) if cx.raised_is(Exc::TypeError) => {
+            cx.take_raised(raised);
+            let got = cx.type_name_for_error(given.get(cx));
+            return Err(cx.type_error(refusal(of, &got)));
+        }
+        Err(raised) => return Err(raised),
+    };
     cx.for_each(source, &mut |cx: &mut Cx, item: Root| {
         let value = item.get(cx);
         if let Some(small) = value.as_int()
@@ -213,7 +233,7 @@ pub(super) fn change_item(
                     let text = "can assign only bytes, buffers, or iterables of ints in range(0, 256)";
                     return Err(cx.type_error(text.to_owned()));
                 }
-                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value)?)
+                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value, not_converted)?)
             }
         },
     };

@@ -382,30 +382,7 @@ natives!(
 
     /// Return str(self): errno, text and files.
     fn __str__(cx: &mut Cx, this: Root) -> NativeResult {
-        let get = |cx: &mut Cx, name: &str| {
-            let raw = field(cx, this, Exc::OSError, name);
-            cx.push_raw(raw)
-        };
-        let (errno, text) = (get(cx, "errno"), get(cx, "strerror"));
-        let (first, second) = (get(cx, "filename"), get(cx, "filename2"));
-        let args = own(cx, this).args().len();
-        let has_both = (!errno.get(cx).is_none() && !text.get(cx).is_none()) || args == 2;
-        if first.get(cx).is_none() && !has_both {
-            return plain_text(cx, this);
-        }
-        let (errno, text) = (cx.str_of(errno)?, cx.str_of(text)?);
-        let mut out = [b"[Errno ".as_slice(), &bytes_of(cx, errno), b"] ", &bytes_of(cx, text)].concat();
-        if !first.get(cx).is_none() {
-            let shown = cx.repr(first)?;
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(&bytes_of(cx, shown));
-            if !second.get(cx).is_none() {
-                let shown = cx.repr(second)?;
-                out.extend_from_slice(b" -> ");
-                out.extend_from_slice(&bytes_of(cx, shown));
-            }
-        }
-        Ok(Str::from_parts(&cx.heap, &[&out]).into())
+        Ok(Outcome::Value(cx.exception_str(this)?))
     }
 
     /// What is pickled: the file names come back into the arguments.
@@ -688,7 +665,9 @@ fn keep_os_arguments(cx: &mut Cx, exception: Root, args: &[Root]) -> Result<(), 
         return Ok(());
     }
     set_field(cx, exception, Exc::OSError, "filename", first);
-    set_field(cx, exception, Exc::OSError, "filename2", second);
+    if !second.same(Raw::NONE) {
+        set_field(cx, exception, Exc::OSError, "filename2", second);
+    }
     // File names are not among the arguments.
     let tuple = Tuple::build(&cx.heap, 2, |i| args[i].get(cx));
     own(cx, exception).set_ref(&cx.heap, |e| &e.args, Some(tuple));
@@ -707,7 +686,7 @@ pub fn os_error(cx: &mut Cx, errno: i32, text: &str, filename: Option<Root>) -> 
     let (number, text) = (number.get(cx).raw(), text.get(cx).raw());
     set_field(cx, exception, Exc::OSError, "errno", number);
     set_field(cx, exception, Exc::OSError, "strerror", text);
-    if let Some(name) = filename {
+    if let Some(name) = filename.filter(|name| !name.get(cx).is_none()) {
         let name = name.get(cx).raw();
         set_field(cx, exception, Exc::OSError, "filename", name);
     }

@@ -26,8 +26,8 @@ natives!(
     /// Resume by raising an exception where it stopped.
     #[name("throw")]
     fn throw_(cx: &mut Cx, this: Root, r#type: Root, value: Given<Root>, traceback: Given<Root>) -> NativeResult {
-        let input = cx.thrown("throw", r#type, value.0, traceback.0)?;
         let target = resumed(cx, this);
+        let input = cx.thrown_into(target, r#type, value.0, traceback.0)?;
         Ok(Outcome::Resume { target, input, throw: true, then: Then::Return })
     }
 

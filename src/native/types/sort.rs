@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::heap::{Kind, Raw, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::functools::{are_keys, compared_by};
 use crate::native::types::timsort;
 use crate::object::key::{as_int_ref, equal_without_script};
@@ -213,10 +213,20 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
     let class = keys.first().map(|key| cx.class_of(Value::adopt(*key)).held());
     let uniform = keys.iter().all(|key| Some(cx.class_of(Value::adopt(*key)).held()) == class);
     let keyed = uniform && class.is_some_and(|class| are_keys(cx, class));
+    let tuples: Option<Vec<Gc<'static, Tuple>>> =
+        keys.iter().map(|key| Value::adopt(*key).exact::<Tuple>().filter(|tuple| !tuple.is_empty())).collect();
+    // Of tuples whose first items are of one class, those are asked likewise.
+    let uniform_firsts = tuples.as_ref().is_some_and(|tuples| {
+        let firsts = tuples.iter().map(|tuple| cx.class_of(tuple.item(0)).held());
+        let mut firsts = firsts.peekable();
+        let class = firsts.peek().copied();
+        class != Some(cx.kind_class(Kind::Tuple).held()) && firsts.all(|other| Some(other) == class)
+    });
     let mut asked = 0;
     let mut less = |a: u32, b: u32| -> Result<bool, Raised> {
         asked += 1;
         cx.poll_at(asked)?;
+        let at = (a, b);
         let (a, b) = (keys[a as usize], keys[b as usize]);
         if keyed && let Some([function, a, b]) = compared_by(a, b) {
             let answer = cx.call_raw(function, &[a, b])?;
@@ -231,6 +241,21 @@ fn merged_order(cx: &mut Cx, keys: &[Raw], reverse: bool) -> (Vec<u32>, Result<(
         }
         if let Some(less) = less_without_script(Value::adopt(a), Value::adopt(b), 0) {
             return Ok(less);
+        }
+        let (mut a, mut b, mut uniform) = (a, b, uniform);
+        if let Some(tuples) = &tuples {
+            let (left, right) = (tuples[at.0 as usize], tuples[at.1 as usize]);
+            let mut differing = None;
+            for (index, (l, r)) in left.items().zip(right.items()).enumerate() {
+                x.set(cx, l);
+                y.set(cx, r);
+                if !cx.same_or_equal(x, y)? {
+                    differing = Some((index, l.raw(), r.raw()));
+                    break;
+                }
+            }
+            let Some((index, l, r)) = differing else { return Ok(left.len() < right.len()) };
+            (a, b, uniform) = (l, r, index == 0 && uniform_firsts);
         }
         if uniform
             && let Some(answer) = cx.ask_first(CompareKind::Lt, a, b)?

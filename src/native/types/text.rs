@@ -492,11 +492,9 @@ natives!(
         this: Root,
         #[either]
         #[default(8)]
-        tabsize: i64,
+        tabsize: i32,
     ) -> NativeResult {
-        if i32::try_from(tabsize).is_err() {
-            return Err(cx.overflow_error("Python int too large to convert to C int"));
-        }
+        let tabsize = i64::from(tabsize);
         let text = receiver(cx, this, "expandtabs")?;
         check_tabs(cx, text.as_bytes(), tabsize)?;
         let expanded = search::expand_tabs(TEXT, text.as_bytes(), tabsize);
