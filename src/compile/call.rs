@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::display::MAX_RUN;
+use crate::bytecode::builder::Place;
 use crate::bytecode::code::{CodeFlags, Const};
 use crate::bytecode::op::{Instr, Intrinsic, Reg};
 use crate::resolve::{Binding, ScopeId, ScopeKind};
@@ -105,7 +106,7 @@ impl Compiler<'_> {
             && self.is_plain(args, keywords)
         {
             let base = self.reg(mark);
-            let flags = u8::from(self.super_operands(value));
+            let flags = u8::from(self.super_operands(value, true));
             let name = self.attribute_name(attr);
             let call_span = self.span_from_attribute(func, span);
             let lookup_span = self.attribute_span(func);
@@ -284,7 +285,7 @@ impl Compiler<'_> {
     }
 
     /// Pushes `super`, the class and the instance; whether it was the form without arguments.
-    fn super_operands(&mut self, call: ExprId) -> bool {
+    fn super_operands(&mut self, call: ExprId, attribute: bool) -> bool {
         let ast = self.ast;
         let ExprKind::Call { func, args, .. } = &ast.expr(call).kind else { return false };
         self.push(*func);
@@ -295,7 +296,14 @@ impl Compiler<'_> {
                 self.unit().here = self.unit().scope;
                 for name in [class, instance] {
                     let dst = self.b().top_reg();
-                    self.load_name(name, dst);
+                    match self.binding(name).0 {
+                        // Whether the argument is still there is looked at when the object is made.
+                        Binding::Local(slot) if name == instance && !attribute => match self.b().place(slot as usize) {
+                            Place::Near(src) => self.emit(Instr::Move { dst, src }),
+                            Place::Far(src) => self.emit(Instr::LoadFar { dst, src }),
+                        },
+                        _ => self.load_name(name, dst),
+                    }
                     self.b().push();
                 }
                 self.unit().here = here;
@@ -316,7 +324,7 @@ impl Compiler<'_> {
             return false;
         }
         let base = self.b().top_reg();
-        let implicit = self.super_operands(value);
+        let implicit = self.super_operands(value, true);
         let name = self.attribute_name(attr);
         let span = self.attribute_span(id);
         self.at(span);
@@ -331,7 +339,7 @@ impl Compiler<'_> {
             return false;
         }
         let base = self.b().top_reg();
-        self.super_operands(id);
+        self.super_operands(id, false);
         self.at(self.ast.expr(id).span);
         self.emit(Instr::CallSuper { dst, base });
         true

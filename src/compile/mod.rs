@@ -400,7 +400,8 @@ impl<'a> Compiler<'a> {
     fn qualified_text(&self, text: &str) -> Box<str> {
         let mut units = self.units.iter().rev();
         let Some(mut unit) = units.next() else { return text.into() };
-        if self.scopes.scope(unit.scope).kind == ScopeKind::TypeParams
+        // Neither type parameters nor annotations are a place of their own.
+        if matches!(self.scopes.scope(unit.scope).kind, ScopeKind::TypeParams | ScopeKind::Annotations)
             && let Some(outer) = units.next()
         {
             unit = outer;

@@ -1,10 +1,10 @@
 //! The module `_functools`: `reduce`, and what `partial`, `lru_cache` and `cmp_to_key` do when they are called. Their classes are written in
 //! the language; they declare slots, which are in the order of their names.
 
-use crate::heap::{Gc, Kind, OutOfMemory, Raw, Value};
+use crate::heap::{AnyRef, Gc, Kind, OutOfMemory, Raw, Ref, Slot, Value};
 use crate::native::forward::call;
 use crate::native::{Natives, complete, library_class, natives};
-use crate::object::{Class, Dict, Instance, Str, Tuple};
+use crate::object::{Access, Class, Dict, GetSet, Instance, Str, Tuple};
 use crate::vm::native::{
     Args, Cx, Given, KeywordRest, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then,
 };
@@ -71,7 +71,29 @@ natives!(
         let open = placeholder.get(cx).raw();
         if let Some(class) = library_class(cx, class, 4) {
             cx.set_library(Library::Placeholder, open);
+            for (name, slot) in [("args", ARGS), ("func", FUNC), ("keywords", KEYWORDS)] {
+                let name = cx.intern(name).held();
+                let member = cx.heap.alloc(GetSet {
+                    name: Ref::new(name),
+                    class: Ref::new(class),
+                    access: Access::Member(slot as u8),
+                    getter: AnyRef::none(),
+                    setter: AnyRef::none(),
+                    doc: Slot::new(Value::NONE),
+                });
+                let member = member.value().raw();
+                cx.set_class_attribute(class, name, member);
+            }
             cx.set_library_maker(Library::Partial, class, partial_of, Some(partial_by_name));
+        }
+        Ok(Outcome::NONE)
+    }
+
+    /// Give a partial what it consists of, which scripts can only read.
+    fn _set_partial(cx: &mut Cx, this: Root, func: Root, args: Root, keywords: Root, open: Root) -> NativeResult {
+        let partial = instance(cx, this)?;
+        for (slot, value) in [(FUNC, func), (ARGS, args), (KEYWORDS, keywords), (OPEN, open)] {
+            partial.set_slot(cx.heap.forever(), slot, value.get(cx));
         }
         Ok(Outcome::NONE)
     }

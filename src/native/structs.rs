@@ -548,6 +548,10 @@ fn unpack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: i64) -> Nativ
 }
 
 fn pack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: Root, values: Args) -> NativeResult {
+    if values.len() != layout.values {
+        let (wanted, got) = (layout.values, values.len());
+        return Err(error(cx, &format!("pack_into expected {wanted} items for packing (got {got})")));
+    }
     if cx.payload(buffer.get(cx)).kind() == Kind::Instance && cx.find_attribute(buffer, "__buffer__")?.is_some() {
         // A class with `__buffer__`: what it shows is written to, and given back.
         let class = cx.named_class("memoryview").value().raw();
@@ -572,10 +576,6 @@ fn pack_part(cx: &mut Cx, layout: &Layout, buffer: Root, offset: Root, values: A
         let got = cx.type_name_for_error(buffer.get(cx));
         return Err(cx.type_error(format!("argument must be read-write bytes-like object, not {got}")));
     };
-    if values.len() != layout.values {
-        let (wanted, got) = (layout.values, values.len());
-        return Err(error(cx, &format!("pack_into expected {wanted} items for packing (got {got})")));
-    }
     let offset = cx.index_as_i64(offset)?;
     let length = buffer_length(cx, buffer)?;
     let at = start + locate(cx, layout, length, offset, true)?;
@@ -635,6 +635,24 @@ fn chunk_step(cx: &mut Cx, window: Args) -> NativeResult {
     Ok(Outcome::Value(item))
 }
 
+/// The layout of the format that a function was given first.
+fn first_layout(cx: &mut Cx, args: Args) -> Result<Rc<Layout>, Raised> {
+    if args.is_empty() {
+        return Err(cx.type_error("missing format argument".into()));
+    }
+    layout_of(cx, args.root(0))
+}
+
+/// Packs into a buffer at an offset: the first two arguments.
+fn pack_at(cx: &mut Cx, layout: &Layout, args: Args) -> NativeResult {
+    let missing = match args.len() {
+        0 => "buffer",
+        1 => "offset",
+        _ => return pack_part(cx, layout, args.root(0), args.root(1), args.rest(2)),
+    };
+    Err(error(cx, &format!("pack_into expected {missing} argument")))
+}
+
 natives!(
     /// Functions to convert between Python values and C structs.
     static FUNCTIONS: Functions;
@@ -645,16 +663,16 @@ natives!(
     }
 
     /// Return a bytes object containing the values v1, v2, ... packed according to the format string.
-    fn pack(cx: &mut Cx, format: Root, values: Rest) -> NativeResult {
-        let layout = layout_of(cx, format)?;
-        let bytes = pack_values(cx, &layout, values.0, "pack")?;
+    fn pack(cx: &mut Cx, args: Rest) -> NativeResult {
+        let layout = first_layout(cx, args.0)?;
+        let bytes = pack_values(cx, &layout, args.0.rest(1), "pack")?;
         Ok(Bytes::new(&cx.heap, &bytes).into())
     }
 
     /// Pack the values v1, v2, ... according to the format string and write the bytes into the writable buffer starting at offset.
-    fn pack_into(cx: &mut Cx, format: Root, buffer: Root, offset: Root, values: Rest) -> NativeResult {
-        let layout = layout_of(cx, format)?;
-        pack_part(cx, &layout, buffer, offset, values.0)
+    fn pack_into(cx: &mut Cx, args: Rest) -> NativeResult {
+        let layout = first_layout(cx, args.0)?;
+        pack_at(cx, &layout, args.0.rest(1))
     }
 
     /// Return a tuple containing values unpacked according to the format string.
@@ -720,9 +738,9 @@ natives!(
     }
 
     /// Pack the values v1, v2, ... according to the format and write the bytes into the writable buffer starting at offset.
-    fn pack_into(cx: &mut Cx, this: Root, buffer: Root, offset: Root, values: Rest) -> NativeResult {
+    fn pack_into(cx: &mut Cx, this: Root, args: Rest) -> NativeResult {
         let layout = own(cx, this)?;
-        pack_part(cx, &layout, buffer, offset, values.0)
+        pack_at(cx, &layout, args.0)
     }
 
     /// Return a tuple containing unpacked values.

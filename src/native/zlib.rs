@@ -86,9 +86,23 @@ struct Deflater {
     level: u32,
     begun: bool,
     sums: Sums,
+    /// The Adler-32 of the dictionary, if there is one.
+    dictionary: Option<u32>,
 }
 
 impl Payload for Deflater {}
+
+/// The Adler-32 of a dictionary.
+fn checksum(dictionary: &[u8]) -> u32 {
+    let mut sums = Sums::new();
+    sums.add(Form::Zlib, dictionary);
+    sums.adler()
+}
+
+/// What of a dictionary can be referred to.
+fn within_window(dictionary: &[u8]) -> &[u8] {
+    &dictionary[dictionary.len().saturating_sub(1 << 15)..]
+}
 
 /// Room for what a machine makes at a time.
 const PIECE: usize = 1 << 15;
@@ -104,7 +118,15 @@ impl Deflater {
                     6 => 0x9c,
                     _ => 0xda,
                 };
-                out.extend([0x78, flags]);
+                match self.dictionary {
+                    None => out.extend([0x78, flags]),
+                    Some(sum) => {
+                        // The flag for it, and what makes the two bytes a multiple of 31 again.
+                        let flags = flags & 0xc0 | 0x20;
+                        out.extend([0x78, flags + (31 - (0x7800 + u16::from(flags)) % 31) as u8]);
+                        out.extend(sum.to_be_bytes());
+                    }
+                }
             }
             Form::Gzip => {
                 let effort = match self.level {
@@ -115,6 +137,20 @@ impl Deflater {
                 out.extend([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, effort, 3]);
             }
             Form::Bare | Form::Either => {}
+        }
+    }
+
+    /// Has the machine know a dictionary: it compresses it, and nobody gets what comes of that.
+    fn learn(&mut self, dictionary: &[u8]) {
+        let (dictionary, mut piece) = (within_window(dictionary), vec![0; PIECE]);
+        loop {
+            let before = self.machine.total_out();
+            let used = (self.machine.total_in() as usize).min(dictionary.len());
+            let status = self.machine.compress(&dictionary[used..], &mut piece, FlushCompress::Sync);
+            let full = self.machine.total_out() - before == piece.len() as u64;
+            if status.is_err() || !full {
+                return;
+            }
         }
     }
 
@@ -168,6 +204,7 @@ struct Inflater {
     /// Of a header or trailer, what came so far.
     partial: Vec<u8>,
     sums: Sums,
+    dictionary: Vec<u8>,
 }
 
 impl Payload for Inflater {}
@@ -185,7 +222,9 @@ fn header_len(form: Form, bytes: &[u8]) -> Result<Option<usize>, &'static str> {
         if first >> 4 > 7 {
             return Err("invalid window size");
         }
-        return Ok(Some(2));
+        // The sum of a dictionary, if there is one.
+        let len = if second & 0x20 == 0 { 2 } else { 6 };
+        return Ok((len <= bytes.len()).then_some(len));
     }
     if bytes.first().is_some_and(|b| *b != 0x1f) || bytes.get(1).is_some_and(|b| *b != 0x8b) {
         return Err("incorrect header check");
@@ -216,6 +255,19 @@ fn header_len(form: Form, bytes: &[u8]) -> Result<Option<usize>, &'static str> {
 }
 
 impl Inflater {
+    /// Has the machine know the dictionary: as a block of bytes that are not compressed, which nobody gets.
+    fn learn(&mut self) {
+        for part in within_window(&self.dictionary).chunks(PIECE - 1) {
+            let size = part.len() as u16;
+            let mut block = vec![0];
+            block.extend(size.to_le_bytes());
+            block.extend((!size).to_le_bytes());
+            block.extend_from_slice(part);
+            let mut piece = vec![0; PIECE];
+            let _ = self.machine.decompress(&block, &mut piece, FlushDecompress::None);
+        }
+    }
+
     /// Takes bytes until `limit` (0 for none) are made or the end is found; how many were used.
     fn feed(&mut self, cx: &mut Cx, bytes: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
         let mut used = 0;
@@ -230,6 +282,15 @@ impl Inflater {
             match header_len(self.form, &self.partial).map_err(Fault::Data)? {
                 Some(len) => {
                     used = len - before;
+                    if let (Form::Zlib, Some([a, b, c, d])) = (self.form, self.partial[..len].get(2..)) {
+                        if self.dictionary.is_empty() {
+                            return Err(Fault::NeedsDictionary);
+                        }
+                        if u32::from_be_bytes([*a, *b, *c, *d]) != checksum(&self.dictionary) {
+                            return Err(Fault::OtherDictionary);
+                        }
+                        self.learn();
+                    }
                     self.partial.clear();
                     self.stage = Stage::Body;
                 }
@@ -303,6 +364,8 @@ impl Inflater {
 /// What goes wrong with a piece.
 enum Fault {
     Data(&'static str),
+    NeedsDictionary,
+    OtherDictionary,
     Raised(Raised),
 }
 
@@ -320,19 +383,33 @@ natives!(
     static STREAMS: Functions;
 
     /// Begin to compress at a level, for a header that the window bits say.
-    fn deflater(cx: &mut Cx, level: i64, wbits: i64) -> NativeResult {
+    fn deflater(cx: &mut Cx, level: i64, wbits: i64, dictionary: Option<Root>) -> NativeResult {
+        let known = match dictionary {
+            Some(dictionary) => bytes_like(cx, dictionary)?.to_vec(),
+            None => vec![],
+        };
         let level = if level < 0 { 6 } else { level.min(9) as u32 };
         let machine = Compress::new(Compression::new(level), false);
         let form = Form::of_bits(wbits);
-        make(cx, "_Deflater", Box::new(Deflater { machine, form, level, begun: false, sums: Sums::new() }))
+        let sum = dictionary.is_some().then(|| checksum(&known));
+        let mut made = Deflater { machine, form, level, begun: false, sums: Sums::new(), dictionary: sum };
+        if !known.is_empty() {
+            made.learn(&known);
+        }
+        make(cx, "_Deflater", Box::new(made))
     }
 
     /// Begin to decompress what has the header that the window bits say.
-    fn inflater(cx: &mut Cx, wbits: i64) -> NativeResult {
+    fn inflater(cx: &mut Cx, wbits: i64, dictionary: Root) -> NativeResult {
+        let dictionary = bytes_like(cx, dictionary)?.to_vec();
         let form = Form::of_bits(wbits);
         let stage = if form == Form::Bare { Stage::Body } else { Stage::Header };
         let machine = Decompress::new(false);
-        make(cx, "_Inflater", Box::new(Inflater { machine, form, stage, partial: vec![], sums: Sums::new() }))
+        let mut made = Inflater { machine, form, stage, partial: vec![], sums: Sums::new(), dictionary };
+        if form == Form::Bare {
+            made.learn();
+        }
+        make(cx, "_Inflater", Box::new(made))
     }
 );
 
@@ -386,6 +463,7 @@ natives!(
             stage: Stage::Done,
             partial: vec![],
             sums: Sums::new(),
+            dictionary: vec![],
         };
         let mut own = object.with(|inflater: &mut Inflater| std::mem::replace(inflater, idle)).expect("an inflater");
         let mut out = vec![];
@@ -399,7 +477,9 @@ natives!(
                 let row = [bytes, Value::int(used as i64), if done { Value::TRUE } else { Value::FALSE }];
                 Ok(cx.tuple(&row).into())
             }
-            Err(Fault::Data(text)) => Ok(cx.str(text).into()),
+            Err(Fault::Data(text)) => Ok(cx.str(&format!("Error -3 while decompressing data: {text}")).into()),
+            Err(Fault::NeedsDictionary) => Ok(cx.str("Error 2 while decompressing data").into()),
+            Err(Fault::OtherDictionary) => Ok(cx.str("Error -3 while setting zdict: invalid input data").into()),
             Err(Fault::Raised(raised)) => Err(raised),
         }
     }

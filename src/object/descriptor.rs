@@ -62,6 +62,8 @@ crate::cell! { Super: Super { slots: [receiver], refs: [class, receiver_class] }
 pub enum Access {
     /// Slot of an instance, from `__slots__`.
     Slot(u8),
+    /// The same of a class of the library, for scripts to read only.
+    Member(u8),
     /// Field of an exception.
     Field(u8),
     /// Native functions.

@@ -50,8 +50,10 @@ pub struct DictIterator {
     pub part: DictPart,
     /// The number of the next entry (one past it when backward).
     pub next: StdCell<usize>,
-    /// Number of keys at the start: a change is an error, from then on.
+    /// Number of keys at the start: a change is an error, from then on. Of an `OrderedDict` no number at all, for the quick ways ask.
     pub len: StdCell<usize>,
+    /// The version that an `OrderedDict` has as long as neither its keys nor their order change.
+    pub version: Option<u32>,
     /// Keys still to come.
     pub left: StdCell<usize>,
     /// `reversed`.

@@ -7,7 +7,7 @@
 
 use super::escape::{self, Escape};
 use super::repr::push_escape;
-use super::{charmap, names, wtf8};
+use super::{charmap, names, utf7, wtf8};
 use std::borrow::Cow;
 
 /// A text encoding.
@@ -17,6 +17,8 @@ pub enum Encoding {
     Utf8,
     /// `utf-8-sig`: a byte order mark is written and skipped.
     Utf8Sig,
+    /// `utf-7`
+    Utf7,
     /// `latin-1`
     Latin1,
     /// `ascii`
@@ -63,6 +65,7 @@ impl Encoding {
         Some(match normal.trim_end_matches('_') {
             "utf_8" | "utf8" | "u8" | "utf" | "cp65001" | "utf8_ucs2" | "utf8_ucs4" => Utf8,
             "utf_8_sig" | "utf8_sig" => Utf8Sig,
+            "utf_7" | "utf7" | "u7" | "unicode_1_1_utf_7" => Utf7,
             "latin_1" | "latin1" | "latin" | "l1" | "iso_8859_1" | "iso8859_1" | "iso8859" | "8859" | "cp819"
             | "iso_8859_1_1987" | "iso_ir_100" | "ibm819" | "csisolatin1" => Latin1,
             "ascii" | "us_ascii" | "us" | "646" | "ansi_x3.4_1968" | "ansi_x3_4_1968" | "ansi_x3.4_1986"
@@ -84,6 +87,7 @@ impl Encoding {
         match self {
             Encoding::Utf8 => "utf-8",
             Encoding::Utf8Sig => "utf-8-sig",
+            Encoding::Utf7 => "utf-7",
             Encoding::Latin1 => "iso8859-1",
             Encoding::Ascii => "ascii",
             Encoding::Utf16(None) => "utf-16",
@@ -102,6 +106,7 @@ impl Encoding {
     fn error_name(self, decoding: bool) -> &'static str {
         match self {
             Encoding::Utf8Sig => "utf-8",
+            Encoding::Utf7 => "utf7",
             Encoding::Latin1 => "latin-1",
             Encoding::Charmap(_) => "charmap",
             Encoding::UnicodeEscape => "unicodeescape",
@@ -459,6 +464,10 @@ fn decode_run(bytes: &[u8], encoding: Encoding, last: bool, out: &mut Vec<u8>) -
             }
             (bytes.len(), None)
         }
+        Encoding::Utf7 => {
+            let (good, fault) = utf7::decode(bytes, last, out);
+            (good, fault.map(|(length, reason)| Bad { length, reason, unfinished: reason == utf7::UNTERMINATED }))
+        }
         Encoding::Utf16(order) => decode_utf16(bytes, order, out),
         Encoding::Utf32(order) => decode_utf32(bytes, order, out),
         Encoding::UnicodeEscape => decode_escapes(bytes, out),
@@ -586,6 +595,10 @@ fn encode_with<E: From<CodecError>>(
         Encoding::Utf8Sig => out.extend_from_slice(b"\xef\xbb\xbf"),
         Encoding::Utf16(None) => push_unit(&mut out, None, 0xfeff),
         Encoding::Utf32(None) => push_long_unit(&mut out, None, 0xfeff),
+        Encoding::Utf7 => {
+            utf7::encode(wtf8::code_points(text), &mut out);
+            return Ok(out);
+        }
         _ => {}
     }
     let reason = match encoding {
@@ -648,6 +661,7 @@ fn encode_point(out: &mut Vec<u8>, encoding: Encoding, point: u32) -> bool {
         },
         Encoding::RawUnicodeEscape if point < 0x100 => out.push(point as u8),
         Encoding::RawUnicodeEscape => escape_into(out, point),
+        Encoding::Utf7 => utf7::encode(std::iter::once(point), out),
         _ if wtf8::is_surrogate(point) => return false,
         Encoding::Utf8 | Encoding::Utf8Sig => wtf8::push(out, point),
         Encoding::Utf16(order) => match point {

@@ -12,6 +12,7 @@ pub mod escape;
 pub mod search;
 pub mod regex;
 pub mod charmap;
+mod utf7;
 pub mod codec;
 pub mod number;
 pub mod repr;

@@ -525,9 +525,13 @@ impl Vm {
     /// AttributeError for an attribute that an object does not have.
     pub(crate) fn no_attribute(&mut self, object: Raw, name: Raw) -> Raised {
         let mut value: Value<'static> = Value::adopt(object);
-        // A bound method asks its function last, which is what then has no such attribute.
+        // A bound method asks its function last, which is what then has no such attribute; a native one is one with its method.
         while let Some(method) = value.exact::<BoundMethod>() {
-            value = Value::adopt(method.get().function.get().raw());
+            let function: Value<'static> = Value::adopt(method.get().function.get().raw());
+            if function.kind() == Kind::Native {
+                break;
+            }
+            value = function;
         }
         let object = value.raw();
         let attr = text(name).to_str_lossy().into_owned();

@@ -323,7 +323,8 @@ impl Vm {
     pub(super) fn slot_names(&self, class: Held<Class>) -> Vec<Vec<u8>> {
         let slots = class.namespace().iter().filter_map(|(key, value)| {
             let getset = value.exact::<GetSet>()?;
-            matches!(getset.get().access, Access::Slot(_)).then(|| key.exact::<Str>().map(|k| k.as_bytes().to_vec()))?
+            matches!(getset.get().access, Access::Slot(_) | Access::Member(_))
+                .then(|| key.exact::<Str>().map(|k| k.as_bytes().to_vec()))?
         });
         let mut names: Vec<_> = slots.collect();
         names.sort_unstable();

@@ -18,7 +18,7 @@ use super::native::{
     Args, NativeDef, NativeFunction, NativeKind, NativeResult, Outcome, Param, ParamKind, Raised, Resumed, Root, Then,
 };
 use super::step::{Form, Mapped, Stepped};
-use super::{Name, Vm};
+use super::{Library, Name, Vm};
 
 /// The next item of a native iterator, which is in the window's first register; UNBOUND if there is none.
 pub type Step = fn(cx: &mut Vm, window: Args) -> NativeResult;
@@ -236,16 +236,23 @@ impl Vm {
         }
     }
 
+    fn is_ordered_dict(&self, dict: Raw) -> bool {
+        let ordered = Value::<'static>::adopt(self.library(Library::OrderedDict)).exact::<crate::object::Class>();
+        ordered.is_some_and(|ordered| self.class_of(Value::adopt(dict)).is_subclass(ordered))
+    }
+
     /// An iterator over a part of a dict; none if that isn't one.
     pub(crate) fn dict_iterator(&self, dict: Raw, part: DictPart, backward: bool) -> Option<Raw> {
         let value = self.payload(Value::adopt(dict));
         let cell = value.exact::<Dict>()?;
         let len = cell.len();
+        let ordered = !dict.same(value.raw()) && self.is_ordered_dict(dict);
         let iterator = DictIterator {
             dict: Slot::new(value),
             part,
             next: StdCell::new(if backward { cell.used() } else { 0 }),
-            len: StdCell::new(len),
+            len: StdCell::new(if ordered { usize::MAX } else { len }),
+            version: ordered.then(|| cell.version()),
             left: StdCell::new(len),
             backward,
         };
@@ -661,7 +668,11 @@ impl Vm {
             return Some(range.left.get() as usize);
         }
         if let Some(iterator) = iterator.exact::<DictIterator>() {
-            let same = iterator.dict.get().exact::<Dict>().is_some_and(|d| d.len() == iterator.len.get());
+            let same = iterator
+                .dict
+                .get()
+                .exact::<Dict>()
+                .is_some_and(|d| d.len() == iterator.len.get() || iterator.version == Some(d.version()));
             return Some(if same { iterator.left.get() } else { 0 });
         }
         let iterator = iterator.exact::<SetIterator>()?;

@@ -381,7 +381,7 @@ impl Vm {
         }
         let object: Value<'static> = Value::adopt(receiver);
         match getset.get().access {
-            Access::Slot(slot) => {
+            Access::Slot(slot) | Access::Member(slot) => {
                 let name = getset.get().name.get().expect("a slot has a name").held();
                 let value = match object.cell_of_kind::<Instance>() {
                     Some(instance) => instance.slot(usize::from(slot)).given().map(Value::raw),

@@ -157,6 +157,7 @@ pub(crate) enum Library {
     Partial,
     Placeholder,
     DefaultDict,
+    OrderedDict,
     /// A number that changes with each class registered with an abstract base class.
     AbcToken,
 }

@@ -434,7 +434,7 @@ impl Vm {
                 let it = value.exact::<GetSet>().expect("a getset");
                 let what = if it.get().access.is_member() { "member" } else { "attribute" };
                 let name = it.get().name.get().map_or(String::new(), |n| n.to_str_lossy().into_owned());
-                let class = it.get().class.get().map_or(String::new(), |c| c.name().to_str_lossy().into_owned());
+                let class = it.get().class.get().map_or(String::new(), |c| self.tp_name(c));
                 format!("<{what} '{name}' of '{class}' objects>")
             }
             Kind::GenericAlias => return self.write_alias(out, value.exact::<GenericAlias>().expect("an alias")),
@@ -533,6 +533,25 @@ impl Vm {
         self.write_wrapped(out, &format!("<bound method {name} of "), receiver, ">")
     }
 
+    /// Where CPython has a module that is part of the program, if it isn't in a file there: what its repr says.
+    pub(crate) fn place_of_module(name: &str) -> Option<&'static str> {
+        match name {
+            "abc"
+            | "codecs"
+            | "genericpath"
+            | "importlib.machinery"
+            | "importlib.util"
+            | "io"
+            | "ntpath"
+            | "os"
+            | "posixpath"
+            | "runpy"
+            | "stat" => Some("frozen"),
+            "_codecs" | "_io" => Some("built-in"),
+            _ => None,
+        }
+    }
+
     fn module_repr(&mut self, module: Gc<'static, Module>) -> Result<String, Raised> {
         let get = |cx: &Vm, name: Name| {
             let value = module.dict().get_str(&cx.heap, cx.name(name))?;
@@ -546,7 +565,12 @@ impl Vm {
             .and_then(|n| String::from_utf8(n).ok())
             .and_then(|n| self.find_module(&n))
             .is_some_and(|m| m.is(module.value()));
+        let place = std::str::from_utf8(&get(self, Name::Name).unwrap_or_default()).ok().and_then(Vm::place_of_module);
         Ok(match get(self, Name::File) {
+            Some(file) if file.starts_with(b"<") && place.is_some() => {
+                format!("<module {name} ({})>", place.unwrap_or_default())
+            }
+            None if loaded && place.is_some() => format!("<module {name} ({})>", place.unwrap_or_default()),
             Some(file) => format!("<module {name} from {}>", text_repr::text(&file)),
             None if loaded => format!("<module {name} (built-in)>"),
             None => format!("<module {name}>"),

@@ -567,7 +567,12 @@ impl Vm {
     /// The next entry: the key, the value, or both.
     fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>, items: &mut Items) -> Result<Stepped, Raised> {
         let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Stepped::End) };
-        if dict.len() != iterator.len.get() {
+        if let Some(version) = iterator.version {
+            if dict.version() != version && iterator.left.get() > 0 {
+                iterator.set(&self.heap, |i| &i.dict, Value::NONE);
+                return Err(self.runtime_error("OrderedDict mutated during iteration"));
+            }
+        } else if dict.len() != iterator.len.get() {
             iterator.get().len.set(usize::MAX);
             return Err(self.runtime_error("dictionary changed size during iteration"));
         }
@@ -598,6 +603,11 @@ impl Vm {
             return Ok(Stepped::End);
         };
         let left = iterator.left.get();
+        if left == 0 && iterator.version.is_some() {
+            // The last key had none behind it when it was given.
+            iterator.set(&self.heap, |i| &i.dict, Value::NONE);
+            return Ok(Stepped::End);
+        }
         if left == 0 {
             return Err(self.runtime_error("dictionary keys changed during iteration"));
         }

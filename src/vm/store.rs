@@ -68,9 +68,19 @@ impl Vm {
             Some(_) => !class.has(ClassFlags::NO_DICT),
         };
         let message = if has_dict {
-            format!("'{shown}' object has no attribute '{text}'")
+            let message = format!("'{shown}' object has no attribute '{text}'");
+            // CPython doesn't say which it was where the attributes of the instance are in its own keeping.
+            if self.payload(target).kind() != Kind::Exception
+                && class.has(ClassFlags::HEAP)
+                && !shown.contains('.')
+                && target.exact::<Module>().is_none()
+            {
+                return Err(self.raise_text(Exc::AttributeError, &message));
+            }
+            message
         } else if attr.is_some() {
-            format!("'{shown}' object attribute '{text}' is read-only")
+            let message = format!("'{shown}' object attribute '{text}' is read-only");
+            return Err(self.raise_text(Exc::AttributeError, &message));
         } else {
             format!("'{shown}' object has no attribute '{text}' and no __dict__ for setting new attributes")
         };
@@ -146,12 +156,12 @@ impl Vm {
                     return Ok(Stored::Done);
                 };
                 if deleting && instance.slot(usize::from(slot)).is_unbound() {
-                    let text = name.to_str_lossy().into_owned();
-                    return Err(self.attribute_error_raw(&text, object, name.value().raw()));
+                    return Err(self.raise_text(Exc::AttributeError, &name.to_str_lossy()));
                 }
                 instance.set_slot(self.heap.forever(), usize::from(slot), Value::adopt(value));
                 Ok(Stored::Done)
             }
+            Access::Member(_) => Err(self.raise_text(Exc::AttributeError, "readonly attribute")),
             Access::Field(index) => {
                 let Some(exception) = target.exact::<Exception>() else {
                     return Err(self.doesnt_apply(getset, object));

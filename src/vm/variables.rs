@@ -38,7 +38,21 @@ impl Vm {
             }
             return Ok(builtins.value_at(index).raw());
         }
-        Err(self.name_error(name))
+        self.foreign_builtin(globals, name)
+    }
+
+    /// Asks what a script set for `__builtins__`, if that is neither a dict nor a module.
+    fn foreign_builtin(&mut self, globals: Gc<'static, Dict>, name: Raw) -> Result<Raw, Raised> {
+        let builtins = globals.get_str(&self.heap, self.name(Name::Builtins)).map(Value::raw);
+        let foreign = builtins.filter(|raw| {
+            let value: Value<'static> = Value::adopt(raw.copied());
+            value.exact::<Dict>().is_none() && value.exact::<crate::object::Module>().is_none()
+        });
+        let Some(builtins) = foreign else { return Err(self.name_error(name)) };
+        match self.find_name(builtins, name.copied())? {
+            Some(found) => Ok(found),
+            None => Err(self.name_error(name)),
+        }
     }
 
     /// Whether this is a name of what says where a module comes from.
@@ -77,7 +91,8 @@ impl Vm {
                 Some(dict) => dict.held(),
                 None => match value.exact::<crate::object::Module>() {
                     Some(module) => module.dict().held(),
-                    None => self.builtins().held(),
+                    // Whatever it is, it is asked for what isn't here.
+                    None => Dict::new(self.heap.forever()),
                 },
             },
             None => self.builtins().held(),

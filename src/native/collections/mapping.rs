@@ -21,6 +21,9 @@ natives!(
                 _ => &DEFAULT_DICT,
             };
             complete(cx, class, methods);
+            if std::ptr::eq(methods, &ORDERED) {
+                cx.set_library(Library::OrderedDict, class.value().raw());
+            }
             if std::ptr::eq(methods, &DEFAULT_DICT) {
                 cx.set_library_maker(Library::DefaultDict, class, default_dict, None);
             }

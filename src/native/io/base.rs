@@ -239,12 +239,12 @@ natives!(
 
     /// Read into a bytearray.
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
-        Err(unsupported(cx, "readinto"))
+        Err(cx.raise_new(Exc::NotImplementedError, &[]))
     }
 
     /// Write bytes.
     fn write(cx: &mut Cx, this: Root, b: Root) -> NativeResult {
-        Err(unsupported(cx, "write"))
+        Err(cx.raise_new(Exc::NotImplementedError, &[]))
     }
 );
 
@@ -273,12 +273,12 @@ natives!(
 
     /// Read into a bytearray.
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
-        let room = super::room_of(cx, buffer)?;
-        let size = cx.push_raw(Raw::int(room as i64));
-        let bytes = cx.call_method(this, "read", &[size])?;
-        let bytes = bytes_of(cx, bytes)?;
-        super::copy_into(cx, buffer, &bytes)?;
-        Ok((bytes.len() as i64).into())
+        read_into(cx, this, buffer, "read", "readinto")
+    }
+
+    /// Read into a bytearray by one call of the system.
+    fn readinto1(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
+        read_into(cx, this, buffer, "read1", "readinto1")
     }
 
     /// Write bytes.
@@ -291,6 +291,16 @@ natives!(
         Err(unsupported(cx, "detach"))
     }
 );
+
+/// Reads by a method that gives bytes.
+fn read_into(cx: &mut Cx, this: Root, buffer: Root, method: &str, function: &str) -> NativeResult {
+    let room = super::room_of(cx, buffer, function)?;
+    let size = cx.push_raw(Raw::int(room as i64));
+    let bytes = cx.call_method(this, method, &[size])?;
+    let bytes = bytes_of(cx, bytes)?;
+    super::copy_into(cx, buffer, &bytes)?;
+    Ok((bytes.len() as i64).into())
+}
 
 natives!(
     /// The base of streams of text.

@@ -566,7 +566,7 @@ natives!(
 
     /// Read into a bytearray or memoryview, and return how many bytes.
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
-        let room = room_of(cx, buffer)?;
+        let room = room_of(cx, buffer, "readinto")?;
         before_reading(cx, this, "readinto of closed file")?;
         let bytes = self::read(cx, this, Some(room))?;
         copy_into(cx, buffer, &bytes)?;
@@ -575,7 +575,7 @@ natives!(
 
     /// Read into a bytearray or memoryview, asking the system at most once.
     fn readinto1(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
-        let room = room_of(cx, buffer)?;
+        let room = room_of(cx, buffer, "readinto1")?;
         let bytes = self::read1(cx, this, room)?;
         copy_into(cx, buffer, &bytes)?;
         Ok((bytes.len() as i64).into())

@@ -217,6 +217,13 @@ natives!(
             Some(mode) => crate::native::text_argument(cx, mode, "FileIO", "mode")?.replace('b', ""),
             None => "r".to_owned(),
         };
+        if mode.chars().any(|c| !"rwaxbt+".contains(c)) {
+            return Err(cx.value_error(format!("invalid mode: {mode}")));
+        }
+        let count = |of: &str| mode.chars().filter(|c| of.contains(*c)).count();
+        if count("rwax") != 1 || count("+") > 1 {
+            return Err(cx.value_error("Must have exactly one of create/read/write/append mode and at most one plus"));
+        }
         let parsed = super::parse_mode(cx, &mode)?;
         let made = open_raw(cx, file, &parsed.open, parsed.raw, closefd, opener)?;
         let payload = with::<FileIo, _>(cx, made, |_, f| FileIo {
@@ -260,7 +267,7 @@ natives!(
     /// Read into a bytearray or memoryview, and return how many bytes.
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
         let fd = readable_descriptor(cx, this)?;
-        let room = room_of(cx, buffer)?;
+        let room = room_of(cx, buffer, "readinto")?;
         let bytes = read_some(cx, fd, room)?;
         copy_into(cx, buffer, &bytes)?;
         Ok((bytes.len() as i64).into())

@@ -488,7 +488,15 @@ natives!(
 
     /// Read into a bytearray or memoryview, and return how many bytes.
     fn readinto(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
-        let room = room_of(cx, buffer)?;
+        let room = room_of(cx, buffer, "readinto")?;
+        let part = bytes(cx, this, |b| b.take(Some(room)))?;
+        copy_into(cx, buffer, &part)?;
+        Ok((part.len() as i64).into())
+    }
+
+    /// Read into a bytearray or memoryview, and return how many bytes.
+    fn readinto1(cx: &mut Cx, this: Root, buffer: Root) -> NativeResult {
+        let room = room_of(cx, buffer, "readinto1")?;
         let part = bytes(cx, this, |b| b.take(Some(room)))?;
         copy_into(cx, buffer, &part)?;
         Ok((part.len() as i64).into())

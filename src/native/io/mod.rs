@@ -176,7 +176,7 @@ fn bytes_of(cx: &mut Cx, value: Root) -> Result<Vec<u8>, Raised> {
 }
 
 /// Copies bytes into a writable bytes-like object, as many as fit; gives back how many it has room for.
-fn room_of(cx: &mut Cx, target: Root) -> Result<usize, Raised> {
+fn room_of(cx: &mut Cx, target: Root, function: &str) -> Result<usize, Raised> {
     let value = target.get(cx);
     if let Some(array) = cx.payload(value).exact::<crate::object::ByteArray>() {
         return Ok(array.len());
@@ -188,8 +188,8 @@ fn room_of(cx: &mut Cx, target: Root) -> Result<usize, Raised> {
     {
         return Ok(view.size());
     }
-    let got = cx.type_name_for_error(target.get(cx));
-    Err(cx.type_error(format!("readinto() argument must be read-write bytes-like object, not {got}")))
+    let got = cx.argument_name_for_error(target.get(cx));
+    Err(cx.type_error(format!("{function}() argument must be read-write bytes-like object, not {got}")))
 }
 
 fn copy_into(cx: &mut Cx, target: Root, bytes: &[u8]) -> Result<(), Raised> {

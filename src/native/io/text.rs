@@ -421,7 +421,8 @@ impl Text {
                     | Encoding::Ascii
                     | Encoding::Charmap(_)
                     | Encoding::UnicodeEscape
-                    | Encoding::RawUnicodeEscape => 1,
+                    | Encoding::RawUnicodeEscape
+                    | Encoding::Utf7 => 1,
                 }
             };
             text += width;
@@ -654,6 +655,12 @@ natives!(
             *object.get().payload.borrow_mut() = Box::new(payload);
         }
         set_inner(cx, this, buffer);
+        if !buffer::is_buffer(cx, buffer) {
+            // What it can do is asked at once.
+            for question in ["readable", "writable", "seekable"] {
+                cx.call_method(buffer, question, &[])?;
+            }
+        }
         Ok(Outcome::NONE)
     }
 
@@ -754,6 +761,12 @@ natives!(
         #[key] write_through: Option<bool>,
     ) -> NativeResult {
         let buffer = check_open(cx, this)?;
+        if (encoding.is_some() || errors.is_some() || newline.0.is_some())
+            && with::<Text, _>(cx, this, |_, t| !t.chunk.is_empty() || !t.decoded.is_empty() || t.ended)?
+        {
+            let text = "It is not possible to set the encoding or newline of stream after the first read";
+            return Err(unsupported(cx, text));
+        }
         flush_below(cx, buffer)?;
         super::buffer::note_change(cx, buffer);
         let new = payload(cx, encoding, errors, newline.0, false, false)?;

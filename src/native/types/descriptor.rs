@@ -504,7 +504,7 @@ natives!(
         let class = getset.get().class.get().map_or(String::new(), |c| cx.tp_name(c));
         let what = match getset.get().access {
             Access::Native { .. } => "attribute",
-            Access::Slot(_) | Access::Field(_) => "member",
+            Access::Slot(_) | Access::Member(_) | Access::Field(_) => "member",
         };
         let text = format!("<{what} '{name}' of '{class}' objects>");
         Ok(cx.str(&text).into())

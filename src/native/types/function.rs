@@ -762,7 +762,17 @@ natives!(
             }
             None => "'?'".to_owned(),
         };
+        let place = get(cx, Name::Name).and_then(|name| {
+            let name = Value::<'static>::adopt(name).exact::<Str>()?;
+            Cx::place_of_module(std::str::from_utf8(name.as_bytes()).ok()?)
+        });
+        let own = get(cx, Name::File).map(|file| {
+            Value::<'static>::adopt(file).exact::<Str>().is_some_and(|file| file.as_bytes().starts_with(b"<"))
+        });
         let text = match get(cx, Name::File) {
+            _ if place.is_some() && own.unwrap_or_else(|| is_builtin_module(cx, module)) => {
+                format!("<module {name} ({})>", place.unwrap_or_default())
+            }
             Some(file) => {
                 let file = cx.push_raw(file);
                 format!("<module {name} from {}>", cx.repr_text(file)?)

@@ -62,6 +62,7 @@ natives!(
                 part: of.part,
                 next: StdCell::new(of.next.get()),
                 len: StdCell::new(of.len.get()),
+                version: of.version,
                 left: StdCell::new(of.left.get()),
                 backward: of.backward,
             });
