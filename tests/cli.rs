@@ -81,6 +81,21 @@ fn modules_run_as_programs() {
 }
 
 #[test]
+fn modules_of_the_library_run_as_programs() {
+    for (args, told) in [
+        (&["-m", "json.tool", "--compact", "--help"][..], "usage: json.tool "),
+        (&["-m", "timeit", "-n", "1", "-r", "1", "pass"], "1 loop, best of 1: "),
+        (&["-m", "unittest", "--help"], "usage: aio -m unittest "),
+        (&["-m", "doctest", "--help"], "usage: aio -m doctest "),
+        (&["-m", "zipfile", "--help"], "usage: aio -m zipfile "),
+    ] {
+        let output = aio(args, "");
+        assert_eq!((stderr(&output).as_str(), output.status.code()), ("", Some(0)), "{args:?}");
+        assert!(stdout(&output).starts_with(told), "{}", stdout(&output));
+    }
+}
+
+#[test]
 fn the_package_of_a_module_that_runs_is_imported_before() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli-packages");
     std::fs::create_dir_all(folder.join("pack")).expect("the temporary folder can be written");

@@ -28,6 +28,13 @@ fn machine(text: &str) -> Box<Vm> {
     vm
 }
 
+/// A machine in which a time slice is so many safepoints that no fiber here comes to its end: a busy machine changes nothing.
+fn machine_with_long_slices(text: &str) -> Box<Vm> {
+    let mut vm = machine(text);
+    vm.count_slices(100_000);
+    vm
+}
+
 fn global(vm: &mut Vm, name: &str) -> Root {
     let module = vm.import("__main__").unwrap_or_else(|_| panic!("it ran"));
     vm.attribute(module, name).unwrap_or_else(|_| panic!("`{name}` is there"))
@@ -48,7 +55,7 @@ fn pass(vm: &mut Vm) {
 
 #[test]
 fn values_of_a_parked_fiber_survive() {
-    let mut vm = machine(
+    let mut vm = machine_with_long_slices(
         "import _thread
 gate = _thread.allocate_lock()
 gate.acquire()
@@ -112,7 +119,7 @@ fn counted_slices_are_the_same_at_every_run() {
 
 #[test]
 fn what_a_fiber_raises_is_its_result() {
-    let mut vm = machine("def work():\n    return {}['missing']\n");
+    let mut vm = machine_with_long_slices("def work():\n    return {}['missing']\n");
     let fiber = spawn(&mut vm, "work");
     pass(&mut vm);
     let raised = vm.take_fiber_result(fiber).expect("it ended").expect_err("by an exception");
@@ -122,7 +129,7 @@ fn what_a_fiber_raises_is_its_result() {
 
 #[test]
 fn an_abandoned_fiber_is_unwound() {
-    let mut vm = machine(
+    let mut vm = machine_with_long_slices(
         "import _thread
 log = []
 gate = _thread.allocate_lock()

@@ -364,8 +364,12 @@ impl Heap {
             class.restart(kind == Collection::Major);
         }
         for class in &self.dropping {
+            // What a minor collection finds dead is young, so it is where cells were taken from since the last one.
+            match kind {
+                Collection::Minor => class.each_filled_block(|block| self.drop_dead(block)),
+                Collection::Major => class.each_block(|block| self.drop_dead(block)),
+            }
             class.restart(kind == Collection::Major);
-            class.each_block(|block| self.drop_dead(block));
         }
         let mut large = self.large.take();
         let mut source = self.source.borrow_mut();

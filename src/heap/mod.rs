@@ -132,10 +132,18 @@ impl Class {
     }
 
     fn each_block(&self, mut visit: impl FnMut(*mut Block)) {
-        for list in [&self.available, &self.used, &self.full] {
+        for list in [&self.available, &self.full] {
             for block in list.borrow().iter() {
                 visit(block.as_ptr());
             }
+        }
+        self.each_filled_block(&mut visit);
+    }
+
+    /// Visits the blocks that cells were taken from since the last collection.
+    fn each_filled_block(&self, mut visit: impl FnMut(*mut Block)) {
+        for block in self.used.borrow().iter() {
+            visit(block.as_ptr());
         }
         if let Some(block) = NonNull::new(self.block.get()) {
             visit(block.as_ptr());

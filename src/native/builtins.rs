@@ -10,6 +10,7 @@ use crate::number::int_text;
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, Exc, List, Str, Tuple, complex_value, int_value};
 use crate::text::{repr, wtf8};
+use crate::vm::drain::take;
 use crate::vm::host::StdStream;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
@@ -597,8 +598,8 @@ fn extreme(
         }
         match (key, wanted) {
             (Some(_), _) => cx.for_each(iterable, &mut visit)?,
-            (None, CompareKind::Lt) => cx.for_each_taking(iterable, take_least, best, &mut visit)?,
-            (None, _) => cx.for_each_taking(iterable, take_greatest, best, &mut visit)?,
+            (None, CompareKind::Lt) => cx.for_each_taking(iterable, take!(take_least), best, &mut visit)?,
+            (None, _) => cx.for_each_taking(iterable, take!(take_greatest), best, &mut visit)?,
         }
     } else {
         for item in args.0.roots() {
@@ -774,7 +775,7 @@ fn sum_into(cx: &mut Cx, iterable: Root, start: Root) -> Result<(), Raised> {
     let total = cx.push_raw(start.get(cx).raw());
     cx.push_raw(Raw::NONE);
     let mut summing = Summing::begin(cx, total);
-    cx.for_each_taking(iterable, take_number, total, &mut |cx, item| {
+    cx.for_each_taking(iterable, take!(take_number), total, &mut |cx, item| {
         let value = item.get(cx);
         match &mut summing {
             Summing::Ints => {

@@ -2,7 +2,7 @@
 
 use num_bigint::BigInt as Big;
 
-use crate::heap::{Kind, Raw, Value};
+use crate::heap::{Kind, Raw, Slot, Value};
 use crate::number::int::{self as integer, Int};
 use crate::object::key::{as_int_ref, equal_without_script, hash_without_script};
 use crate::object::{
@@ -10,6 +10,7 @@ use crate::object::{
 };
 
 use super::call::Invoked;
+use super::drain::row_of;
 use super::native::{Args, NativeResult, Outcome, Raised, Resumed, Root, Then};
 use super::numeric::len_value;
 use super::ops::{compare_next, is_closed, is_number};
@@ -232,7 +233,10 @@ impl Vm {
         }
         let mut at = 0;
         let different = loop {
+            let rows = [ra, rb].map(|r| row_of(Value::adopt(r.get(self).raw())).get(at..).unwrap_or_default());
+            at += equal_at_once(rows);
             let (Some(x), Some(y)) = (item(self, ra, at), item(self, rb, at)) else { break None };
+            // Identity is enough, as in CPython: for what is not equal to itself, too.
             if !x.same(y) {
                 let equal = match equal_without_script(Value::adopt(x), Value::adopt(y), 0) {
                     Some(equal) => equal,
@@ -249,8 +253,6 @@ impl Vm {
                     let gone = at >= len(self, ra) || at >= len(self, rb);
                     break if gone { None } else { Some((x, y)) };
                 }
-            } else if Value::adopt(x).as_float().is_some_and(f64::is_nan) {
-                // Identity is enough, as in CPython.
             }
             at += 1;
         };
@@ -772,4 +774,14 @@ pub(super) fn len_result(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeR
         Outcome::Value(raw) => Ok((Value::adopt(raw).as_int() != Some(0)).into()),
         other => Ok(other),
     }
+}
+
+/// How many items from the first on are the same or equal in both rows, without any script being asked.
+fn equal_at_once([a, b]: [&[Slot]; 2]) -> usize {
+    let equal = |(x, y): (&Slot, &Slot)| {
+        let (x, y) = (x.get(), y.get());
+        x.is(y) || (x.as_int().is_none() && equal_without_script(x, y, 0) == Some(true))
+    };
+    let len = a.len().min(b.len());
+    a.iter().zip(b).position(|pair| !equal(pair)).unwrap_or(len)
 }

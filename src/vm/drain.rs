@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
-use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{Class, ClassFlags, GeneratorState, List, any_generator};
+use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::object::{Class, ClassFlags, GeneratorState, List, Tuple, any_generator};
 
 use super::Vm;
 use super::call::Invoked;
@@ -18,10 +18,32 @@ use super::step::Form;
 
 /// Takes an item for which no script has to be asked. False, with nothing done, for one that is to be handed to the native itself.
 /// The generator it comes from is still running.
-pub type Take = fn(cx: &mut Vm, state: Root, item: Raw) -> bool;
+pub type TakeOne = fn(cx: &mut Vm, state: Root, item: Raw) -> bool;
+
+/// What takes the items of an iterable: one, or a row of them. `take!` makes one of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// Takes one.
+    pub one: TakeOne,
+    /// Takes items until there is one that is not taken; how many that are.
+    pub row: fn(cx: &mut Vm, state: Root, items: &[Slot]) -> usize,
+}
+
+/// A [`Take`] of a function that takes one item: a row of items is taken in a loop that the function is part of.
+macro_rules! take {
+    ($one:path) => {
+        $crate::vm::drain::Take {
+            one: $one,
+            row: |cx, state, items| {
+                items.iter().position(|item| !$one(cx, state, item.get().raw())).unwrap_or(items.len())
+            },
+        }
+    };
+}
+pub(crate) use take;
 
 /// What takes items, and the register with its state.
-pub(super) type Taker = (Take, Root);
+pub(super) type Taker = (TakeOne, Root);
 
 /// Polls of the interrupt word are this many items apart.
 const POLL: u32 = 1024;
@@ -59,7 +81,7 @@ impl Vm {
     /// Goes over an iterable until an item's truth is the given one: whether there is such an item.
     pub fn find_truth(&mut self, iterable: Root, wanted: bool) -> Result<bool, Raised> {
         let mut found = false;
-        let take = if wanted { take_false } else { take_true };
+        let take = if wanted { take!(take_false) } else { take!(take_true) };
         self.visit(iterable, Some((take, iterable)), &mut |cx, item| {
             found = cx.truth(item)? == wanted;
             Ok(!found)
@@ -111,9 +133,13 @@ impl Vm {
     fn visit(
         &mut self,
         iterable: Root,
-        taker: Option<Taker>,
+        taker: Option<(Take, Root)>,
         work: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
     ) -> Result<(), Raised> {
+        if is_row(iterable.get(self)) {
+            return self.visit_row(iterable, taker, work);
+        }
+        let taker = taker.map(|(take, state)| (take.one, state));
         let outer = self.mark();
         let iterator = self.iter(iterable)?;
         let behind = self.behind(iterator.get(self).raw());
@@ -136,7 +162,15 @@ impl Vm {
             } else {
                 match self.next_at_once(raw)? {
                     Some(item) if item.is_unbound() => break,
-                    Some(item) => self.push_raw(item),
+                    Some(item) => {
+                        if let Some((take, state)) = taker
+                            && take(self, state, item)
+                        {
+                            self.count_item(&mut polls)?;
+                            continue;
+                        }
+                        self.push_raw(item)
+                    }
                     None => match self.next(iterator)? {
                         Some(item) => item,
                         None => break,
@@ -148,12 +182,55 @@ impl Vm {
             if !go_on {
                 break;
             }
-            polls = polls.wrapping_add(1);
-            if polls.is_multiple_of(POLL) && self.interrupt().load(Ordering::Relaxed) != 0 {
-                self.safepoint()?;
-            }
+            self.count_item(&mut polls)?;
         }
         self.release(outer);
+        Ok(())
+    }
+
+    /// As `visit`, for a list or tuple: no iterator is needed. The list may change while `work` looks at an item.
+    fn visit_row(
+        &mut self,
+        row: Root,
+        taker: Option<(Take, Root)>,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
+        let mark = self.mark();
+        let (mut index, mut polls) = (0, 0u32);
+        while let Some(first) = row_of(Value::adopt(row.get(self).raw())).get(index) {
+            let mut item = first.get().raw();
+            if let Some((take, state)) = taker {
+                let items = row_of(Value::adopt(row.get(self).raw()));
+                let items = &items[index..items.len().min(index + POLL as usize)];
+                let taken = (take.row)(self, state, items);
+                index += taken;
+                let Some(next) = items.get(taken) else {
+                    if self.interrupt().load(Ordering::Relaxed) != 0 {
+                        self.safepoint()?;
+                    }
+                    continue;
+                };
+                item = next.get().raw();
+            }
+            index += 1;
+            let item = self.push_raw(item);
+            let go_on = work(self, item)?;
+            self.release(mark);
+            if !go_on {
+                break;
+            }
+            self.count_item(&mut polls)?;
+        }
+        Ok(())
+    }
+
+    /// Counts an item, and stops at a safepoint where it is time.
+    #[inline]
+    fn count_item(&mut self, polls: &mut u32) -> Result<(), Raised> {
+        *polls = polls.wrapping_add(1);
+        if polls.is_multiple_of(POLL) && self.interrupt().load(Ordering::Relaxed) != 0 {
+            self.safepoint()?;
+        }
         Ok(())
     }
 
@@ -192,6 +269,19 @@ impl Vm {
         };
         (self.fiber.window, self.fiber.top) = (window, top);
         result
+    }
+}
+
+/// Whether a value is a list or tuple and no more than that.
+fn is_row(value: Value<'_>) -> bool {
+    value.exact::<List>().is_some() || value.exact::<Tuple>().is_some()
+}
+
+/// The items of a list or tuple as they are now.
+pub(super) fn row_of(value: Value<'_>) -> &[Slot] {
+    match value.exact::<Tuple>() {
+        Some(tuple) => tuple.tail(),
+        None => value.exact::<List>().map_or(&[], |list| list.slots()),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::object::{
 
 use super::Vm;
 use super::compare::CompareKind;
-use super::drain::{take_to_list, take_to_set};
+use super::drain::{take, take_to_list, take_to_set};
 use super::native::{Raised, Root};
 
 impl Vm {
@@ -774,7 +774,7 @@ impl Vm {
             }
             return Ok(());
         }
-        self.for_each_taking(iterable, take_to_set, set, &mut |cx, item| cx.set_add(set, item).map(|_| ()))
+        self.for_each_taking(iterable, take!(take_to_set), set, &mut |cx, item| cx.set_add(set, item).map(|_| ()))
     }
 
     /// Comparisons of sets: inclusion.
@@ -919,7 +919,7 @@ impl Vm {
                 return Ok(());
             }
             let source = self.iter_with_hint(iterable)?;
-            self.for_each_taking(source, take_to_list, list, &mut |cx, item| cx.list_push(list, item))?;
+            self.for_each_taking(source, take!(take_to_list), list, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
         };

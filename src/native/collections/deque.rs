@@ -7,6 +7,7 @@ use crate::native::natives;
 use crate::native::types::iterator::ITERATOR;
 use crate::native::types::list::bound;
 use crate::object::{ClassFlags, Deque, List, Tuple};
+use crate::vm::drain::take;
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::step::Stepped;
@@ -404,7 +405,7 @@ fn extend_from(cx: &mut Cx, this: Root, iterable: Root) -> Result<(), Raised> {
         }
     }
     let target = cx.payload_root(this);
-    cx.for_each_taking(iterable, take, target, &mut |cx, item| {
+    cx.for_each_taking(iterable, take!(take), target, &mut |cx, item| {
         let done = own(cx, target).push_back(&cx.heap, item.get(cx));
         cx.fits(done)
     })

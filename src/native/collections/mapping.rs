@@ -6,6 +6,7 @@ use crate::native::functools::{first_entry, to_end};
 use crate::native::{complete, library_class, natives};
 use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
 use crate::vm::Library;
+use crate::vm::drain::take;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
 
 natives!(
@@ -50,7 +51,7 @@ natives!(
         let one = cx.push(Value::int(1));
         if plain {
             let table = cx.payload_root(mapping);
-            cx.for_each_taking(iterable, take_count, table, &mut |cx, item| {
+            cx.for_each_taking(iterable, take!(take_count), table, &mut |cx, item| {
                 let raw = item.get(cx).raw();
                 if take_count(cx, table, raw) {
                     return Ok(());

@@ -6,6 +6,7 @@ use crate::heap::{Gc, Kind, Raw, Slot};
 use crate::native::natives;
 use crate::native::types::set;
 use crate::object::{Dict, DictPart, DictView, Exc, MappingProxy, Set, Str, Tuple};
+use crate::vm::drain::take;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 use crate::vm::{CompareKind, Name};
 
@@ -738,7 +739,7 @@ pub(crate) fn update_one(cx: &mut Cx, this: Root, other: Root) -> Result<(), Rai
     }
     let state = cx.push_raw(this.get(cx).raw());
     let number = cx.push_raw(Raw::int(0));
-    cx.for_each_taking(other, take_pair, state, &mut |cx, pair| {
+    cx.for_each_taking(other, take!(take_pair), state, &mut |cx, pair| {
         let at = number.get(cx).as_int().unwrap_or(0);
         let items = match cx.tuple_from(pair) {
             Ok(items) => items,
