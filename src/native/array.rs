@@ -759,7 +759,7 @@ natives!(
     fn __iadd__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         if array_of(cx, value.get(cx)).is_none() {
             let got = cx.type_name_for_error(value.get(cx));
-            return Err(cx.type_error(format!("can only extend with array (not \"{got}\")")));
+            return Err(cx.type_error(format!("can only extend array with array (not \"{got}\")")));
         }
         extend_from(cx, this, value)?;
         Ok(this.get(cx).into())

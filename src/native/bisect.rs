@@ -121,7 +121,7 @@ fn place<const RIGHT: bool>(
         let (first, second) = if RIGHT { (x, item) } else { (item, x) };
         let less = match less_without_script(first.get(cx), second.get(cx), 0) {
             Some(less) => less,
-            None => cx.compare_roots(CompareKind::Lt, first, second)?,
+            None => less(cx, first, second)?,
         };
         if less == RIGHT {
             high = middle;
@@ -131,6 +131,18 @@ fn place<const RIGHT: bool>(
         cx.release(start);
     }
     Ok(low)
+}
+
+/// `a < b`; of two of one class the method is asked directly, and again by the whole protocol if it has no answer.
+fn less(cx: &mut Cx, a: Root, b: Root) -> Result<bool, Raised> {
+    if cx.class_of(a.get(cx)) == cx.class_of(b.get(cx)) {
+        let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
+        match cx.ask_first(CompareKind::Lt, a, b)? {
+            Some(answer) if !answer.same(Raw::NOT_IMPLEMENTED) => return cx.truth_of_answer(answer),
+            _ => {}
+        }
+    }
+    cx.compare_roots(CompareKind::Lt, a, b)
 }
 
 fn insert<const RIGHT: bool>(

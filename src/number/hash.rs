@@ -110,6 +110,11 @@ impl TupleHash {
         let sum = self.sum.wrapping_add(self.lanes ^ (Self::PRIME_5 ^ 3_527_539));
         if sum == u64::MAX { 1_546_275_796 } else { sum as i64 }
     }
+
+    /// After the last part of a slice, which always has three.
+    pub fn finish_slice(self) -> i64 {
+        if self.sum == u64::MAX { 1_546_275_796 } else { self.sum as i64 }
+    }
 }
 
 impl Default for TupleHash {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::bytecode::code::CodeFlags;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    BoundMethod, Class, ClassFlags, Dict, Entry, Function, Generator, StaticMethod, Tuple, any_generator,
+    BoundMethod, Class, ClassFlags, Dict, Entry, Function, Generator, Module, StaticMethod, Str, Tuple, any_generator,
 };
 
 use super::frame::{Deliver, Held, Record, RecordKind};
@@ -102,8 +102,7 @@ impl Vm {
                     let class = self.class_of(value).held();
                     let name = self.name(Name::Call).held();
                     let Some(call) = self.lookup_class(class, name) else {
-                        let name = self.type_name_for_error(value);
-                        return Err(self.type_error(format!("'{name}' object is not callable")));
+                        return Err(self.not_callable(callee));
                     };
                     let call = call.raw();
                     if takes_receiver(Value::adopt(call)) {
@@ -119,6 +118,24 @@ impl Vm {
             }
         }
         Err(self.recursion_error())
+    }
+
+    /// The error of calling what can't be called. A module that has something of its own name was perhaps taken for that.
+    #[cold]
+    fn not_callable(&mut self, callee: Raw) -> Raised {
+        let value = Value::<'static>::adopt(callee);
+        let mut text = format!("'{}' object is not callable", self.type_name_for_error(value));
+        if let Some(module) = value.exact::<Module>() {
+            let name = self.intern("__name__").held();
+            let named = module.dict().get_str(&self.heap, name);
+            let meant = named.and_then(|name| name.exact::<Str>());
+            let found = meant.and_then(|name| module.dict().get_str(&self.heap, name));
+            if let (Some(name), true) = (meant, found.is_some_and(|found| self.is_callable(found))) {
+                let name = name.to_str_lossy();
+                text.push_str(&format!(". Did you mean: '{name}.{name}(...)'?"));
+            }
+        }
+        self.type_error(text)
     }
 
     /// Pushes the frame of a function, or makes its generator. `instance` is given for a constructor's `__init__`.

@@ -236,33 +236,27 @@ impl Vm {
                 let name = self.tp_name(best);
                 return Err(self.type_error(format!("nonempty __slots__ not supported for subtype of '{name}'")));
             }
-            for slot in slots {
-                match slot.as_bytes() {
-                    b"__dict__" => {
-                        if !may_add_dict || adds_dict {
-                            return Err(self.type_error("__dict__ slot disallowed: we already got one".into()));
-                        }
-                        adds_dict = true;
-                    }
-                    b"__weakref__" => {
-                        if !may_add_weakref || adds_weakref {
-                            return Err(self.type_error("__weakref__ slot disallowed: we already got one".into()));
-                        }
-                        adds_weakref = true;
-                    }
-                    _ => {
-                        let mangled = self.mangled(text, slot);
-                        let is_docs = mangled.as_bytes() == b"__doc__";
-                        if dict.get_str(heap, mangled).is_some_and(|v| !is_docs || !v.is_none()) {
-                            let shown = slot.to_str_lossy().into_owned();
-                            return Err(
-                                self.value_error(format!("'{shown}' in __slots__ conflicts with class variable"))
-                            );
-                        }
-                        if !members.contains(&mangled) {
-                            members.push(mangled);
-                        }
-                    }
+            for slot in &slots {
+                let (adds, may_add) = match slot.as_bytes() {
+                    b"__dict__" => (&mut adds_dict, may_add_dict),
+                    b"__weakref__" => (&mut adds_weakref, may_add_weakref),
+                    _ => continue,
+                };
+                if !may_add || *adds {
+                    let name = slot.to_str_lossy();
+                    return Err(self.type_error(format!("{name} slot disallowed: we already got one")));
+                }
+                *adds = true;
+            }
+            for slot in slots.into_iter().filter(|slot| !matches!(slot.as_bytes(), b"__dict__" | b"__weakref__")) {
+                let mangled = self.mangled(text, slot);
+                let is_docs = mangled.as_bytes() == b"__doc__";
+                if dict.get_str(heap, mangled).is_some_and(|v| !is_docs || !v.is_none()) {
+                    let shown = slot.to_str_lossy().into_owned();
+                    return Err(self.value_error(format!("'{shown}' in __slots__ conflicts with class variable")));
+                }
+                if !members.contains(&mangled) {
+                    members.push(mangled);
                 }
             }
         }

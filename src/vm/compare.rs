@@ -132,21 +132,7 @@ impl Vm {
                 _ => Ok(None),
             },
             (Kind::Slice, Kind::Slice) => {
-                let tuple = |cx: &Vm, v: Value<'_>| {
-                    let s = v.exact::<Slice>().expect("a slice");
-                    Tuple::new(
-                        &cx.heap,
-                        &[
-                            Value::adopt(s.start.get().raw()),
-                            Value::adopt(s.stop.get().raw()),
-                            Value::adopt(s.step.get().raw()),
-                        ],
-                    )
-                    .value()
-                    .raw()
-                };
-                let (a, b) = (tuple(self, x), tuple(self, y));
-                self.compare_sequences(kind, a, b, true).map(|holds| Some(holds.same(Raw::TRUE)))
+                self.compare_slices(kind, x.raw(), y.raw(), true).map(|holds| Some(holds.same(Raw::TRUE)))
             }
             (Kind::BoundMethod, Kind::BoundMethod) if matches!(kind, CompareKind::Eq | CompareKind::Ne) => {
                 let (a, b) = (
@@ -205,7 +191,24 @@ impl Vm {
             let (x, y) = (x.raw(), y.raw());
             return self.compare_sequences(kind, x, y, false).map(Some);
         }
+        if (x.kind(), y.kind()) == (Kind::Slice, Kind::Slice) {
+            let (x, y) = (x.raw(), y.raw());
+            return self.compare_slices(kind, x, y, false).map(Some);
+        }
         Ok(self.builtin_compare(kind, a, b)?.map(Raw::bool))
+    }
+
+    /// Slices, as the tuples of their parts; one is the same as itself without its parts being asked.
+    fn compare_slices(&mut self, kind: CompareKind, a: Raw, b: Raw, truth: bool) -> Result<Raw, Raised> {
+        if a.same(b) {
+            return Ok(Raw::bool(kind.holds(std::cmp::Ordering::Equal)));
+        }
+        let parts = [a, b].map(|slice| {
+            let slice = Value::adopt(slice).exact::<Slice>().expect("a slice");
+            Tuple::new(&self.heap, &[slice.start.get(), slice.stop.get(), slice.step.get()]).value().raw()
+        });
+        let [a, b] = parts;
+        self.compare_sequences(kind, a, b, truth)
     }
 
     /// Lists or tuples, item by item; both exact. With `truth` the result is a bool.
@@ -313,7 +316,7 @@ impl Vm {
         }
         let declined = self.has_declined();
         if !declined {
-            if let Some((x, y)) = self.leave_comparison_to_builtin(kind, a, b)
+            if let Some((kind, x, y)) = self.leave_comparison_to_builtin(kind, a, b)
                 && let Some(result) = self.builtin_compare_value(kind, x, y)?
             {
                 return Ok(Invoked::Value(result));
@@ -331,8 +334,8 @@ impl Vm {
     }
 
     /// The values of builtin types to compare for instances of classes that are derived from one such type, or for one of these and one of that
-    /// type, if the classes leave this comparison as it is; None for any other.
-    fn leave_comparison_to_builtin(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<(Raw, Raw)> {
+    /// type, if the classes leave this comparison as it is; None for any other. The value of a derived class comes first, as its method does.
+    fn leave_comparison_to_builtin(&self, kind: CompareKind, a: Raw, b: Raw) -> Option<(CompareKind, Raw, Raw)> {
         let (x, y) = (Value::<'static>::adopt(a), Value::<'static>::adopt(b));
         let builtin = matches!(x.kind(), Kind::Tuple | Kind::Str | Kind::Int | Kind::Float | Kind::Bytes | Kind::List);
         if !builtin || x.kind() != y.kind() || !x.is_subclassed() && !y.is_subclassed() {
@@ -343,11 +346,17 @@ impl Vm {
                 return None;
             }
         }
-        Some((self.payload(x).raw(), self.payload(y).raw()))
+        let (class_x, class_y) = (self.class_of(x), self.class_of(y));
+        let payloads = (self.payload(x).raw(), self.payload(y).raw());
+        Some(if class_x != class_y && class_y.held().is_subclass(class_x.held()) {
+            (kind.reflected(), payloads.1, payloads.0)
+        } else {
+            (kind, payloads.0, payloads.1)
+        })
     }
 
     /// Whether a class derived from a builtin type leaves a method as it is there.
-    pub(super) fn leaves_to_builtin(&self, value: Value<'_>, name: Name) -> bool {
+    pub(crate) fn leaves_to_builtin(&self, value: Value<'_>, name: Name) -> bool {
         let found = self.lookup_class_with_owner(self.class_of(value), self.name(name));
         found.is_some_and(|(_, owner)| owner == self.kind_class(value.kind()))
     }
@@ -403,7 +412,7 @@ impl Vm {
         }
         let declined = self.has_declined();
         if !declined {
-            if let Some((x, y)) = self.leave_comparison_to_builtin(kind, a, b)
+            if let Some((kind, x, y)) = self.leave_comparison_to_builtin(kind, a, b)
                 && let Some(holds) = self.builtin_compare(kind, x, y)?
             {
                 return Ok(Invoked::Value(Raw::bool(holds)));
@@ -668,11 +677,14 @@ impl Vm {
                     let mark = self.mark();
                     let slice = root.get(self).exact::<Slice>().expect("a slice");
                     let parts = [slice.start.get().raw(), slice.stop.get().raw(), slice.step.get().raw()];
-                    let tuple = Tuple::build(&self.heap, 3, |i| Value::adopt(parts[i])).value().raw();
-                    let tuple = self.push_raw(tuple);
-                    let hash = self.hash(tuple)?;
+                    let parts = parts.map(|part| self.push_raw(part));
+                    let mut hash = crate::number::hash::TupleHash::new();
+                    for part in parts {
+                        let lane = self.hash(part)?;
+                        hash.push(lane);
+                    }
                     self.release(mark);
-                    return Ok(hash);
+                    return Ok(hash.finish_slice());
                 }
                 _ => {}
             }

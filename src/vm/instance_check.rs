@@ -149,7 +149,7 @@ impl Vm {
         classes: Root,
         test: fn(&mut Vm, Root, Root) -> Result<bool, Raised>,
     ) -> Result<Option<bool>, Raised> {
-        let value = classes.get(self);
+        let value = self.payload(classes.get(self));
         let items: Vec<Raw> = if let Some(tuple) = value.exact::<Tuple>() {
             tuple.items().map(|v| v.raw()).collect()
         } else if let Some(union) = value.exact::<crate::object::Union>() {

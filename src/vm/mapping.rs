@@ -86,6 +86,11 @@ impl Vm {
             return done;
         }
         let hash = self.dict_key_hash(key)?;
+        self.dict_set_hash(dict, key, hash, value)
+    }
+
+    /// As `dict_set`, for a key whose hash is known.
+    pub fn dict_set_hash(&mut self, dict: Root, key: Root, hash: i64, value: Root) -> Result<(), Raised> {
         let found = self.dict_find_hash(dict, key, hash)?;
         let table = self.dict_at(dict);
         let (key, value) = (key.get(self).raw(), value.get(self).raw());

@@ -744,13 +744,13 @@ impl Vm {
             let index = self.name(Name::Index).held();
             let only_first = inplace && self.has_sequence_slots(Value::adopt(a)) && !is_sequence(Value::adopt(a));
             tries.retain(|(method, receiver, count)| {
-                let sequences = Value::adopt(*method).kind() == Kind::Native && is_sequence(Value::adopt(*receiver));
+                let sequences = Value::adopt(*method).kind() == Kind::Native && self.repeats(Value::adopt(*receiver));
                 if only_first && sequences {
                     return false;
                 }
                 let class = self.class_of(Value::adopt(*count)).held();
                 Value::adopt(*method).kind() != Kind::Native
-                    || !is_sequence(Value::adopt(*receiver))
+                    || !self.repeats(Value::adopt(*receiver))
                     || self.lookup_class(class, index).is_some()
             });
         }
@@ -768,7 +768,8 @@ impl Vm {
     pub(super) fn no_binary(&mut self, kind: BinaryKind, inplace: bool, a: Raw, b: Raw) -> Raised {
         let (x, y) = (Value::adopt(a), Value::adopt(b));
         let other = self.type_name_for_error(y);
-        if kind == BinaryKind::Add {
+        let joins = !x.is_subclassed() || self.leaves_to_builtin(x, Name::Add);
+        if kind == BinaryKind::Add && joins {
             match x.kind() {
                 Kind::Str => return self.type_error(format!("can only concatenate str (not \"{other}\") to str")),
                 Kind::List => return self.type_error(format!("can only concatenate list (not \"{other}\") to list")),
@@ -783,15 +784,21 @@ impl Vm {
             }
         }
         if kind == BinaryKind::Mul {
-            if is_sequence(x) {
+            if self.repeats(x) {
                 return self.type_error(format!("can't multiply sequence by non-int of type '{other}'"));
             }
-            if is_sequence(y) && !(inplace && self.has_sequence_slots(x)) {
+            if self.repeats(y) && !(inplace && self.has_sequence_slots(x)) {
                 let first = self.type_name_for_error(x);
                 return self.type_error(format!("can't multiply sequence by non-int of type '{first}'"));
             }
         }
         self.unsupported(kind, inplace, a, b)
+    }
+
+    /// Whether a multiplication takes a value for a sequence: not where its class has methods of its own for that.
+    fn repeats(&self, value: Value<'_>) -> bool {
+        let own = [Name::Mul, Name::RMul];
+        is_sequence(value) && (!value.is_subclassed() || own.iter().all(|name| self.leaves_to_builtin(value, *name)))
     }
 
     /// Whether an in-place multiplication looks at a value as a sequence, although it can't be repeated: then the other one isn't

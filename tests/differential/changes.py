@@ -22,10 +22,16 @@ REWORDED = [
     ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
     ("wrappers", r"(?<=TypeError: )(?:__\w+__ )?(expected \d arguments?, got \d+)", r" \1", "no space before it, and some say their name"),
     ("fromhex", r"fromhex\(\) argument must be str or bytes-like, not (?:(None)Type)?", r"fromhex() argument must be str, not \1", "takes bytes too"),
+    ("power", r"ZeroDivisionError: zero to a negative (?=power|or complex power)", "ZeroDivisionError: POWER ", "names what was raised"),
+    ("complex", r"complex\(\) argument (?:'\w+' )?must be a (?:string or a number|real number), not [\w.]+", "COMPLEX", "says which argument"),
+    ("places", r"ValueError: range\.index\(x\): x not in range", "NOT-IN-RANGE", "does not show the value"),
     ("weekday", r"Invalid weekday: ", "Invalid day: ", "names what it is"),
 ]
 UNREADY = [
     (r"ValueError: [^|]* is not in (list|deque)(?=$| \||,)", r"ValueError: NOT-IN-\1"),
+    (r"ValueError: [^|]* is not in range(?=$| \||,)", "NOT-IN-RANGE"),
+    (r"ZeroDivisionError: 0\.0 (?:cannot be raised to a negative |to a negative )(?=power|or complex power)", "ZeroDivisionError: POWER "),
+    (r"complex\(\) (?:second arg can't be a string|can't take second arg if first is a string|(?:first argument must be a string or|second argument must be) a number, not '[\w.]+')", "COMPLEX"),
     (r"TypeError: cannot convert dictionary update sequence element #\d+ to a sequence", "NOT-PAIRS"),
     (r"ZeroDivisionError: (?:float division by zero|division by zero|integer division or modulo by zero|integer modulo by zero|float floor division by zero|complex division by zero|float modulo by zero|float modulo|float divmod\(\))(?=$| \||\W)", "ZeroDivisionError: DIVISION"),
 ]  # fmt: skip

@@ -165,8 +165,8 @@ def log(*values):
     out.append(", ".join([f"{type(v).__name__}: {v}" if isinstance(v, BaseException) else v if type(v) is str else shown(v) for v in values]))
 base = {name: value for name, value in globals().items() if name in ("__builtins__", "__name__", "__doc__") or name[:2] != "__"}
 def quiet(text):
-    # Where things are in memory, and how many tasks there were before, is not compared.
-    return re.sub(r"(0x)[0-9a-f]{6,}|(Task-)\d+", r"\1\2...", text.encode("unicode_escape", "backslashreplace").decode("ascii"))
+    # Where things are in memory or in files, and how many tasks there were before, is not compared.
+    return re.sub(r"(0x)[0-9a-f]{6,}|(Task-)\d+|(<module '\w+' from )'[^']*'", r"\1\2\3...", text.encode("unicode_escape", "backslashreplace").decode("ascii"))
 class Slow(BaseException): pass
 def slow(*args): raise Slow
 def alarm(seconds):

@@ -447,13 +447,16 @@ fn repeat(cx: &mut Cx, this: Root, value: Root) -> Result<(), Raised> {
         return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
     }
     let index = cx.index(value)?;
-    let count = match crate::object::key::as_int_ref(index.get(cx)) {
-        Some(int) if int.signum() <= 0 => 0,
-        Some(int) => int.to_i64().unwrap_or(i64::MAX) as usize,
-        None => 0,
+    let count = crate::object::key::as_int_ref(index.get(cx)).and_then(|int| int.to_i64());
+    let Some(count) = count else {
+        return Err(cx.overflow_error("cannot fit 'int' into an index-sized integer"));
     };
+    let count = count.max(0) as usize;
     let deque = own(cx, this);
     let len = deque.len();
+    if len > 1 && count > i64::MAX as usize / len {
+        return Err(cx.memory_error());
+    }
     if count == 0 || len == 0 {
         deque.clear(&cx.heap);
         return Ok(());

@@ -4,7 +4,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::functools::{first_entry, to_end};
 use crate::native::{complete, library_class, natives};
-use crate::object::{Class, ClassFlags, Dict, Instance, Tuple};
+use crate::object::{Class, ClassFlags, Dict, Exc, Instance, Tuple};
 use crate::vm::Library;
 use crate::vm::drain::take;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
@@ -58,14 +58,16 @@ natives!(
                 }
                 let hash = cx.hash(item)?;
                 let found = cx.dict_find_hash(table, item, hash)?;
-                let dict = dict_in(cx, table);
-                let Some(at) = found else {
-                    let done = dict.insert(cx.heap.forever(), hash, Value::adopt(raw), Value::int(1));
-                    return cx.fits(done).map(|_| ());
+                // Keys are compared again when the count is set, as scripts can see.
+                let count = match found {
+                    Some(at) => {
+                        let known = dict_in(cx, table).value_at(at).raw();
+                        let known = cx.push_raw(known);
+                        cx.binary_root(BinaryKind::Add, known, one)?
+                    }
+                    None => one,
                 };
-                let count = cx.push_raw(dict.value_at(at).raw());
-                let count = cx.binary_root(BinaryKind::Add, count, one)?;
-                cx.dict_set(table, item, count)
+                cx.dict_set_hash(table, item, hash, count)
             })?;
             return Ok(Outcome::NONE);
         }
@@ -201,7 +203,15 @@ natives!(
         last: bool,
     ) -> NativeResult {
         let table = cx.payload_root(this);
-        let Some(at) = cx.dict_find(table, key)? else { return Err(cx.key_error(key)) };
+        let Some(at) = cx.dict_find(table, key)? else {
+            // The key is the argument of the exception, so a tuple is all of them.
+            let items: Vec<Raw> = match cx.payload(key.get(cx)).exact::<Tuple>() {
+                Some(tuple) => tuple.items().map(Value::raw).collect(),
+                None => return Err(cx.key_error(key)),
+            };
+            let items: Vec<Root> = items.into_iter().map(|item| cx.push_raw(item)).collect();
+            return Err(cx.raise_new(Exc::KeyError, &items));
+        };
         let dict = dict_in(cx, table);
         let done = if last {
             to_end(cx, dict, at)

@@ -265,14 +265,20 @@ pub(super) fn to_float(cx: &mut Cx, x: Root) -> Result<f64, Raised> {
     if let Some(float) = value.as_float() {
         return Ok(float);
     }
-    let parsed = if let Some(text) = cx.as_str(value) {
+    // Classes derived from those of texts may say how they become a float.
+    let derived = value.is_subclassed();
+    let own = derived && (cx.special_method(x, Name::Float)?.is_some() || cx.special_method(x, Name::Index)?.is_some());
+    let value = x.get(cx);
+    let parsed = if own {
+        None
+    } else if let Some(text) = cx.as_str(value) {
         Some(float_from_text(text.as_bytes()))
     } else {
         super::bytes::buffer_of(cx, x).map(|bytes| float_from_bytes(&bytes))
     };
     match parsed {
         Some(Ok(float)) => return Ok(float),
-        Some(Err(_)) if cx.as_str(x.get(cx)).is_none() && x.get(cx).kind() != Kind::Bytes => {
+        Some(Err(_)) if derived || cx.as_str(x.get(cx)).is_none() && x.get(cx).kind() != Kind::Bytes => {
             let shown = cx.repr_text(x)?;
             return Err(cx.value_error(format!("could not convert string to float: {shown}")));
         }

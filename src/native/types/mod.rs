@@ -120,6 +120,11 @@ pub(crate) fn compare(cx: &mut Cx, kind: CompareKind, a: Root, b: Root) -> Nativ
     if is_int(x) && !is_int(y) {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
+    // A set leaves it to the view.
+    let is_set = matches!(Value::adopt(x).kind(), Kind::Set | Kind::FrozenSet);
+    if is_set && Value::adopt(y).kind() == Kind::DictView {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    }
     match cx.builtin_compare_value(kind, x, y)? {
         Some(result) => Ok(Outcome::Value(result)),
         None => Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)),

@@ -157,7 +157,10 @@ natives!(
     fn __dir__(cx: &mut Cx, this: Root) -> NativeResult {
         let mut class = cx.class_of(this.get(cx)).held();
         let getter = cx.name(Name::GetAttribute).held();
-        if cx.lookup_class_with_owner(class, getter).is_some_and(|(_, owner)| owner.has(ClassFlags::HEAP)) {
+        let fallback = cx.intern("__getattr__").held();
+        if cx.lookup_class_with_owner(class, getter).is_some_and(|(_, owner)| owner.has(ClassFlags::HEAP))
+            || cx.lookup_class(class, fallback).is_some()
+        {
             // Its class has a say in what it has.
             let dict = cx.find_attribute(this, "__dict__")?;
             let shown = cx.find_attribute(this, "__class__")?;

@@ -256,7 +256,8 @@ pub(super) fn percent_number(
     let mut root = value;
     if as_int_ref(cx.payload(root.get(cx))).is_none() {
         let converted = match root.get(cx).kind() {
-            Kind::Float if !hexadecimal => {
+            // A class derived from float may have its own idea of that.
+            Kind::Float if !hexadecimal && !has_own_int(cx, root.get(cx)) => {
                 let payload = cx.payload(root.get(cx)).as_float().unwrap_or(0.0);
                 let whole = crate::number::int::Int::from_float(payload);
                 let whole = check(cx, whole)?;
@@ -265,11 +266,11 @@ pub(super) fn percent_number(
             }
             _ => {
                 let converted = match cx.own_method(root, Name::Index)? {
-                    Some(_) => cx.index(root).map(Some),
-                    None if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
+                    Some(_) if root.get(cx).kind() != Kind::Float => cx.index(root).map(Some),
+                    _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
                         cx.call_method(root, "__int__", &[]).map(Some)
                     }
-                    None => Ok(None),
+                    _ => Ok(None),
                 };
                 match converted {
                     // What is no number here is told as that.
@@ -291,6 +292,11 @@ pub(super) fn percent_number(
     }
     let result = how.format_int(out, as_int_ref(cx.payload(root.get(cx))).expect("an int"), digits);
     check(cx, result)
+}
+
+/// Whether a value of a derived class becomes an integer in a way of its own.
+fn has_own_int(cx: &Cx, value: Value<'_>) -> bool {
+    value.is_subclassed() && !cx.leaves_to_builtin(value, Name::Int)
 }
 
 /// A conversion, its key, and what is behind it.
