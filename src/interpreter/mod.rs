@@ -471,7 +471,11 @@ fn source_text(cx: &mut Cx, source: Root, function: &str) -> Result<String, Rais
     if let Some(bytes) = cx.bytes_like(source.get(cx)) {
         return match crate::syntax::decode_source(&bytes, "<string>") {
             Ok(text) => Ok(text),
-            Err(error) => Err(cx.raise_text(Exc::SyntaxError, &error.to_string())),
+            Err(error) => {
+                // What files call an error of Unicode is just the codec's words here.
+                let message = error.to_string();
+                Err(cx.raise_text(Exc::SyntaxError, message.strip_prefix("(unicode error) ").unwrap_or(&message)))
+            }
         };
     }
     let what = if function == "compile" { "AST" } else { "code" };

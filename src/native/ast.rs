@@ -7,7 +7,7 @@ use crate::native::natives;
 use crate::object::{Module, Str};
 use crate::source::SourceFile;
 use crate::syntax::ast::Ast;
-use crate::syntax::{self, dump::dump_with_positions};
+use crate::syntax::{self, dump::dump_compactly};
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 use super::ast_literal;
@@ -25,7 +25,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 /// The tree as nodes of the module `ast`.
 pub fn nodes(cx: &mut Cx, ast: &Ast, source: &SourceFile) -> NativeResult {
     cx.check_stack()?;
-    let text = dump_with_positions(ast, source);
+    let text = dump_compactly(ast, source);
     let module = cx.import("ast")?;
     let raw = Str::new(&cx.heap, &text).value().raw();
     let text = cx.push_raw(raw);

@@ -10,12 +10,17 @@ use super::ast::*;
 
 /// What `ast.dump(ast.parse(text), indent=1)` prints, without a line end.
 pub fn dump(ast: &Ast) -> String {
-    Dumper { ast, out: String::new(), positions: None, trail: Vec::new() }.run()
+    Dumper { ast, out: String::new(), positions: None, trail: Vec::new(), indented: true }.run()
 }
 
 /// The same with `include_attributes=True`: every node with its place in `source`.
 pub fn dump_with_positions(ast: &Ast, source: &SourceFile) -> String {
-    Dumper { ast, out: String::new(), positions: Some(source), trail: Vec::new() }.run()
+    Dumper { ast, out: String::new(), positions: Some(source), trail: Vec::new(), indented: true }.run()
+}
+
+/// The same for a program to read: without indentation, so that deep trees are no longer than they are large.
+pub fn dump_compactly(ast: &Ast, source: &SourceFile) -> String {
+    Dumper { ast, out: String::new(), positions: Some(source), trail: Vec::new(), indented: false }.run()
 }
 
 struct Dumper<'a> {
@@ -23,6 +28,7 @@ struct Dumper<'a> {
     out: String,
     positions: Option<&'a SourceFile>,
     trail: Vec<Level>,
+    indented: bool,
 }
 
 /// An open node or list.
@@ -101,8 +107,8 @@ impl<'a> Dumper<'a> {
 
     fn line(&mut self) {
         self.out.push('\n');
-        for _ in 0..self.trail.len() {
-            self.out.push(' ');
+        if self.indented {
+            self.out.extend(std::iter::repeat_n(' ', self.trail.len()));
         }
     }
 

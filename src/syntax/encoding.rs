@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::codec::{self, Encoding, Handler, Stopped};
+
 /// Why bytes are no source text, in the words of the `SyntaxError`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceError {
@@ -19,9 +21,9 @@ impl fmt::Display for SourceError {
 
 impl std::error::Error for SourceError {}
 
-/// Decode a source file: UTF-8 unless its first or second line declares ASCII or Latin-1.
+/// Decode a source file: UTF-8 unless its first or second line declares another encoding.
 ///
-/// Other encodings are refused by name. A byte order mark is dropped.
+/// Those there is no codec for are refused by name. A byte order mark is dropped.
 pub fn decode_source(bytes: &[u8], name: &str) -> Result<String, SourceError> {
     let (bytes, marked) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => (rest, true),
@@ -57,9 +59,26 @@ pub fn decode_source(bytes: &[u8], name: &str) -> Result<String, SourceError> {
         }
         Some(_) => {
             let encoding = String::from_utf8_lossy(declared.unwrap_or_default());
-            Err(SourceError { message: format!("unknown encoding: {encoding}"), line: 0 })
+            if marked {
+                return Err(SourceError { message: format!("encoding problem: {encoding} with BOM"), line: 0 });
+            }
+            by_codec(bytes, &encoding)
         }
         None => utf8(bytes, name),
+    }
+}
+
+/// The text by the codec with a name.
+fn by_codec(bytes: &[u8], name: &str) -> Result<String, SourceError> {
+    let refused = |message: String| SourceError { message, line: 0 };
+    let encoding = Encoding::lookup(name).ok_or_else(|| refused(format!("unknown encoding: {name}")))?;
+    match codec::decode(bytes, encoding, Handler::Strict) {
+        Ok(text) => {
+            let what = "(unicode error) the text has surrogates without their other halves";
+            String::from_utf8(text.into_owned()).map_err(|_| refused(what.to_owned()))
+        }
+        Err(Stopped::Error(error)) => Err(refused(format!("(unicode error) {}", error.decode_message(bytes)))),
+        Err(Stopped::WrongHandler) => Err(refused(format!("(unicode error) '{name}' can't decode this"))),
     }
 }
 
@@ -114,7 +133,9 @@ mod tests {
         assert!(decode_source(b"#!/x\n# -*- coding: latin-1 -*-\n'\xe9'", "f").is_ok_and(|text| text.ends_with("é'")));
         assert!(decode_source(b"x = 1\n# coding: latin-1\n'\xe9'", "f").is_err(), "only a comment line declares");
         assert!(decode_source(b"# coding: ascii\n'\xe9'", "f").is_err());
-        assert_eq!(decode_source(b"# coding: koi8-r\n", "f").unwrap_err().message, "unknown encoding: koi8-r");
+        assert_eq!(decode_source(b"# coding: koi8-r\n'\xc1'", "f"), Ok("# coding: koi8-r\n'\u{430}'".into()));
+        assert!(decode_source(b"# coding: cp1252\n'\x81'", "f").is_err());
+        assert_eq!(decode_source(b"# coding: klingon\n", "f").unwrap_err().message, "unknown encoding: klingon");
     }
 
     #[test]

@@ -39,7 +39,12 @@ impl Vm {
             }
             Kind::MappingProxy => {
                 let mark = self.mark();
-                let mapping = value.exact::<MappingProxy>().expect("a proxy").mapping.get().raw();
+                // Proxies of proxies, of whatever depth, are gone through here and not by nesting.
+                let mut mapping = value;
+                while let Some(proxy) = mapping.exact::<MappingProxy>() {
+                    mapping = proxy.get().mapping.get();
+                }
+                let mapping = mapping.raw();
                 let (mapping, key) = (self.push_raw(mapping), self.push_raw(index));
                 let raw = self.item(mapping, key)?.get(self).raw();
                 self.release(mark);

@@ -160,7 +160,14 @@ pub(super) fn comprehension_target(refused: &Refused<'_>) -> Option<Diagnostic> 
     let comma = refused.back_to(refused.index, |token| token == Token::Comma);
     let of_dict = |at: usize| {
         let depth = refused.opener(at) == Some(open);
-        depth && matches!(refused.token(at), Some(Token::Colon | Token::DoubleStar))
+        // Two stars between operands are a power.
+        let unpacks = at == open + 1 || refused.token(at - 1) == Some(Token::Comma);
+        depth
+            && match refused.token(at) {
+                Some(Token::Colon) => true,
+                Some(Token::DoubleStar) => unpacks,
+                _ => false,
+            }
     };
     if comma == open + 1 || (open + 1..refused.index).any(of_dict) {
         return None;
