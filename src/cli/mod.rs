@@ -90,7 +90,8 @@ pub fn main(args: &[String]) -> u8 {
     }
     // As in Python, the module `asyncio` as a program is the prompt.
     let word = if text("module") == Some("asyncio") { "repl" } else { word };
-    let alone = split.rest.is_empty() && text("module").is_none() && std::io::stdin().is_terminal();
+    let typed = std::io::stdin().is_terminal() || given.is_set("interactive");
+    let alone = split.rest.is_empty() && text("module").is_none() && typed;
     let module = text("module").filter(|_| word != "repl");
     if let Some(module) = module
         && find_module(module).is_none_or(|found| found.text.is_some() && NO_PROGRAMS.contains(&module))
@@ -128,6 +129,7 @@ pub fn main(args: &[String]) -> u8 {
         top_level_await: top_level_await || text("code").is_some(),
         unbuffered: settings.unbuffered,
         hash_seed: settings.hash_seed,
+        transcript: word == "repl",
         prompt: word == "repl" || alone && text("code").is_none() || switches.inspect,
     };
     run::run(&program, &options, switches, style)

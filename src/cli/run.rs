@@ -42,6 +42,8 @@ pub(super) struct RunOptions {
     pub(super) hash_seed: HashSeed,
     /// The prompt is shown afterwards.
     pub(super) prompt: bool,
+    /// What the prompt reads from anything but a terminal is shown as if it had been typed.
+    pub(super) transcript: bool,
 }
 
 /// How the process ends.
@@ -114,7 +116,7 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
         Ending::Status(status) => End::Status(status as u8),
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
     };
-    let end = if options.prompt { interact(&mut vm, screen, style) } else { end };
+    let end = if options.prompt { interact(&mut vm, screen, style, options.transcript) } else { end };
     interpreter::shut_down(&mut vm);
     vm.host_mut().flush_files();
     if let Some(path) = recording
@@ -146,13 +148,13 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
 }
 
 /// Shows the prompt on the names of the program that ran.
-fn interact(vm: &mut Vm, screen: Arc<Screen>, style: Style) -> End {
+fn interact(vm: &mut Vm, screen: Arc<Screen>, style: Style, transcript: bool) -> End {
     let history = match std::env::var_os("AIO_HISTORY") {
         Some(path) => Some(path).filter(|path| !path.is_empty()).map(PathBuf::from),
         None => std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".aio_history")),
     };
     let terminal = vm.host().is_terminal(StdStream::In) && vm.host().is_terminal(StdStream::Out);
-    let settings = Settings { color: style.color, rich: style.rich, terminal, history };
+    let settings = Settings { color: style.color, rich: style.rich, terminal, transcript, history };
     if let Err(error) = repl::install(vm, settings, screen) {
         say(&format!("aio: there can be no prompt: {error}"));
         return End::Status(FAILED);

@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
-use crate::native::types::bounds::{apply_bounds, slice_bounds, slice_range};
+use crate::native::types::bounds::{apply_bounds, slice_bounds};
 use crate::native::types::bytes::{bytes_like, value_bytes};
 use crate::native::types::iterator::ITERATOR;
 use crate::native::types::list::bound;
@@ -512,7 +512,7 @@ natives!(
             return value_at(cx, this, at).map(Outcome::Value);
         };
         let array = own(cx, this);
-        let range = slice_range(cx, slice, array.len())?;
+        let range = apply_bounds(slice_bounds(cx, slice)?, array.len());
         let (bytes, size) = (array.memory().to_vec(), array.item_size());
         let mut picked = Vec::with_capacity(range.count * size);
         for at in range.indices() {
@@ -697,10 +697,12 @@ natives!(
     fn __setitem__(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
         let key_value: Value<'static> = Value::adopt(key.get(cx).raw());
         let Some(slice) = key_value.exact::<Slice>() else {
-            place(cx, this, key, "array assignment index out of range")?;
+            let at = place(cx, this, key, "array assignment index out of range")?;
             let bytes = pack(cx, this, value)?;
             // Asking the value may have changed the length.
-            let at = place(cx, this, key, "array assignment index out of range")?;
+            if at >= own(cx, this).len() {
+                return Err(cx.index_error("array assignment index out of range"));
+            }
             own(cx, this).set_bytes(at, &bytes);
             return Ok(Outcome::NONE);
         };
@@ -741,8 +743,9 @@ natives!(
             return Ok(Outcome::NONE);
         };
         let array = own(cx, this);
+        let bounds = slice_bounds(cx, slice)?;
         let len = array.len();
-        let range = slice_range(cx, slice, len)?;
+        let range = apply_bounds(bounds, len);
         if range.count == 0 {
             return Ok(Outcome::NONE);
         }

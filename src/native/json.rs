@@ -450,7 +450,8 @@ impl Writer<'_> {
                 '\u{8}' => self.out.extend_from_slice(b"\\b"),
                 _ => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
-                        write!(self.out, "\\u{unit:04x}").ok()?;
+                        let digit = |shift: u32| b"0123456789abcdef"[usize::from(*unit >> shift) & 0xF];
+                        self.out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
                     }
                 }
             }

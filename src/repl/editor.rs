@@ -113,7 +113,7 @@ impl Editor {
             without_signals();
             let done = match settings.terminal {
                 true => edit(&settings, &screen, &asked, answered, &bell),
-                false => copy(&asked, &bell),
+                false => copy(&asked, &bell, settings.transcript),
             };
             if let Err(error) = done {
                 // There is nobody else to tell.
@@ -213,12 +213,12 @@ fn remember(editor: &mut rustyline::Editor<Assistant, FileHistory>, path: Option
     path.map(|path| editor.append_history(path));
 }
 
-/// Statements from a file or a pipe.
-fn copy(asked: &Receiver<Ask>, bell: &Bell) -> rustyline::Result<()> {
+/// Statements from a file or a pipe. In a transcript they are shown as if they had been typed; otherwise only prompts are, and not among the output.
+fn copy(asked: &Receiver<Ask>, bell: &Bell, transcript: bool) -> rustyline::Result<()> {
     let mut lines = io::stdin().lock();
     while asked.recv().is_ok() {
         let mut text = String::new();
-        let mut out = io::stdout().lock();
+        let mut out: Box<dyn Write> = if transcript { Box::new(io::stdout().lock()) } else { Box::new(io::stderr()) };
         loop {
             let _ = out.write_all(if text.is_empty() { PROMPT } else { MORE }.as_bytes());
             let _ = out.flush();
@@ -233,7 +233,9 @@ fn copy(asked: &Receiver<Ask>, bell: &Bell) -> rustyline::Result<()> {
             }
             let line = String::from_utf8_lossy(&line).into_owned();
             let shown = line.trim_end_matches(['\r', '\n']);
-            let _ = writeln!(out, "{shown}");
+            if transcript {
+                let _ = writeln!(out, "{shown}");
+            }
             text.push_str(shown);
             text.push('\n');
             if !needs_more(&text) {

@@ -35,8 +35,10 @@ pub struct Settings {
     pub color: Color,
     /// Whether what is wrong with a text is shown with excerpts instead of as Python does it.
     pub rich: bool,
-    /// Whether somebody types at a terminal. Else lines are read as they come, and shown as if they had been typed: the output is a transcript.
+    /// Whether somebody types at a terminal. Else lines are read as they come.
     pub terminal: bool,
+    /// Whether such lines are shown as if they had been typed, so that the output is a transcript.
+    pub transcript: bool,
     /// The file with the history.
     pub history: Option<PathBuf>,
 }

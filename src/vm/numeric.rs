@@ -110,8 +110,13 @@ impl Vm {
         }
     }
 
-    /// The bounds of a slice over `len` items: start, stop, step, and the number of items.
-    pub fn slice_bounds(&mut self, slice: Root, len: usize) -> Result<(i64, i64, i64, usize), Raised> {
+    /// The bounds of a slice over `len` items: start, stop, step, and the number of items. The length is asked for last: `__index__` of a
+    /// bound may change it.
+    pub fn slice_bounds(
+        &mut self,
+        slice: Root,
+        len: impl FnOnce(&Vm) -> usize,
+    ) -> Result<(i64, i64, i64, usize), Raised> {
         let (start, stop, step) = {
             let s = slice.get(self).exact::<Slice>().expect("a slice");
             (s.start.get().raw(), s.stop.get().raw(), s.step.get().raw())
@@ -147,7 +152,7 @@ impl Vm {
         if step == 0 {
             return Err(self.value_error("slice step cannot be zero"));
         }
-        let n = len as i64;
+        let n = len(self) as i64;
         let (low, high) = if step < 0 { (-1, n - 1) } else { (0, n) };
         let clip = |bound: i64| {
             if bound < 0 { (bound.saturating_add(n)).max(low) } else { bound.min(high) }

@@ -171,7 +171,7 @@ impl Vm {
         if kind == Kind::Range {
             return self.range_slice(sequence, slice);
         }
-        let len = self.builtin_length(sequence.get(self)).unwrap_or(0);
+        let len = |vm: &Vm| vm.builtin_length(sequence.get(vm)).unwrap_or(0);
         let (start, _, step, count) = self.slice_bounds(slice, len)?;
         let heap = self.heap.forever();
         let value = Value::adopt(sequence.get(self).raw());
@@ -184,7 +184,6 @@ impl Vm {
                 {
                     return Ok(List::of_parts(heap, count, std::iter::once(slots)).value().raw());
                 }
-                // The bounds may have come from scripts that changed the list.
                 List::build(heap, count, |i| list.item(at(i)).unwrap_or(Value::NONE)).value().raw()
             }
             Kind::Tuple => {
@@ -254,7 +253,7 @@ impl Vm {
             integer::Int::Small(n) if small => n as usize,
             len => return self.long_range_slice(range, slice, len),
         };
-        let (start, stop, step, _) = self.slice_bounds(slice, len)?;
+        let (start, stop, step, _) = self.slice_bounds(slice, |_| len)?;
         let heap = self.heap.forever();
         let value = range.get(self).exact::<Range>().expect("a range");
         let get = |v: Value<'_>| crate::object::key::as_int_ref(v).expect("an int").to_int();

@@ -8,7 +8,7 @@ use crate::vm::Name;
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
 use std::borrow::Cow;
 
-use super::bounds::slice_range;
+use super::bounds::{apply_bounds, slice_bounds, slice_range};
 use super::bytes::{Content, Of, array, buffer_of, byte, check_released, done, is_index, receiver, splice};
 use super::text::{index_too_large, wrong_receiver};
 use super::text_codec::{codec_name, encode_text};
@@ -219,7 +219,7 @@ pub(super) fn change_item(
             }
         };
     };
-    slice_range(cx, slice, array.len())?;
+    let bounds = slice_bounds(cx, slice)?;
     let new: Content = match value {
         None => Cow::Borrowed(b""),
         Some(value) => match buffer_of(cx, value) {
@@ -237,7 +237,8 @@ pub(super) fn change_item(
             }
         },
     };
-    let range = slice_range(cx, slice, array.len())?;
+    // What is asked for bounds and items may have changed the length.
+    let range = apply_bounds(bounds, array.len());
     if range.step == 1 {
         let start = range.start as usize;
         return splice(cx, array, start, start + range.count, &new);

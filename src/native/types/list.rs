@@ -84,7 +84,7 @@ with_operators! {
         if key.get(cx).kind() == Kind::Slice {
             return set_slice(cx, this, key, value);
         }
-        let len = own(cx, this).len();
+        let len = |cx: &Cx| own(cx, this).len();
         let at = position(cx, key, "list indices must be integers or slices, not", "list assignment index out of range", len)?;
         own(cx, this).set_item(&cx.heap, at, value.get(cx));
         Ok(Outcome::NONE)
@@ -95,7 +95,7 @@ with_operators! {
         if key.get(cx).kind() == Kind::Slice {
             return delete_slice(cx, this, key);
         }
-        let len = own(cx, this).len();
+        let len = |cx: &Cx| own(cx, this).len();
         let at = position(cx, key, "list indices must be integers or slices, not", "list assignment index out of range", len)?;
         let done = own(cx, this).splice(&cx.heap, at, at + 1, 0, |_| Value::NONE);
         cx.fits(done)?;
@@ -288,8 +288,14 @@ fn clip(index: i64, len: usize) -> usize {
     (if index < 0 { (index.saturating_add(len)).max(0) } else { index.min(len) }) as usize
 }
 
-/// The place that a subscript means.
-pub(crate) fn position(cx: &mut Cx, key: Root, wrong: &str, outside: &str, len: usize) -> Result<usize, Raised> {
+/// The place that a subscript means. The length is asked for last: `__index__` may change it.
+pub(crate) fn position(
+    cx: &mut Cx,
+    key: Root,
+    wrong: &str,
+    outside: &str,
+    len: impl FnOnce(&Cx) -> usize,
+) -> Result<usize, Raised> {
     if crate::native::types::int_ref(cx, key.get(cx)).is_none()
         && cx.special_method(key, crate::vm::Name::Index)?.is_none()
     {
@@ -297,6 +303,7 @@ pub(crate) fn position(cx: &mut Cx, key: Root, wrong: &str, outside: &str, len: 
         return Err(cx.type_error(format!("{wrong} {got}")));
     }
     let index = cx.subscript_index(key)?;
+    let len = len(cx);
     let at = if index < 0 { index + len as i64 } else { index };
     match usize::try_from(at) {
         Ok(at) if at < len => Ok(at),
@@ -381,18 +388,12 @@ fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
             Some(_) => cx.list_from(value)?,
             None if cx.special_method(value, crate::vm::Name::GetItem)?.is_some() => cx.list_from(value)?,
             None => {
-                cx.slice_bounds(key, own(cx, this).len())?;
+                cx.slice_bounds(key, |cx| own(cx, this).len())?;
                 return Err(cx.type_error("must assign iterable to extended slice".into()));
             }
         }
     };
-    let (start, stop, step, count) = cx.slice_bounds(key, own(cx, this).len())?;
-    // `__index__` of a bound may have changed the list.
-    let (start, stop, step, count) = if own(cx, this).len() < (start.max(stop).max(0) as usize) {
-        cx.slice_bounds(key, own(cx, this).len())?
-    } else {
-        (start, stop, step, count)
-    };
+    let (start, stop, step, count) = cx.slice_bounds(key, |cx| own(cx, this).len())?;
     let new: Vec<Raw> = own(cx, items).items().map(|v| v.raw()).collect();
     let list = own(cx, this);
     if step == 1 {
@@ -415,7 +416,7 @@ fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
 
 fn delete_slice(cx: &mut Cx, this: Root, key: Root) -> NativeResult {
     let this = cx.payload_root(this);
-    let (start, stop, step, count) = cx.slice_bounds(key, own(cx, this).len())?;
+    let (start, stop, step, count) = cx.slice_bounds(key, |cx| own(cx, this).len())?;
     let list = own(cx, this);
     if count == 0 {
         return Ok(Outcome::NONE);

@@ -24,10 +24,16 @@ type View = Gc<'static, MemoryView>;
 /// The view a method was called on, if it was not released.
 fn view(cx: &mut Cx, this: Root, method: &str) -> Result<View, Raised> {
     let view = any_view(cx, this, method)?;
-    if view.released.get() {
-        return Err(cx.value_error("operation forbidden on released memoryview object"));
-    }
+    not_released(cx, view)?;
     Ok(view)
+}
+
+/// Raises an error if a view was released: what looks at its memory after a script ran asks this again, for then the memory may have shrunk.
+fn not_released(cx: &mut Cx, view: View) -> Result<(), Raised> {
+    match view.released.get() {
+        true => Err(cx.value_error("operation forbidden on released memoryview object")),
+        false => Ok(()),
+    }
 }
 
 fn any_view(cx: &mut Cx, this: Root, method: &str) -> Result<View, Raised> {
@@ -322,6 +328,7 @@ fn cast_shape(cx: &mut Cx, view: View, shape: Root) -> Result<Vec<usize>, Raised
 
 fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView, Raised> {
     let range = slice_range(cx, slice, view.count)?;
+    not_released(cx, view)?;
     let mut part = like(view);
     part.offset = (view.offset as isize + range.start as isize * view.stride).max(0) as usize;
     part.stride = view.stride * range.step as isize;
@@ -333,6 +340,7 @@ fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView
 fn set_part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>, value: Root) -> Result<(), Raised> {
     let target = part(cx, view, slice)?;
     let bytes = bytes_like(cx, value)?;
+    not_released(cx, view)?;
     let source = value.get(cx).exact::<MemoryView>();
     let source_format = source.map_or('B', |v| v.format);
     if source.is_some_and(|v| v.dimensions != 1)
@@ -527,6 +535,7 @@ natives!(
             }
         }
         let (start, stop) = super::bounds::search_range(cx, start, stop, view.count)?;
+        not_released(cx, view)?;
         for (index, raw) in items(cx, view).into_iter().enumerate().take(stop).skip(start) {
             let mark = cx.mark();
             let item = cx.push_raw(raw);
@@ -659,6 +668,7 @@ natives!(
             Key::Index(index) => place(cx, view, &[index])?,
             Key::Indices(indices) => place(cx, view, &indices)?,
         };
+        not_released(cx, view)?;
         Ok(Outcome::Value(unpack(cx, view.format, view.item_bytes(at))))
     }
 
@@ -679,6 +689,7 @@ natives!(
             Key::Indices(indices) => place(cx, view, &indices)?,
         };
         let bytes = pack(cx, view, value)?;
+        not_released(cx, view)?;
         view.set_item_bytes(at, &bytes[..view.item_size]);
         Ok(())
     }
