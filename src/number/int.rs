@@ -670,6 +670,13 @@ pub fn to_bytes(a: IntRef<'_>, length: usize, big_endian: bool, signed: bool) ->
 
 /// `int.from_bytes(bytes, byteorder, signed=signed)`.
 pub fn from_bytes(bytes: &[u8], big_endian: bool, signed: bool) -> Int {
+    // With a bit to spare for the sign.
+    if bytes.len() < size_of::<i64>() || bytes.len() == size_of::<i64>() && signed {
+        let add = |number: i64, byte: &u8| number << 8 | i64::from(*byte);
+        let number = if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
+        let unused = i64::BITS - 8 * bytes.len() as u32;
+        return Int::Small(if signed && !bytes.is_empty() { number << unused >> unused } else { number });
+    }
     Int::from_big(match (big_endian, signed) {
         (true, true) => BigInt::from_signed_bytes_be(bytes),
         (false, true) => BigInt::from_signed_bytes_le(bytes),

@@ -189,11 +189,18 @@ pub fn push_radix(out: &mut String, number: IntRef<'_>, radix: u32, upper: bool)
     let start = out.len();
     match number {
         IntRef::Small(small) => {
+            const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
             let (mut buffer, mut at, mut rest) = ([0u8; 64], 64, small.unsigned_abs());
+            let shift = radix.trailing_zeros();
             loop {
                 at -= 1;
-                buffer[at] = char::from_digit((rest % radix as u64) as u32, radix).expect("a digit") as u8;
-                rest /= radix as u64;
+                if radix.is_power_of_two() {
+                    buffer[at] = DIGITS[(rest as u32 & (radix - 1)) as usize];
+                    rest >>= shift;
+                } else {
+                    buffer[at] = DIGITS[(rest % u64::from(radix)) as usize];
+                    rest /= u64::from(radix);
+                }
                 if rest == 0 {
                     break;
                 }
@@ -209,7 +216,8 @@ pub fn push_radix(out: &mut String, number: IntRef<'_>, radix: u32, upper: bool)
 
 /// `bin`, `oct` and `hex`: sign, prefix, digits.
 pub fn format_prefixed(number: IntRef<'_>, radix: u32) -> String {
-    let mut out = String::new();
+    // Sign, prefix, and the digits of most.
+    let mut out = String::with_capacity(3 + 64);
     if number.signum() < 0 {
         out.push('-');
     }

@@ -75,8 +75,18 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         &[byte] => memchr(byte, haystack),
         [first, rest @ ..] if haystack.len() <= SHORT => {
             let last = haystack.len().checked_sub(needle.len())?;
-            let starts = &haystack[..=last];
-            (0..starts.len()).find(|at| starts[*at] == *first && haystack[at + 1..].starts_with(rest))
+            let mut from = 0;
+            while let Some(next) = memchr(*first, &haystack[from..=last]) {
+                let at = from + next;
+                if &haystack[at + 1..at + needle.len()] == rest {
+                    return Some(at);
+                }
+                from = at + 1;
+                if from > last {
+                    break;
+                }
+            }
+            None
         }
         _ => memmem::find(haystack, needle),
     }

@@ -7,7 +7,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Heap, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
 use crate::object::{
-    AnySet, Array, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, Set, SetFound, Slice, Span,
+    AnySet, Array, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, SetFound, Slice, Span,
     Str, TimeDelta, Tuple, order_dated,
 };
 
@@ -253,11 +253,11 @@ impl Vm {
         }
     }
 
-    /// `set.add(key)`: whether it is new.
+    /// `set.add(key)`, or the same of a frozenset that is being made: whether it is new.
     #[inline]
     pub(super) fn set_add_at_once(&mut self, set: Raw, key: Raw) -> Option<Result<bool, Raised>> {
         let heap = self.heap.forever();
-        let set = Value::adopt(set).exact::<Set>()?;
+        let set = AnySet::of(Value::adopt(set))?;
         let key = Value::adopt(key);
         let hash = hash_without_script(heap, key)?;
         match set.find(hash, key) {

@@ -4,11 +4,11 @@
 use smallvec::SmallVec;
 
 use crate::bytecode::op::BinaryKind;
-use crate::heap::{Gc, Kind, Raw, Slot, Value};
+use crate::heap::{Gc, Heap, Kind, OutOfMemory, Raw, Slot, Value};
 use crate::number::{Fault, FaultKind};
 use crate::object::{
-    AnySet, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, Set, SetFound, Slice,
-    Str, Tuple,
+    AnySet, Bytes, Combination, Dict, DictPart, DictView, Exc, Found, FrozenSet, List, Probe, Range, RangeIterator,
+    SequenceIterator, Set, SetFound, Slice, Str, Tuple,
 };
 
 use super::Vm;
@@ -900,6 +900,17 @@ impl Vm {
                 let mut polls = 0u32;
                 loop {
                     let raw = iterator.get(self).raw();
+                    let to = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
+                    match take_row(heap, to, Value::adopt(raw)) {
+                        Ok(0) => {}
+                        Ok(_) => {
+                            if self.interrupt().load(std::sync::atomic::Ordering::Relaxed) != 0 {
+                                self.safepoint()?;
+                            }
+                            continue;
+                        }
+                        Err(_) => return Err(self.memory_error()),
+                    }
                     let item = match self.next_direct(raw)? {
                         Some(item) if item.is_unbound() => break,
                         Some(item) => item,
@@ -1001,4 +1012,52 @@ impl Vm {
         let slot = |raw: Raw| Slot::new(Value::adopt(raw));
         self.heap.alloc(Slice { start: slot(start), stop: slot(stop), step: slot(step) }).value().raw()
     }
+}
+
+/// Appends what comes next of an iterator over a range, a list, a tuple or bytes, so many items that a signal need not wait for longer. How
+/// many: none at the end, which is for the iterator's own step to note, and of any other iterator.
+fn take_row<'h>(heap: &'h Heap, list: Gc<'h, List>, iterator: Value<'h>) -> Result<usize, OutOfMemory> {
+    const MOST: usize = 1 << 16;
+    if let Some(range) = iterator.exact::<RangeIterator>() {
+        let count = range.left.get().min(MOST as u64);
+        for _ in 0..count {
+            let next = range.next.get();
+            list.push(heap, Value::int(next))?;
+            range.next.set(next.wrapping_add(range.step));
+        }
+        range.left.set(range.left.get() - count);
+        return Ok(count as usize);
+    }
+    let Some(iterator) = iterator.exact::<SequenceIterator>() else { return Ok(0) };
+    let (source, at) = (iterator.sequence.get(), iterator.next.get());
+    let slots = match source.kind() {
+        Kind::List => source.exact::<List>().map(|list| list.slots()),
+        Kind::Tuple => source.exact::<Tuple>().map(|tuple| tuple.tail()),
+        Kind::Bytes if !iterator.backward => {
+            let Some(bytes) = source.exact::<Bytes>() else { return Ok(0) };
+            let bytes = bytes.as_bytes().get(at..).unwrap_or_default();
+            let bytes = &bytes[..bytes.len().min(MOST)];
+            for byte in bytes {
+                list.push(heap, Value::int(i64::from(*byte)))?;
+            }
+            iterator.next.set(at + bytes.len());
+            return Ok(bytes.len());
+        }
+        _ => None,
+    };
+    let Some(slots) = slots else { return Ok(0) };
+    if iterator.backward {
+        let slots = slots.get(..at).unwrap_or_default();
+        let slots = &slots[slots.len().saturating_sub(MOST)..];
+        for slot in slots.iter().rev() {
+            list.push(heap, slot.get())?;
+        }
+        iterator.next.set(at - slots.len());
+        return Ok(slots.len());
+    }
+    let slots = slots.get(at..).unwrap_or_default();
+    let slots = &slots[..slots.len().min(MOST)];
+    list.extend_from(heap, slots)?;
+    iterator.next.set(at + slots.len());
+    Ok(slots.len())
 }

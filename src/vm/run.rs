@@ -542,6 +542,13 @@ impl Vm {
                                     go_on!(caller, home, in_place || caller.code().get().detached, (*parent).next)
                                 }
                             }
+                            if flags == 0 && matches!((*parent).kind, RecordKind::Exit { .. }) {
+                                // What `deliver` does for a native that called.
+                                let depth = self.fiber.records.len();
+                                self.fiber.records.set_len(depth - 2);
+                                self.coroutines.yielded = false;
+                                return Ok(result);
+                            }
                             if flags == 0 && self.take_at_once(result) {
                                 continue 'reload;
                             }

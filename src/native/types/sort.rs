@@ -45,7 +45,8 @@ fn sort_taken(cx: &mut Cx, taken: Root, key: Option<Root>, reverse: bool) -> Res
                 let item = list_in(cx, taken).item(index).map_or(Raw::NONE, |v| v.raw());
                 let item = cx.push_raw(item);
                 let value = cx.call_one(key, item)?;
-                cx.list_push(keys, value)?;
+                let pushed = list_in(cx, keys).push(&cx.heap, value.get(cx));
+                cx.fits(pushed)?;
                 cx.release(mark);
             }
             keys
