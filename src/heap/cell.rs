@@ -414,6 +414,26 @@ impl<'h, T: Cell<Tail = SlotTail>> Gc<'h, T> {
     }
 }
 
+/// Copies bytes into the first of these cells.
+///
+/// # Panics
+/// If there are fewer cells than bytes.
+pub fn store_bytes(to: &[StdCell<u8>], from: &[u8]) {
+    assert!(from.len() <= to.len(), "there is room");
+    // SAFETY: the cells may be written to, and nothing that a slice of bytes borrows is a cell.
+    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr().cast::<u8>().cast_mut(), from.len()) }
+}
+
+/// Copies cells into the first of others, which may be some of the same.
+///
+/// # Panics
+/// If there are fewer of those.
+pub fn move_bytes(to: &[StdCell<u8>], from: &[StdCell<u8>]) {
+    assert!(from.len() <= to.len(), "there is room");
+    // SAFETY: the cells may be read and written to.
+    unsafe { std::ptr::copy(from.as_ptr().cast::<u8>(), to.as_ptr().cast::<u8>().cast_mut(), from.len()) }
+}
+
 impl<'h, T: Cell<Tail = EntryTail>> Gc<'h, T> {
     /// Writes entry number `index`.
     #[inline(always)]

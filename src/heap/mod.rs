@@ -33,7 +33,7 @@ pub(crate) use allocator::keep_reserve;
 pub use append::AppendBuffer;
 pub use cell::{
     AnyRef, ByteCellTail, ByteTail, Cell, Entry, EntryTail, Gc, IndexTail, KeyEntry, KeyTail, NoTail, Ref, Slot,
-    SlotTail, Tail,
+    SlotTail, Tail, move_bytes, store_bytes,
 };
 pub(crate) use cell::{FINALISABLE, Header};
 use collect::NoRoots;
@@ -412,8 +412,9 @@ impl Heap {
         }
     }
 
-    /// Allocates a cell with a tail of bytes, a copy of `parts` one after the other.
-    #[inline]
+    /// Allocates a cell with a tail of bytes, a copy of `parts` one after the other. For callers that are not inlined themselves: a body that
+    /// is handed on in memory, field by field written and read as vectors, stalls the processor for longer than the rest takes.
+    #[inline(always)]
     pub fn alloc_bytes<T: Cell<Tail = ByteTail>>(&self, body: T, parts: &[&[u8]]) -> Gc<'_, T> {
         let len: usize = parts.iter().map(|p| p.len()).sum();
         assert_eq!(len, body.tail_len(), "the body knows its tail");

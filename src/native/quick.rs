@@ -1,7 +1,7 @@
 //! What natives that are called often do with arguments of the usual types: see [`Quick`](crate::vm::native::Quick).
 
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{Class, ClassFlags, Dict, List, Set, Str, Tuple};
+use crate::object::{ByteArray, Class, ClassFlags, Dict, List, Set, Str, Tuple};
 use crate::vm::native::Cx;
 
 const ASK: Raw = Raw::UNBOUND;
@@ -158,6 +158,16 @@ pub(super) fn append(cx: &mut Cx, list: Raw, item: Raw) -> Raw {
     let list: Value<'_> = Value::adopt(list);
     match list.exact::<List>() {
         Some(list) if list.push(&cx.heap, Value::adopt(item)).is_ok() => Raw::NONE,
+        _ => ASK,
+    }
+}
+
+/// `bytearray.append`.
+pub(super) fn append_byte(_: &mut Cx, array: Raw, byte: Raw) -> Raw {
+    let (array, byte): (Value<'_>, Value<'_>) = (Value::adopt(array), Value::adopt(byte));
+    let (Some(array), Some(byte)) = (array.exact::<ByteArray>(), byte.as_int()) else { return ASK };
+    match u8::try_from(byte) {
+        Ok(byte) if array.push_within(byte) => Raw::NONE,
         _ => ASK,
     }
 }

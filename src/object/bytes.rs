@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Gc, Heap, OutOfMemory, Ref};
+use crate::heap::{Gc, Heap, OutOfMemory, Ref, move_bytes, store_bytes};
 
 /// Immutable bytes.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ crate::cell! { Bytes: Bytes { slots: [], refs: [] } tail ByteTail by |b| b.len }
 
 impl Bytes {
     /// Bytes that are `parts`, one after the other.
-    #[inline]
+    #[inline(never)]
     pub fn from_parts<'h>(heap: &'h Heap, parts: &[&[u8]]) -> Gc<'h, Bytes> {
         let len = parts.iter().map(|p| p.len()).sum();
         heap.alloc_bytes(Bytes { len, hash: StdCell::new(0) }, parts)
@@ -110,6 +110,19 @@ impl<'h> Gc<'h, ByteArray> {
         self.cells().iter().map(StdCell::get).collect()
     }
 
+    /// Adds a byte at the end if there is room for it and nobody looks at the bytes; whether it was added.
+    pub fn push_within(self, byte: u8) -> bool {
+        let len = self.len();
+        let place = self.get().buffer.get().and_then(|buffer| buffer.tail().get(len));
+        if self.exports.get() > 0 {
+            return false;
+        }
+        let Some(place) = place else { return false };
+        place.set(byte);
+        self.get().len.set(len + 1);
+        true
+    }
+
     /// Replaces bytes `start..end`.
     pub fn splice(self, heap: &'h Heap, start: usize, end: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
         let len = self.len();
@@ -120,24 +133,13 @@ impl<'h> Gc<'h, ByteArray> {
             Some(buffer) if buffer.capacity >= new_len => buffer,
             _ => {
                 let buffer = heap.alloc_buffer(Buffer { capacity: new_len.max(len + len / 2).max(16) })?;
-                for (to, from) in buffer.tail().iter().zip(&old[..start]) {
-                    to.set(from.get());
-                }
+                move_bytes(buffer.tail(), &old[..start]);
                 buffer
             }
         };
         let to = target.tail();
-        let tail_len = len - end;
-        let new_end = start + bytes.len();
-        let move_byte = |i: usize| to[new_end + i].set(old[end + i].get());
-        if new_end > end {
-            (0..tail_len).rev().for_each(move_byte);
-        } else {
-            (0..tail_len).for_each(move_byte);
-        }
-        for (to, from) in to[start..].iter().zip(bytes) {
-            to.set(*from);
-        }
+        move_bytes(&to[start + bytes.len()..], &old[end..]);
+        store_bytes(&to[start..], bytes);
         self.set_ref(heap, |b| &b.buffer, Some(target));
         self.get().len.set(new_len);
         Ok(())

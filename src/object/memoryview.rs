@@ -90,6 +90,16 @@ impl MemoryView {
         self.is_contiguous() && (self.dimensions <= 1 || self.extents().iter().filter(|&&size| size > 1).count() <= 1)
     }
 
+    /// The item at an index of a view of plain bytes; None of any other, once it is released, and out of range.
+    pub fn byte_at(&self, index: i64) -> Option<u8> {
+        if self.format != 'B' || self.dimensions != 1 || self.released.get() {
+            return None;
+        }
+        let at = if index < 0 { index + self.count as i64 } else { index };
+        let at = usize::try_from(at).ok().filter(|at| *at < self.count)?;
+        Some(self.item_bytes(self.offset.wrapping_add_signed(at as isize * self.stride))[0])
+    }
+
     /// The bytes of the item at a place. A bytearray cannot shrink while a view looks at it, so they are there.
     pub fn item_bytes(&self, at: usize) -> [u8; 8] {
         let mut out = [0; 8];

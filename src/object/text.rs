@@ -64,7 +64,7 @@ impl Str {
     }
 
     /// As `from_parts`, where the number of characters and the flags (`ASCII`, `SURROGATES`) are known.
-    #[inline]
+    #[inline(never)]
     pub fn known<'h>(heap: &'h Heap, parts: &[&[u8]], chars: usize, flags: u8) -> Gc<'h, Str> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         if bytes > Str::LIMIT {

@@ -7,9 +7,10 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Heap, Kind, Raw, Value};
 use crate::object::key::{equal_without_script, hash_without_script};
 use crate::object::{
-    AnySet, Array, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, Probe, SetFound, Slice, Span,
-    Str, TimeDelta, Tuple, order_dated,
+    AnySet, Array, ByteArray, Bytes, Combination, Date, DateTime, Dict, Found, List, MemoryView, Probe, SetFound,
+    Slice, Span, Str, TimeDelta, Tuple, order_dated,
 };
+use crate::text::MAX_LENGTH;
 
 use super::Vm;
 use super::compare::CompareKind;
@@ -54,11 +55,30 @@ impl Vm {
             let cells = bytes.cells();
             return Some(Raw::int(i64::from(cells[place(at, cells.len())?].get())));
         }
+        if let Some(view) = value.exact::<MemoryView>() {
+            return view.byte_at(at).map(|byte| Raw::int(i64::from(byte)));
+        }
         if let Some(array) = value.exact::<Array>() {
             let raw = array.value_at(&self.heap, place(at, array.len())?);
             return (!raw.is_unbound()).then_some(raw);
         }
         None
+    }
+
+    /// `object[index]` of a str or bytes; UNBOUND where it is not done.
+    #[inline(never)]
+    pub(super) fn element_at_once(&self, object: Raw, index: i64) -> Raw {
+        let value = Value::<'_>::adopt(object);
+        if let Some(text) = value.exact::<Str>() {
+            return match place(index, text.chars()) {
+                Some(at) if text.is_ascii() => self.character(text.as_bytes()[at]).value().raw(),
+                Some(at) => self.char_at(text, at),
+                None => Raw::UNBOUND,
+            };
+        }
+        let Some(bytes) = value.exact::<Bytes>() else { return Raw::UNBOUND };
+        let bytes = bytes.as_bytes();
+        place(index, bytes.len()).map_or(Raw::UNBOUND, |at| Raw::int(i64::from(bytes[at])))
     }
 
     /// As `item_at_once`, for natives.
@@ -165,7 +185,7 @@ impl Vm {
         None
     }
 
-    /// `object[start:stop:step] = value`: None, with nothing done, where more than lists is to be moved.
+    /// `object[start:stop:step] = value`: None, with nothing done, where more than lists or bytes are to be moved.
     pub(super) fn store_part_at_once(
         &mut self,
         object: Raw,
@@ -173,6 +193,17 @@ impl Vm {
         value: Raw,
     ) -> Option<Result<(), Raised>> {
         let heap = self.heap.forever();
+        if let Some(array) = Value::adopt(object).exact::<ByteArray>() {
+            let bytes = Value::adopt(value).exact::<Bytes>()?.as_bytes();
+            let (first, step, count) = plain_places(slice, array.len())?;
+            let resized = count != bytes.len();
+            if step != 1 || resized && (array.exports.get() > 0 || array.len() + bytes.len() > MAX_LENGTH) {
+                return None;
+            }
+            let first = first as usize;
+            let done = array.splice(heap, first, first + count, bytes);
+            return Some(done.map_err(|_| self.memory_error()));
+        }
         let list = Value::adopt(object).exact::<List>()?;
         let from = Value::adopt(value).exact::<List>().filter(|from| *from != list)?;
         let (first, step, count) = plain_places(slice, list.len())?;

@@ -1,8 +1,6 @@
 //! Names, items and keys: variables by name, subscripts, and dicts and sets whose keys a script may have to compare. A probe that
 //! asks a script goes on from where it was, or starts again if the script changed the table.
 
-use smallvec::SmallVec;
-
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Heap, Kind, OutOfMemory, Raw, Slot, Value};
 use crate::number::{Fault, FaultKind};
@@ -15,6 +13,7 @@ use super::Vm;
 use super::compare::CompareKind;
 use super::drain::{take, take_to_list, take_to_set};
 use super::native::{Raised, Root};
+use super::run::Window;
 
 impl Vm {
     // ---- dicts ----
@@ -348,7 +347,7 @@ impl Vm {
         Ok(text)
     }
 
-    pub(super) fn build_map(&mut self, items: SmallVec<[Raw; 16]>) -> Result<Raw, Raised> {
+    pub(super) fn build_map(&mut self, items: Window) -> Result<Raw, Raised> {
         let heap = self.heap.forever();
         let dict = Dict::new(heap);
         if items.len() > 16 && dict.reserve(heap, items.len() / 2).is_err() {
@@ -356,7 +355,8 @@ impl Vm {
         }
         let raw = dict.value().raw();
         let mut rooted = None;
-        for pair in items.chunks_exact(2) {
+        for place in 0..items.len() / 2 {
+            let pair = [items.get(2 * place), items.get(2 * place + 1)];
             // Texts first: they never ask a script.
             if let Some(key) = Value::adopt(pair[0]).exact::<Str>() {
                 if dict.set_str(heap, key, Value::adopt(pair[1])).is_err() {
@@ -619,16 +619,23 @@ impl Vm {
         self.set_extend(set, iterable)
     }
 
-    pub(super) fn build_set(&mut self, items: SmallVec<[Raw; 16]>) -> Result<Raw, Raised> {
+    pub(super) fn build_set(&mut self, items: Window) -> Result<Raw, Raised> {
         let set = Set::new(&self.heap).value().raw();
-        let set = self.push_raw(set);
-        for item in items {
+        let mut rooted = None;
+        for place in 0..items.len() {
+            let item = items.get(place);
+            if let Some(added) = self.set_add_at_once(set, item) {
+                added?;
+                continue;
+            }
+            // The items are still in the frame's registers; the set is not.
+            let root = *rooted.get_or_insert_with(|| self.push_raw(set));
             let mark = self.mark();
             let item = self.push_raw(item);
-            self.set_add(set, item)?;
+            self.set_add(root, item)?;
             self.release(mark);
         }
-        Ok(set.get(self).raw())
+        Ok(set)
     }
 
     /// `a OP b` of sets and frozensets (`|`, `&`, `-`, `^`); None for other types.

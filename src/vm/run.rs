@@ -25,6 +25,37 @@ use super::native::{Args, NativeFunction, NativeKind, Outcome, Quick, Raised};
 use super::step::{Items, Stepped, next_key_at_once};
 use super::unwind::Delivery;
 
+/// Some registers of the running frame. They stay where they are and are not written to while one of its instructions is carried out,
+/// whatever runs meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    first: *const Raw,
+    count: usize,
+}
+
+impl Window {
+    /// `count` registers, from `first` on.
+    ///
+    /// # Safety
+    /// They are registers of the running frame, and the window is not used once its instruction is done.
+    pub(super) unsafe fn new(first: *const Raw, count: usize) -> Window {
+        Window { first, count }
+    }
+
+    /// Number of registers.
+    pub(super) fn len(self) -> usize {
+        self.count
+    }
+
+    /// What is in a register.
+    #[inline(always)]
+    pub(super) fn get(self, index: usize) -> Raw {
+        assert!(index < self.count, "within the window");
+        // SAFETY: by the promise of `new`.
+        unsafe { Raw::read(self.first.add(index)) }
+    }
+}
+
 const INT: u64 = Kind::Int as u64;
 const FLOAT: u64 = Kind::Float as u64;
 const TRUE: u64 = Kind::True as u64;
@@ -34,6 +65,7 @@ const LIST: u64 = Kind::List as u64 | crate::heap::POINTER;
 const TUPLE: u64 = Kind::Tuple as u64 | crate::heap::POINTER;
 const DICT: u64 = Kind::Dict as u64 | crate::heap::POINTER;
 const STR: u64 = Kind::Str as u64 | crate::heap::POINTER;
+const BYTES: u64 = Kind::Bytes as u64 | crate::heap::POINTER;
 const FUNCTION: u64 = Kind::Function as u64 | crate::heap::POINTER;
 const NATIVE: u64 = Kind::Native as u64 | crate::heap::POINTER;
 const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
@@ -1413,10 +1445,10 @@ impl Vm {
                             go!(BuildTuple)
                         }
                         Op::BuildSet => {
-                            direct!(BuildSet, a!(insn), self.build_set(self.window_of(regs, b!(insn), c!(insn))))
+                            direct!(BuildSet, a!(insn), self.build_set(Window::new(regs.add(b!(insn)), c!(insn))))
                         }
                         Op::BuildMap => {
-                            direct!(BuildMap, a!(insn), self.build_map(self.window_of(regs, b!(insn), 2 * c!(insn))))
+                            direct!(BuildMap, a!(insn), self.build_map(Window::new(regs.add(b!(insn)), 2 * c!(insn))))
                         }
                         Op::BuildSlice => {
                             let base = b!(insn);
@@ -1625,6 +1657,13 @@ impl Vm {
                                         go!(GetItem);
                                     }
                                 }
+                                STR | BYTES if index.tag() == INT => {
+                                    let element = self.element_at_once(object, index.int_unchecked());
+                                    if !element.is_unbound() {
+                                        set!(a!(insn), element);
+                                        go!(GetItem);
+                                    }
+                                }
                                 _ => {}
                             }
                             store!(GetItem, a!(insn), self.get_item(object, index))
@@ -1651,6 +1690,12 @@ impl Vm {
                                 if let Some(Some(number)) = self.dict_find_at_once(dict, Value::adopt(key)) {
                                     set!(a!(insn), dict.value_at(number).raw());
                                     go!(GetItemImm, 2);
+                                }
+                            } else if matches!(object.tag(), STR | BYTES) {
+                                let element = self.element_at_once(object, i);
+                                if !element.is_unbound() {
+                                    set!(a!(insn), element);
+                                    go!(GetItemImm);
                                 }
                             }
                             store!(GetItemImm, a!(insn), self.get_item(object, Raw::int(i)))

@@ -765,6 +765,7 @@ bytes_table! {
     }
 
     /// Adds a byte at the end.
+    #[quick(Two(crate::native::quick::append_byte))]
     fn append(cx: &mut Cx, this: Root, item: Root) -> Result<(), Raised> {
         let array = array(cx, this, "append")?;
         let byte = byte(cx, item)?;
