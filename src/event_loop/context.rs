@@ -6,7 +6,7 @@ use std::cell::Cell as StdCell;
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value};
 use crate::native::natives;
 use crate::object::{Context, ContextMap, ContextVar, Exc, NativeObject, Payload};
-use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
+use crate::vm::native::{Args, Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Resumed, Root, Then};
 
 use super::{loops, loops_ref};
 
@@ -217,6 +217,18 @@ natives!(
 natives!(
     /// What `ContextVar.set` returns.
     pub(super) static TOKEN: Methods;
+
+    /// Only variables make them.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, args: Rest, keywords: KeywordRest) -> NativeResult {
+        Err(cx.runtime_error("Tokens can only be created by ContextVars"))
+    }
+
+    /// The class with parameters, for annotations.
+    #[class]
+    fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
+        cx.generic_alias(class, item)
+    }
 
     /// The variable.
     #[getter]

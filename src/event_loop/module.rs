@@ -2,7 +2,7 @@
 
 use crate::heap::{Kind, Raw, Value};
 use crate::native::{Install, Natives};
-use crate::object::{Class, ClassFlags, Exc};
+use crate::object::{Class, ClassFlags, Exc, Tuple};
 use crate::vm::native::{Cx, NativeFunction, Raised, Root};
 use crate::vm::{ExtensionSlot, TypeRow};
 
@@ -110,6 +110,9 @@ pub(super) fn install_contextvars(cx: &mut Cx) -> Result<(), Raised> {
         let raw = class(cx, name);
         put(cx, module, name, raw);
     }
+    let names = ["Context", "ContextVar", "Token", "copy_context"].map(|name| cx.intern(name).held());
+    let names = Tuple::build(&cx.heap, names.len(), |at| names[at].value()).value().raw();
+    put(cx, module, "__all__", names);
     let missing = context::missing(cx)?;
     let token = class(cx, "Token");
     let key = cx.intern("MISSING").held();

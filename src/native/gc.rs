@@ -99,6 +99,12 @@ natives!(
 
     /// Thresholds mean nothing here: this does nothing.
     fn set_threshold(cx: &mut Cx, thresholds: Rest) -> NativeResult {
+        if !(1..=3).contains(&thresholds.0.len()) {
+            return Err(cx.type_error("gc.set_threshold requires 1 to 3 arguments".to_owned()));
+        }
+        for threshold in thresholds.0.roots() {
+            cx.index(threshold)?;
+        }
         Ok(Outcome::NONE)
     }
 
@@ -109,6 +115,7 @@ natives!(
 
     /// There are no debugging flags: this does nothing.
     fn set_debug(cx: &mut Cx, flags: Root) -> NativeResult {
+        cx.index(flags)?;
         Ok(Outcome::NONE)
     }
 

@@ -185,6 +185,10 @@ natives!(
 
     /// Report an event to nobody.
     fn audit(cx: &mut Cx, event: Root, args: Rest) -> NativeResult {
+        if cx.as_str(event.get(cx)).is_none() {
+            let got = cx.argument_name_for_error(event.get(cx));
+            return Err(cx.type_error(format!("audit() argument 1 must be str, not {got}")));
+        }
         Ok(Outcome::NONE)
     }
 

@@ -13,6 +13,8 @@ pub struct MemoryView {
     pub owner: Slot,
     /// The exact bytes or bytearray that has the memory.
     pub memory: Slot,
+    /// The object of a class of the language that gave a view, and that view, which it is told of when this one is released; else None.
+    pub giver: Slot,
     /// Where the first item is, in bytes.
     pub offset: usize,
     /// Number of rows: the size of the first dimension; 1 without dimensions.
@@ -37,7 +39,7 @@ pub struct MemoryView {
     pub hash: StdCell<i64>,
 }
 
-crate::cell! { MemoryView: MemoryView { slots: [owner, memory], refs: [] } }
+crate::cell! { MemoryView: MemoryView { slots: [owner, memory, giver], refs: [] } }
 
 impl MemoryView {
     /// Bytes of a row.

@@ -719,6 +719,12 @@ impl Decoder {
         Ok(out)
     }
 
+    /// Keeps bytes of an unfinished end, after somebody else decoded what came before.
+    pub fn keep(&mut self, rest: &[u8]) {
+        self.started = true;
+        self.pending = rest.to_vec();
+    }
+
     /// Whether there are enough bytes to see a byte order mark.
     fn start(&mut self, input: &[u8], last: bool) -> bool {
         let needed = match self.encoding {

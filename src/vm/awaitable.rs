@@ -4,7 +4,7 @@
 //! A driver does one step: it returns the awaitable's result, or suspends with what it yields. State between steps is in the awaitable.
 
 use crate::bytecode::op::AwaitContext;
-use crate::heap::{Kind, Raw, Ref, Value};
+use crate::heap::{Gc, Kind, Raw, Ref, Value};
 use crate::object::{
     AsyncGeneratorStep, BUSY, CLOSED, Class, ClassFlags, CoroutineWrapper, Exc, Exception, Generator, GeneratorState,
     StepMode, Str, Tuple, any_generator,
@@ -358,8 +358,19 @@ impl Vm {
                             other => other,
                         },
                         StepMode::Throw => {
-                            let argument = step.get().argument.get().raw();
-                            Resumed::Raised(self.push_raw(argument))
+                            let given = step.get().argument.get().exact::<Tuple>().map(Gc::held);
+                            let given: Vec<Root> =
+                                given.iter().flat_map(|given| given.items()).map(|part| self.push(part)).collect();
+                            let part = |index: usize| given.get(index).copied();
+                            let kind = part(0).unwrap_or_else(|| self.push(Value::NONE));
+                            match self.exception_thrown(kind, part(1), part(2)) {
+                                Ok(exception) => Resumed::Raised(exception),
+                                Err(raised) => {
+                                    step.get().state.set(GeneratorState::Finished);
+                                    generator.set_flag(BUSY, false);
+                                    return Err(raised);
+                                }
+                            }
                         }
                         StepMode::Close => {
                             generator.set_flag(CLOSED, true);
@@ -506,7 +517,7 @@ impl Vm {
     }
 
     /// Warns of arguments of `throw` that are deprecated.
-    fn warn_three_arguments(
+    pub fn warn_three_arguments(
         &mut self,
         method: &str,
         value: Option<Root>,

@@ -532,12 +532,8 @@ impl Vm {
     // ---- __build_class__ ----
 
     /// The builtin that makes classes.
-    pub(super) fn load_build_class(&mut self) -> Result<Raw, Raised> {
-        let name = self.name(Name::BuildClass);
-        match self.builtins().get_str(&self.heap, name) {
-            Some(found) => Ok(found.raw()),
-            None => Err(self.raise_text(Exc::NameError, "__build_class__ not found")),
-        }
+    pub(super) fn load_build_class(&mut self, globals: Held<Dict>) -> Result<Raw, Raised> {
+        self.builtin_for(globals, Name::BuildClass, Exc::NameError)
     }
 
     /// `__build_class__(function, name, *bases, metaclass=None, **keywords)`. The window is function, name, (nothing), keywords, bases.

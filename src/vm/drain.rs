@@ -142,7 +142,7 @@ impl Vm {
         let taker = taker.map(|(take, state)| (take.one, state));
         let outer = self.mark();
         let iterator = self.iter(iterable)?;
-        let behind = self.behind(iterator.get(self).raw());
+        let behind = self.behind_anew(iterator.get(self).raw())?;
         iterator.set(self, Value::adopt(behind));
         self.take_by_generator(iterator)?;
         let mark = self.mark();

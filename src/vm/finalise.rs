@@ -689,6 +689,20 @@ impl Vm {
         self.unraisable_as(raised, &format!("Exception ignored while {what}"), object);
     }
 
+    /// Reports an exception that has nowhere to go; `message` is what the report begins with.
+    pub fn unraisable_plainly(&mut self, raised: Raised, message: &str) {
+        let exception = self.take_raised(raised);
+        if self.fiber.stopping {
+            return;
+        }
+        let mark = self.mark();
+        let exception = self.push_raw(exception);
+        if let Some(report) = self.coroutines.report_unraisable {
+            report(self, exception, None, Some(message));
+        }
+        self.release(mark);
+    }
+
     /// As `unraisable`; `what` is how the report begins.
     pub fn unraisable_as(&mut self, raised: Raised, what: &str, object: Root) {
         let exception = self.take_raised(raised);

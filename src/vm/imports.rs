@@ -106,16 +106,14 @@ impl Vm {
             && let Some(module) = self.modules().get_str(&self.heap, key)
             && let Some(loaded) = module.exact::<Module>()
             && !self.import_replaced
+            && self.builtins_of(globals).value().raw().same(self.builtins)
             && !self.is_loaded_elsewhere(&key.to_str_lossy())
             && (from.same(Raw::NONE) || loaded.dict().get_str(&self.heap, self.name(Name::Path)).is_none())
         {
             return Ok(Invoked::Value(module.raw()));
         }
         let start = self.fiber.top;
-        let key = self.name(Name::Import).held();
-        let Some(import) = self.builtins().get_str(&self.heap, key).map(|v| v.raw()) else {
-            return Err(self.raise_text(Exc::ImportError, "__import__ not found"));
-        };
+        let import = self.builtin_for(globals, Name::Import, Exc::ImportError)?;
         let callee = self.push_raw(import);
         self.push_raw(name);
         self.push_raw(globals.value().raw());

@@ -335,7 +335,7 @@ impl Vm {
     /// `iter(value)`, for loops: nobody sees the iterator.
     pub(super) fn get_iter(&mut self, raw: Raw) -> Result<Invoked, Raised> {
         if let Some(iterator) = self.iter_direct(raw) {
-            return Ok(Invoked::Value(self.behind(iterator)));
+            return Ok(Invoked::Value(self.behind_anew(iterator)?));
         }
         if let Some(invoked) = self.iter_by_method(raw)? {
             return Ok(invoked);
@@ -444,7 +444,7 @@ impl Vm {
 
     /// `next(iterator)`, nested: None if there are no more items.
     pub fn next(&mut self, iterator: Root) -> Result<Option<Root>, Raised> {
-        let raw = self.behind(iterator.get(self).raw());
+        let raw = self.behind_anew(iterator.get(self).raw())?;
         let iterator = if raw.same(iterator.get(self).raw()) { iterator } else { self.push_raw(raw) };
         let item = match self.next_direct(raw)? {
             Some(item) => item,
@@ -482,7 +482,7 @@ impl Vm {
 
     /// Asks an iterator, which the caller has in a register of its own, for its next item.
     pub fn ask_next(&mut self, iterator: Root, then: Then) -> Result<Asked, Raised> {
-        let raw = self.behind(iterator.get(self).raw());
+        let raw = self.behind_anew(iterator.get(self).raw())?;
         iterator.set(self, Value::adopt(raw));
         if let Some(item) = self.next_direct(raw)? {
             return Ok(Asked::Item(item));
@@ -520,7 +520,7 @@ impl Vm {
 
     /// `next(iterator)`, and `next(iterator, default)` with the default in the window's second register.
     pub fn next_outcome(&mut self, iterator: Root, has_default: bool) -> NativeResult {
-        let raw = self.behind(iterator.get(self).raw());
+        let raw = self.behind_anew(iterator.get(self).raw())?;
         iterator.set(self, Value::adopt(raw));
         if let Some(item) = self.next_direct(raw)? {
             if !item.is_unbound() {
@@ -710,7 +710,7 @@ static ADVANCE: NativeDef = NativeDef {
 /// The next item of the iterator in the window's only register, where a script or a native step has to be asked.
 fn advance(cx: &mut Vm, window: Args) -> NativeResult {
     let iterator = window.root(0);
-    let raw = cx.behind(iterator.get(cx).raw());
+    let raw = cx.behind_anew(iterator.get(cx).raw())?;
     iterator.set(cx, Value::adopt(raw));
     let value = iterator.get(cx);
     if let Some(native) = value.exact::<NativeIterator>() {

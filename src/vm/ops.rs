@@ -446,23 +446,27 @@ impl Vm {
     /// The bytes of what `__buffer__` of a class of the language gives; `__release_buffer__` is told at once that they were copied. What they
     /// raise makes the object one that isn't bytes-like.
     pub fn scripted_bytes(&mut self, root: Root) -> Option<Vec<u8>> {
-        if !self.class_of(root.get(self)).held().has(ClassFlags::HEAP) {
-            return None;
-        }
-        let mark = self.mark();
-        let found = (|| {
-            let flags = self.push_raw(Raw::int(FULL_READ_ONLY));
-            let Some(view) = self.call_special(root, Name::Buffer, &[flags])? else { return Ok(None) };
-            let bytes = self.bytes_like(view.get(self));
-            self.call_special(root, Name::ReleaseBuffer, &[view])?;
-            Ok(bytes)
-        })();
-        let found = found.unwrap_or_else(|raised| {
+        self.bytes_of_scripted(root, 0).unwrap_or_else(|raised| {
             self.take_raised(raised);
             None
-        });
+        })
+    }
+
+    /// As `scripted_bytes`, asked for with these flags, and what its methods raise. None if the class has no `__buffer__` of the language.
+    pub fn bytes_of_scripted(&mut self, root: Root, flags: i64) -> Result<Option<Vec<u8>>, Raised> {
+        if !self.class_of(root.get(self)).held().has(ClassFlags::HEAP) {
+            return Ok(None);
+        }
+        let mark = self.mark();
+        let flags = self.push_raw(Raw::int(flags));
+        let Some(view) = self.call_special(root, Name::Buffer, &[flags])? else { return Ok(None) };
+        if view.get(self).kind() != Kind::MemoryView {
+            return Err(self.type_error("__buffer__ returned non-memoryview object".into()));
+        }
+        let bytes = self.bytes_like(view.get(self));
+        self.call_special(root, Name::ReleaseBuffer, &[view])?;
         self.release(mark);
-        found
+        Ok(bytes)
     }
 
     /// `a + b` of bytes and an object of a class with `__buffer__`, once neither has an operator of its own.

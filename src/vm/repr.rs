@@ -331,6 +331,10 @@ impl Vm {
             DictPart::Values => b"dict_values([",
             DictPart::Items => b"dict_items([",
         };
+        let ordered = Value::<'static>::adopt(self.library(super::Library::OrderedDict)).exact::<Class>();
+        if ordered.is_some_and(|ordered| self.class_of(view.get().dict.get()).is_subclass(ordered)) {
+            out.push(b'o');
+        }
         out.extend_from_slice(name);
         let dict = self.payload(view.get().dict.get()).raw();
         let dict = Value::adopt(dict).exact::<Dict>();

@@ -2031,7 +2031,9 @@ impl Vm {
                             set!(a!(insn), made);
                             go!(MakeFunction)
                         }
-                        Op::LoadBuildClass => direct!(LoadBuildClass, a!(insn), self.load_build_class()),
+                        Op::LoadBuildClass => {
+                            direct!(LoadBuildClass, a!(insn), self.load_build_class(function.globals()))
+                        }
                         Op::Return => leave!(reg!(a!(insn))),
                         Op::ReturnNone => leave!(Raw::NONE),
 

@@ -1,10 +1,12 @@
 //! One step of a builtin iterator for which no script is asked. `for` over builtin collections, and over `enumerate`, `zip` and `filter`
 //! of them, comes here; whatever else is iterated goes through the outcomes of `iterate.rs`.
 
+use smallvec::SmallVec;
+
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    AnySet, ByteArray, Bytes, Class, Dict, DictIterator, DictPart, List, RangeIterator, SequenceIterator, SetIterator,
-    Str, Tuple,
+    AnySet, ByteArray, Bytes, Class, Dict, DictIterator, DictPart, GeneratorState, List, RangeIterator,
+    SequenceIterator, SetIterator, Str, Tuple, any_generator,
 };
 
 use super::call::Invoked;
@@ -112,6 +114,37 @@ impl Vm {
             Some(native) if native.form.get() == Form::Delegate => native.slot(0).raw(),
             _ => iterator,
         }
+    }
+
+    /// As `behind`, for whoever begins to ask for items: where the generator has ended and the iterator goes on by itself, there is a new one.
+    pub(super) fn behind_anew(&mut self, iterator: Raw) -> Result<Raw, Raised> {
+        let behind = self.behind(iterator.copied());
+        let ended = any_generator(Value::adopt(behind.copied()))
+            .is_some_and(|generator| generator.state.get() == GeneratorState::Finished);
+        if !ended {
+            return Ok(behind);
+        }
+        let value: Value<'static> = Value::adopt(iterator);
+        let native = value.exact::<NativeIterator>().filter(|native| native.tail().len() > 1);
+        let Some(native) = native.filter(|native| native.form.get() == Form::Delegate).map(Gc::held) else {
+            return Ok(behind);
+        };
+        let mark = self.mark();
+        self.push(native.value());
+        let parts: SmallVec<[Root; 6]> = native.tail()[1..].iter().map(|part| self.push(part.get())).collect();
+        let generator = self.call(parts[0], &parts[1..])?;
+        native.set_tail(&self.heap, 0, generator.get(self));
+        let behind = generator.get(self).raw();
+        self.release(mark);
+        Ok(behind)
+    }
+
+    /// A native iterator that hands on what a generator of the library yields, made by a function with some arguments. If that ends, or
+    /// raises, and the iterator is asked again, another one is made.
+    pub fn handing_on_anew(&mut self, class: &'static str, parts: &[Root]) -> Gc<'_, NativeIterator> {
+        let iterator = self.new_iterator(super::iterate::step_behind, class, parts);
+        iterator.form.set(Form::Delegate);
+        iterator
     }
 
     /// A native iterator that hands on what a generator of the library yields.

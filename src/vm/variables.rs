@@ -55,6 +55,25 @@ impl Vm {
         }
     }
 
+    /// `__import__` or `__build_class__`, as the code with these globals sees it; what is said if it is not there.
+    pub(super) fn builtin_for(&mut self, globals: Held<Dict>, name: Name, missing: Exc) -> Result<Raw, Raised> {
+        let key = self.name(name).held();
+        if let Some(found) = self.builtins_of(globals).get_str(&self.heap, key) {
+            return Ok(found.raw());
+        }
+        let builtins = globals.get_str(&self.heap, self.name(Name::Builtins)).map(Value::raw);
+        let foreign = builtins.filter(|raw| {
+            let value: Value<'static> = Value::adopt(raw.copied());
+            value.exact::<Dict>().is_none() && value.exact::<Module>().is_none()
+        });
+        if let Some(builtins) = foreign {
+            let (builtins, key) = (self.push_raw(builtins), self.push(key.value()));
+            let (builtins, key) = (builtins.get(self).raw(), key.get(self).raw());
+            return self.run_nested(|cx| cx.get_item(builtins, key));
+        }
+        Err(self.raise_text(missing, &format!("{} not found", key.to_str_lossy())))
+    }
+
     /// Whether this is a name of what says where a module comes from.
     pub(super) fn is_spec(&self, name: Gc<'_, Str>) -> bool {
         name == self.name(Name::Spec) || name == self.name(Name::Loader)
@@ -85,7 +104,7 @@ impl Vm {
     }
 
     /// The builtins that code with these globals sees: `__builtins__` may have been replaced.
-    pub(super) fn builtins_of(&self, globals: Gc<'static, Dict>) -> Gc<'static, Dict> {
+    pub(crate) fn builtins_of(&self, globals: Gc<'static, Dict>) -> Gc<'static, Dict> {
         match globals.get_str(&self.heap, self.name(Name::Builtins)) {
             Some(value) => match value.exact::<Dict>() {
                 Some(dict) => dict.held(),

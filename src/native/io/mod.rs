@@ -496,6 +496,34 @@ fn host_error(cx: &mut Cx, error: &std::io::Error) -> Raised {
     io_error(cx, error, None)
 }
 
+/// What `from io import *` takes.
+const PUBLIC: [&str; 24] = [
+    "BlockingIOError",
+    "open",
+    "open_code",
+    "IOBase",
+    "RawIOBase",
+    "FileIO",
+    "BytesIO",
+    "StringIO",
+    "BufferedIOBase",
+    "BufferedReader",
+    "BufferedWriter",
+    "BufferedRWPair",
+    "BufferedRandom",
+    "TextIOBase",
+    "TextIOWrapper",
+    "UnsupportedOperation",
+    "SEEK_SET",
+    "SEEK_CUR",
+    "SEEK_END",
+    "DEFAULT_BUFFER_SIZE",
+    "text_encoding",
+    "IncrementalNewlineDecoder",
+    "Reader",
+    "Writer",
+];
+
 /// Installs the module `io`.
 pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     ensure(cx);
@@ -508,6 +536,10 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
         let class = cx.push_raw(class);
         super::set(cx, root, row.name, class)?;
     }
+    let public = PUBLIC.map(|name| cx.intern(name).held().value());
+    let public = cx.list(&public).value().raw();
+    let public = cx.push_raw(public);
+    super::set(cx, root, "__all__", public)?;
     for (name, value) in [("SEEK_SET", 0), ("SEEK_CUR", 1), ("SEEK_END", 2), ("DEFAULT_BUFFER_SIZE", BUFFER as i64)] {
         let value = cx.push_raw(Raw::int(value));
         super::set(cx, root, name, value)?;

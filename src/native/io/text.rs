@@ -1,8 +1,8 @@
 //! The text layer: `TextIOWrapper`, encodings and line ends over a buffer.
 
-use crate::heap::Raw;
+use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{Exc, Payload};
+use crate::object::{Exc, Payload, Tuple};
 use crate::text::codec::{self, Decoder, Encoding, Handler, Stopped};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
@@ -213,9 +213,8 @@ fn payload(
     let handler_name = name_of(cx, errors, "strict", "errors")?;
     let newline = Newline::from_argument(cx, newline, false)?;
     let encoding = crate::native::types::text_codec::find_encoding(cx, encoding_name.as_bytes())?;
-    let Some(handler) = Handler::lookup(&handler_name) else {
-        return Err(cx.raise_text(Exc::LookupError, &format!("unknown error handler name '{handler_name}'")));
-    };
+    // One that isn't built in is looked for where it is needed.
+    let handler = Handler::lookup(&handler_name).unwrap_or(Handler::Strict);
     Ok(Text {
         encoding,
         encoding_name,
@@ -344,33 +343,61 @@ fn decode_more(cx: &mut Cx, this: Root, buffer: Root, count: Option<usize>) -> R
     }
     let result = with::<Text, _>(cx, this, |_, t| {
         t.chunk.extend_from_slice(&bytes);
-        let mut text = t.decoder.feed(&bytes, last, t.handler)?;
-        if t.held_cr {
-            text.insert(0, b'\r');
-            t.held_cr = false;
-        }
-        if matches!(t.newline, Newline::Universal | Newline::Keep) {
-            if !last && text.last() == Some(&b'\r') {
-                text.pop();
-                t.held_cr = true;
-            }
-            text = if t.newline == Newline::Keep { t.seen.note(text) } else { t.seen.translate(text) };
-        }
-        t.decoded.extend_from_slice(&text);
-        t.ended = bytes.is_empty();
-        Ok(!bytes.is_empty() || !text.is_empty())
+        t.decoder.feed(&bytes, last, t.handler)
     })?;
-    match result {
-        Ok(more) => Ok(more),
+    let text = match result {
+        Ok(text) => text,
         Err((why, input)) => {
-            let input = crate::object::Bytes::new(&cx.heap, &input).value().raw();
-            let input = cx.push_raw(input);
-            Err(raise_stopped(cx, Exc::UnicodeDecodeError, input, why))
+            let object = crate::object::Bytes::new(&cx.heap, &input).value().raw();
+            let object = cx.push_raw(object);
+            let own = with::<Text, _>(cx, this, |_, t| t.own_handler())?;
+            let Some((handler, encoding)) = own else {
+                return Err(raise_stopped(cx, Exc::UnicodeDecodeError, object, why));
+            };
+            let last = cx.push(Value::bool(last));
+            let answer = crate::native::types::text_codec::ask_codecs(
+                cx,
+                "_decode_some",
+                object,
+                [encoding.name(), &handler],
+                &[last],
+            )?;
+            let answer = answer.get(cx).exact::<Tuple>().map(Gc::held).expect("text and a length");
+            let used = answer.item(1).as_int().unwrap_or(0) as usize;
+            let text = cx.as_str(answer.item(0)).map(|text| text.as_bytes().to_vec()).unwrap_or_default();
+            with::<Text, _>(cx, this, |_, t| t.decoder.keep(input.get(used..).unwrap_or_default()))?;
+            text
         }
-    }
+    };
+    let ended = bytes.is_empty();
+    let more = with::<Text, _>(cx, this, |_, t| t.take_text(text, last, ended))?;
+    Ok(more || !ended)
 }
 
 impl Text {
+    /// The name of an error handler that isn't built in, and the encoding.
+    fn own_handler(&self) -> Option<(String, Encoding)> {
+        Handler::lookup(&self.handler_name).is_none().then(|| (self.handler_name.clone(), self.encoding))
+    }
+
+    /// Takes text that was decoded, its line ends as is asked; whether there was any.
+    fn take_text(&mut self, mut text: Vec<u8>, last: bool, ended: bool) -> bool {
+        if self.held_cr {
+            text.insert(0, b'\r');
+            self.held_cr = false;
+        }
+        if matches!(self.newline, Newline::Universal | Newline::Keep) {
+            if !last && text.last() == Some(&b'\r') {
+                text.pop();
+                self.held_cr = true;
+            }
+            text = if self.newline == Newline::Keep { self.seen.note(text) } else { self.seen.translate(text) };
+        }
+        self.decoded.extend_from_slice(&text);
+        self.ended = ended;
+        !text.is_empty()
+    }
+
     fn left(&self) -> &[u8] {
         &self.decoded[self.at..]
     }
@@ -587,7 +614,18 @@ fn write(cx: &mut Cx, this: Root, object: Root, text: &[u8]) -> Result<(), Raise
         let encoding = if begun || after_start(cx, buffer)? { without_mark(encoding) } else { encoding };
         match codec::encode(text, encoding, handler) {
             Ok(bytes) => write_below(cx, buffer, &bytes)?,
-            Err(why) => return Err(raise_stopped(cx, Exc::UnicodeEncodeError, object, why)),
+            Err(why) => {
+                let own = with::<Text, _>(cx, this, |_, t| t.own_handler())?;
+                let Some((handler, _)) = own else {
+                    return Err(raise_stopped(cx, Exc::UnicodeEncodeError, object, why));
+                };
+                let whole = cx.text_raw(text);
+                let whole = cx.push_raw(whole);
+                let names = [encoding.name(), &*handler];
+                let made = crate::native::types::text_codec::ask_codecs(cx, "_encode_with", whole, names, &[])?;
+                let bytes = cx.bytes_like(made.get(cx)).unwrap_or_default();
+                write_below(cx, buffer, &bytes)?;
+            }
         }
     }
     let (line_buffering, write_through, reading) =

@@ -53,7 +53,7 @@ fn batched_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw
     let batch: Gc<'static, List> = list.get(cx).exact::<List>().expect("just made").held();
     while batch.len() < wanted {
         let source = iterator.slot(0).raw();
-        let item = pull(cx, source)?;
+        let item = pull(cx, source).inspect_err(|_| iterator.set_tail(&cx.heap, 0, Value::NONE))?;
         if item.is_unbound() {
             iterator.set_tail(&cx.heap, 0, Value::NONE);
             break;

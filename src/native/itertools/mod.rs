@@ -119,6 +119,22 @@ fn core(cx: &mut Cx, name: &str, args: &[Root]) -> Result<Root, Raised> {
     cx.call(function, args)
 }
 
+/// As `delegated`, for one that goes on with what its sources have left after it has raised, or they have been over.
+fn going_on(cx: &mut Cx, class: Root, name: &'static str, function: &str, args: &[Root]) -> NativeResult {
+    let module = cx.import("_itertools")?;
+    let function = cx.attribute(module, function)?;
+    let generator = cx.call(function, args)?;
+    let parts: Vec<Root> = [generator, function].into_iter().chain(args.iter().copied()).collect();
+    let iterator = cx.handing_on_anew(name, &parts).value().raw();
+    cx.new_iterator_outcome(class, iterator)
+}
+
+/// A list for what an iterator that goes on has to remember.
+fn memory(cx: &mut Cx) -> Root {
+    let list = cx.list(&[]).value().raw();
+    cx.push_raw(list)
+}
+
 /// A new iterator whose items a generator of the library yields.
 fn delegated(cx: &mut Cx, class: Root, name: &'static str, function: &str, args: &[Root]) -> NativeResult {
     let generator = core(cx, function, args)?;

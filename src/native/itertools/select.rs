@@ -6,7 +6,7 @@ use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Root};
 use crate::vm::step::Stepped;
 
-use super::{delegated, made, of, pull, stepped};
+use super::{delegated, going_on, made, memory, of, pull, stepped};
 
 natives!(
     /// Return successive entries from an iterable as long as the predicate evaluates to true for each entry.
@@ -16,7 +16,8 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, predicate: Root, iterable: Root) -> NativeResult {
         let source = cx.iter(iterable)?;
-        delegated(cx, class, "takewhile", "takewhile", &[predicate, source])
+        let memory = memory(cx);
+        going_on(cx, class, "takewhile", "takewhile", &[predicate, source, memory])
     }
 );
 
@@ -28,7 +29,8 @@ natives!(
     #[fixed]
     fn __new__(cx: &mut Cx, class: Root, predicate: Root, iterable: Root) -> NativeResult {
         let source = cx.iter(iterable)?;
-        delegated(cx, class, "dropwhile", "dropwhile", &[predicate, source])
+        let memory = memory(cx);
+        going_on(cx, class, "dropwhile", "dropwhile", &[predicate, source, memory])
     }
 );
 
@@ -42,10 +44,10 @@ natives!(
         let source = cx.iter(iterable)?;
         let by_truth = function.get(cx).is_none() || function.get(cx).is(cx.kind_class(Kind::True).value());
         if !by_truth {
-            return delegated(cx, class, "filterfalse", "filterfalse", &[function, source]);
+            return going_on(cx, class, "filterfalse", "filterfalse", &[function, source]);
         }
         if cx.yields(source) {
-            return delegated(cx, class, "filterfalse", "filterfalse_none", &[source]);
+            return going_on(cx, class, "filterfalse", "filterfalse_none", &[source]);
         }
         let left = cx.push(Value::UNBOUND);
         let iterator = cx.new_iterator(filterfalse_step, "filterfalse", &[source, left]).held();

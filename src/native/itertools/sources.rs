@@ -9,7 +9,7 @@ use crate::vm::iterate::{Asked, NativeIterator};
 use crate::vm::native::{Args, Cx, NativeFunction, NativeResult, Outcome, Quick, Raised, Rest, Resumed, Root, Then};
 use crate::vm::step::Stepped;
 
-use super::{END, delegated, of, push_slot};
+use super::{END, delegated, going_on, memory, of, push_slot};
 
 natives!(
     /// Return series of accumulated sums (or other binary function results).
@@ -32,8 +32,9 @@ natives!(
         let none = cx.push(Value::NONE);
         if func.is_some() || cx.yields(source) {
             let has_initial = cx.push(Value::bool(initial.is_some()));
-            let args = [source, func.unwrap_or(none), initial.unwrap_or(none), has_initial];
-            return delegated(cx, class, "accumulate", "accumulate", &args);
+            let memory = memory(cx);
+            let args = [source, func.unwrap_or(none), initial.unwrap_or(none), has_initial, memory];
+            return going_on(cx, class, "accumulate", "accumulate", &args);
         }
         let nothing = cx.push(Value::UNBOUND);
         let state = [source, func.unwrap_or(none), nothing, initial.unwrap_or(nothing), nothing];
@@ -160,7 +161,8 @@ fn chain_of(cx: &mut Cx, class: Root, iterables: Root) -> NativeResult {
     };
     let sources = cx.iter(iterables)?;
     if !plain {
-        return delegated(cx, class, "chain", "chain", &[sources]);
+        let memory = memory(cx);
+        return going_on(cx, class, "chain", "chain", &[sources, memory]);
     }
     let none = cx.push(Value::NONE);
     let nothing = cx.push(Value::UNBOUND);
@@ -389,7 +391,8 @@ fn islice_next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw)
             }
         };
         let source = iterator.slot(0).raw();
-        let Some(item) = cx.next_at_once(source)? else { return Ok(Stepped::Ask) };
+        let asked = cx.next_at_once(source).inspect_err(|_| iterator.set_tail(&cx.heap, 0, Value::NONE));
+        let Some(item) = asked? else { return Ok(Stepped::Ask) };
         if item.is_unbound() {
             iterator.set_tail(&cx.heap, 0, Value::NONE);
             return Ok(Stepped::End);
@@ -411,7 +414,8 @@ fn islice_step(cx: &mut Cx, window: Args) -> NativeResult {
             return END;
         }
         let source = push_slot(cx, window, 0);
-        match cx.ask_next(source, Then::Continue(islice_asked))? {
+        let asked = cx.ask_next(source, Then::Catch(islice_asked));
+        match asked.inspect_err(|_| iterator.set_tail(&cx.heap, 0, Value::NONE))? {
             Asked::Item(item) => {
                 if let Some(outcome) = islice_item(cx, window, item) {
                     return Ok(outcome);
@@ -423,6 +427,11 @@ fn islice_step(cx: &mut Cx, window: Args) -> NativeResult {
 }
 
 fn islice_asked(cx: &mut Cx, window: Args, resumed: Resumed) -> NativeResult {
+    if let Resumed::Raised(exception) = resumed {
+        // It is over then, whatever the source has left.
+        of(cx, window).set_tail(&cx.heap, 0, Value::NONE);
+        return Err(cx.rethrow(exception));
+    }
     let item = cx.next_answer(window.root(1), resumed);
     match islice_item(cx, window, item) {
         Some(outcome) => Ok(outcome),
@@ -450,7 +459,7 @@ natives!(
     fn __new__(cx: &mut Cx, class: Root, function: Root, iterable: Root) -> NativeResult {
         let source = cx.iter(iterable)?;
         if at_once(function.get(cx)).is_none() || cx.yields(source) {
-            return delegated(cx, class, "starmap", "starmap", &[function, source]);
+            return going_on(cx, class, "starmap", "starmap", &[function, source]);
         }
         let nothing = cx.push(Value::UNBOUND);
         let iterator = cx.new_iterator(starmap_step, "starmap", &[function, source, nothing]).held();

@@ -84,6 +84,14 @@ pub(crate) fn buffer_of(cx: &mut Cx, root: Root) -> Option<Content> {
     }
 }
 
+/// As `buffer_of`, for what hands on what `__buffer__` raises, which is given these flags.
+pub(crate) fn shown_bytes(cx: &mut Cx, root: Root, flags: i64) -> Result<Option<Content>, Raised> {
+    match value_bytes(cx, root.get(cx)) {
+        Some(content) => Ok(Some(content)),
+        None => Ok(cx.bytes_of_scripted(root, flags)?.map(Cow::Owned)),
+    }
+}
+
 /// As `buffer_of`, for a value of a builtin class.
 pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
     let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
@@ -101,7 +109,7 @@ pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
 
 /// A bytes-like argument.
 pub(crate) fn bytes_like(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
-    if let Some(bytes) = buffer_of(cx, root) {
+    if let Some(bytes) = shown_bytes(cx, root, 0)? {
         return Ok(bytes);
     }
     check_released(cx, root)?;
@@ -198,7 +206,7 @@ pub(super) fn is_index(cx: &mut Cx, root: Root) -> Result<bool, Raised> {
 
 /// What a search looks for: bytes, or one byte given as a number.
 pub(super) fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
-    if let Some(bytes) = buffer_of(cx, root) {
+    if let Some(bytes) = shown_bytes(cx, root, 0)? {
         return Ok(bytes);
     }
     if is_index(cx, root)? {

@@ -4,12 +4,14 @@ use crate::heap::{Kind, Value};
 use crate::object::key::as_int_ref;
 use crate::object::{ByteArray, Bytes, ClassFlags, Exc, Slice};
 use crate::text::MAX_LENGTH;
-use crate::vm::Name;
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
+use crate::vm::{FULL_READ_ONLY, Name};
 use std::borrow::Cow;
 
 use super::bounds::{apply_bounds, slice_bounds, slice_range};
-use super::bytes::{Content, Of, array, buffer_of, byte, check_released, done, is_index, receiver, splice};
+use super::bytes::{
+    Content, Of, array, buffer_of, byte, check_released, done, is_index, receiver, shown_bytes, splice,
+};
 use super::text::{index_too_large, wrong_receiver};
 use super::text_codec::{codec_name, encode_text};
 use super::text_ops::repetitions;
@@ -81,7 +83,7 @@ pub(super) fn constructed(
             Some(count) => Ok(vec![0; count as usize]),
         };
     }
-    if let Some(bytes) = buffer_of(cx, source) {
+    if let Some(bytes) = shown_bytes(cx, source, FULL_READ_ONLY)? {
         return Ok(bytes.into_owned());
     }
     check_released(cx, source)?;

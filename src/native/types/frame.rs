@@ -177,9 +177,23 @@ natives!(
             let (name, value) = (cx.push_raw(name), cx.push_raw(value));
             let name = cx.str_text(name)?;
             match &*name {
-                "co_name" => code.name = cx.str_text(value)?.into(),
-                "co_qualname" => code.qualname = cx.str_text(value)?.into(),
-                "co_filename" => code.filename = cx.str_text(value)?.into(),
+                "co_name" => code.name = text_for(cx, &name, value)?.into(),
+                "co_qualname" => code.qualname = text_for(cx, &name, value)?.into(),
+                "co_filename" => code.filename = text_for(cx, &name, value)?.into(),
+                "co_argcount" | "co_posonlyargcount" | "co_kwonlyargcount" | "co_nlocals" | "co_stacksize"
+                | "co_flags"
+                    if cx.index_as_i64(value)? < 0 =>
+                {
+                    return Err(cx.value_error(&format!("{name} must be a positive integer")));
+                }
+                "co_code" | "co_linetable" | "co_exceptiontable" if value.get(cx).kind() != Kind::Bytes => {
+                    return Err(of_wrong_type(cx, &name, "bytes", value));
+                }
+                "co_names" | "co_varnames" | "co_freevars" | "co_cellvars"
+                    if value.get(cx).exact::<Tuple>().is_none() =>
+                {
+                    return Err(of_wrong_type(cx, &name, "tuple", value));
+                }
                 "co_firstlineno" => code.first_line = u32::try_from(cx.index_as_i64(value)?).unwrap_or(0),
                 "co_flags" => {
                     let iterable = cx.index_as_i64(value)? & ITERABLE_COROUTINE != 0;
@@ -217,6 +231,19 @@ natives!(
         Ok(loaded.into())
     }
 );
+
+/// A text for a part of a code object.
+fn text_for(cx: &mut Cx, name: &str, value: Root) -> Result<String, Raised> {
+    if cx.as_str(value.get(cx)).is_none() {
+        return Err(of_wrong_type(cx, name, "str", value));
+    }
+    Ok(cx.str_text(value)?.to_string())
+}
+
+fn of_wrong_type(cx: &mut Cx, name: &str, wanted: &str, value: Root) -> Raised {
+    let got = cx.argument_name_for_error(value.get(cx));
+    cx.type_error(format!("replace() argument '{name}' must be {wanted}, not {got}"))
+}
 
 natives!(
     /// A call that runs, is suspended, or was looked at before it ended.

@@ -260,7 +260,8 @@ natives!(
 
     #[getter]
     fn __builtins__(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok(cx.builtins().into())
+        let globals = function_arg(cx, this, "__builtins__")?.globals();
+        Ok(cx.builtins_of(globals).into())
     }
 
     #[setter]

@@ -3,7 +3,7 @@
 use crate::heap::{Kind, Raw, Slot, Value};
 use crate::native::{Natives, natives};
 use crate::object::{
-    AsyncGeneratorStep, BUSY, ClassFlags, CoroutineWrapper, Dict, Generator, GeneratorState, StepMode, Str,
+    AsyncGeneratorStep, BUSY, ClassFlags, CoroutineWrapper, Dict, Generator, GeneratorState, StepMode, Str, Tuple,
     any_generator,
 };
 use crate::vm::coroutine::NativeCoroutine;
@@ -208,8 +208,11 @@ natives!(
 
     /// Return an awaitable that resumes by raising an exception and gives the next item.
     fn athrow(cx: &mut Cx, this: Root, r#type: Root, value: Given<Root>, traceback: Given<Root>) -> NativeResult {
-        let exception = cx.thrown("athrow", r#type, value.0, traceback.0)?;
-        let argument = exception.get(cx).raw();
+        cx.warn_three_arguments("athrow", value.0, traceback.0)?;
+        // What they mean is seen when it is awaited.
+        let given: Vec<Value<'_>> =
+            [Some(r#type), value.0, traceback.0].into_iter().flatten().map(|root| root.get(cx)).collect();
+        let argument = Tuple::new(&cx.heap, &given).value().raw();
         step(cx, this, StepMode::Throw, argument)
     }
 

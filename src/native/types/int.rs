@@ -40,7 +40,17 @@ with_operators! {
         compare Ge __ge__ ">=";
         unary Neg __neg__ "-";
         unary Pos __pos__ "+";
-        unary Invert __invert__ "~";
+    }
+
+    /// ~self
+    fn __invert__(cx: &mut Cx, this: Root) -> NativeResult {
+        let this = cx.payload_root(this);
+        if let Some(truth) = this.get(cx).as_bool() {
+            // Asked for by name, a bool is a number like the others.
+            return Ok((!i64::from(truth)).into());
+        }
+        let result = cx.unary_root(crate::vm::UnaryKind::Invert, this)?;
+        Ok(result.get(cx).into())
     }
 
     /// Make an int.
@@ -422,6 +432,9 @@ fn byte_order(cx: &mut Cx, order: Option<Root>, method: &str) -> Result<bool, Ra
 /// The bytes of anything that bytes() takes.
 fn bytes_of(cx: &mut Cx, root: Root) -> Result<Vec<u8>, Raised> {
     if let Some(bytes) = cx.bytes_like(cx.payload(root.get(cx))) {
+        return Ok(bytes);
+    }
+    if let Some(bytes) = cx.bytes_of_scripted(root, crate::vm::FULL_READ_ONLY)? {
         return Ok(bytes);
     }
     if let Some(made) = cx.call_special(root, Name::Bytes, &[])?

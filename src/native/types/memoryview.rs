@@ -63,6 +63,7 @@ pub(crate) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
     let base = MemoryView {
         owner: Slot::new(value),
         memory: Slot::new(payload),
+        giver: Slot::new(Value::NONE),
         offset: 0,
         count: 0,
         stride: 1,
@@ -89,12 +90,33 @@ pub(crate) fn of_object(cx: &mut Cx, object: Root) -> NativeResult {
         if made.get(cx).kind() != Kind::MemoryView {
             return Err(cx.type_error("__buffer__ returned non-memoryview object".to_owned()));
         }
-        return Ok(Outcome::Value(made.get(cx).raw()));
+        let giver = Tuple::new(&cx.heap, &[object.get(cx), made.get(cx)]).value().raw();
+        let giver = cx.push_raw(giver);
+        let shown =
+            MemoryView { giver: Slot::new(Value::adopt(giver.get(cx).raw())), ..like(view(cx, made, "__buffer__")?) };
+        return Ok(Outcome::Value(make(cx, shown)));
     } else {
         let got = cx.type_name_for_error(value);
         return Err(cx.type_error(format!("memoryview: a bytes-like object is required, not '{got}'")));
     };
     Ok(Outcome::Value(make(cx, made)))
+}
+
+/// Releases a view, of which the object that gave it is told.
+fn let_go(cx: &mut Cx, this: Root, method: &str) -> Result<(), Raised> {
+    let view = any_view(cx, this, method)?;
+    if view.released.replace(true) {
+        return Ok(());
+    }
+    let giver: Value<'static> = Value::adopt(view.get().giver.get().raw());
+    if let Some(giver) = giver.exact::<Tuple>().map(Gc::held) {
+        let (object, given) = (cx.push(giver.item(0)), cx.push(giver.item(1)));
+        if let Err(raised) = cx.call_special(object, Name::ReleaseBuffer, &[given]) {
+            let name = cx.type_name_for_error(object.get(cx));
+            cx.unraisable_plainly(raised, &format!("Exception ignored in __release_buffer__ of {name}"));
+        }
+    }
+    Ok(())
 }
 
 /// A new view, noted with the bytearray it looks at.
@@ -112,6 +134,7 @@ fn like(of: View) -> MemoryView {
     MemoryView {
         owner: Slot::new(of.get().owner.get()),
         memory: Slot::new(of.get().memory.get()),
+        giver: Slot::new(Value::NONE),
         offset: of.offset,
         count: of.count,
         stride: of.stride,
@@ -449,9 +472,7 @@ natives!(
 
     /// Lets go of the memory: the view is of no use afterwards.
     fn release(cx: &mut Cx, this: Root) -> Result<(), Raised> {
-        let view = any_view(cx, this, "release")?;
-        view.released.set(true);
-        Ok(())
+        let_go(cx, this, "release")
     }
 
     /// A view of the same memory that can't be written to.
@@ -633,9 +654,7 @@ natives!(
 
     /// Releases the view.
     fn __exit__(cx: &mut Cx, this: Root, exc_info: Rest) -> Result<(), Raised> {
-        let view = any_view(cx, this, "__exit__")?;
-        view.released.set(true);
-        Ok(())
+        let_go(cx, this, "__exit__")
     }
 
     /// Number of items.
@@ -740,7 +759,9 @@ natives!(
             }
             return Ok(true.into());
         }
-        let Some(bytes) = super::bytes::buffer_of(cx, value) else { return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED)) };
+        let Some(bytes) = super::bytes::shown_bytes(cx, value, FULL_READ_ONLY)? else {
+            return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+        };
         if view.dimensions != 1 {
             return Ok(false.into());
         }

@@ -93,6 +93,23 @@ fn registry(cx: &mut Cx, encoding: Option<&[u8]>) -> Result<Option<Root>, Raised
     if own { cx.import("codecs").map(Some) } else { Ok(None) }
 }
 
+/// Has a function of `codecs` work on an object: it is given an encoding, the name of an error handler, and what else there is.
+pub(crate) fn ask_codecs(
+    cx: &mut Cx,
+    function: &str,
+    object: Root,
+    names: [&str; 2],
+    more: &[Root],
+) -> Result<Root, Raised> {
+    let codecs = cx.import("_codecs")?;
+    let names = names.map(|name| {
+        let name = cx.str(name).value().raw();
+        cx.push_raw(name)
+    });
+    let args: Vec<Root> = [object].into_iter().chain(names).chain(more.iter().copied()).collect();
+    cx.call_method(codecs, function, &args)
+}
+
 /// Has `codecs` do what can't be done here: `function` of it, with the object and the names.
 fn ask_registry(
     cx: &mut Cx,

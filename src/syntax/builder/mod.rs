@@ -205,9 +205,16 @@ impl<'s> Builder<'s> {
     /// Report what only shows when all is parsed: `complete` says whether it is.
     pub(in crate::syntax) fn finish(&mut self, complete: bool) {
         let groups = std::mem::take(&mut self.with_groups);
-        for (_, items) in groups.into_iter().filter(|_| complete) {
+        for (group, items) in groups.into_iter().filter(|_| complete) {
             if let Some(target) = items.iter().find_map(|item| item.target) {
                 let span = self.ast.expr(target).span;
+                let group = self.span(group);
+                let at = self.tokens.partition_point(|lexeme| lexeme.span.start < group.start);
+                if at > 0 && self.tokens[at - 1].token == Token::With {
+                    // The items are sound: what follows them is what doesn't fit.
+                    self.report_after(Code::UnexpectedToken, Span::default(), group.end, "invalid syntax");
+                    continue;
+                }
                 // The error is at the `as` before the target.
                 let before = self.source.text()[..span.start as usize].rfind("as").unwrap_or(0) as u32;
                 self.report(Code::UnexpectedToken, Span::new(before, before + 2), "invalid syntax");

@@ -487,12 +487,25 @@ pub(super) fn missing_colon(refused: &Refused<'_>) -> Option<Diagnostic> {
     }
     let first = refused.statement_start(refused.index);
     let at_end = refused.this() == Some(Token::Newline);
-    if head == Token::Def && refused.before(1) == Some(Token::Arrow) && refused.this() == Some(Token::Colon) {
+    if head == Token::Def
+        && refused.before(1) == Some(Token::Arrow)
+        && matches!(refused.this(), Some(Token::Colon | Token::Star))
+    {
         return Some(Diagnostic::new(Code::MissingColon, refused.span_of(refused.index - 1), "expected ':'"));
     }
     if head == Token::Name && refused.text_of(first) == "match" && refused.index == first + 1 {
         let skip = refused.tokens[first..].iter().position(|lexeme| lexeme.token == Token::Newline)?;
         let newline = first + skip;
+        if let Some(end) = refused.longest(first + 1, |token| token == Token::Colon)
+            && let wrong = end + usize::from(refused.token(end) == Some(Token::Colon))
+            && wrong < newline
+        {
+            // As far as that the head is sound: what follows is what doesn't fit.
+            return Some(
+                Diagnostic::new(Code::UnexpectedToken, refused.span_of(wrong), "invalid syntax")
+                    .message("the cases of `match` begin on a line of their own"),
+            );
+        }
         let is_block = refused.token(newline + 1) == Some(Token::Indent) && refused.text_of(newline + 2) == "case";
         if !is_block || refused.kind(first + 1, newline).is_none() {
             return None;
