@@ -79,7 +79,7 @@ fn raise_syntax_error_in(cx: &mut Cx, source: &SourceFile, mode: Mode, diagnosti
     let filename = push(cx, filename);
     let line = push(cx, Raw::int(i64::from(at.line)));
     let offset = push(cx, Raw::int(i64::from(at.offset)));
-    let text = match syntax_error_line(source, first, at.line) {
+    let text = match syntax_error_line(cx, source, first, at.line) {
         Some(line) if as_it_is && at.line == source.line_count() => cx.str(line.trim_end_matches('\n')).value().raw(),
         None if as_it_is && at.line == 0 => cx.str("").value().raw(),
         Some(line) => cx.str(&line).value().raw(),
@@ -106,13 +106,15 @@ fn raise_syntax_error_in(cx: &mut Cx, source: &SourceFile, mode: Mode, diagnosti
 
 /// The `text` of a `SyntaxError`. CPython's parser has the line with a line end, even if the text ends without one, unless it has read
 /// further lines since; its tokenizer has it without one; its compiler has no text at hand and looks for a file, which `<string>` isn't.
-fn syntax_error_line(source: &SourceFile, diagnostic: &Diagnostic, line: u32) -> Option<String> {
+fn syntax_error_line(cx: &mut Cx, source: &SourceFile, diagnostic: &Diagnostic, line: u32) -> Option<String> {
     if line == 0 || line > source.line_count() {
         return None;
     }
     let found_by_compiler = diagnostic.code.code().starts_with("E03");
-    if found_by_compiler && source.name().starts_with('<') {
-        return None;
+    if found_by_compiler {
+        let bytes = cx.host().read_file(source.name()).ok().filter(|_| !source.name().starts_with('<'))?;
+        let text = crate::syntax::decode_source(&bytes, source.name()).ok()?;
+        return text.split_inclusive('\n').nth(line as usize - 1).map(str::to_owned);
     }
     let mut text = source.line_text(line).to_owned();
     let found_by_tokenizer = match diagnostic.code {

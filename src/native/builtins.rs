@@ -61,19 +61,19 @@ natives!(
 
     /// Return the absolute value of a number.
     #[quick(One(crate::native::quick::abs))]
-    fn abs(cx: &mut Cx, number: Root) -> NativeResult {
-        if let Some(int) = number.get(cx).as_int()
+    fn abs(cx: &mut Cx, x: Root) -> NativeResult {
+        if let Some(int) = x.get(cx).as_int()
             && int != i64::MIN
         {
             return Ok(int.abs().into());
         }
-        if let Some(float) = number.get(cx).as_float() {
+        if let Some(float) = x.get(cx).as_float() {
             return Ok(float.abs().into());
         }
-        match cx.call_special(number, Name::Abs, &[])? {
+        match cx.call_special(x, Name::Abs, &[])? {
             Some(result) => Ok(result.get(cx).into()),
             None => {
-                let got = cx.type_name_for_error(number.get(cx));
+                let got = cx.type_name_for_error(x.get(cx));
                 Err(cx.type_error(format!("bad operand type for abs(): '{got}'")))
             }
         }
@@ -183,8 +183,8 @@ natives!(
 
     /// Return the code point of a string of one character.
     #[quick(One(crate::native::quick::ord))]
-    fn ord(cx: &mut Cx, c: Root) -> NativeResult {
-        let value = cx.payload(c.get(cx));
+    fn ord(cx: &mut Cx, character: Root) -> NativeResult {
+        let value = cx.payload(character.get(cx));
         let len = match value.kind() {
             Kind::Str => {
                 let text = value.exact::<Str>().expect("a str");
@@ -205,7 +205,7 @@ natives!(
                 other => other.len(),
             },
             _ => {
-                let got = cx.type_name_for_error(c.get(cx));
+                let got = cx.type_name_for_error(character.get(cx));
                 return Err(cx.type_error(format!("ord() expected string of length 1, but {got} found")));
             }
         };
@@ -308,8 +308,8 @@ natives!(
     }
 
     /// Return whether a class is derived from another, or from one of a tuple of classes.
-    fn issubclass(cx: &mut Cx, class: Root, class_or_tuple: Root) -> NativeResult {
-        cx.is_subclass(class, class_or_tuple).map(Outcome::from)
+    fn issubclass(cx: &mut Cx, cls: Root, class_or_tuple: Root) -> NativeResult {
+        cx.is_subclass(cls, class_or_tuple).map(Outcome::from)
     }
 
     /// Return an attribute by name, or the default if there is none.
