@@ -323,10 +323,6 @@ fn extend_from(cx: &mut Cx, this: Root, source: Root) -> Result<(), Raised> {
 
 /// How often to repeat.
 fn times(cx: &mut Cx, this: Root, count: Root) -> Result<Vec<u8>, Raised> {
-    if as_int_ref(cx.payload(count.get(cx))).is_none() && cx.special_method(count, Name::Index)?.is_none() {
-        let got = cx.type_name_for_error(count.get(cx));
-        return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
-    }
     let count = cx.index_as_i64(count)?.max(0) as usize;
     let bytes = own(cx, this).memory().to_vec();
     match bytes.len().checked_mul(count) {

@@ -105,6 +105,7 @@ fn place<const RIGHT: bool>(
     let mut high = if hi == -1 { cx.length(a)? as i64 } else { hi };
     let mut low = lo;
     let start = cx.mark();
+    let mut direct = true;
     while low < high {
         let middle = low + (high - low) / 2;
         let item = match item_at_once(cx, a, middle as usize) {
@@ -121,7 +122,7 @@ fn place<const RIGHT: bool>(
         let (first, second) = if RIGHT { (x, item) } else { (item, x) };
         let less = match less_without_script(first.get(cx), second.get(cx), 0) {
             Some(less) => less,
-            None => less(cx, first, second)?,
+            None => less(cx, first, second, &mut direct)?,
         };
         if less == RIGHT {
             high = middle;
@@ -133,13 +134,14 @@ fn place<const RIGHT: bool>(
     Ok(low)
 }
 
-/// `a < b`; of two of one class the method is asked directly, and again by the whole protocol if it has no answer.
-fn less(cx: &mut Cx, a: Root, b: Root) -> Result<bool, Raised> {
-    if cx.class_of(a.get(cx)) == cx.class_of(b.get(cx)) {
+/// `a < b`; of two of one class the method is asked directly, until it has no answer: then the whole protocol is followed from the beginning.
+fn less(cx: &mut Cx, a: Root, b: Root, direct: &mut bool) -> Result<bool, Raised> {
+    if *direct && cx.class_of(a.get(cx)) == cx.class_of(b.get(cx)) {
         let (a, b) = (a.get(cx).raw(), b.get(cx).raw());
         match cx.ask_first(CompareKind::Lt, a, b)? {
             Some(answer) if !answer.same(Raw::NOT_IMPLEMENTED) => return cx.truth_of_answer(answer),
-            _ => {}
+            Some(_) => *direct = false,
+            None => {}
         }
     }
     cx.compare_roots(CompareKind::Lt, a, b)

@@ -890,7 +890,18 @@ pub(crate) fn builtin_divmod(cx: &mut Cx, x: Root, y: Root) -> Result<Option<Raw
 /// is derived from the left one.
 fn two_sided(cx: &mut Cx, a: Root, b: Root, name: Name, reflected: Name) -> Result<Option<Root>, Raised> {
     let (left, right) = (cx.class_of(a.get(cx)).held(), cx.class_of(b.get(cx)).held());
-    let swap = left != right && right.is_subclass(left);
+    let of = |cx: &mut Cx, class| {
+        let reflected = cx.name(reflected).held();
+        cx.lookup_class(class, reflected).map(|method| method.raw())
+    };
+    // Asked first is what the derived class changed.
+    let swap = left != right && right.is_subclass(left) && {
+        let (inherited, own) = (of(cx, left), of(cx, right));
+        match (inherited, own) {
+            (Some(inherited), Some(own)) => !inherited.same(own),
+            _ => true,
+        }
+    };
     let same = left == right;
     for step in 0..2 {
         let (object, other, name) = if (step == 0) != swap { (a, b, name) } else { (b, a, reflected) };

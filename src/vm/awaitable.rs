@@ -262,7 +262,7 @@ impl Vm {
             Resumed::Raised(exception) if self.is_exception(exception.get(self), Exc::GeneratorExit) => {
                 match self.find_attribute(awaitable, "close")? {
                     Some(callee) => self.call_with(callee, &[], Then::Continue(closed_object)),
-                    None => Err(self.raise(exception)),
+                    None => Err(self.raise_thrown(exception)),
                 }
             }
             Resumed::Raised(thrown) => match self.find_attribute(awaitable, "throw")? {
@@ -280,11 +280,20 @@ impl Vm {
                     };
                     match self.stop_value(exception) {
                         Some(value) => Ok(Outcome::Value(value)),
-                        None => Err(self.raise(exception)),
+                        None => Err(self.raise_thrown(exception)),
                     }
                 }
             },
         }
+    }
+
+    /// Raises an exception that was thrown into what the frame on top delegates to: only what that frame itself handles becomes its context.
+    fn raise_thrown(&mut self, exception: Root) -> Raised {
+        if !self.fiber.handled.is_unbound() {
+            return self.raise(exception);
+        }
+        self.raised = exception.get(self).raw();
+        Raised(())
     }
 
     /// The arguments that `throw` of what is delegated to gets: the exception, or those in a tuple (see `thrown_into`).
@@ -689,12 +698,12 @@ fn closed_first(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
             if is_async && !value.get(cx).is_unbound() {
                 return Err(ignored_exit(cx, window.root(0)));
             }
-            Err(cx.raise(window.root(1)))
+            Err(cx.raise_thrown(window.root(1)))
         }
         Resumed::Raised(exception) => {
             let expected = [Exc::GeneratorExit, Exc::StopIteration];
             if expected.iter().any(|class| cx.is_exception(exception.get(cx), *class)) {
-                return Err(cx.raise(window.root(1)));
+                return Err(cx.raise_thrown(window.root(1)));
             }
             Err(cx.rethrow(exception))
         }
@@ -703,7 +712,7 @@ fn closed_first(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
 
 /// `close` of an object returned: the GeneratorExit in the window's second register is raised in whoever awaits it.
 fn closed_object(cx: &mut Vm, window: Args, _: Resumed) -> NativeResult {
-    Err(cx.raise(window.root(1)))
+    Err(cx.raise_thrown(window.root(1)))
 }
 
 fn ignored_exit(cx: &mut Vm, generator: Root) -> Raised {

@@ -893,7 +893,10 @@ impl Vm {
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
             self.reserve_for(list, iterable)?;
             self.take_by_generator(iterable)?;
-            let direct = self.iter_direct(iterable.get(self).raw()).map(|iterator| self.behind(iterator));
+            let direct = match self.tells_own_length(iterable.get(self)) {
+                true => None,
+                false => self.iter_direct(iterable.get(self).raw()).map(|iterator| self.behind(iterator)),
+            };
             if let Some(iterator) = direct
                 && Value::adopt(iterator).kind() != Kind::Generator
             {

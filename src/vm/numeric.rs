@@ -279,12 +279,20 @@ impl Vm {
             && [Name::Len, Name::LengthHint].into_iter().any(|name| self.lookup_class(class, self.name(name)).is_some())
     }
 
+    /// Whether the class of an instance derived from a builtin collection says otherwise than that how long it is, or how many items it will give.
+    pub(crate) fn tells_own_length(&self, value: Value<'_>) -> bool {
+        let builtin = value.is_subclassed() && self.builtin_length(self.payload(value)).is_some();
+        builtin
+            && (!self.leaves_to_builtin(value, Name::Len)
+                || self.lookup_class(self.class_of(value), self.name(Name::LengthHint)).is_some())
+    }
+
     /// `operator.length_hint(value)`: 0 where nothing is known.
     pub fn length_hint(&mut self, root: Root) -> Result<usize, Raised> {
-        if let Some(len) = self.builtin_length(root.get(self)) {
+        let value = root.get(self);
+        if let Some(len) = self.builtin_length(value) {
             return Ok(len);
         }
-        let value = root.get(self);
         if value.exact::<super::iterate::NativeIterator>().is_some() || value.kind() == Kind::Generator {
             return Ok(0);
         }
@@ -308,6 +316,8 @@ impl Vm {
                             let got = self.type_name_for_error(value);
                             Err(self.type_error(format!("__length_hint__ must be an integer, not {got}")))
                         }
+                        // A length that is none is no answer.
+                        None if as_int_ref(value).is_none() => continue,
                         None => Ok(0),
                     };
                 }

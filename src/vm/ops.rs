@@ -504,6 +504,9 @@ impl Vm {
         let raw = match sequence.kind() {
             Kind::Str => {
                 let text = sequence.exact::<Str>().expect("a str");
+                if text.chars().checked_mul(count).is_none_or(|chars| chars > i64::MAX as usize) {
+                    return Err(self.overflow_error("repeated string is too long"));
+                }
                 if check(text.len(), 2) || text.len() * count > Str::LIMIT {
                     return Err(self.memory_error());
                 }
@@ -515,6 +518,9 @@ impl Vm {
             }
             Kind::Bytes => {
                 let bytes = sequence.exact::<Bytes>().expect("bytes");
+                if bytes.len().checked_mul(count).is_none_or(|len| len > i64::MAX as usize) {
+                    return Err(self.overflow_error("repeated bytes are too long"));
+                }
                 if check(bytes.len(), 2) {
                     return Err(self.memory_error());
                 }
@@ -758,6 +764,19 @@ impl Vm {
                     || self.lookup_class(class, index).is_some()
             });
         }
+        let sequences = [Kind::List, Kind::ByteArray].contains(&Value::adopt(a).kind());
+        if inplace && kind == BinaryKind::Mul && sequences && !self.repeats(Value::adopt(a)) {
+            // As a sequence it is repeated in place after its class's own methods had nothing to say.
+            let index = self.name(Name::Index).held();
+            if let Some(first) =
+                tries.first().copied().filter(|(method, ..)| Value::adopt(*method).kind() == Kind::Native)
+            {
+                tries.remove(0);
+                if self.lookup_class(class_b, index).is_some() {
+                    tries.push(first);
+                }
+            }
+        }
         if declined && !tries.is_empty() {
             tries.remove(0);
         }
@@ -788,7 +807,7 @@ impl Vm {
             }
         }
         if kind == BinaryKind::Mul {
-            if self.repeats(x) {
+            if self.repeats(x) || inplace && matches!(x.kind(), Kind::List | Kind::ByteArray) {
                 return self.type_error(format!("can't multiply sequence by non-int of type '{other}'"));
             }
             if self.repeats(y) && !(inplace && self.has_sequence_slots(x)) {
@@ -802,7 +821,8 @@ impl Vm {
     /// Whether a multiplication takes a value for a sequence: not where its class has methods of its own for that.
     fn repeats(&self, value: Value<'_>) -> bool {
         let own = [Name::Mul, Name::RMul];
-        is_sequence(value) && (!value.is_subclassed() || own.iter().all(|name| self.leaves_to_builtin(value, *name)))
+        (is_sequence(value) || matches!(value.kind(), Kind::Deque | Kind::Array))
+            && (!value.is_subclassed() || own.iter().all(|name| self.leaves_to_builtin(value, *name)))
     }
 
     /// Whether an in-place multiplication looks at a value as a sequence, although it can't be repeated: then the other one isn't

@@ -492,11 +492,11 @@ impl Vm {
                 format!("<built-in method {name} of type object at {:#x}>", self.heap.id(class.value()))
             }
             (Some(class), _) => {
-                let class = class.name().to_str_lossy();
-                if is_slot(name, &class) {
-                    format!("<slot wrapper '{name}' of '{class}' objects>")
+                let shown = self.tp_name(class);
+                if is_slot(name, &class.name().to_str_lossy()) {
+                    format!("<slot wrapper '{name}' of '{shown}' objects>")
                 } else {
-                    format!("<method '{name}' of '{class}' objects>")
+                    format!("<method '{name}' of '{shown}' objects>")
                 }
             }
             (None, _) if def.scripted => format!("<function {name} at {:#x}>", self.heap.id(native.value())),

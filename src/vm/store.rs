@@ -81,10 +81,18 @@ impl Vm {
         } else if attr.is_some() {
             let message = format!("'{shown}' object attribute '{text}' is read-only");
             return Err(self.raise_text(Exc::AttributeError, &message));
-        } else {
+        } else if [Name::SetAttr, Name::DelAttr].into_iter().all(|name| self.leaves_to_object(class, name)) {
             format!("'{shown}' object has no attribute '{text}' and no __dict__ for setting new attributes")
+        } else {
+            format!("'{shown}' object has no attribute '{text}'")
         };
         Err(self.attribute_error_raw(&message, object, name.value().raw()))
+    }
+
+    /// Whether a class leaves a method as object has it.
+    fn leaves_to_object(&self, class: Held<Class>, name: Name) -> bool {
+        let found = self.lookup_class_with_owner(class, self.name(name));
+        found.is_none_or(|(_, owner)| owner.value().raw().same(self.types.object))
     }
 
     /// Sets or deletes through a data descriptor; None if it is none.

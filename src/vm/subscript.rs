@@ -369,8 +369,8 @@ impl Vm {
     /// `origin[args]` as a generic alias.
     pub fn new_generic_alias(&mut self, origin: Raw, args: Raw) -> Result<Raw, Raised> {
         let heap = self.heap.forever();
-        let args = match Value::adopt(args).exact::<Tuple>() {
-            Some(tuple) => tuple.value(),
+        let args = match self.payload(Value::adopt(args)).exact::<Tuple>() {
+            Some(tuple) => tuple.held().value(),
             None => Tuple::new(heap, &[Value::adopt(args)]).value(),
         };
         let alias = GenericAlias {

@@ -8,7 +8,7 @@ import re
 
 REWORDED = [
     ("unpacking", r"too many values to unpack \(expected (\d+), got \d+\)", r"too many values to unpack (expected \1)", "says how many there are"),
-    ("hashing", r"cannot use '[\w.]+' as a (?:dict key|set element) \((.*?)\)(?=$| \||\W)", r"\1", "says what the value was needed for"),
+    ("hashing", r"cannot use '[\w.]+' as a (?:dict key|set element) \(((?:[^()]|\([^()]*\))*)\)", r"\1", "says what the value was needed for"),
     ("with", r"(does not support the (?:asynchronous )?context manager protocol) \(missed __\w+__ method\)", r"\1", "says which method is missing"),
     ("containers", r"is not a container or iterable", "is not iterable", "names both ways to look into something"),
     ("await", r"'([\w.]+)' object can't be awaited", r"object \1 can't be used in 'await' expression", "worded as other errors are"),
@@ -20,14 +20,16 @@ REWORDED = [
     ("clock", r"(hour|minute|second|microsecond|month) must be in (\d+\.\.\d+), not -?\d+", r"\1 must be in \2", "shows the value"),
     ("year", r"year must be in 1\.\.9999, not (-?\d+)", r"year \1 is out of range", "names the range"),
     ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
-    ("wrappers", r"(?<=TypeError: )(?:__\w+__ )?(expected \d arguments?, got \d+)", r" \1", "no space before it, and some say their name"),
+    ("wrappers", r"TypeError: (?:__\w+__ )?(expected \d arguments?, got \d+)", r"TypeError: \1", "no space before it, and some say their name"),
     ("fromhex", r"fromhex\(\) argument must be str or bytes-like, not (?:(None)Type)?", r"fromhex() argument must be str, not \1", "takes bytes too"),
     ("power", r"ZeroDivisionError: zero to a negative (?=power|or complex power)", "ZeroDivisionError: POWER ", "names what was raised"),
     ("complex", r"complex\(\) argument (?:'\w+' )?must be a (?:string or a number|real number), not [\w.]+", "COMPLEX", "says which argument"),
     ("places", r"ValueError: range\.index\(x\): x not in range", "NOT-IN-RANGE", "does not show the value"),
+    ("makers", r"<slot wrapper '__init__' of 'BaseException' objects>", "<slot wrapper '__init__' of 'Exception' objects>", "Exception has none of its own"),
     ("weekday", r"Invalid weekday: ", "Invalid day: ", "names what it is"),
 ]
 UNREADY = [
+    (r"TypeError:  (?=expected \d)", "TypeError: "),
     (r"ValueError: [^|]* is not in (list|deque)(?=$| \||,)", r"ValueError: NOT-IN-\1"),
     (r"ValueError: [^|]* is not in range(?=$| \||,)", "NOT-IN-RANGE"),
     (r"ZeroDivisionError: 0\.0 (?:cannot be raised to a negative |to a negative )(?=power|or complex power)", "ZeroDivisionError: POWER "),
@@ -47,7 +49,7 @@ def same(ours, theirs):
     if ours == theirs:
         return True
     for _, pattern, replacement, _ in REWORDED:
-        ours = re.sub(pattern, replacement, ours)
+        ours, theirs = re.sub(pattern, replacement, ours), re.sub(pattern, replacement, theirs)
     for pattern, replacement in UNREADY:
         theirs = re.sub(pattern, replacement, theirs)
     return ours == theirs or any(re.search(pattern, ours) for _, pattern, _ in NEW)

@@ -2,6 +2,9 @@
 
 HELPERS = r'''
 import sys, math, itertools
+class Hashed:
+    # A hash that is not where the object is: that would decide the order of sets.
+    def __hash__(self): return 7
 class I(int): pass
 class F(float): pass
 class S(str): pass
@@ -10,14 +13,14 @@ class L(list): pass
 class T(tuple): pass
 class D(dict): pass
 class St(set): pass
-class Idx:
+class Idx(Hashed):
     def __init__(self, n): self.n = n
     def __index__(self): return self.n
     def __repr__(self): return f"Idx({self.n})"
-class BadIdx:
+class BadIdx(Hashed):
     def __index__(self): return "no"
     def __repr__(self): return "BadIdx()"
-class Fl:
+class Fl(Hashed):
     def __float__(self): return 2.5
     def __repr__(self): return "Fl()"
 class Raises:
@@ -29,16 +32,16 @@ class Raises:
     def __index__(self): raise KeyError("index")
     def __lt__(self, other): raise KeyError("lt")
     def __repr__(self): return "Raises()"
-class NegLen:
+class NegLen(Hashed):
     def __len__(self): return -1
     def __getitem__(self, i): return [10, 20][i]
     def __repr__(self): return "NegLen()"
-class Seq:
+class Seq(Hashed):
     def __init__(self, *items): self.items = items
     def __len__(self): return len(self.items)
     def __getitem__(self, i): return self.items[i]
     def __repr__(self): return "Seq()"
-class Mapping:
+class Mapping(Hashed):
     def keys(self): return ["a", "b"]
     def __getitem__(self, key):
         if not isinstance(key, str): raise IndexError(key)
@@ -51,7 +54,7 @@ class Always:
     def __eq__(self, other): return True
     def __hash__(self): return 1
     def __repr__(self): return "Always()"
-class Ops:
+class Ops(Hashed):
     def __add__(self, o): return ("add", o)
     def __radd__(self, o): return ("radd", o)
     def __mul__(self, o): return NotImplemented

@@ -442,10 +442,6 @@ fn copied(cx: &mut Cx, this: Root) -> Result<Root, Raised> {
 }
 
 fn repeat(cx: &mut Cx, this: Root, value: Root) -> Result<(), Raised> {
-    if crate::native::types::int_ref(cx, value.get(cx)).is_none() && cx.special_method(value, Name::Index)?.is_none() {
-        let got = cx.type_name_for_error(value.get(cx));
-        return Err(cx.type_error(format!("can't multiply sequence by non-int of type '{got}'")));
-    }
     let index = cx.index(value)?;
     let count = crate::object::key::as_int_ref(index.get(cx)).and_then(|int| int.to_i64());
     let Some(count) = count else {

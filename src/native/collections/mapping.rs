@@ -204,9 +204,10 @@ natives!(
     ) -> NativeResult {
         let table = cx.payload_root(this);
         let Some(at) = cx.dict_find(table, key)? else {
-            // The key is the argument of the exception, so a tuple is all of them.
+            // The key is what the exception is made of: a tuple is all of its arguments, None none.
             let items: Vec<Raw> = match cx.payload(key.get(cx)).exact::<Tuple>() {
                 Some(tuple) => tuple.items().map(Value::raw).collect(),
+                None if key.get(cx).is_none() => Vec::new(),
                 None => return Err(cx.key_error(key)),
             };
             let items: Vec<Root> = items.into_iter().map(|item| cx.push_raw(item)).collect();

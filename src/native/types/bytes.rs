@@ -878,6 +878,10 @@ bytes_table! {
     fn __iadd__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         let array = array(cx, this, "__iadd__")?;
         let Some(other) = buffer_of(cx, value) else { return Err(no_concat(cx, this, value)) };
+        if !other.is_empty() && cx.payload(value.get(cx)).is(array.value()) {
+            // Its bytes are looked at while room is made for them.
+            return Err(cx.raise_text(Exc::BufferError, "Existing exports of data: object cannot be re-sized"));
+        }
         splice(cx, array, array.len(), array.len(), &other)?;
         Ok(this.get(cx).into())
     }

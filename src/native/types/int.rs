@@ -375,12 +375,16 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
         }
         return Ok(plain_raw(cx, root));
     }
-    if let Some(int) = parse(cx, x, 10)? {
-        return result(cx, int);
-    }
     if cx.special_method(x, Name::Index)?.is_some() {
         let index = cx.index(x)?;
         return Ok(index.get(cx).raw());
+    }
+    if let Some(int) = parse(cx, x, 10)? {
+        if int.as_ref().is_err_and(|fault| fault.message.starts_with("invalid literal")) && x.get(cx).is_subclassed() {
+            let shown = cx.repr_text(x)?;
+            return Err(cx.value_error(format!("invalid literal for int() with base 10: {shown}")));
+        }
+        return result(cx, int);
     }
     let got = cx.type_name_for_error(x.get(cx));
     Err(cx.type_error(format!("int() argument must be a string, a bytes-like object or a real number, not '{got}'")))

@@ -361,8 +361,8 @@ fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView
 
 /// Sets a part of a view of one dimension to what a bytes-like object has.
 fn set_part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>, value: Root) -> Result<(), Raised> {
-    let target = part(cx, view, slice)?;
     let bytes = bytes_like(cx, value)?;
+    let target = part(cx, view, slice)?;
     not_released(cx, view)?;
     let source = value.get(cx).exact::<MemoryView>();
     let source_format = source.map_or('B', |v| v.format);
@@ -728,7 +728,7 @@ natives!(
         let items = items(cx, view);
         let items = list(cx, &items);
         let items = cx.push_raw(items);
-        Ok(cx.new_iterator(memory_step, "memory_iterator", &[items]).into())
+        Ok(cx.new_iterator(memory_step, "memory_iterator", &[items, this]).into())
     }
 
     /// Whether the items are equal to those of another bytes-like object.
@@ -805,5 +805,9 @@ fn memory_step(cx: &mut Cx, window: Args) -> NativeResult {
     let at = iterator.count.get();
     let item = iterator.slot(0).exact::<List>().and_then(|items| items.item(at as usize)).map(Value::raw);
     iterator.count.set(at + 1);
+    let released = iterator.slot(1).exact::<MemoryView>().is_some_and(|view| view.released.get());
+    if item.is_some() && released {
+        return Err(cx.value_error("operation forbidden on released memoryview object"));
+    }
     Ok(Outcome::Value(item.unwrap_or(Raw::UNBOUND)))
 }

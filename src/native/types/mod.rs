@@ -241,7 +241,7 @@ impl Cx {
 
     /// `list[int]`: the alias of a class and its arguments.
     pub fn generic_alias(&mut self, class: Root, item: Root) -> NativeResult {
-        let args = match item.get(self).exact::<crate::object::Tuple>() {
+        let args = match self.payload(item.get(self)).exact::<crate::object::Tuple>() {
             Some(tuple) => tuple.value().raw(),
             None => self.tuple(&[item.get(self)]).value().raw(),
         };

@@ -265,12 +265,15 @@ pub(super) fn percent_number(
                 Some(cx.push_raw(raw))
             }
             _ => {
-                let converted = match cx.own_method(root, Name::Index)? {
-                    Some(_) if root.get(cx).kind() != Kind::Float => cx.index(root).map(Some),
-                    _ if !hexadecimal && cx.own_method(root, Name::Int)?.is_some() => {
-                        cx.call_method(root, "__int__", &[]).map(Some)
+                let converted = if hexadecimal {
+                    match cx.own_method(root, Name::Index)? {
+                        Some(_) => cx.index(root).map(Some),
+                        None => Ok(None),
                     }
-                    _ => Ok(None),
+                } else if is_number(cx, root)? {
+                    crate::native::types::int::to_int(cx, root).map(|raw| Some(cx.push_raw(raw)))
+                } else {
+                    Ok(None)
                 };
                 match converted {
                     // What is no number here is told as that.
@@ -292,6 +295,16 @@ pub(super) fn percent_number(
     }
     let result = how.format_int(out, as_int_ref(cx.payload(root.get(cx))).expect("an int"), digits);
     check(cx, result)
+}
+
+/// Whether a value says how it becomes a number of some kind.
+fn is_number(cx: &mut Cx, value: Root) -> Result<bool, Raised> {
+    for name in [Name::Int, Name::Index, Name::Float] {
+        if cx.own_method(value, name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(cx.payload(value.get(cx)).kind() == Kind::Complex)
 }
 
 /// Whether a value of a derived class becomes an integer in a way of its own.
