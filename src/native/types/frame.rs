@@ -184,7 +184,7 @@ natives!(
                 | "co_flags"
                     if cx.index_as_i64(value)? < 0 =>
                 {
-                    return Err(cx.value_error(&format!("{name} must be a positive integer")));
+                    return Err(cx.value_error(format!("{name} must be a positive integer")));
                 }
                 "co_code" | "co_linetable" | "co_exceptiontable" if value.get(cx).kind() != Kind::Bytes => {
                     return Err(of_wrong_type(cx, &name, "bytes", value));
