@@ -66,9 +66,10 @@ impl Vm {
     }
 
     /// `object[index]` of a str or bytes; UNBOUND where it is not done.
-    #[inline(never)]
-    pub(super) fn element_at_once(&self, object: Raw, index: i64) -> Raw {
-        let value = Value::<'_>::adopt(object);
+    #[inline]
+    pub(super) fn element_at_once(&self, object: Raw, index: Raw) -> Raw {
+        let (value, index) = (Value::<'_>::adopt(object), Value::<'_>::adopt(index));
+        let Some(index) = index.as_int() else { return Raw::UNBOUND };
         if let Some(text) = value.exact::<Str>() {
             return match place(index, text.chars()) {
                 Some(at) if text.is_ascii() => self.character(text.as_bytes()[at]).value().raw(),

@@ -65,7 +65,6 @@ const LIST: u64 = Kind::List as u64 | crate::heap::POINTER;
 const TUPLE: u64 = Kind::Tuple as u64 | crate::heap::POINTER;
 const DICT: u64 = Kind::Dict as u64 | crate::heap::POINTER;
 const STR: u64 = Kind::Str as u64 | crate::heap::POINTER;
-const BYTES: u64 = Kind::Bytes as u64 | crate::heap::POINTER;
 const FUNCTION: u64 = Kind::Function as u64 | crate::heap::POINTER;
 const NATIVE: u64 = Kind::Native as u64 | crate::heap::POINTER;
 const INSTANCE: u64 = Kind::Instance as u64 | crate::heap::POINTER;
@@ -1657,13 +1656,6 @@ impl Vm {
                                         go!(GetItem);
                                     }
                                 }
-                                STR | BYTES if index.tag() == INT => {
-                                    let element = self.element_at_once(object, index.int_unchecked());
-                                    if !element.is_unbound() {
-                                        set!(a!(insn), element);
-                                        go!(GetItem);
-                                    }
-                                }
                                 _ => {}
                             }
                             store!(GetItem, a!(insn), self.get_item(object, index))
@@ -1690,12 +1682,6 @@ impl Vm {
                                 if let Some(Some(number)) = self.dict_find_at_once(dict, Value::adopt(key)) {
                                     set!(a!(insn), dict.value_at(number).raw());
                                     go!(GetItemImm, 2);
-                                }
-                            } else if matches!(object.tag(), STR | BYTES) {
-                                let element = self.element_at_once(object, i);
-                                if !element.is_unbound() {
-                                    set!(a!(insn), element);
-                                    go!(GetItemImm);
                                 }
                             }
                             store!(GetItemImm, a!(insn), self.get_item(object, Raw::int(i)))

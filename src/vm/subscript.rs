@@ -289,6 +289,10 @@ impl Vm {
 
     /// `object[index]` out of line.
     pub(super) fn get_item(&mut self, object: Raw, index: Raw) -> Result<Invoked, Raised> {
+        let element = self.element_at_once(object, index);
+        if !element.is_unbound() {
+            return Ok(Invoked::Value(element));
+        }
         if let Some(invoked) = self.by_method(object, Name::GetItem, &[object, index])? {
             return Ok(invoked);
         }
