@@ -112,7 +112,10 @@ fn syntax_error_line(cx: &mut Cx, source: &SourceFile, diagnostic: &Diagnostic, 
     }
     let found_by_compiler = diagnostic.code.code().starts_with("E03");
     if found_by_compiler {
-        let bytes = cx.host().read_file(source.name()).ok().filter(|_| !source.name().starts_with('<'))?;
+        if source.name().starts_with('<') {
+            return None;
+        }
+        let bytes = cx.host().read_file(source.name()).ok()?;
         let text = crate::syntax::decode_source(&bytes, source.name()).ok()?;
         return text.split_inclusive('\n').nth(line as usize - 1).map(str::to_owned);
     }

@@ -2,7 +2,7 @@
 //!
 //! Read on: `native.rs` (what a Rust function can ask for), `frame.rs`, `call.rs`, `run.rs` (the loop), `unwind.rs`, then the
 //! protocols: `lookup.rs`, `attribute.rs`,
-//! `store.rs` (attributes), `ops.rs`, `compare.rs`, `numeric.rs` (operators), `subscript.rs`, `mapping.rs` (items), `iterate.rs`, `class.rs`,
+//! `store.rs` (attributes), `ops.rs`, `compare.rs`, `numeric.rs` (operators), `subscript.rs`, `mapping.rs` (items), `lists.rs`, `iterate.rs`, `class.rs`,
 //! `class_make.rs` (classes), `collect.rs`, `finalise.rs` (what dies). `host.rs` is the door to the outside world, with the network in `network.rs`.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of values are of no interest to a given question")]
@@ -32,6 +32,7 @@ mod instance_check;
 mod interned;
 pub mod iterate;
 pub mod limits;
+mod lists;
 mod lookup;
 pub mod make;
 mod mapping;

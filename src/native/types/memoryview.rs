@@ -363,7 +363,6 @@ fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView
 fn set_part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>, value: Root) -> Result<(), Raised> {
     let bytes = bytes_like(cx, value)?;
     let target = part(cx, view, slice)?;
-    not_released(cx, view)?;
     let source = value.get(cx).exact::<MemoryView>();
     let source_format = source.map_or('B', |v| v.format);
     if source.is_some_and(|v| v.dimensions != 1)

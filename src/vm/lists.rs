@@ -1,0 +1,224 @@
+//! Lists and tuples made of what an iterable gives.
+
+use std::sync::atomic::Ordering;
+
+use crate::heap::{Gc, Heap, Kind, OutOfMemory, Raw, Slot, Value};
+use crate::object::{Bytes, List, Range, RangeIterator, SequenceIterator, Slice, Tuple};
+
+use super::Vm;
+use super::drain::{take, take_to_list};
+use super::native::{Raised, Root};
+
+impl Vm {
+    /// Appends to a list (exact or derived).
+    pub fn list_push(&mut self, list: Root, item: Root) -> Result<(), Raised> {
+        let value = self.payload(list.get(self)).raw();
+        let target = Value::adopt(value).exact::<List>().expect("callers pass lists");
+        match target.push(self.heap.forever(), Value::adopt(item.get(self).raw())) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.memory_error()),
+        }
+    }
+
+    pub(super) fn list_extend(&mut self, list: Raw, iterable: Raw) -> Result<(), Raised> {
+        let source = Value::adopt(iterable);
+        let builtin = matches!(source.kind(), Kind::List | Kind::Tuple);
+        if !builtin && !self.is_iterable(source) {
+            let got = self.type_name_for_error(source);
+            return Err(self.type_error(format!("Value after * must be an iterable, not {got}")));
+        }
+        self.list_extend_raw(list, iterable)
+    }
+
+    /// `list.extend(iterable)`.
+    pub(crate) fn list_extend_raw(&mut self, list: Raw, iterable: Raw) -> Result<(), Raised> {
+        let heap = self.heap.forever();
+        let target = Value::adopt(list).exact::<List>().expect("a list");
+        let source = Value::adopt(iterable);
+        let memory = if let Some(other) = source.exact::<List>() {
+            target.extend_from(heap, other.slots())
+        } else if let Some(tuple) = source.exact::<Tuple>() {
+            target.extend_from(heap, tuple.tail())
+        } else {
+            let mark = self.mark();
+            let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
+            self.reserve_for(list, iterable)?;
+            self.take_by_generator(iterable)?;
+            let direct = match self.tells_own_length(iterable.get(self)) {
+                true => None,
+                false => self.iter_direct(iterable.get(self).raw()).map(|iterator| self.behind(iterator)),
+            };
+            if let Some(iterator) = direct
+                && Value::adopt(iterator).kind() != Kind::Generator
+            {
+                // Built in: items that no script is asked for come one after the other.
+                let iterator = self.push_raw(iterator);
+                if let Some(left) = self.items_left(iterator.get(self))
+                    && target.reserve(heap, left).is_err()
+                {
+                    return Err(self.memory_error());
+                }
+                let mut polls = 0u32;
+                loop {
+                    let raw = iterator.get(self).raw();
+                    let to = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
+                    match take_row(heap, to, Value::adopt(raw)) {
+                        Ok(0) => {}
+                        Ok(_) => {
+                            if self.interrupt().load(Ordering::Relaxed) != 0 {
+                                self.safepoint()?;
+                            }
+                            continue;
+                        }
+                        Err(_) => return Err(self.memory_error()),
+                    }
+                    let item = match self.next_direct(raw)? {
+                        Some(item) if item.is_unbound() => break,
+                        Some(item) => item,
+                        None => {
+                            let inner = self.mark();
+                            let Some(item) = self.next(iterator)? else { break };
+                            let item = item.get(self).raw();
+                            self.release(inner);
+                            item
+                        }
+                    };
+                    let list = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
+                    if list.push(heap, Value::adopt(item)).is_err() {
+                        return Err(self.memory_error());
+                    }
+                    polls = polls.wrapping_add(1);
+                    if polls.is_multiple_of(1024) && self.interrupt().load(Ordering::Relaxed) != 0 {
+                        self.safepoint()?;
+                    }
+                }
+                self.release(mark);
+                return Ok(());
+            }
+            let source = self.iter_with_hint(iterable)?;
+            self.for_each_taking(source, take!(take_to_list), list, &mut |cx, item| cx.list_push(list, item))?;
+            self.release(mark);
+            Ok(())
+        };
+        memory.map_err(|_| self.memory_error())
+    }
+
+    /// Room for all items of a range: it may be more than there is, which is better known before.
+    pub(crate) fn reserve_for(&mut self, list: Root, iterable: Root) -> Result<(), Raised> {
+        if iterable.get(self).exact::<Range>().is_none() {
+            return Ok(());
+        }
+        let len = self.length(iterable)?;
+        let target = list.get(self).exact::<List>().expect("a list");
+        let reserved = target.reserve(&self.heap, len).map(|_| ());
+        reserved.map_err(|_| self.memory_error())
+    }
+
+    /// An iterator over an iterable that was asked how much there will be, as CPython does where it makes room; else the iterable.
+    pub(crate) fn iter_with_hint(&mut self, iterable: Root) -> Result<Root, Raised> {
+        if !self.tells_length(iterable) {
+            return Ok(iterable);
+        }
+        let iterator = self.iter(iterable)?;
+        self.length_hint(iterable)?;
+        Ok(iterator)
+    }
+
+    /// A new list of an iterable's items, which is not asked how many there will be.
+    pub fn list_of_items(&mut self, iterable: Root) -> Result<Root, Raised> {
+        if !self.tells_length(iterable) {
+            return self.list_from(iterable);
+        }
+        let list = List::new(&self.heap, &[]).value().raw();
+        let list = self.push_raw(list);
+        self.for_each(iterable, &mut |cx, item| cx.list_push(list, item))?;
+        Ok(list)
+    }
+
+    /// A new list of an iterable's items.
+    pub fn list_from(&mut self, iterable: Root) -> Result<Root, Raised> {
+        let list = List::new(&self.heap, &[]).value().raw();
+        let list = self.push_raw(list);
+        let (raw, source) = (list.get(self).raw(), iterable.get(self).raw());
+        self.list_extend_raw(raw, source)?;
+        Ok(list)
+    }
+
+    /// A tuple of an iterable's items: itself if it is a tuple.
+    pub fn tuple_from(&mut self, iterable: Root) -> Result<Root, Raised> {
+        let value = iterable.get(self);
+        if value.exact::<Tuple>().is_some() {
+            return Ok(iterable);
+        }
+        let mark = self.mark();
+        let raw = match value.exact::<List>() {
+            Some(list) => self.tuple_of_list(list),
+            None => {
+                let list = self.list_of_items(iterable)?;
+                self.tuple_of_list(list.get(self).exact::<List>().expect("a list"))
+            }
+        };
+        self.release(mark);
+        Ok(self.push_raw(raw))
+    }
+
+    fn tuple_of_list(&self, list: Gc<'_, List>) -> Raw {
+        if list.is_empty() {
+            return self.empty_tuple;
+        }
+        Tuple::of_parts(&self.heap, list.len(), std::iter::once(list.slots())).value().raw()
+    }
+
+    pub(super) fn build_slice(&self, start: Raw, stop: Raw, step: Raw) -> Raw {
+        let slot = |raw: Raw| Slot::new(Value::adopt(raw));
+        self.heap.alloc(Slice { start: slot(start), stop: slot(stop), step: slot(step) }).value().raw()
+    }
+}
+
+/// Appends what comes next of an iterator over a range, a list, a tuple or bytes, so many items that a signal need not wait for longer. How
+/// many: none at the end, which is for the iterator's own step to note, and of any other iterator.
+fn take_row<'h>(heap: &'h Heap, list: Gc<'h, List>, iterator: Value<'h>) -> Result<usize, OutOfMemory> {
+    const MOST: usize = 1 << 16;
+    if let Some(range) = iterator.exact::<RangeIterator>() {
+        let count = range.left.get().min(MOST as u64);
+        for _ in 0..count {
+            let next = range.next.get();
+            list.push(heap, Value::int(next))?;
+            range.next.set(next.wrapping_add(range.step));
+        }
+        range.left.set(range.left.get() - count);
+        return Ok(count as usize);
+    }
+    let Some(iterator) = iterator.exact::<SequenceIterator>() else { return Ok(0) };
+    let (source, at) = (iterator.sequence.get(), iterator.next.get());
+    let slots = match source.kind() {
+        Kind::List => source.exact::<List>().map(|list| list.slots()),
+        Kind::Tuple => source.exact::<Tuple>().map(|tuple| tuple.tail()),
+        Kind::Bytes if !iterator.backward => {
+            let Some(bytes) = source.exact::<Bytes>() else { return Ok(0) };
+            let bytes = bytes.as_bytes().get(at..).unwrap_or_default();
+            let bytes = &bytes[..bytes.len().min(MOST)];
+            for byte in bytes {
+                list.push(heap, Value::int(i64::from(*byte)))?;
+            }
+            iterator.next.set(at + bytes.len());
+            return Ok(bytes.len());
+        }
+        _ => None,
+    };
+    let Some(slots) = slots else { return Ok(0) };
+    if iterator.backward {
+        let slots = slots.get(..at).unwrap_or_default();
+        let slots = &slots[slots.len().saturating_sub(MOST)..];
+        for slot in slots.iter().rev() {
+            list.push(heap, slot.get())?;
+        }
+        iterator.next.set(at - slots.len());
+        return Ok(slots.len());
+    }
+    let slots = slots.get(at..).unwrap_or_default();
+    let slots = &slots[..slots.len().min(MOST)];
+    list.extend_from(heap, slots)?;
+    iterator.next.set(at + slots.len());
+    Ok(slots.len())
+}
