@@ -336,7 +336,7 @@ fn bad_future(cx: &mut Cx, task: Gc<'static, Task>, yielded: Raw) -> Result<(), 
     } else {
         format!("yield was used instead of yield from in task {task_text} with {other_text}")
     };
-    future.base().put(BLOCKING, false);
+    // Whoever awaits it after this is refused too: as in asyncio, it stays marked as awaited.
     throw_text(cx, task, &text)
 }
 

@@ -233,6 +233,8 @@ impl<'h> Gc<'h, Deque> {
         if len < 2 {
             return;
         }
+        // Iterators are told even where nothing moves.
+        self.changed();
         let right = steps.rem_euclid(len as i64) as usize;
         if right == 0 {
             return;
@@ -259,7 +261,6 @@ impl<'h> Gc<'h, Deque> {
             }
         }
         self.head.set(head);
-        self.changed();
     }
 
     /// Reverses the order of the items.

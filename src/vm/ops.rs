@@ -471,7 +471,9 @@ impl Vm {
 
     /// `a + b` of bytes and an object of a class with `__buffer__`, once neither has an operator of its own.
     fn concat_scripted(&mut self, a: Root, b: Root) -> Result<Option<Raw>, Raised> {
-        if !matches!(a.get(self).kind(), Kind::Bytes | Kind::ByteArray) {
+        let value: Value<'static> = Value::adopt(a.get(self).raw());
+        let joins = !value.is_subclassed() || self.leaves_to_builtin(value, Name::Add);
+        if !joins || !matches!(value.kind(), Kind::Bytes | Kind::ByteArray) {
             return Ok(None);
         }
         let Some(bytes) = self.scripted_bytes(b) else { return Ok(None) };

@@ -634,9 +634,33 @@ impl Vm {
                     out.extend_from_slice(self.class_path(class).as_bytes());
                 }
             }
-            _ => self.write_item(out, raw)?,
+            _ => match self.path_of_type(raw)? {
+                Some(path) => out.extend_from_slice(&path),
+                None => self.write_item(out, raw)?,
+            },
         }
         Ok(())
+    }
+
+    /// The name under which an object with `__module__` and `__qualname__` stands in an alias, as functions do; None for what is shown
+    /// by its own text.
+    fn path_of_type(&mut self, raw: Raw) -> Result<Option<Vec<u8>>, Raised> {
+        let mark = self.mark();
+        let root = self.push_raw(raw);
+        let is_alias =
+            self.find_attribute(root, "__origin__")?.is_some() && self.find_attribute(root, "__args__")?.is_some();
+        let path = if is_alias { None } else { self.module_and_name(root)? };
+        self.release(mark);
+        Ok(path)
+    }
+
+    fn module_and_name(&mut self, root: Root) -> Result<Option<Vec<u8>>, Raised> {
+        let Some(qualname) = self.find_attribute(root, "__qualname__")? else { return Ok(None) };
+        let Some(module) = self.find_attribute(root, "__module__")?.filter(|m| !m.get(self).is_none()) else {
+            return Ok(None);
+        };
+        let (module, qualname) = (self.str_text(module)?, self.str_text(qualname)?);
+        Ok(Some(if module == "builtins" { qualname.into_bytes() } else { format!("{module}.{qualname}").into_bytes() }))
     }
 
     // ---- exceptions ----

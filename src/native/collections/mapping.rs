@@ -203,7 +203,14 @@ natives!(
         last: bool,
     ) -> NativeResult {
         let table = cx.payload_root(this);
-        let Some(at) = cx.dict_find(table, key)? else {
+        // Where there is nothing, nothing is looked for; what has no hash is told in its own words.
+        let found = if dict_in(cx, table).is_empty() {
+            None
+        } else {
+            cx.hash(key)?;
+            cx.dict_find(table, key)?
+        };
+        let Some(at) = found else {
             // The key is what the exception is made of: a tuple is all of its arguments, None none.
             let items: Vec<Raw> = match cx.payload(key.get(cx)).exact::<Tuple>() {
                 Some(tuple) => tuple.items().map(Value::raw).collect(),

@@ -480,7 +480,7 @@ macro_rules! bytes_table {
                 cx: &mut Cx,
                 this: Root,
                 #[either] sep: Given<Root>,
-                #[either] #[default(1)] bytes_per_sep: i64,
+                #[either] #[default(1)] bytes_per_sep: i32,
             ) -> NativeResult {
                 let bytes = receiver(cx, this, "hex", $of)?;
                 hex_of(cx, &bytes, sep.0, bytes_per_sep)
@@ -913,5 +913,11 @@ bytes_table! {
     /// The size in memory, in bytes.
     fn __sizeof__(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
         Ok(57 + array(cx, this, "__sizeof__")?.len() as i64)
+    }
+
+    /// Bytes that are taken for the content, with the one that ends it.
+    fn __alloc__(cx: &mut Cx, this: Root) -> Result<i64, Raised> {
+        let len = array(cx, this, "__alloc__")?.len() as i64;
+        Ok(if len == 0 { 0 } else { len + 1 })
     }
 }

@@ -334,9 +334,9 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
-        let how = check(cx, how)?;
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
         let value = args.next(cx)?;
+        let how = check(cx, how)?;
         if cx.heap.check(how.room()).is_err() {
             return Err(cx.memory_error());
         }
@@ -404,7 +404,7 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
 }
 
 /// The digits of bytes, in groups counted from the end (negative: from the start).
-pub(super) fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
+pub(super) fn hex_text(bytes: &[u8], sep: Option<u8>, group: i32) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = String::with_capacity(bytes.len() * 3);
     let size = group.unsigned_abs() as usize;
@@ -425,7 +425,7 @@ pub(super) fn hex_text(bytes: &[u8], sep: Option<u8>, group: i64) -> String {
 }
 
 /// `hex(sep, bytes_per_sep)` of bytes.
-pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i64) -> NativeResult {
+pub(super) fn hex_of(cx: &mut Cx, bytes: &[u8], sep: Option<Root>, group: i32) -> NativeResult {
     let sep = match sep {
         None => None,
         Some(root) => {

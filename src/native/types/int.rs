@@ -381,7 +381,15 @@ pub(crate) fn to_int(cx: &mut Cx, x: Root) -> Result<Raw, Raised> {
     }
     if let Some(int) = parse(cx, x, 10)? {
         if int.as_ref().is_err_and(|fault| fault.message.starts_with("invalid literal")) && x.get(cx).is_subclassed() {
-            let shown = cx.repr_text(x)?;
+            // Bytes are shown as bytes, whatever their class makes of it.
+            let text = cx.payload(x.get(cx)).raw();
+            let shown = match Value::adopt(text).kind() {
+                Kind::Str => cx.repr_text(x)?,
+                _ => {
+                    let text = cx.push_raw(text);
+                    cx.repr_text(text)?
+                }
+            };
             return Err(cx.value_error(format!("invalid literal for int() with base 10: {shown}")));
         }
         return result(cx, int);

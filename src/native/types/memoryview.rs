@@ -463,7 +463,7 @@ natives!(
         #[either] sep: Given<Root>,
         #[either]
         #[default(1)]
-        bytes_per_sep: i64,
+        bytes_per_sep: i32,
     ) -> NativeResult {
         let bytes = view(cx, this, "hex")?.to_vec();
         hex_of(cx, &bytes, sep.0, bytes_per_sep)
@@ -489,6 +489,9 @@ natives!(
         };
         if !view.is_contiguous() {
             return Err(cx.type_error("memoryview: casts are restricted to C-contiguous views".to_owned()));
+        }
+        if (shape.0.is_some() || view.dimensions != 1) && view.size() == 0 {
+            return Err(cx.type_error("memoryview: cannot cast view with zeros in shape or strides".to_owned()));
         }
         let shape = match shape.0 {
             Some(shape) => Some(cast_shape(cx, view, shape)?),

@@ -115,9 +115,10 @@ pub(crate) fn binary(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root, this: Root
 /// A comparison's method: NotImplemented where the kinds don't compare with each other.
 pub(crate) fn compare(cx: &mut Cx, kind: CompareKind, a: Root, b: Root) -> NativeResult {
     let (x, y) = (cx.payload(a.get(cx)).raw(), cx.payload(b.get(cx)).raw());
-    // An int leaves it to the other number.
+    // An int leaves it to the other number, a float to a complex one.
     let is_int = |raw: Raw| as_int_ref(Value::adopt(raw)).is_some();
-    if is_int(x) && !is_int(y) {
+    let is_mixed = Value::adopt(x).kind() == Kind::Float && Value::adopt(y).kind() == Kind::Complex;
+    if is_int(x) && !is_int(y) || is_mixed {
         return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
     }
     // A set leaves it to the view.

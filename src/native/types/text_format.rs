@@ -444,9 +444,9 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
-        let how = check(cx, how)?;
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
         let value = args.next(cx)?;
+        let how = check(cx, how)?;
         if cx.heap.check(how.room()).is_err() {
             return Err(cx.memory_error());
         }
