@@ -939,12 +939,18 @@ fn power_modulo(cx: &mut Cx, base: Root, exp: Root, modulus: Root) -> NativeResu
         Kind::Float => {
             return Err(cx.type_error("pow() 3rd argument not allowed unless all arguments are integers".into()));
         }
-        Kind::Complex => return Err(cx.value_error("complex modulo")),
+        Kind::Complex if [base, exp].iter().all(|root| is_number(root.get(cx).kind())) => {
+            return Err(cx.value_error("complex modulo"));
+        }
         _ => {}
     }
     let names = [base, exp, modulus].map(|r| cx.type_name_for_error(r.get(cx)));
     let [a, b, m] = names;
     Err(cx.type_error(format!("unsupported operand type(s) for ** or pow(): '{a}', '{b}', '{m}'")))
+}
+
+fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Int | Kind::BigInt | Kind::True | Kind::False | Kind::Float | Kind::Complex)
 }
 
 fn attribute_name(cx: &mut Cx, name: Root) -> Result<(), Raised> {

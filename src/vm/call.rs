@@ -330,6 +330,8 @@ impl Vm {
             return Err(self.type_error(if super::is_wrapper_of(native) {
                 format!("descriptor '{name}' of '{label}' object needs an argument")
             } else {
+                // Here a module's name isn't said.
+                let label = label.rsplit('.').next().unwrap_or_default();
                 format!("unbound method {label}.{name}() needs an argument")
             }));
         }

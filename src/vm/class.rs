@@ -316,7 +316,25 @@ impl Vm {
             return false;
         }
         let (x, y) = (self.solid_base(a), self.solid_base(b));
-        x == y || self.slot_names(x) == self.slot_names(y)
+        if x != y && self.slot_names(x) != self.slot_names(y) {
+            return false;
+        }
+        // What the last class that added something to the instances added it to has to be the same.
+        let (x, y) = (self.extending_base(a), self.extending_base(b));
+        x == y || self.base_of(x) == self.base_of(y)
+    }
+
+    /// The nearest class, of this one and what it derives from, that gives its instances slots, a dict or weak references of their own.
+    fn extending_base(&self, class: Held<Class>) -> Held<Class> {
+        let mut class = class;
+        while let Some(base) = self.base_of(class).filter(|_| class.has(ClassFlags::HEAP)) {
+            let gives = |flag| !class.has(flag) && (base.has(flag) || !base.has(ClassFlags::HEAP));
+            if gives(ClassFlags::NO_DICT) || gives(ClassFlags::NO_WEAKREF) || !self.slot_names(class).is_empty() {
+                break;
+            }
+            class = base;
+        }
+        class
     }
 
     /// Names of the slots a class adds.

@@ -69,6 +69,26 @@ impl Vm {
         self.visit(iterable, Some((take, state)), &mut |cx, item| work(cx, item).map(|()| true))
     }
 
+    /// As `for_each_taking`, for what is an iterator already: it is not asked for one.
+    pub fn drain_taking(
+        &mut self,
+        iterator: Root,
+        take: Take,
+        state: Root,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        self.visit_iterator(iterator, Some((take, state)), &mut |cx, item| work(cx, item).map(|()| true))
+    }
+
+    /// As `for_each`, for what is an iterator already: it is not asked for one.
+    pub fn drain(
+        &mut self,
+        iterator: Root,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<(), Raised>,
+    ) -> Result<(), Raised> {
+        self.visit_iterator(iterator, None, &mut |cx, item| work(cx, item).map(|()| true))
+    }
+
     /// Goes over an iterable until `visit` says to stop (false). Roots made for an item are dropped after it.
     pub fn visit_while(
         &mut self,
@@ -139,11 +159,24 @@ impl Vm {
         if is_row(iterable.get(self)) {
             return self.visit_row(iterable, taker, work);
         }
+        let mark = self.mark();
+        let iterator = self.iter(iterable)?;
+        self.visit_iterator(iterator, taker, work)?;
+        self.release(mark);
+        Ok(())
+    }
+
+    /// As `visit`, for what is an iterator already: it is not asked for one.
+    fn visit_iterator(
+        &mut self,
+        iterator: Root,
+        taker: Option<(Take, Root)>,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
         let taker = taker.map(|(take, state)| (take.one, state));
         let outer = self.mark();
-        let iterator = self.iter(iterable)?;
         let behind = self.behind_anew(iterator.get(self).raw())?;
-        iterator.set(self, Value::adopt(behind));
+        let iterator = self.push_raw(behind);
         self.take_by_generator(iterator)?;
         let mark = self.mark();
         let generator = iterator.get(self).kind() == Kind::Generator && !iterator.get(self).is_subclassed();

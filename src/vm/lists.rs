@@ -96,7 +96,7 @@ impl Vm {
                 return Ok(());
             }
             let source = self.iter_with_hint(iterable)?;
-            self.for_each_taking(source, take!(take_to_list), list, &mut |cx, item| cx.list_push(list, item))?;
+            self.drain_taking(source, take!(take_to_list), list, &mut |cx, item| cx.list_push(list, item))?;
             self.release(mark);
             Ok(())
         };
@@ -114,13 +114,12 @@ impl Vm {
         reserved.map_err(|_| self.memory_error())
     }
 
-    /// An iterator over an iterable that was asked how much there will be, as CPython does where it makes room; else the iterable.
+    /// An iterator over an iterable that is then asked how much there will be, as CPython does where it makes room.
     pub(crate) fn iter_with_hint(&mut self, iterable: Root) -> Result<Root, Raised> {
-        if !self.tells_length(iterable) {
-            return Ok(iterable);
-        }
         let iterator = self.iter(iterable)?;
-        self.length_hint(iterable)?;
+        if self.tells_length(iterable) {
+            self.length_hint(iterable)?;
+        }
         Ok(iterator)
     }
 

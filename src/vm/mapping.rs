@@ -653,15 +653,8 @@ impl Vm {
                 Err(_) => return Err(self.memory_error()),
             }
         }
-        let setlike = |cx: &Vm, raw: Raw| {
-            let value = cx.payload(Value::adopt(raw));
-            match value.kind() {
-                Kind::Set | Kind::FrozenSet => true,
-                Kind::DictView => value.exact::<DictView>().is_some_and(|v| v.part != DictPart::Values),
-                _ => false,
-            }
-        };
-        if !setlike(self, a) || !(setlike(self, b) || Value::adopt(a).kind() == Kind::DictView) {
+        let is_set = |raw: Raw| AnySet::of(self.payload(Value::adopt(raw))).is_some();
+        if !is_set(a) || !is_set(b) {
             return Ok(None);
         }
         let mark = self.mark();
@@ -687,8 +680,7 @@ impl Vm {
                 let other = self.as_set(right)?;
                 let (mut small, mut large) = (result, other);
                 let [asked, own] = [other, result].map(|set| AnySet::of(self.payload(set.get(self))));
-                if asked.map_or(0, AnySet::len) < own.map_or(0, AnySet::len) || Value::adopt(a).kind() == Kind::DictView
-                {
+                if asked.map_or(0, AnySet::len) < own.map_or(0, AnySet::len) {
                     (small, large) = (other, result);
                 }
                 let fresh = Set::new(&self.heap).value().raw();
@@ -765,14 +757,13 @@ impl Vm {
             }
             return self.each_key(iterable, &mut |cx, key, hash| cx.set_add_hash(set, key, hash).map(|_| true));
         }
-        if let (Some(to), Some(dict)) = (sets.0, source.exact::<Dict>())
-            && to.reserve(heap, dict.len()).is_err()
-        {
-            return Err(self.memory_error());
-        }
-        if let Some(dict) = source.exact::<Dict>() {
+        // A dict of a derived class may have an iterator of its own.
+        let dict = source.exact::<Dict>().filter(|_| !iterable.get(self).is_subclassed()).map(Gc::held);
+        if let Some(dict) = dict {
+            if sets.0.is_some_and(|to| to.reserve(heap, dict.len()).is_err()) {
+                return Err(self.memory_error());
+            }
             let mut index = 0;
-            let dict = dict.held();
             while index < dict.used() {
                 if let Some((key, _)) = dict.entry(index) {
                     let mark = self.mark();

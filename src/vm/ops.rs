@@ -734,15 +734,23 @@ impl Vm {
             };
             // Sequences are joined and repeated once no number has anything to say.
             let native = own.is_some_and(|m| Value::adopt(m).kind() == Kind::Native);
-            let first =
-                first || native && is_sequence(Value::adopt(a)) && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
+            // A class of its own reflected method is asked as numbers are.
+            let numeric = find(self, class_a, reflected_name).is_some_and(|m| Value::adopt(m).kind() != Kind::Native);
+            let joined = native && !numeric && is_sequence(Value::adopt(a));
+            let first = first || joined && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {
                 // So does a sequence that changes in place.
                 let script = reflected.is_some_and(|(m, ..)| Value::adopt(m).kind() != Kind::Native);
-                match script && native && is_sequence(Value::adopt(a)) {
-                    true => tries.insert(0, reflected.expect("just seen")),
+                match script && joined {
+                    // In place a script's own method comes first all the same, and what a derived class adds with.
+                    true => {
+                        let derived = kind == BinaryKind::Add && class_a.has(ClassFlags::HEAP);
+                        let before = inplace
+                            && tries.first().is_some_and(|(m, ..)| derived || Value::adopt(*m).kind() != Kind::Native);
+                        tries.insert(usize::from(before), reflected.expect("just seen"));
+                    }
                     false => tries.extend(reflected),
                 }
                 tries.extend(own);

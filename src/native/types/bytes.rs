@@ -596,7 +596,14 @@ macro_rules! bytes_table {
                 let bytes = receiver(cx, this, "__contains__", $of)?;
                 let needle = match buffer_of(cx, key) {
                     Some(needle) => needle,
-                    None if is_index(cx, key)? => Cow::Owned(vec![byte(cx, key)?]),
+                    None if is_index(cx, key)? => match cx.index(key) {
+                        Ok(number) => Cow::Owned(vec![byte(cx, number)?]),
+                        // What can't say which byte it is may be some bytes all the same.
+                        Err(raised) => {
+                            cx.take_raised(raised);
+                            bytes_like(cx, key)?
+                        }
+                    },
                     None => bytes_like(cx, key)?,
                 };
                 Ok(search::find(&bytes, &needle).is_some())

@@ -2,7 +2,7 @@
 
 use crate::heap::{Kind, Value};
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, ClassFlags, Exc, Slice};
+use crate::object::{ByteArray, Bytes, ClassFlags, Exc, List, Slice, Tuple};
 use crate::text::MAX_LENGTH;
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
 use crate::vm::{FULL_READ_ONLY, Name};
@@ -110,8 +110,20 @@ pub(super) fn bytes_of_items(
         let got = cx.type_name_for_error(source.get(cx));
         return Err(cx.type_error(refusal(of, &got)));
     }
-    let mut out = Vec::new();
     let given = source;
+    let value = source.get(cx);
+    let row = match (value.exact::<List>(), value.exact::<Tuple>()) {
+        (Some(list), _) => list.slots(),
+        (_, Some(tuple)) => tuple.tail(),
+        _ => &[],
+    };
+    // Nothing is asked of small integers.
+    let small: Option<Vec<u8>> =
+        row.iter().map(|item| item.get().as_int().and_then(|int| u8::try_from(int).ok())).collect();
+    if let Some(bytes) = small.filter(|bytes| !bytes.is_empty()) {
+        return Ok(bytes);
+    }
+    let mut out = Vec::new();
     let own = cx.class_of(given.get(cx)).has(ClassFlags::HEAP) && !cx.tells_length(given);
     let iterator = if own { cx.iter(given) } else { cx.iter_with_hint(given) };
     let source = match iterator {
@@ -123,7 +135,7 @@ pub(super) fn bytes_of_items(
         }
         Err(raised) => return Err(raised),
     };
-    cx.for_each(source, &mut |cx: &mut Cx, item: Root| {
+    cx.drain(source, &mut |cx: &mut Cx, item: Root| {
         let value = item.get(cx);
         if let Some(small) = value.as_int()
             && let Ok(byte) = u8::try_from(small)

@@ -801,25 +801,73 @@ fn set_of(cx: &mut Cx, iterable: Root) -> Result<Root, Raised> {
 
 /// `|`, `&`, `-`, `^` where at least one side is a view; the result is a set.
 fn view_operator(cx: &mut Cx, kind: BinaryKind, a: Root, b: Root) -> NativeResult {
+    let dict_of = |root: Root, part: DictPart| {
+        let view = root.get(cx).exact::<DictView>().filter(|view| view.part == part);
+        view.map(|view| view.dict.get().raw())
+    };
+    if kind == BinaryKind::Xor
+        && let (Some(x), Some(y)) = (dict_of(a, DictPart::Items), dict_of(b, DictPart::Items))
+    {
+        let (x, y) = (cx.push_raw(x), cx.push_raw(y));
+        return items_that_differ(cx, x, y).map(|result| result.get(cx).into());
+    }
+    // The keys of a dict itself are taken with their hashes into a set of the right size: it shows in the order.
+    let keys = dict_of(a, DictPart::Keys).filter(|dict| !Value::adopt(*dict).is_subclassed());
+    let source = keys.map_or(a, |dict| cx.push_raw(dict));
     let result = match kind {
         BinaryKind::And => view_intersection(cx, a, b)?,
         BinaryKind::Or => {
-            let result = set_of(cx, a)?;
+            let result = set_of(cx, source)?;
             cx.call_method(result, "update", &[b])?;
             result
         }
         BinaryKind::Sub => {
-            let result = set_of(cx, a)?;
+            let result = set_of(cx, source)?;
             cx.call_method(result, "difference_update", &[b])?;
             result
         }
         _ => {
-            let result = set_of(cx, a)?;
+            let result = set_of(cx, source)?;
             cx.call_method(result, "symmetric_difference_update", &[b])?;
             result
         }
     };
     Ok(result.get(cx).into())
+}
+
+/// `a.items() ^ b.items()` of dicts: the pairs that only the second has come first.
+fn items_that_differ(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {
+    let (a, b) = (cx.payload_root(a), cx.payload_root(b));
+    let exact = |cx: &Cx, root: Root| root.get(cx).exact::<Dict>().expect("a view is of a dict").held();
+    let copy = exact(cx, a).copy(&cx.heap).map(|copy| copy.value().raw());
+    let copy = cx.fits(copy)?;
+    let rest = cx.push_raw(copy);
+    let result = Set::new(&cx.heap).value().raw();
+    let result = cx.push_raw(result);
+    let mark = cx.mark();
+    let mut index = 0;
+    while index < exact(cx, b).used() {
+        cx.poll_at(index + 1)?;
+        let entry = exact(cx, b).entry(index).map(|(key, value)| (key.raw(), value.raw()));
+        index += 1;
+        let Some((key, value)) = entry else { continue };
+        let (key, value) = (cx.push_raw(key), cx.push_raw(value));
+        let same = match cx.dict_get(rest, key)? {
+            Some(known) => cx.same_or_equal(known, value)?,
+            None => false,
+        };
+        if same {
+            cx.dict_remove(rest, key)?;
+        } else {
+            let pair = Tuple::new(&cx.heap, &[key.get(cx), value.get(cx)]).value().raw();
+            let pair = cx.push_raw(pair);
+            cx.set_add(result, pair)?;
+        }
+        cx.release(mark);
+    }
+    let pairs = cx.call_method(rest, "items", &[])?;
+    cx.set_extend(result, pairs)?;
+    Ok(result)
 }
 
 fn view_intersection(cx: &mut Cx, a: Root, b: Root) -> Result<Root, Raised> {

@@ -4,7 +4,7 @@ use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::types::sort::sort_list;
 use crate::native::types::with_operators;
-use crate::object::List;
+use crate::object::{List, Tuple};
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 with_operators! {
@@ -380,25 +380,25 @@ pub(crate) fn repeat(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
 
 fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
     let this = cx.payload_root(this);
-    // The items come first: what makes them may change the list.
+    let (start, stop, step, count) = cx.slice_bounds(key, |cx| own(cx, this).len())?;
     let items = if value.get(cx).exact::<List>().is_some() {
         value
     } else {
-        match cx.special_method(value, crate::vm::Name::Iter)? {
-            Some(_) => cx.list_from(value)?,
-            None if cx.special_method(value, crate::vm::Name::GetItem)?.is_some() => cx.list_from(value)?,
-            None => {
-                cx.slice_bounds(key, |cx| own(cx, this).len())?;
-                return Err(cx.type_error("must assign iterable to extended slice".into()));
-            }
+        let iterable = cx.special_method(value, crate::vm::Name::Iter)?.is_some()
+            || cx.special_method(value, crate::vm::Name::GetItem)?.is_some();
+        if !iterable {
+            return Err(cx.type_error("must assign iterable to extended slice".into()));
         }
+        let iterator = if value.get(cx).exact::<Tuple>().is_some() { value } else { cx.iter(value)? };
+        cx.list_from(iterator)?
     };
-    let (start, stop, step, count) = cx.slice_bounds(key, |cx| own(cx, this).len())?;
     let new: Vec<Raw> = own(cx, items).items().map(|v| v.raw()).collect();
     let list = own(cx, this);
+    // What made the items may have changed the list.
+    let len = list.len() as i64;
     if step == 1 {
-        let end = stop.max(start) as usize;
-        let done = list.splice(&cx.heap, start as usize, end, new.len(), |i| Value::adopt(new[i]));
+        let (start, end) = (start.min(len) as usize, stop.max(start).min(len) as usize);
+        let done = list.splice(&cx.heap, start, end, new.len(), |i| Value::adopt(new[i]));
         cx.fits(done)?;
         return Ok(Outcome::NONE);
     }
@@ -409,7 +409,10 @@ fn set_slice(cx: &mut Cx, this: Root, key: Root, value: Root) -> NativeResult {
         )));
     }
     for (i, raw) in new.into_iter().enumerate() {
-        list.set_item(&cx.heap, (start + i as i64 * step) as usize, Value::adopt(raw));
+        let at = start + i as i64 * step;
+        if at < len {
+            list.set_item(&cx.heap, at as usize, Value::adopt(raw));
+        }
     }
     Ok(Outcome::NONE)
 }
