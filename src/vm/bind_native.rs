@@ -174,7 +174,14 @@ impl Vm {
                             return Err(self.type_error(text));
                         }
                         // The list is sorted by its method, which takes the keywords.
-                        let label = if label == "sorted" { "sort".to_owned() } else { label };
+                        let label = if label == "sorted" {
+                            // The items are there before the list is asked to sort them.
+                            let items = self.push_raw(bound[0]);
+                            self.list_from(items)?;
+                            "sort".to_owned()
+                        } else {
+                            label
+                        };
                         let choices = params.iter().filter(|p| accepts(p)).map(|p| p.name);
                         let hint = match super::error::closest(&name, choices) {
                             Some(near) => format!(". Did you mean '{near}'?"),

@@ -98,6 +98,8 @@ def shown(value, depth=0):
         return name + "<" + ", ".join(taken) + ">"
     if type(value) is list and depth < 3:
         return "[" + ", ".join(shown(item, depth + 1) for item in value) + "]" if len(value) < 60 else "[" + repr(value[:60])
+    if type(value) is dict and "__doc__" in value:
+        value = {**value, "__doc__": "..."}
     if name == "memoryview":
         return f"memoryview({value.tobytes()}, {value.format}, {value.shape}, {value.readonly})"
     text = repr(value)

@@ -699,6 +699,10 @@ natives!(
         if view.readonly {
             return Err(cx.type_error("cannot modify read-only memory".to_owned()));
         }
+        // A row can't be set, whatever its number.
+        if view.dimensions > 1 && cx.special_method(key, crate::vm::Name::Index)?.is_some() {
+            return Err(cx.raise_text(Exc::NotImplementedError, "sub-views are not implemented"));
+        }
         let at = match key_of(cx, view, key)? {
             Key::Slice(slice) if view.dimensions == 1 => return set_part(cx, view, slice, value),
             Key::Slice(_) | Key::Slices => {
