@@ -178,6 +178,10 @@ impl Vm {
                             // The items are there before the list is asked to sort them.
                             let items = self.push_raw(bound[0]);
                             self.list_from(items)?;
+                            if by_name > 2 {
+                                let text = format!("sort() takes at most 2 keyword arguments ({by_name} given)");
+                                return Err(self.type_error(text));
+                            }
                             "sort".to_owned()
                         } else {
                             label

@@ -453,15 +453,18 @@ fn repeat(cx: &mut Cx, this: Root, value: Root) -> Result<(), Raised> {
     if len > 1 && count > i64::MAX as usize / len {
         return Err(cx.memory_error());
     }
-    if count == 0 || len == 0 {
+    if len == 0 {
+        return Ok(());
+    }
+    if count == 0 {
         deque.clear(&cx.heap);
         return Ok(());
     }
     // Of what a limit would drop nothing is made: the number of rounds that leave something is enough.
-    let rounds = match deque.most() {
-        Some(most) => count.min(most / len + 2),
-        None => count,
-    };
+    let rounds = deque.most().map_or(count, |most| count.min(most.div_ceil(len)));
+    if rounds == 1 {
+        return Ok(());
+    }
     let fits = len.checked_mul(rounds).and_then(|n| n.checked_mul(16)).is_some_and(|n| cx.heap.check(n).is_ok());
     if !fits {
         return Err(cx.memory_error());

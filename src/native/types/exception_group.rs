@@ -90,8 +90,7 @@ fn new_group(cx: &mut Cx, class: Root, args: Rest) -> Result<Root, Raised> {
     let kind = exceptions.get(cx).kind();
     let sequence = matches!(kind, Kind::List | Kind::Tuple)
         || !matches!(kind, Kind::Dict | Kind::Set | Kind::FrozenSet)
-            && cx.special_method(exceptions, Name::GetItem)?.is_some()
-            && cx.special_method(exceptions, Name::Len)?.is_some();
+            && cx.special_method(exceptions, Name::GetItem)?.is_some();
     if !sequence {
         return Err(cx.type_error("second argument (exceptions) must be a sequence".into()));
     }

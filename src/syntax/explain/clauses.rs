@@ -97,8 +97,8 @@ pub(super) fn legacy_statement(refused: &Refused<'_>) -> Option<Diagnostic> {
     )
 }
 
-pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
-    let open = refused.opener(refused.index).filter(|&open| refused.token(open) == Some(Token::FieldStart))?;
+/// `f` or `t`: the string whose replacement field opens at a token.
+fn string_letter(refused: &Refused<'_>, open: usize) -> Option<char> {
     let string = (0..open).rev().scan(0, |depth, at| {
         match refused.tokens[at].token {
             Token::StringEnd => *depth += 1,
@@ -109,7 +109,28 @@ pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         Some(None)
     });
     let string = string.flatten().next()?;
-    let letter = if refused.token(string) == Some(Token::TStringStart) { 't' } else { 'f' };
+    Some(if refused.token(string) == Some(Token::TStringStart) { 't' } else { 'f' })
+}
+
+/// What nothing else explains within the brackets of an expression in a replacement field: CPython tells how far the field can be read.
+pub(super) fn around_field(refused: &Refused<'_>) -> Option<Diagnostic> {
+    let mut open = refused.opener(refused.index)?;
+    while refused.token(open)? != Token::FieldStart {
+        open = refused.opener(open)?;
+    }
+    let letter = string_letter(refused, open)?;
+    let first = open + 1 + usize::from(refused.token(open + 1) == Some(Token::Star));
+    let Some(end) = (first + 1..=refused.index).rev().find(|&end| refused.kind(first, end).is_some()) else {
+        let text = format!("{letter}-string: expecting a valid expression after '{{'");
+        return Some(Diagnostic::new(Code::InvalidField, refused.span_of(open + 1), text));
+    };
+    let text = format!("{letter}-string: expecting '=', or '!', or ':', or '}}'");
+    Some(Diagnostic::new(Code::InvalidField, refused.span_of(end), text))
+}
+
+pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
+    let open = refused.opener(refused.index).filter(|&open| refused.token(open) == Some(Token::FieldStart))?;
+    let letter = string_letter(refused, open)?;
     let this = refused.this()?;
     let at_token = |text: String| Some(refused.at_token(Code::InvalidField, text));
     if refused.index == open + 1 && matches!(this, Token::FieldEnd | Token::Bang | Token::FieldColon | Token::Equal) {
@@ -134,7 +155,8 @@ pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         return at_token(format!("{letter}-string: expecting '!', or ':', or '}}'"));
     }
     // Nothing in the field is an expression.
-    let complete = (open + 2..=refused.index).any(|end| refused.kind(open + 1, end).is_some());
+    let first = open + 1 + usize::from(refused.token(open + 1) == Some(Token::Star));
+    let complete = (first + 1..=refused.index).any(|end| refused.kind(first, end).is_some());
     if !complete {
         let text = format!("{letter}-string: expecting a valid expression after '{{'");
         return Some(Diagnostic::new(Code::InvalidField, refused.span_of(open + 1), text));
@@ -143,7 +165,7 @@ pub(super) fn field(refused: &Refused<'_>) -> Option<Diagnostic> {
         return Some(diagnostic);
     }
     // Where the longest expression ends that the field begins with.
-    let end = (open + 2..=refused.index).rev().find(|&end| refused.kind(open + 1, end).is_some())?;
+    let end = (first + 1..=refused.index).rev().find(|&end| refused.kind(first, end).is_some())?;
     let goes_on = !matches!(refused.token(end), Some(Token::Equal | Token::Bang | Token::FieldColon | Token::FieldEnd));
     (goes_on && missing_comma(refused).is_none()).then(|| {
         let text = format!("{letter}-string: expecting '=', or '!', or ':', or '}}'");

@@ -50,7 +50,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         )
         .reported(Reported::LineRest(line_end));
     }
-    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 28] = [
+    let rules: [fn(&Refused<'_>) -> Option<Diagnostic>; 29] = [
         never_closed,
         missing_block,
         indentation,
@@ -79,6 +79,7 @@ pub(in crate::syntax) fn explain(refused: &Refused<'_>) -> Diagnostic {
         pattern_target,
         unfinished_star,
         keyword_as_name,
+        around_field,
     ];
     let in_pattern: [fn(&Refused<'_>) -> Option<Diagnostic>; 6] =
         [never_closed, missing_block, indentation, misplaced_clause, pattern_target, missing_colon];
