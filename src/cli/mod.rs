@@ -99,6 +99,14 @@ pub fn main(args: &[String]) -> u8 {
         say(&format!("aio: {}", no_module(module)));
         return FAILED;
     }
+    if text("code").is_none()
+        && module.is_none()
+        && word != "repl"
+        && let Some(folder) = split.rest.first().filter(|path| Path::new(path).is_dir() && main_of_folder(path).is_none())
+    {
+        say(&format!("aio: can't find '__main__' module in '{}'", full_path(folder)));
+        return FAILED;
+    }
     let program = match (text("code"), module.and_then(find_module)) {
         (Some(code), _) => program_of_text(code, &split.rest),
         (None, Some(found)) => program_of_module(found, &split.rest),
@@ -314,7 +322,6 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
     let of_system = to_system(path);
     let file = Path::new(OsStr::from_bytes(&of_system));
     match std::fs::metadata(file) {
-        Ok(found) if found.is_dir() => return Err(format!("can't run '{path}': it is a folder")),
         Ok(_) => {}
         Err(error) => return Err(refuse(&error)),
     }

@@ -160,6 +160,7 @@ fn interact(vm: &mut Vm, screen: Arc<Screen>, style: Style, transcript: bool) ->
         return End::Status(FAILED);
     }
     let done = (|| {
+        crate::native::sys::set_prompts(vm)?;
         let console = vm.import("_repl")?;
         let main = vm.find_module("__main__").map_or(Raw::NONE, |module| module.raw());
         let main = vm.push_raw(main);

@@ -336,6 +336,22 @@ fn current(cx: &mut Cx, name: &str) -> Result<Root, Raised> {
 // ---- the module ----
 
 /// What the system said may hold stand-ins for surrogates.
+/// Sets `sys.ps1` and `sys.ps2`, which are there only where somebody types: programs tell that by them.
+///
+/// # Errors
+/// The module can't be changed.
+pub fn set_prompts(cx: &mut Cx) -> Result<(), Raised> {
+    let Some(sys) = cx.find_module("sys").map(|module| module.raw()) else { return Ok(()) };
+    let mark = cx.mark();
+    let sys = cx.push_raw(sys);
+    for (name, prompt) in [("ps1", ">>> "), ("ps2", "... ")] {
+        let prompt = text(cx, prompt);
+        set(cx, sys, name, prompt)?;
+    }
+    cx.release(mark);
+    Ok(())
+}
+
 fn text(cx: &mut Cx, text: &str) -> Root {
     let raw = cx.message(text);
     cx.push_raw(raw)
@@ -392,8 +408,6 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
         ("float_repr_style", "short"),
         ("copyright", "aio is free software: MIT or Apache-2.0."),
         ("abiflags", ""),
-        ("ps1", ">>> "),
-        ("ps2", "... "),
     ] {
         let value = text(cx, value);
         set(cx, sys, name, value)?;

@@ -227,7 +227,8 @@ impl<'h> Gc<'h, Str> {
         if offset >= bytes.len() {
             return self.chars();
         }
-        if self.chars() <= STRIDE {
+        // Near the beginning counting is quicker than a table is made.
+        if offset <= 2 * STRIDE || self.chars() <= STRIDE {
             return self.char_index(offset);
         }
         let table = self.offsets(heap).tail();

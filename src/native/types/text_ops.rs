@@ -61,7 +61,7 @@ pub(super) fn find_place(
         From::Left => search::find(bytes, needle.as_bytes()),
         From::Right => search::rfind(bytes, needle.as_bytes()),
     };
-    Ok(found.map(|at| text.char_index(offset + at)))
+    Ok(found.map(|at| text.index_at(cx.heap.forever(), offset + at)))
 }
 
 pub(super) fn starts_or_ends(

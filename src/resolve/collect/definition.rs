@@ -5,6 +5,13 @@ use super::*;
 impl Collector<'_> {
     pub(super) fn function(&mut self, id: StmtId, def: &FunctionDef, span: Span) {
         self.bind(def.name, span);
+        // CPython makes the scope of a function's annotations even where there are none, and that asks for the namespace around it.
+        if self.here().kind == ScopeKind::Class {
+            let name = self.class_dict;
+            self.here().needs_class_dict = true;
+            let fresh = Entry { uses: Uses::empty(), binding: Binding::Implicit, directive: None };
+            self.here().names.entry(name).or_insert(fresh).uses.insert(Uses::CAPTURED);
+        }
         self.exprs(&def.args.defaults);
         def.args.kw_defaults.iter().flatten().for_each(|&default| self.expr(default));
         self.exprs(&def.decorators);
