@@ -110,6 +110,40 @@ fn the_package_of_a_module_that_runs_is_imported_before() {
     assert_eq!(stderr(&output), told);
 }
 
+/// CPython compares with the folder of the program as it was started, which the references of the goldens don't have: the words are
+/// those of CPython 3.14.
+#[test]
+fn a_module_in_the_way_of_another_is_named() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli-shadows");
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let texts = [
+        ("random.py", "x = 1"),
+        ("ring.py", "import gnir"),
+        ("gnir.py", "import ring\ntry: ring.y\nexcept AttributeError as error: print(error)\nfrom ring import y"),
+        (
+            "main.py",
+            "import random\ntry: random.randint\nexcept AttributeError as error: print(error)\n\
+             try: from random import choice\nexcept ImportError as error: print(error)\n\
+             try: import ring\nexcept ImportError as error: print(error)",
+        ),
+    ];
+    for (name, text) in texts {
+        std::fs::write(folder.join(name), text).expect("the temporary folder can be written");
+    }
+    let output = aio(&[&folder.join("main.py").to_string_lossy()], "");
+    let told = stdout(&output).replace(&*folder.to_string_lossy(), "HERE");
+    let hides = "consider renaming 'HERE/random.py' since it has the same name as the standard library module named 'random' and \
+                 prevents importing that standard library module";
+    let meant = "consider renaming 'HERE/ring.py' if it has the same name as a library you intended to import";
+    let expected = format!(
+        "module 'random' has no attribute 'randint' ({hides})\ncannot import name 'choice' from 'random' ({hides})\n\
+         module 'ring' has no attribute 'y' ({meant})\ncannot import name 'y' from 'ring' ({meant})\n"
+    );
+    assert_eq!(told, expected);
+    let plain = aio(&["-c", "import sys; print(hasattr(sys, 'ps1'))"], "");
+    assert_eq!(stdout(&plain), "False\n");
+}
+
 #[test]
 fn warnings_show_the_lines_of_the_text_given() {
     let output = aio(&["-c", "import warnings\nwarnings.warn('x')"], "");
@@ -137,9 +171,9 @@ fn what_cannot_be_read_is_one_clear_line() {
     let folder = env!("CARGO_TARGET_TMPDIR").to_owned();
     let binary = file("binary.aio", b"\x7fELF\0\0\0\x01\x02");
     let latin = file("latin.aio", b"print('caf\xe9')\n");
-    for path in ["/no/such/file.aio".to_owned(), folder, binary, latin] {
+    for (path, status) in [("/no/such/file.aio".to_owned(), 2), (folder, 1), (binary, 2), (latin, 2)] {
         let output = aio(&[&path], "");
-        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert_eq!(output.status.code(), Some(status), "{path}");
         assert_eq!(stderr(&output).lines().count(), 1, "{path}: {}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }

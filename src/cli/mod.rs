@@ -102,7 +102,8 @@ pub fn main(args: &[String]) -> u8 {
     if text("code").is_none()
         && module.is_none()
         && word != "repl"
-        && let Some(folder) = split.rest.first().filter(|path| Path::new(path).is_dir() && main_of_folder(path).is_none())
+        && let Some(folder) =
+            split.rest.first().filter(|path| Path::new(path).is_dir() && main_of_folder(path).is_none())
     {
         say(&format!("aio: can't find '__main__' module in '{}'", full_path(folder)));
         return FAILED;

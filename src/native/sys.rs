@@ -440,7 +440,7 @@ pub(crate) fn install(cx: &mut Cx) -> Result<(), Raised> {
     let list = texts(cx, &names);
     let tuple = cx.tuple_from(list)?;
     set(cx, sys, "builtin_module_names", tuple)?;
-    let names = texts(cx, &super::traceback::stdlib_names::STDLIB_MODULE_NAMES);
+    let names = texts(cx, &crate::vm::stdlib_names::STDLIB_MODULE_NAMES);
     let class = cx.kind_class(Kind::FrozenSet).value().raw();
     let class = cx.push_raw(class);
     let names = cx.call(class, &[names])?;

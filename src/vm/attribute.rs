@@ -540,13 +540,7 @@ impl Vm {
                 let class = value.exact::<Class>().expect("a class");
                 format!("type object '{}' has no attribute '{attr}'", cut(&self.tp_name(class), 50))
             }
-            Kind::Module => {
-                let module = value.exact::<Module>().expect("a module");
-                match module.dict().get_str(&self.heap, self.name(Name::Name)).and_then(|v| v.exact::<Str>()) {
-                    Some(name) => format!("module '{}' has no attribute '{attr}'", name.to_str_lossy()),
-                    None => format!("module has no attribute '{attr}'"),
-                }
-            }
+            Kind::Module => self.no_module_attribute(object, &attr),
             _ => format!("'{}' object has no attribute '{attr}'", cut(&self.type_name_for_error(value), 100)),
         };
         self.attribute_error_raw(&message, object, name)

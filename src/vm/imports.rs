@@ -8,6 +8,7 @@ use crate::object::{Dict, Exc, List, Module, Str};
 use super::call::Invoked;
 use super::fiber::FiberId;
 use super::native::{Outcome, Raised, Root, Then};
+use super::stdlib_names::is_stdlib_module;
 use super::{Name, Vm};
 
 /// The modules that are being loaded.
@@ -151,13 +152,13 @@ impl Vm {
         };
         let shown = package.clone().unwrap_or_else(|| "<unknown module name>".into());
         let place = file.as_deref().unwrap_or("unknown location").to_owned();
-        let message = if self.is_being_loaded(module) {
-            format!(
+        let message = match self.shadowing(module) {
+            Some(advice) => format!("cannot import name '{name_text}' from '{shown}' ({advice})"),
+            None if self.is_being_loaded(module) => format!(
                 "cannot import name '{name_text}' from partially initialized module '{shown}' (most likely due to a circular import) \
                  ({place})"
-            )
-        } else {
-            format!("cannot import name '{name_text}' from '{shown}' ({place})")
+            ),
+            None => format!("cannot import name '{name_text}' from '{shown}' ({place})"),
         };
         let text = self.str(&message).value().raw();
         let text = self.push_raw(text);
@@ -174,6 +175,61 @@ impl Vm {
             self.set_exception_field(exception, Exc::ImportError, "path", path);
         }
         Err(self.raise(exception))
+    }
+
+    /// What is said of an attribute that a module doesn't have.
+    pub(super) fn no_module_attribute(&mut self, module: Raw, attr: &str) -> String {
+        let mark = self.mark();
+        let module = self.push_raw(module);
+        let message = match self.module_text(module, Name::Name) {
+            None => format!("module has no attribute '{attr}'"),
+            Some(name)
+                if self.imports.loading.iter().any(|(n, _)| n.strip_prefix(&*name) == Some(&format!(".{attr}"))) =>
+            {
+                format!("cannot access submodule '{attr}' of module '{name}' (most likely due to a circular import)")
+            }
+            Some(name) => match (self.shadowing(module), self.module_text(module, Name::File)) {
+                (Some(advice), _) => format!("module '{name}' has no attribute '{attr}' ({advice})"),
+                (None, file) if self.is_being_loaded(module) && name != "__main__" => {
+                    let from = file.map_or(String::new(), |file| format!(" from '{file}'"));
+                    format!(
+                        "partially initialized module '{name}'{from} has no attribute '{attr}' (most likely due to a circular import)"
+                    )
+                }
+                _ => format!("module '{name}' has no attribute '{attr}'"),
+            },
+        };
+        self.release(mark);
+        message
+    }
+
+    /// A text in a module's namespace.
+    fn module_text(&self, module: Root, name: Name) -> Option<String> {
+        let dict = module.get(self).exact::<Module>()?.dict();
+        let text = self.as_str(dict.get_str(&self.heap, self.name(name))?)?;
+        Some(text.to_str_lossy().into_owned())
+    }
+
+    /// What to do about a module that lacks something, where it lies beside the program and has a name that a library's may have had too.
+    fn shadowing(&self, module: Root) -> Option<String> {
+        let file = self.module_text(module, Name::File)?;
+        let name = self.module_text(module, Name::Name)?;
+        let main = self.find_module("__main__").filter(|main| !main.is(module.get(self)))?;
+        let main = main.exact::<Module>()?.dict().get_str(&self.heap, self.name(Name::File))?;
+        let main = self.as_str(main)?.to_str_lossy().into_owned();
+        let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let own = file.strip_suffix("/__init__.py").or_else(|| file.strip_suffix("/__init__.aio")).unwrap_or(&file);
+        if folder(own)? != folder(&main)? {
+            return None;
+        }
+        if is_stdlib_module(&name) {
+            return Some(format!(
+                "consider renaming '{file}' since it has the same name as the standard library module named '{name}' and prevents \
+                 importing that standard library module"
+            ));
+        }
+        let advice = format!("consider renaming '{file}' if it has the same name as a library you intended to import");
+        self.is_being_loaded(module).then_some(advice)
     }
 
     /// Whether a module's body is still being run, by this fiber or by another, which waits for this one.

@@ -51,6 +51,7 @@ mod scripted;
 pub mod signal;
 pub mod special;
 mod special_methods;
+pub mod stdlib_names;
 pub mod step;
 mod store;
 mod subscript;

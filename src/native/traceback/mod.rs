@@ -11,7 +11,6 @@ mod lines;
 mod natives;
 mod report;
 mod source_text;
-pub mod stdlib_names;
 mod suggest;
 mod syntax_error;
 mod unraisable;

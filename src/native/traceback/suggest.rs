@@ -5,7 +5,7 @@ use crate::object::{Dict, Exc, List, Str, Traceback};
 use crate::vm::closest;
 use crate::vm::native::{Cx, Raised, Root};
 
-use super::stdlib_names::is_stdlib_module;
+use crate::vm::stdlib_names::is_stdlib_module;
 
 /// What is said after the message of a NameError, AttributeError or ImportError; empty for other exceptions and where nothing comes
 /// to mind.
