@@ -56,22 +56,34 @@ fn limit(ask: impl FnOnce() -> io::Result<libc::c_long>) -> io::Result<i64> {
     if found == -1 && io::Error::last_os_error().raw_os_error() == Some(0) { Ok(-2) } else { Ok(found) }
 }
 
+/// Gives `call` the address of a copy of `bytes` with room behind it: how much the system reads and writes there is for the request to
+/// say, and no structure is larger than that.
+fn with_room(bytes: &mut [u8], call: impl FnOnce(*mut libc::c_void) -> libc::c_int) -> i64 {
+    const ROOM: usize = 16 << 10;
+    let mut room = vec![0u8; bytes.len() + ROOM];
+    room[..bytes.len()].copy_from_slice(bytes);
+    let result = call(room.as_mut_ptr().cast());
+    bytes.copy_from_slice(&room[..bytes.len()]);
+    i64::from(result)
+}
+
 /// Carries out a call. Descriptors that are not open give the system's error.
 pub(super) fn control(call: Control, numbers: [i64; 4], bytes: &mut [u8]) -> io::Result<i64> {
     let [first, second, third, fourth] = numbers;
     let fd = first as libc::c_int;
     let two = second as libc::c_int;
     let pointer = bytes.as_mut_ptr().cast::<libc::c_void>();
-    // SAFETY: each call gets numbers, and the address of `bytes` where the structure it reads or writes was seen to fit. Scripts name
+    // SAFETY: each call gets numbers, and the address of `bytes` where the structure it reads or writes was seen to fit; what `fcntl` and
+    // `ioctl` do with theirs only the request says, so they get one with room for any. Scripts name
     // descriptors by number; the machine's own survive being used for something else with an error.
     let result = unsafe {
         match call {
             Control::Fcntl if bytes.is_empty() => i64::from(libc::fcntl(fd, two, third as libc::c_long)),
-            Control::Fcntl => i64::from(libc::fcntl(fd, two, pointer)),
+            Control::Fcntl => with_room(bytes, |room| libc::fcntl(fd, two, room)),
             Control::Ioctl if bytes.is_empty() => {
                 i64::from(libc::ioctl(fd, second as libc::c_ulong, third as libc::c_long))
             }
-            Control::Ioctl => i64::from(libc::ioctl(fd, second as libc::c_ulong, pointer)),
+            Control::Ioctl => with_room(bytes, |room| libc::ioctl(fd, second as libc::c_ulong, room)),
             Control::Flock => i64::from(libc::flock(fd, two)),
             Control::GetLimit => {
                 room::<libc::rlimit>(bytes)?;

@@ -12,6 +12,7 @@ use crate::stdlib;
 use crate::syntax::parser::Mode;
 use crate::vm::Name;
 use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Resumed, Root, Then};
+use crate::vm::stdlib_names::is_stdlib_module;
 
 use super::{compile_text, push, raise_syntax_error, run_code, syntax_warning};
 
@@ -115,7 +116,7 @@ fn find_source(cx: &mut Cx, full: &str, paths: Option<Vec<String>>) -> Result<Op
         }
     }
     // Folders without `__init__` make a package only where there is nothing else of that name (PEP 420).
-    if portions.is_empty() || crate::native::KNOWN_MISSING.binary_search(&full).is_ok() {
+    if portions.is_empty() || is_stdlib_module(full) {
         return Ok(None);
     }
     Ok(Some(Found { body: Body::Namespace(portions), filename: String::new(), package: None }))
@@ -424,7 +425,7 @@ fn find_and_start(cx: &mut Cx, name: &str, start: u32) -> Result<Option<Outcome>
             if crate::native::MISSING_WITHIN.binary_search(&name).is_ok() {
                 text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
             }
-        } else if crate::native::KNOWN_MISSING.binary_search(&top).is_ok() {
+        } else if is_stdlib_module(top) {
             text.push_str(" (it is in Python's standard library, but aio does not have it yet)");
         } else if crate::native::KNOWN_PACKAGES.binary_search(&top).is_ok() {
             text.push_str(" (aio does not have this package yet)");

@@ -1,5 +1,7 @@
 //! The builtin functions that are not classes.
 
+use std::borrow::Cow;
+
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
@@ -452,14 +454,17 @@ fn separator(cx: &mut Cx, given: Option<Root>, name: &str, default: &[u8]) -> Re
     }
 }
 
-/// Writes WTF-8 to standard output: a lone surrogate is an error, after what comes before it is written.
+/// Writes WTF-8 to standard output: a lone surrogate is an error, after what comes before it is written, or a byte that was no text.
 pub(crate) fn write_out(cx: &mut Cx, bytes: &[u8]) -> Result<(), Raised> {
-    if std::str::from_utf8(bytes).is_err() {
-        let raw = Str::from_parts(&cx.heap, &[bytes]).value().raw();
+    let mut bytes = Cow::Borrowed(bytes);
+    if std::str::from_utf8(&bytes).is_err() {
+        let raw = Str::from_parts(&cx.heap, &[&bytes]).value().raw();
         let text = cx.push_raw(raw);
-        return Err(cx.surrogate_error(text));
+        let errors = cx.str(super::io::stream_errors(cx, StdStream::Out)).held();
+        let encoded = super::types::text_codec::encode_text(cx, text, None, Some(errors))?;
+        bytes = Cow::Owned(Value::adopt(encoded).exact::<Bytes>().map_or(vec![], |bytes| bytes.as_bytes().to_vec()));
     }
-    match cx.host_mut().write(StdStream::Out, bytes) {
+    match cx.host_mut().write(StdStream::Out, &bytes) {
         Ok(()) => Ok(()),
         Err(error) => Err(crate::native::types::exception::io_error(cx, &error, None)),
     }

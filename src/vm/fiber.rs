@@ -810,7 +810,7 @@ impl Vm {
                 if first > 0 {
                     fibers.streak = 0;
                 }
-                let at = (self.host_mut().decide(Choice::Fiber, 0) as usize + first) % count;
+                let at = (self.host_mut().decide(Choice::Fiber, 0) as usize % count + first) % count;
                 return Ok(self.take_ready(at));
             }
             let left = self.earliest_deadline().map(|at| (at - self.host().monotonic()).max(0.0));

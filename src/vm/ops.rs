@@ -377,7 +377,7 @@ impl Vm {
                 if heap.check(a.len() + b.len()).is_err() {
                     return Err(self.memory_error());
                 }
-                a.held().concat(unsafe_lifetime(heap), b.held()).value().raw()
+                a.held().concat(heap.forever(), b.held()).value().raw()
             }
             (Kind::List, Kind::List) => {
                 let (a, b) = (x.exact::<List>().expect("a list"), y.exact::<List>().expect("a list"));
@@ -1012,11 +1012,6 @@ fn kind_sign(kind: BinaryKind) -> u8 {
 
 pub(super) fn is_number(value: Value<'_>) -> bool {
     matches!(value.kind(), Kind::Int | Kind::Float | Kind::True | Kind::False | Kind::BigInt | Kind::Complex)
-}
-
-/// Keeps a borrow of the heap as long as a held cell's: nothing is collected in between.
-pub(super) fn unsafe_lifetime(heap: &crate::heap::Heap) -> &'static crate::heap::Heap {
-    heap.forever()
 }
 
 /// Whether a value is of a type that `+` joins and `*` repeats.

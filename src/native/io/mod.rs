@@ -469,6 +469,20 @@ fn open_any(
     }
 }
 
+/// The error handler of a standard stream. In the locales that stand for none, names of files that are no text pass through
+/// (<https://docs.python.org/3/library/sys.html#sys.stdin>).
+pub(crate) fn stream_errors(cx: &Cx, stream: StdStream) -> &'static str {
+    if stream == StdStream::Err {
+        return "backslashreplace";
+    }
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| cx.host().variable(name).filter(|v| !v.is_empty()));
+    match locale.as_deref() {
+        None | Some("C" | "POSIX" | "C.UTF-8" | "C.utf8" | "UTF-8") => "surrogateescape",
+        Some(_) => "strict",
+    }
+}
+
 /// The object for a standard stream: `sys.stdin` and its like.
 pub(crate) fn standard_stream(cx: &mut Cx, stream: StdStream) -> Result<Root, Raised> {
     ensure(cx);
@@ -481,8 +495,8 @@ pub(crate) fn standard_stream(cx: &mut Cx, stream: StdStream) -> Result<Root, Ra
     let raw = file::standard_raw(cx, fd, raw_mode, name);
     let buffer = buffer::new_buffered(cx, layer, raw, BUFFER);
     buffer::set_standard(cx, buffer, stream)?;
-    let errors = (stream == StdStream::Err).then(|| cx.str("backslashreplace").value().raw());
-    let errors = errors.map(|raw| cx.push_raw(raw));
+    let errors = cx.str(stream_errors(cx, stream)).value().raw();
+    let errors = Some(cx.push_raw(errors));
     let line_buffering = terminal || stream == StdStream::Err;
     let encoding = cx.str("utf-8").value().raw();
     let encoding = cx.push_raw(encoding);
