@@ -28,7 +28,7 @@ LOADS = [(1, 10_000), (64, 20_000), (512, 20_000)]
 GROUPS = ["language", "native", "async", "net", "start"]
 TITLES = {
     "language": "calls, loops, floats, objects, generators",
-    "native": "strings, dicts, sort, JSON, big integers",
+    "native": "strings, dicts, sort, JSON, big integers, what the library does natively",
     "async": "tasks, switching, queues, locks, timers",
     "net": "TCP, server and clients in one process",
     "served": "TCP, CPU of the server alone",

@@ -1,4 +1,4 @@
-//! Fibers, driven from Rust: what threads will be made of.
+//! Fibers, driven from Rust: what threads are made of.
 
 #![allow(clippy::disallowed_methods, reason = "a test has no host")]
 

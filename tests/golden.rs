@@ -206,7 +206,9 @@ impl Options {
                 }
                 "stdin" => options.stdin += &format!("{value}\n"),
                 "deaths" => options.deaths = true,
-                _ => {}
+                // For the script that makes the expectations.
+                "reference" | "#" | "" => {}
+                _ => panic!("{}: unknown key `{key}`", path.display()),
             }
         }
         options

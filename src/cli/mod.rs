@@ -255,6 +255,7 @@ const NO_PROGRAMS: &[&str] = &[
     "runpy",
     "shlex",
     "smtplib",
+    "sysconfig",
     "tarfile",
     "textwrap",
     "tokenize",
