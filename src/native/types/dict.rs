@@ -249,29 +249,29 @@ natives!(
 );
 
 natives!(
-    /// A view of a dict's keys.
-    pub static DICT_KEYS_METHODS: Methods;
+    /// A view of a dict.
+    pub static VIEW: Methods;
 
     /// Return repr(self).
     fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
         cx.own_repr(this).map(Outcome::Value)
     }
 
-    /// Return the number of keys.
+    /// How much is viewed.
     fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
         Ok((table(cx, this).len() as i64).into())
     }
 
     /// Return an iterator over what is viewed.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Keys, false))
+        let (dict, part) = (dict_of_view(cx, this), view_of(cx, this).part);
+        Ok(iterator(cx, dict, part, false))
     }
 
     /// Iterate from the newest to the oldest.
     fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Keys, true))
+        let (dict, part) = (dict_of_view(cx, this), view_of(cx, this).part);
+        Ok(iterator(cx, dict, part, true))
     }
 
     /// The dict this is a view of, read-only.
@@ -280,6 +280,11 @@ natives!(
         let dict = view_of(cx, this).get().dict.get();
         Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
     }
+);
+
+natives!(
+    /// A view of a dict's keys or pairs, which is a set of them.
+    pub static SET_VIEW: Methods;
 
     /// Return self==value.
     fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
@@ -359,154 +364,6 @@ natives!(
     /// Return whether nothing is both here and in the other.
     fn isdisjoint(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
         view_disjoint(cx, this, other).map(Outcome::from)
-    }
-);
-
-natives!(
-    /// A view of a dict's pairs.
-    pub static DICT_ITEMS_METHODS: Methods;
-
-    /// Return repr(self).
-    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        cx.own_repr(this).map(Outcome::Value)
-    }
-
-    /// Return the number of keys.
-    fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok((table(cx, this).len() as i64).into())
-    }
-
-    /// Return an iterator over what is viewed.
-    fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Items, false))
-    }
-
-    /// Iterate from the newest to the oldest.
-    fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Items, true))
-    }
-
-    /// The dict this is a view of, read-only.
-    #[getter]
-    fn mapping(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = view_of(cx, this).get().dict.get();
-        Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
-    }
-
-    /// Return self==value.
-    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Eq, this, value)
-    }
-
-    /// Return self!=value.
-    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Ne, this, value)
-    }
-
-    /// Return self<value.
-    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Lt, this, value)
-    }
-
-    /// Return self<=value.
-    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Le, this, value)
-    }
-
-    /// Return self>value.
-    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Gt, this, value)
-    }
-
-    /// Return self>=value.
-    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Ge, this, value)
-    }
-
-    /// Return self&value.
-    fn __and__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::And, this, value)
-    }
-
-    /// Return value&self.
-    fn __rand__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::And, value, this)
-    }
-
-    /// Return self|value.
-    fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Or, this, value)
-    }
-
-    /// Return value|self.
-    fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Or, value, this)
-    }
-
-    /// Return self-value.
-    fn __sub__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Sub, this, value)
-    }
-
-    /// Return value-self.
-    fn __rsub__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Sub, value, this)
-    }
-
-    /// Return self^value.
-    fn __xor__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Xor, this, value)
-    }
-
-    /// Return value^self.
-    fn __rxor__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        view_operator(cx, BinaryKind::Xor, value, this)
-    }
-
-    /// Return whether a value is viewed.
-    fn __contains__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
-        cx.contains_root(this, item).map(Outcome::from)
-    }
-
-    /// Return whether nothing is both here and in the other.
-    fn isdisjoint(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        view_disjoint(cx, this, other).map(Outcome::from)
-    }
-);
-
-natives!(
-    /// A view of a dict's values.
-    pub static DICT_VALUES_METHODS: Methods;
-
-    /// Return repr(self).
-    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        cx.own_repr(this).map(Outcome::Value)
-    }
-
-    /// Return the number of keys.
-    fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok((table(cx, this).len() as i64).into())
-    }
-
-    /// Return an iterator over what is viewed.
-    fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Values, false))
-    }
-
-    /// Iterate from the newest to the oldest.
-    fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = dict_of_view(cx, this);
-        Ok(iterator(cx, dict, DictPart::Values, true))
-    }
-
-    /// The dict this is a view of, read-only.
-    #[getter]
-    fn mapping(cx: &mut Cx, this: Root) -> NativeResult {
-        let dict = view_of(cx, this).get().dict.get();
-        Ok(cx.heap.alloc(MappingProxy { mapping: Slot::new(dict) }).into())
     }
 );
 

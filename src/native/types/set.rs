@@ -135,6 +135,51 @@ natives!(
     fn __ixor__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
         in_place(cx, this, value, symmetric_difference_update)
     }
+);
+
+natives!(
+    /// A set that cannot change, so it can be a key.
+    pub static FROZENSET_METHODS: Methods;
+
+    /// Make a frozenset of an iterable's items.
+    #[fixed]
+    fn __new__(cx: &mut Cx, class: Root, #[text("()")] iterable: Given<Root>) -> NativeResult {
+        cx.check_new_kind(class, Kind::FrozenSet)?;
+        let plain = cx.kind_class(Kind::FrozenSet).value().raw();
+        if let Some(iterable) = iterable.0
+            && iterable.get(cx).exact::<FrozenSet>().is_some()
+            && class.get(cx).raw().same(plain)
+        {
+            return Ok(iterable.get(cx).into());
+        }
+        let set = FrozenSet::new(&cx.heap).value().raw();
+        let set = cx.push_raw(set);
+        if let Some(iterable) = iterable.0 {
+            self::update(cx, set, iterable)?;
+        }
+        let raw = set.get(cx).raw();
+        cx.new_outcome(class, raw)
+    }
+
+    /// Return the frozenset itself: it never changes.
+    fn copy(cx: &mut Cx, this: Root) -> NativeResult {
+        if this.get(cx).is_subclassed() {
+            let result = self::copy(cx, this)?;
+            return Ok(result.get(cx).into());
+        }
+        Ok(this.get(cx).into())
+    }
+
+    /// Return hash(self).
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        let this = cx.payload_root(this);
+        cx.hash(this).map(Outcome::from)
+    }
+);
+
+natives!(
+    /// What sets and frozensets do alike.
+    pub static SHARED: Methods;
 
     /// Return whether a key is in the set.
     fn __contains__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
@@ -295,212 +340,7 @@ natives!(
         Ok((200 + if places > 8 { places * 16 } else { 0 }).into())
     }
 
-    /// Return the alias set[item].
-    #[class]
-    fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
-        cx.generic_alias(class, item)
-    }
-);
-
-natives!(
-    /// A set that cannot change, so it can be a key.
-    pub static FROZENSET_METHODS: Methods;
-
-    /// Make a frozenset of an iterable's items.
-    #[fixed]
-    fn __new__(cx: &mut Cx, class: Root, #[text("()")] iterable: Given<Root>) -> NativeResult {
-        cx.check_new_kind(class, Kind::FrozenSet)?;
-        let plain = cx.kind_class(Kind::FrozenSet).value().raw();
-        if let Some(iterable) = iterable.0
-            && iterable.get(cx).exact::<FrozenSet>().is_some()
-            && class.get(cx).raw().same(plain)
-        {
-            return Ok(iterable.get(cx).into());
-        }
-        let set = FrozenSet::new(&cx.heap).value().raw();
-        let set = cx.push_raw(set);
-        if let Some(iterable) = iterable.0 {
-            self::update(cx, set, iterable)?;
-        }
-        let raw = set.get(cx).raw();
-        cx.new_outcome(class, raw)
-    }
-
-    /// Return the frozenset itself: it never changes.
-    fn copy(cx: &mut Cx, this: Root) -> NativeResult {
-        if this.get(cx).is_subclassed() {
-            let result = self::copy(cx, this)?;
-            return Ok(result.get(cx).into());
-        }
-        Ok(this.get(cx).into())
-    }
-
-    /// Return hash(self).
-    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
-        let this = cx.payload_root(this);
-        cx.hash(this).map(Outcome::from)
-    }
-
-    /// Return whether a key is in the set.
-    fn __contains__(cx: &mut Cx, this: Root, item: Root) -> NativeResult {
-        cx.set_contains(this, item).map(Outcome::from)
-    }
-
-    /// Return repr(self).
-    fn __repr__(cx: &mut Cx, this: Root) -> NativeResult {
-        cx.own_repr(this).map(Outcome::Value)
-    }
-
-    /// Return the number of keys.
-    fn __len__(cx: &mut Cx, this: Root) -> NativeResult {
-        Ok((any(cx, this).len() as i64).into())
-    }
-
-    /// Return an iterator over the keys.
-    fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
-        let this = cx.payload_root(this);
-        let iterator = cx.iter(this)?;
-        Ok(iterator.get(cx).into())
-    }
-
-    /// Return self==value.
-    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Eq, this, value)
-    }
-
-    /// Return self!=value.
-    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Ne, this, value)
-    }
-
-    /// Return whether self is a proper subset of value.
-    fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Lt, this, value)
-    }
-
-    /// Return whether self is a subset of value.
-    fn __le__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Le, this, value)
-    }
-
-    /// Return whether self is a proper superset of value.
-    fn __gt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Gt, this, value)
-    }
-
-    /// Return whether self is a superset of value.
-    fn __ge__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        crate::native::types::compare(cx, CompareKind::Ge, this, value)
-    }
-
-    /// Return self|value.
-    fn __or__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, this, value, or)
-    }
-
-    /// Return value|self.
-    fn __ror__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, value, this, or)
-    }
-
-    /// Return self&value.
-    fn __and__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, this, value, intersection)
-    }
-
-    /// Return value&self.
-    fn __rand__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, value, this, intersection)
-    }
-
-    /// Return self-value.
-    fn __sub__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, this, value, difference)
-    }
-
-    /// Return value-self.
-    fn __rsub__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, value, this, difference)
-    }
-
-    /// Return self^value.
-    fn __xor__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, this, value, symmetric_difference)
-    }
-
-    /// Return value^self.
-    fn __rxor__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        operator(cx, value, this, symmetric_difference)
-    }
-
-    /// Return a new frozenset with the keys of this and of all others.
-    fn union(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
-        let result = self::copy(cx, this)?;
-        for other in others.0.roots() {
-            self::update(cx, result, other)?;
-        }
-        Ok(result.get(cx).into())
-    }
-
-    /// Return a new frozenset with the keys that this and all others have.
-    fn intersection(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
-        let result = intersection_of(cx, this, others)?;
-        Ok(result.get(cx).into())
-    }
-
-    /// Return a new frozenset with the keys of this that no other has.
-    fn difference(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
-        if others.0.is_empty() {
-            let result = self::copy(cx, this)?;
-            return Ok(result.get(cx).into());
-        }
-        let result = self::difference(cx, this, others.0.root(0))?;
-        for other in others.0.rest(1).roots() {
-            self::difference_update(cx, result, other)?;
-        }
-        Ok(result.get(cx).into())
-    }
-
-    /// Return a new frozenset with the keys that either this or the other has.
-    fn symmetric_difference(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        let result = self::symmetric_difference(cx, this, other)?;
-        Ok(result.get(cx).into())
-    }
-
-    /// Return whether no key is in both.
-    fn isdisjoint(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        disjoint(cx, this, other).map(Outcome::from)
-    }
-
-    /// Return whether the other has every key of this.
-    fn issubset(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        subset(cx, this, other).map(Outcome::from)
-    }
-
-    /// Return whether this has every key of the other.
-    fn issuperset(cx: &mut Cx, this: Root, other: Root) -> NativeResult {
-        superset(cx, this, other).map(Outcome::from)
-    }
-
-    /// What is pickled: the class, a list of the keys, and the attributes.
-    fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
-        let class = cx.class_of(this.get(cx)).value().raw();
-        let class = cx.push_raw(class);
-        let payload = cx.payload_root(this);
-        let keys = cx.list_from(payload)?;
-        let state = if this.get(cx).is_subclassed() { cx.find_attribute(this, "__dict__")? } else { None };
-        let args = cx.tuple(&[keys.get(cx)]).value().raw();
-        let state = state.map_or(Raw::NONE, |s| s.get(cx).raw());
-        Ok(cx.tuple(&[class.get(cx), Value::adopt(args), Value::adopt(state)]).into())
-    }
-
-    /// Return the size in bytes.
-    fn __sizeof__(cx: &mut Cx, this: Root) -> NativeResult {
-        let places = any(cx, this).mask() as i64 + 1;
-        Ok((200 + if places > 8 { places * 16 } else { 0 }).into())
-    }
-
-    /// Return the alias frozenset[item].
+    /// Return the alias of the class with the type of its keys.
     #[class]
     fn __class_getitem__(cx: &mut Cx, class: Root, item: Root) -> NativeResult {
         cx.generic_alias(class, item)
