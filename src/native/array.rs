@@ -142,6 +142,11 @@ fn pack(cx: &mut Cx, this: Root, value: Root) -> Result<[u8; 8], Raised> {
 fn out_of_range(cx: &mut Cx, code: u8, small: Option<i64>, negative: bool, bits: u64) -> Raised {
     let how = if negative { "less than minimum" } else { "greater than maximum" };
     let text = match code {
+        // What is read first is a C short, or an int.
+        b'b' if small.is_some_and(|small| i16::try_from(small).is_err()) => {
+            format!("signed short integer is {how}")
+        }
+        b'H' if small.is_some_and(|small| i32::try_from(small).is_err()) => format!("signed integer is {how}"),
         b'b' if small.is_some() => format!("signed char is {how}"),
         b'B' if small.is_some() => format!("unsigned byte integer is {how}"),
         b'h' if small.is_some() => format!("signed short integer is {how}"),

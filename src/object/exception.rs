@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{AnyRef, Gc, Ref, Value};
+use crate::heap::{AnyRef, Gc, Heap, Ref, Value};
 use crate::object::{Dict, Slots, Traceback, Tuple};
 
 /// An exception. Its class is in the shape of its header.
@@ -42,6 +42,23 @@ impl<'h> Gc<'h, Exception> {
     /// The same, where None that was set is told from nothing.
     pub fn given_field(self, index: usize) -> Option<Value<'h>> {
         self.get().fields.get().filter(|fields| index < fields.capacity())?.tail()[index].get().given()
+    }
+
+    /// Sets field number `index`, for which there may have been no room yet: classes with `__slots__` have theirs behind those that
+    /// the builtin class keeps.
+    pub fn set_field(self, heap: &'static Heap, index: usize, value: Value<'_>) {
+        let fields = match self.get().fields.get() {
+            Some(fields) if index < fields.capacity() => fields,
+            old => {
+                let new = Slots::few(heap, index + 1);
+                for (i, slot) in old.iter().flat_map(|o| o.tail()).enumerate() {
+                    new.set_tail(heap, i, slot.get());
+                }
+                self.set_ref(heap, |e| &e.fields, Some(new));
+                new
+            }
+        };
+        fields.set_tail(heap, index, value);
     }
 }
 
@@ -193,7 +210,7 @@ exceptions! {
     /// Text that has no bytes.
     UnicodeEncodeError: UnicodeError ["encoding", "object", "start", "end", "reason"];
     /// Text that cannot be translated.
-    UnicodeTranslateError: UnicodeError ["object", "start", "end", "reason"];
+    UnicodeTranslateError: UnicodeError ["object", "start", "end", "reason", "encoding"];
     /// The root of warnings.
     Warning: Exception;
     /// Deprecated.

@@ -1,10 +1,10 @@
 //! The format mini-language: what stands after the colon in `f"{x:>10,.2f}"`, for numbers and text.
 
-use super::{MAX_LENGTH, unicode, wtf8};
+use super::{unicode, wtf8};
 use crate::number::complex::Complex;
 use crate::number::float_repr::{self, FloatFlags, FloatStyle};
 use crate::number::int::IntRef;
-use crate::number::{Fault, FaultKind, int_text};
+use crate::number::{Fault, int_text};
 
 /// A parsed format specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,20 @@ impl FormatSpec {
     /// text, which a leading zero in the width fills on the right instead of after the sign.
     pub fn parse(text: &[u8], type_name: &str, text_like: bool) -> Result<FormatSpec, Fault> {
         Parser { rest: text, whole: text }.parse(type_name, text_like)
+    }
+
+    /// The same without its size, to see whether it would do but for that.
+    pub fn narrow(self) -> FormatSpec {
+        let precision = self.precision.map(|precision| if precision > i32::MAX as usize { precision } else { precision.min(1) });
+        FormatSpec { width: 0, precision, ..self }
+    }
+
+    /// Digits of a float are counted by a C int.
+    fn check_precision(&self) -> Result<(), Fault> {
+        match self.precision {
+            Some(precision) if precision > i32::MAX as usize => Err(Fault::value("precision too big")),
+            _ => Ok(()),
+        }
     }
 
     fn unknown(&self, type_name: &str) -> Fault {
@@ -124,9 +138,6 @@ impl Parser<'_> {
         if let Some(separator) = refused {
             let (separator, kind) = (separator as char, show_kind(kind));
             return Err(Fault::value(format!("Cannot specify '{separator}' with '{kind}'.")));
-        }
-        if spec.width > MAX_LENGTH {
-            return Err(Fault::new(FaultKind::Memory, ""));
         }
         Ok(spec)
     }
@@ -405,12 +416,7 @@ pub fn format_float(out: &mut Vec<u8>, x: f64, spec: &FormatSpec, type_name: &st
         Some(Ok(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'n' | b'%'))) => Some(kind),
         Some(_) => return Err(spec.unknown(type_name)),
     };
-    if spec.precision.is_some_and(|precision| precision > i32::MAX as usize) {
-        return Err(Fault::value("precision too big"));
-    }
-    if spec.precision.is_some_and(|precision| precision > MAX_LENGTH) {
-        return Err(Fault::new(FaultKind::Memory, ""));
-    }
+    spec.check_precision()?;
     let mut text = String::with_capacity(32);
     push_digits(&mut text, if kind == Some(b'%') { x * 100.0 } else { x }, kind, spec, true);
     if kind == Some(b'%') {
@@ -450,6 +456,7 @@ pub fn format_complex(out: &mut Vec<u8>, z: Complex, spec: &FormatSpec, type_nam
         Some(Ok(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'n'))) => Some(kind),
         Some(_) => return Err(spec.unknown(type_name)),
     };
+    spec.check_precision()?;
     if spec.fill == '0' as u32 {
         return Err(Fault::value("Zero padding is not allowed in complex format specifier"));
     }

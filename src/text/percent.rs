@@ -134,7 +134,8 @@ impl<'a> Template<'a> {
         let mut precision = Size::None;
         if self.peek()? == b'.' {
             self.at += 1;
-            precision = match self.size("precision too big", i32::MAX as usize)? {
+            let too_big = if self.text { "precision too big" } else { "prec too big" };
+            precision = match self.size(too_big, i32::MAX as usize)? {
                 Size::None => Size::Fixed(0),
                 size @ (Size::Fixed(_) | Size::Argument) => size,
             };
@@ -231,10 +232,12 @@ impl Resolved {
             (Size::Fixed(precision), _) => Some(precision),
             (Size::Argument, precision) => Some(precision.unwrap_or(0).max(0) as usize),
         };
-        if width > MAX_LENGTH {
-            return Err(Fault::new(FaultKind::Memory, ""));
-        }
         Ok(Resolved { flags, width, precision, kind: conversion.kind as u8 })
+    }
+
+    /// The same without its size, to see whether it would do but for that.
+    pub fn narrow(self) -> Resolved {
+        Resolved { width: 0, precision: self.precision.map(|precision| precision.min(1)), ..self }
     }
 
     /// Bytes that filling up to the width and the precision may take, once as it is written and once as a text; a fill character may

@@ -220,6 +220,10 @@ impl Vm {
             Resumed::Raised(exception) if self.is_exception(exception.get(self), Exc::GeneratorExit) => {
                 let exit = self.new_exception(Exc::GeneratorExit, &[]).value().raw();
                 let input = self.push_raw(exit);
+                // It is made by whoever closes the chain, whose frames do not run.
+                let own = self.set_handled(Raw::UNBOUND);
+                self.take_context(exit);
+                self.set_handled(own);
                 Ok(Outcome::Resume { target: awaitable, input, throw: true, then: Then::Catch(closed_first) })
             }
             Resumed::Raised(input) => {
@@ -448,6 +452,7 @@ impl Vm {
             _ => {
                 let exit = self.new_exception(Exc::GeneratorExit, &[]).value().raw();
                 let input = self.push_raw(exit);
+                self.take_context(exit);
                 Ok(Outcome::Resume { target: generator, input, throw: true, then: Then::Catch(closed) })
             }
         }
@@ -705,7 +710,8 @@ fn closed_first(cx: &mut Vm, window: Args, resumed: Resumed) -> NativeResult {
             if expected.iter().any(|class| cx.is_exception(exception.get(cx), *class)) {
                 return Err(cx.raise_thrown(window.root(1)));
             }
-            Err(cx.rethrow(exception))
+            // It is thrown into whoever awaits, too.
+            Err(cx.raise_thrown(exception))
         }
     }
 }

@@ -107,6 +107,9 @@ impl Vm {
             let known = params.iter().filter(|p| p.kind == ParamKind::Keyword).count();
             if known > 0 && by_name > known {
                 let label = self.short_label(native);
+                if matches!(&*label, "min" | "max") && given == 0 {
+                    return Err(self.type_error(format!("{label} expected at least 1 argument, got 0")));
+                }
                 let s = if known == 1 { "" } else { "s" };
                 let text = format!("{label}() takes at most {known} keyword argument{s} ({by_name} given)");
                 return Err(self.type_error(text));

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
 use crate::object::{
-    Access, Class, ClassFlags, ClassMethod, Dict, Exc, GetSet, List, StaticMethod, Str, Tuple, Variable,
+    Access, Class, ClassFlags, ClassMethod, Dict, Exc, GetSet, List, StaticMethod, Str, Tuple, Variable, field_count,
 };
 
 use super::frame::Held;
@@ -208,10 +208,6 @@ impl Vm {
         {
             dict.put_str(heap, module_name, Value::adopt(module));
         }
-        let doc = self.name(Name::Doc).held();
-        if dict.find_str(heap, doc).is_none() {
-            dict.put_str(heap, doc, Value::NONE);
-        }
         self.wrap_special(dict);
         // Layout: slots of the best base, and those of `__slots__` behind them.
         let inherited = ClassFlags::EXCEPTION | ClassFlags::METACLASS | ClassFlags::MATCH_SELF;
@@ -221,6 +217,11 @@ impl Vm {
         }
         let layout = best.get().layout;
         let mut fixed = best.get().fixed_slots.get();
+        if layout == Kind::Exception {
+            // They lie behind the fields that the builtin class keeps.
+            let kept = base_list.iter().map(|base| field_count(self.builtin_exception(*base)) as u8);
+            fixed = kept.fold(fixed, u8::max);
+        }
         // The best base says what there is already; the other bases only add what `__slots__` leave out.
         let sized = matches!(layout, Kind::Int | Kind::Tuple | Kind::Bytes);
         let may_add_dict = best.has(ClassFlags::NO_DICT);
@@ -317,6 +318,10 @@ impl Vm {
         }
         if adds_weakref {
             self.copy_getset(class, Name::Weakref);
+        }
+        let doc = self.name(Name::Doc).held();
+        if dict.find_str(heap, doc).is_none() {
+            dict.put_str(heap, doc, Value::NONE);
         }
         if let Some(raw) = class_cell {
             let Some(cell) = Value::<'static>::adopt(raw).exact::<Variable>() else {

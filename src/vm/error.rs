@@ -7,7 +7,7 @@ use crate::object::{Class, Exc, Exception, Slots, Str, Tuple, field_count, field
 use crate::text::wtf8;
 
 use super::Vm;
-use super::frame::Record;
+use super::frame::{Deliver, Record, RecordKind};
 use super::native::{Raised, Root};
 
 impl Vm {
@@ -159,21 +159,30 @@ impl Vm {
             return self.fiber.handled;
         }
         // An empty slot falls through: along the awaits of the chain, then to whoever resumed it.
-        for record in self.fiber.records.iter().rev() {
-            if let super::frame::RecordKind::InPlace { generator, .. } = record.kind {
-                let mut at = Some(generator);
-                while let Some(generator) = at {
-                    let awaiter = generator.get().awaiter.get::<crate::object::Generator>().map(|g| g.held());
-                    if let Some(awaiter) = awaiter
-                        && !awaiter.get().handled.is_none()
-                    {
-                        return awaiter.get().handled.value().raw();
-                    }
-                    at = awaiter;
+        let records = &self.fiber.records;
+        for (at, record) in records.iter().enumerate().rev() {
+            let RecordKind::InPlace { generator, .. } = record.kind else { continue };
+            // What is thrown goes by those that await the one it is for: they don't run meanwhile.
+            let thrown = record.flags & Record::THROWN != 0;
+            let mut within = (!thrown).then_some(generator);
+            while let Some(generator) = within {
+                let awaiter = generator.get().awaiter.get::<crate::object::Generator>().map(|g| g.held());
+                if let Some(awaiter) = awaiter
+                    && !awaiter.get().handled.is_none()
+                {
+                    return awaiter.get().handled.value().raw();
                 }
-                if !record.handled.is_unbound() {
-                    return record.handled;
-                }
+                within = awaiter;
+            }
+            let below = records[..at].iter().rev().find(|below| !matches!(below.kind, RecordKind::Native { .. }));
+            let passed_on = thrown
+                && below.is_some_and(|below| {
+                    below.flags & Record::THROWN != 0
+                        && below.deliver == Deliver::Delegate
+                        && matches!(below.kind, RecordKind::InPlace { .. })
+                });
+            if !passed_on && !record.handled.is_unbound() {
+                return record.handled;
             }
         }
         Raw::UNBOUND

@@ -127,8 +127,16 @@ impl Vm {
 
     /// What `__iter__` of a builtin type makes of an instance, of a derived class too.
     pub fn payload_iter(&mut self, root: Root) -> Option<Root> {
+        let own = root.get(self).raw();
         let raw = self.payload(root.get(self)).raw();
         let iterator = self.builtin_iter(raw, Value::adopt(raw))?;
+        if !own.same(raw)
+            && Value::<'static>::adopt(raw).kind() == Kind::Str
+            && let Some(iterator) = Value::<'static>::adopt(iterator).exact::<SequenceIterator>()
+        {
+            // Only that of a plain str is told apart by what is in it.
+            iterator.set_shape(self.shown_shape(Shown::Str));
+        }
         Some(self.push_raw(iterator))
     }
 

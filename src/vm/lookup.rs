@@ -383,9 +383,12 @@ impl Vm {
         match getset.get().access {
             Access::Slot(slot) | Access::Member(slot) => {
                 let name = getset.get().name.get().expect("a slot has a name").held();
-                let value = match object.cell_of_kind::<Instance>() {
-                    Some(instance) => instance.slot(usize::from(slot)).given().map(Value::raw),
-                    None => self.own_attribute(object, name).map(Value::raw),
+                let value = if let Some(instance) = object.cell_of_kind::<Instance>() {
+                    instance.slot(usize::from(slot)).given().map(Value::raw)
+                } else if let Some(exception) = object.exact::<Exception>() {
+                    exception.given_field(usize::from(slot)).map(Value::raw)
+                } else {
+                    self.own_attribute(object, name).map(Value::raw)
                 };
                 match value {
                     Some(raw) => Ok(Loaded::Value(raw)),

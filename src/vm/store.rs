@@ -6,7 +6,7 @@ use smallvec::smallvec;
 
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{
-    Access, Class, ClassFlags, Exc, Exception, GetSet, Instance, Module, NativeObject, Property, Slots, Str,
+    Access, Class, ClassFlags, Exc, Exception, GetSet, Instance, Module, NativeObject, Property, Str,
 };
 
 use super::attribute::{Few, Loaded, cut, nothing, text};
@@ -151,6 +151,13 @@ impl Vm {
         match getset.get().access {
             Access::Slot(slot) => {
                 let name = getset.get().name.get().expect("a slot has a name").held();
+                if let Some(exception) = target.exact::<Exception>() {
+                    if deleting && exception.given_field(usize::from(slot)).is_none() {
+                        return Err(self.raise_text(Exc::AttributeError, &name.to_str_lossy()));
+                    }
+                    exception.set_field(self.heap.forever(), usize::from(slot), Value::adopt(value));
+                    return Ok(Stored::Done);
+                }
                 let Some(instance) = target.cell_of_kind::<Instance>() else {
                     if deleting {
                         if self.delete_own(object, name) {
@@ -179,20 +186,7 @@ impl Vm {
                     return Err(self.raise_text(Exc::AttributeError, "readonly attribute"));
                 }
                 self.check_field(getset, value)?;
-                let index = usize::from(index);
-                let heap = self.heap.forever();
-                let fields = match exception.get().fields.get() {
-                    Some(fields) if index < fields.capacity() => fields,
-                    old => {
-                        let new = Slots::few(heap, index + 1);
-                        for (i, slot) in old.iter().flat_map(|o| o.tail()).enumerate() {
-                            new.set_tail(heap, i, slot.get());
-                        }
-                        exception.set_ref(heap, |e| &e.fields, Some(new));
-                        new
-                    }
-                };
-                fields.set_tail(heap, index, Value::adopt(value));
+                exception.set_field(self.heap.forever(), usize::from(index), Value::adopt(value));
                 Ok(Stored::Done)
             }
             Access::Native { .. } => {

@@ -481,23 +481,24 @@ impl Vm {
         let fixed = if value.kind() == Kind::Str { 0 } else { parsed.precision.unwrap_or(0) };
         // Up to a digit for each bit.
         let digits = value.exact::<BigInt>().and_then(|_| as_int_ref(value)).map_or(0, |int| int.bit_length() as usize);
-        let fixed = fixed.saturating_add(digits);
-        if self.heap.check(parsed.width.saturating_add(fixed).saturating_mul(5)).is_err() {
-            return Err(self.memory_error());
-        }
-        let mut out: Vec<u8> = Vec::with_capacity(parsed.width + 24);
+        let room = parsed.width.saturating_add(fixed).saturating_add(digits).saturating_mul(5);
+        let too_big = parsed.width > MAX_LENGTH || self.heap.check(room).is_err();
+        // What is wrong with the specification is told before there is no room for it.
+        let spec = if too_big { parsed.narrow() } else { parsed };
+        let mut out: Vec<u8> = Vec::with_capacity(spec.width + 24);
         let done = if let Some(text) = value.exact::<Str>() {
-            format_spec::format_text(&mut out, text.as_bytes(), &parsed, type_name)
+            format_spec::format_text(&mut out, text.as_bytes(), &spec, type_name)
         } else if let Some(float) = value.as_float() {
-            format_spec::format_float(&mut out, float, &parsed, type_name)
+            format_spec::format_float(&mut out, float, &spec, type_name)
         } else if let Some(complex) = value.exact::<Complex>() {
             let number = ComplexNumber { re: complex.real, im: complex.imaginary };
-            format_spec::format_complex(&mut out, number, &parsed, type_name)
+            format_spec::format_complex(&mut out, number, &spec, type_name)
         } else {
             let int = as_int_ref(value).unwrap_or(IntRef::Small(0));
-            format_spec::format_int(&mut out, int, &parsed, type_name, self.int_max_str_digits)
+            format_spec::format_int(&mut out, int, &spec, type_name, self.int_max_str_digits)
         };
         match done {
+            Ok(()) if too_big => Err(self.memory_error()),
             Ok(()) => self.checked_text(&out),
             Err(fault) => Err(self.fault(fault)),
         }

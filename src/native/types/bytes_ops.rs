@@ -337,9 +337,9 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
         let value = args.next(cx)?;
         let how = check(cx, how)?;
-        if cx.heap.check(how.room()).is_err() {
-            return Err(cx.memory_error());
-        }
+        // What is wrong with the value is told before there is no room for it.
+        let too_big = how.width > MAX_LENGTH || cx.heap.check(how.room()).is_err();
+        let how = if too_big { how.narrow() } else { how };
         match kind {
             b'r' | b'a' => {
                 let text = cx.ascii(value)?;
@@ -394,7 +394,7 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
             }
             _ => return Err(cx.fault(conversion.unsupported(false))),
         }
-        if out.len() > MAX_LENGTH {
+        if too_big || out.len() > MAX_LENGTH {
             return Err(cx.memory_error());
         }
         cx.release(mark);

@@ -4,8 +4,7 @@ use crate::heap::{Kind, Raw, Value};
 use crate::native::types::{float_of, int_ref, with_operators};
 use crate::number::complex::{self as algorithm, Complex as Number};
 use crate::number::hash::{hash_complex, hash_identity};
-use crate::object::{Complex, Str, complex_value};
-use crate::text::format_spec::{self, FormatSpec};
+use crate::object::{Complex, complex_value};
 use crate::text::number::complex_from_text;
 use crate::vm::Name;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
@@ -99,23 +98,7 @@ with_operators! {
 
     /// Format a complex number as a format specification says.
     fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
-        let Some(spec) = cx.as_str(format_spec.get(cx)).map(|s| s.as_bytes().to_vec()) else {
-            let got = cx.argument_name_for_error(format_spec.get(cx));
-            return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
-        };
-        if spec.is_empty() {
-            let text = cx.str_of(this)?;
-            return Ok(text.get(cx).into());
-        }
-        let name = cx.type_name_for_error(this.get(cx));
-        let mut out = vec![];
-        let number = own(cx, this);
-        let done = FormatSpec::parse(&spec, &name, false)
-            .and_then(|spec| format_spec::format_complex(&mut out, number, &spec, &name));
-        match done {
-            Ok(()) => Ok(Str::from_parts(&cx.heap, &[&out]).into()),
-            Err(fault) => Err(cx.fault(fault)),
-        }
+        super::text_format::formatted(cx, this, format_spec)
     }
 
     /// Return the number as an exact complex.

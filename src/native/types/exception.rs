@@ -389,11 +389,10 @@ natives!(
     fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
         let exception = own(cx, this);
         let mut args: Vec<Value<'_>> = exception.args().items().collect();
-        let first = exception.field(field_index(Exc::OSError, "filename").expect("a field"));
-        let second = exception.field(field_index(Exc::OSError, "filename2").expect("a field"));
-        if args.len() == 2 && !first.is_none() {
+        let given = |name| exception.given_field(field_index(Exc::OSError, name)?);
+        if let (2, Some(first)) = (args.len(), given("filename")) {
             args.push(first);
-            if !second.is_none() {
+            if let Some(second) = given("filename2") {
                 args.extend([Value::NONE, second]);
             }
         }
@@ -533,8 +532,9 @@ fn reduce_with_fields(cx: &mut Cx, this: Root, class: Exc, names: &[&str], with_
     let exception = own(cx, this).held();
     let made = cx.class_of(exception.value()).value().raw();
     let args = exception.args().value().raw();
-    let set: Vec<(&str, Raw)> = names.iter().map(|name| (*name, field(cx, this, class, name))).collect();
-    let set: Vec<_> = set.into_iter().filter(|(_, value)| !value.same(Raw::NONE)).collect();
+    // None that was set is told from what was not given.
+    let given = |name: &str| exception.given_field(field_index(class, name)?).map(Value::raw);
+    let set: Vec<(&str, Raw)> = names.iter().filter_map(|name| Some((*name, given(name)?))).collect();
     if set.is_empty() && exception.get().dict.get().is_none() && !with_args {
         return Ok(cx.tuple(&[Value::adopt(made), Value::adopt(args)]).into());
     }
@@ -564,7 +564,7 @@ fn keyword_fields(cx: &mut Cx, this: Root, class: Exc, kwargs: KeywordRest, name
     }
     for name in names {
         // What an earlier call has set isn't kept.
-        set_field(cx, this, class, name, Raw::NONE);
+        set_field(cx, this, class, name, Raw::UNBOUND);
     }
     for (key, value) in pairs {
         let key = Value::adopt(key).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());

@@ -58,7 +58,11 @@ natives!(
 fn unicode_init(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest, class: Exc) -> NativeResult {
     no_keywords(cx, this, kwargs)?;
     set_args(cx, this, args);
-    let names = class.own_fields();
+    // What cannot be translated has no encoding, although there is a field for it.
+    let names = match class {
+        Exc::UnicodeTranslateError => &class.own_fields()[..4],
+        _ => class.own_fields(),
+    };
     let given = args.0.len();
     if given != names.len() {
         let wanted = names.len();

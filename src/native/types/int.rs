@@ -7,7 +7,6 @@ use crate::number::long::Watch;
 use crate::number::{Fault, int_text};
 use crate::object::key::as_int_ref;
 use crate::object::{Bytes, int_value};
-use crate::text::format_spec::{self, FormatSpec};
 use crate::text::number::{int_from_bytes, int_from_text};
 use crate::vm::Name;
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
@@ -116,22 +115,7 @@ with_operators! {
 
     /// Format an integer as a format specification says.
     fn __format__(cx: &mut Cx, this: Root, format_spec: Root) -> NativeResult {
-        let Some(spec) = cx.as_str(format_spec.get(cx)).map(|s| s.as_bytes().to_vec()) else {
-            let got = cx.argument_name_for_error(format_spec.get(cx));
-            return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
-        };
-        if spec.is_empty() {
-            let text = cx.str_of(this)?;
-            return Ok(text.get(cx).into());
-        }
-        let name = cx.type_name_for_error(this.get(cx));
-        let mut out = vec![];
-        let done = FormatSpec::parse(&spec, &name, false)
-            .and_then(|spec| format_spec::format_int(&mut out, own(cx, this), &spec, &name, cx.int_max_str_digits));
-        match done {
-            Ok(()) => Ok(crate::object::Str::from_parts(&cx.heap, &[&out]).into()),
-            Err(fault) => Err(cx.fault(fault)),
-        }
+        super::text_format::formatted(cx, this, format_spec)
     }
 
     /// int(self)

@@ -1,5 +1,7 @@
 //! memoryview: its methods and attributes.
 
+use std::cmp::Ordering;
+
 use std::cell::Cell as StdCell;
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
@@ -251,7 +253,8 @@ enum Key {
 fn key_of(cx: &mut Cx, view: View, key: Root) -> Result<Key, Raised> {
     let value: Value<'static> = Value::adopt(key.get(cx).raw());
     if view.dimensions == 0 {
-        let whole = value.raw().same(Raw::ELLIPSIS) || value.exact::<Tuple>().is_some_and(|keys| keys.is_empty());
+        let whole = value.raw().same(Raw::ELLIPSIS)
+            || cx.payload(value).exact::<Tuple>().is_some_and(|keys| keys.is_empty());
         return match whole {
             true => Ok(Key::Whole),
             false => Err(cx.type_error("invalid indexing of 0-dim memory".to_owned())),
@@ -260,39 +263,47 @@ fn key_of(cx: &mut Cx, view: View, key: Root) -> Result<Key, Raised> {
     if let Some(slice) = value.exact::<Slice>() {
         return Ok(Key::Slice(slice));
     }
-    if let Some(keys) = value.exact::<Tuple>() {
+    if let Some(keys) = Value::<'static>::adopt(cx.payload(value).raw()).exact::<Tuple>() {
         let slices = keys.items().filter(|key| key.kind() == Kind::Slice).count();
         if slices > 0 && slices == keys.len() {
             return Ok(Key::Slices);
         }
-        let mut indices = vec![];
-        for at in 0..keys.len() {
-            let mark = cx.mark();
-            let index = cx.push_raw(keys.item(at).raw());
-            indices.push(index_of(cx, index)?);
-            cx.release(mark);
+        // All are looked at before the first is asked for its number.
+        let mark = cx.mark();
+        let roots: Vec<Root> = keys.items().map(|key| cx.push_raw(key.raw())).collect();
+        for root in &roots {
+            check_index(cx, *root)?;
         }
+        check_dimensions(cx, view, roots.len())?;
+        let indices = roots.iter().map(|root| cx.subscript_index(*root)).collect::<Result<_, _>>()?;
+        cx.release(mark);
         return Ok(Key::Indices(indices));
     }
-    index_of(cx, key).map(Key::Index)
+    check_index(cx, key)?;
+    cx.subscript_index(key).map(Key::Index)
 }
 
-fn index_of(cx: &mut Cx, key: Root) -> Result<i64, Raised> {
-    if !is_index(cx, key)? {
-        return Err(cx.type_error("memoryview: invalid slice key".to_owned()));
+fn check_index(cx: &mut Cx, key: Root) -> Result<(), Raised> {
+    match is_index(cx, key)? {
+        true => Ok(()),
+        false => Err(cx.type_error("memoryview: invalid slice key".to_owned())),
     }
-    cx.subscript_index(key)
+}
+
+fn check_dimensions(cx: &mut Cx, view: View, got: usize) -> Result<(), Raised> {
+    let have = view.dimensions;
+    match got.cmp(&have) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(cx.raise_text(Exc::NotImplementedError, "sub-views are not implemented")),
+        Ordering::Greater => {
+            Err(cx.type_error(format!("cannot index {have}-dimension view with {got}-element tuple")))
+        }
+    }
 }
 
 /// Where the item that a key means begins.
 fn place(cx: &mut Cx, view: View, indices: &[i64]) -> Result<usize, Raised> {
-    if indices.len() > view.dimensions {
-        let (have, got) = (view.dimensions, indices.len());
-        return Err(cx.type_error(format!("cannot index {have}-dimension view with {got}-element tuple")));
-    }
-    if indices.len() < view.dimensions {
-        return Err(cx.raise_text(Exc::NotImplementedError, "sub-views are not implemented"));
-    }
+    check_dimensions(cx, view, indices.len())?;
     let mut place = view.offset as isize;
     for (number, ((index, size), stride)) in indices.iter().zip(view.extents()).zip(view.strides()).enumerate() {
         let at = if *index < 0 { index + size as i64 } else { *index };

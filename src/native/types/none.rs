@@ -22,6 +22,16 @@ natives!(
         Ok(false.into())
     }
 
+    /// Return self==value.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(if value.get(cx).is_none() { true.into() } else { Outcome::Value(Raw::NOT_IMPLEMENTED) })
+    }
+
+    /// Return self!=value.
+    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        Ok(if value.get(cx).is_none() { false.into() } else { Outcome::Value(Raw::NOT_IMPLEMENTED) })
+    }
+
     /// Return hash(self).
     fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
         cx.hash(this).map(Outcome::from)

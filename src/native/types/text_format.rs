@@ -12,7 +12,7 @@ use crate::text::percent::{self, Resolved, Size};
 use crate::text::repr;
 use crate::text::template::{self, First, Numbering, Step};
 use crate::vm::Name;
-use crate::vm::native::{Args, Cx, NativeResult, Raised, Root};
+use crate::vm::native::{Args, Cx, NativeResult, Outcome, Raised, Root};
 
 use super::text::{Held, check, done};
 
@@ -87,6 +87,21 @@ pub(super) fn format_template(
         cx.release(mark);
     }
     Ok(())
+}
+
+/// `__format__` of a number.
+pub(super) fn formatted(cx: &mut Cx, this: Root, spec: Root) -> NativeResult {
+    let Some(text) = cx.as_str(spec.get(cx)).map(|text| text.value().raw()) else {
+        let got = cx.argument_name_for_error(spec.get(cx));
+        return Err(cx.type_error(format!("__format__() argument must be str, not {got}")));
+    };
+    if cx.as_str(spec.get(cx)).is_some_and(|text| text.is_empty()) {
+        let text = cx.str_of(this)?;
+        return Ok(text.get(cx).into());
+    }
+    let name = cx.type_name_for_error(this.get(cx));
+    let number = cx.payload(this.get(cx)).raw();
+    cx.format_as(number, text, Some(&name)).map(Outcome::Value)
 }
 
 pub(super) fn field_value(cx: &mut Cx, name: &[u8], source: Source, numbering: &mut Numbering) -> Result<Root, Raised> {
@@ -447,9 +462,9 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
         let kind = u8::try_from(conversion.kind).unwrap_or(0);
         let value = args.next(cx)?;
         let how = check(cx, how)?;
-        if cx.heap.check(how.room()).is_err() {
-            return Err(cx.memory_error());
-        }
+        // What is wrong with the value is told before there is no room for it.
+        let too_big = how.width > MAX_LENGTH || cx.heap.check(how.room()).is_err();
+        let how = if too_big { how.narrow() } else { how };
         match kind {
             b's' | b'r' | b'a' => {
                 let text = match kind {
@@ -492,7 +507,7 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
             }
             _ => return Err(cx.fault(conversion.unsupported(true))),
         }
-        if out.len() > MAX_LENGTH {
+        if too_big || out.len() > MAX_LENGTH {
             return Err(cx.memory_error());
         }
         cx.release(mark);
