@@ -111,12 +111,12 @@ fn pack(cx: &mut Cx, this: Root, value: Root) -> Result<[u8; 8], Raised> {
         }
         b'u' | b'w' => {
             let Some(text) = cx.as_str(value.get(cx)) else {
-                let got = cx.argument_name_for_error(value.get(cx));
+                let got = cx.type_name_for_error(value.get(cx));
                 return Err(cx.type_error(format!("array item must be a unicode character, not {got}")));
             };
             if text.chars() != 1 {
                 let count = text.chars();
-                let text = format!("array item must be a string of length 1, not a string of length {count}");
+                let text = format!("array item must be a unicode character, not a string of length {count}");
                 return Err(cx.type_error(text));
             }
             bytes[..4].copy_from_slice(&points(text)[0].to_le_bytes());

@@ -5,7 +5,7 @@ use digest::{DynDigest, ExtendableOutput, Update};
 use crate::heap::{Kind, Value};
 use crate::native::blake2::Blake2;
 use crate::native::natives;
-use crate::native::types::bytes::{buffer_of, bytes_like};
+use crate::native::types::bytes::{buffer_of, bytes_like, check_view};
 use crate::object::{Bytes, NativeObject, Payload};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
@@ -143,6 +143,7 @@ fn with<R>(cx: &Cx, this: Root, work: impl FnOnce(&mut State) -> R) -> R {
 
 fn take(cx: &mut Cx, this: Root, data: Root) -> Result<(), Raised> {
     let Some(bytes) = buffer_of(cx, data) else {
+        check_view(cx, data)?;
         let message = match data.get(cx).kind() {
             Kind::Str => "Strings must be encoded before hashing",
             _ => "object supporting the buffer API required",

@@ -349,6 +349,9 @@ pub fn install(vm: &mut crate::vm::Vm) {
             "dict_keys",
             "dict_values",
             "dict_items",
+            "odict_keys",
+            "odict_values",
+            "odict_items",
         ]
         .contains(&row.name);
         if !hidden {

@@ -149,6 +149,7 @@ macro_rules! sequences {
             },
             layout: Kind::Tuple,
             methods: &[&STRUCT_SEQUENCE, &$table],
+            documented: true,
         }),*];
         fn fields_of(name: &str) -> &'static [&'static str] {
             match name { $($name => &[$($field),*],)* _ => &[] }

@@ -40,7 +40,8 @@ impl FormatSpec {
 
     /// The same without its size, to see whether it would do but for that.
     pub fn narrow(self) -> FormatSpec {
-        let precision = self.precision.map(|precision| if precision > i32::MAX as usize { precision } else { precision.min(1) });
+        let precision =
+            self.precision.map(|precision| if precision > i32::MAX as usize { precision } else { precision.min(1) });
         FormatSpec { width: 0, precision, ..self }
     }
 

@@ -84,7 +84,8 @@ impl Vm {
             }
         }
         if !has_rest && !def.scripted {
-            self.check_total(native, given, by_name)?;
+            let receiver = bound.first().copied();
+            self.check_total(native, receiver, given, by_name)?;
         }
         if given > positional && !has_rest {
             if def.scripted {
@@ -254,7 +255,6 @@ impl Vm {
         }
     }
 
-    /// Complains of more arguments than a native that takes keywords has parameters.
     /// Whether keywords that `__new__` or `__init__` of a builtin class doesn't take are meant for the other one, which a subclass
     /// has of its own.
     fn keywords_are_of_subclass(&self, native: Held<NativeFunction>, receiver: Raw) -> bool {
@@ -272,7 +272,17 @@ impl Vm {
                 .is_some_and(|found| matches!(found.kind(), Kind::Function | Kind::StaticMethod))
     }
 
-    fn check_total(&mut self, native: Held<NativeFunction>, given: usize, by_name: usize) -> Result<(), Raised> {
+    /// Complains of more arguments than a native that takes keywords has parameters.
+    fn check_total(
+        &mut self,
+        native: Held<NativeFunction>,
+        receiver: Option<Raw>,
+        given: usize,
+        by_name: usize,
+    ) -> Result<(), Raised> {
+        let derived = receiver
+            .and_then(|raw| Value::<'static>::adopt(raw).exact::<Class>())
+            .is_some_and(|class| class.has(ClassFlags::HEAP));
         let def = native.get().def;
         let receiver = usize::from(has_receiver(def));
         let total = def.params.len() - receiver;
@@ -287,7 +297,8 @@ impl Vm {
                 _ => Err(self.type_error(format!("sorted expected 1 argument, got {given}"))),
             };
         }
-        if by_name == 0 && def.name == "__new__" && matches!(&*label, "str" | "int") {
+        // Calls of the types themselves are told otherwise than those of classes derived from them.
+        if by_name == 0 && !derived && def.name == "__new__" && matches!(&*label, "str" | "int") {
             let s = if total == 1 { "" } else { "s" };
             return Err(self.type_error(format!("{label} expected at most {total} argument{s}, got {given}")));
         }

@@ -29,6 +29,8 @@ pub struct TypeRow {
     pub layout: Kind,
     /// Its methods, getters and setters. The docs of the first table are its docstring.
     pub methods: &'static [&'static Natives],
+    /// Whether it has a docstring.
+    pub documented: bool,
 }
 
 impl TypeRow {
@@ -42,6 +44,7 @@ impl TypeRow {
             flags: ClassFlags::empty(),
             layout: kind,
             methods,
+            documented: true,
         }
     }
 
@@ -55,12 +58,19 @@ impl TypeRow {
             flags: ClassFlags::empty(),
             layout: Kind::NativeObject,
             methods,
+            documented: true,
         }
     }
 
     /// The same with more flags.
     pub const fn with(mut self, flags: ClassFlags) -> TypeRow {
         self.flags = self.flags.union(flags);
+        self
+    }
+
+    /// The same without a docstring.
+    pub const fn undocumented(mut self) -> TypeRow {
+        self.documented = false;
         self
     }
 
@@ -89,6 +99,9 @@ pub(super) enum Place {
     DictKeys,
     DictValues,
     DictItems,
+    OrderedKeys,
+    OrderedValues,
+    OrderedItems,
 }
 
 impl Place {
@@ -102,6 +115,9 @@ impl Place {
             "dict_keys" => Place::DictKeys,
             "dict_values" => Place::DictValues,
             "dict_items" => Place::DictItems,
+            "odict_keys" => Place::OrderedKeys,
+            "odict_values" => Place::OrderedValues,
+            "odict_items" => Place::OrderedItems,
             _ => return None,
         })
     }
@@ -189,7 +205,7 @@ impl Vm {
             }
             self.without_hash(class);
             if let Some(table) = row.methods.first() {
-                self.document(class, table);
+                self.document(class, table, row.documented);
             }
             classes.push((class, known.is_some()));
         }
@@ -270,14 +286,14 @@ impl Vm {
         self.make_class(parts).expect("builtin classes are consistent")
     }
 
-    pub(super) fn document(&mut self, class: Held<Class>, table: &'static Natives) {
+    pub(super) fn document(&mut self, class: Held<Class>, table: &'static Natives, documented: bool) {
         let name = self.name(Name::Doc).held();
         let known = class.namespace().get_str(&self.heap, name);
         if known.is_some_and(|d| d.kind() == Kind::GetSet) {
             // Instances have docs of their own.
             return;
         }
-        let doc = self.doc_value(table.doc);
+        let doc = if documented { self.doc_value(table.doc) } else { Raw::NONE };
         class.namespace().put_str(self.heap.forever(), name, Value::adopt(doc));
     }
 

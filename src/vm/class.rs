@@ -6,7 +6,7 @@
 use std::cell::Cell as StdCell;
 
 use crate::heap::{Gc, Kind, Raw, Ref, Slot, Value, WeakRef};
-use crate::object::{Access, Class, ClassFlags, CodeObject, Dict, Function, GetSet, List, Str, Tuple};
+use crate::object::{Access, Class, ClassFlags, CodeObject, Dict, DictPart, Function, GetSet, List, Str, Tuple};
 
 use super::builtin_types::Place;
 use super::class_make::Parts;
@@ -24,12 +24,14 @@ impl Vm {
     }
 
     /// The class of a dict's views of one part.
-    pub fn view_class(&self, part: crate::object::DictPart) -> Gc<'_, Class> {
-        use crate::object::DictPart;
-        self.placed_class(match part {
-            DictPart::Keys => Place::DictKeys,
-            DictPart::Values => Place::DictValues,
-            DictPart::Items => Place::DictItems,
+    pub fn view_class(&self, dict: Raw, part: DictPart) -> Gc<'_, Class> {
+        self.placed_class(match (part, self.is_ordered_dict(dict)) {
+            (DictPart::Keys, false) => Place::DictKeys,
+            (DictPart::Values, false) => Place::DictValues,
+            (DictPart::Items, false) => Place::DictItems,
+            (DictPart::Keys, true) => Place::OrderedKeys,
+            (DictPart::Values, true) => Place::OrderedValues,
+            (DictPart::Items, true) => Place::OrderedItems,
         })
     }
 

@@ -83,10 +83,11 @@ enum Shown {
     DictKeysReversed,
     DictValuesReversed,
     DictItemsReversed,
+    Ordered,
 }
 
 /// The names of those classes, by number.
-const SHOWN: [&str; 15] = [
+const SHOWN: [&str; 16] = [
     "list_iterator",
     "list_reverseiterator",
     "tuple_iterator",
@@ -102,6 +103,7 @@ const SHOWN: [&str; 15] = [
     "dict_reversekeyiterator",
     "dict_reversevalueiterator",
     "dict_reverseitemiterator",
+    "odict_iterator",
 ];
 
 /// Shapes of the classes of iterators, by number in [`SHOWN`], and by name; 0 where not looked up yet.
@@ -129,7 +131,10 @@ impl Vm {
     pub fn payload_iter(&mut self, root: Root) -> Option<Root> {
         let own = root.get(self).raw();
         let raw = self.payload(root.get(self)).raw();
-        let iterator = self.builtin_iter(raw, Value::adopt(raw))?;
+        let iterator = match Value::<'static>::adopt(raw).kind() {
+            Kind::Dict => self.dict_iterator(own, DictPart::Keys, false)?,
+            _ => self.builtin_iter(raw, Value::adopt(raw))?,
+        };
         if !own.same(raw)
             && Value::<'static>::adopt(raw).kind() == Kind::Str
             && let Some(iterator) = Value::<'static>::adopt(iterator).exact::<SequenceIterator>()
@@ -244,7 +249,8 @@ impl Vm {
         }
     }
 
-    fn is_ordered_dict(&self, dict: Raw) -> bool {
+    /// Whether a dict is an OrderedDict.
+    pub(super) fn is_ordered_dict(&self, dict: Raw) -> bool {
         let ordered = Value::<'static>::adopt(self.library(Library::OrderedDict)).exact::<crate::object::Class>();
         ordered.is_some_and(|ordered| self.class_of(Value::adopt(dict)).is_subclass(ordered))
     }
@@ -265,6 +271,7 @@ impl Vm {
             backward,
         };
         let shown = match (part, backward) {
+            _ if ordered => Shown::Ordered,
             (DictPart::Keys, false) => Shown::DictKeys,
             (DictPart::Values, false) => Shown::DictValues,
             (DictPart::Items, false) => Shown::DictItems,

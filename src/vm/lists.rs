@@ -44,7 +44,8 @@ impl Vm {
             let (list, iterable) = (self.push_raw(list), self.push_raw(iterable));
             self.reserve_for(list, iterable)?;
             self.take_by_generator(iterable)?;
-            let direct = match self.tells_own_length(iterable.get(self)) {
+            let asked = self.tells_own_length(iterable.get(self)) || is_over_instance(iterable.get(self));
+            let direct = match asked {
                 true => None,
                 false => self.iter_direct(iterable.get(self).raw()).map(|iterator| self.behind(iterator)),
             };
@@ -119,13 +120,22 @@ impl Vm {
         let iterator = self.iter(iterable)?;
         if self.tells_length(iterable) {
             self.length_hint(iterable)?;
+        } else if let Some(over) = Value::<'static>::adopt(iterable.get(self).raw()).exact::<SequenceIterator>()
+            && is_over_instance(over.value())
+        {
+            // An iterator over an object with `__getitem__` asks that one.
+            let sequence = over.sequence.get().raw();
+            let sequence = self.push_raw(sequence);
+            if self.tells_length(sequence) {
+                self.length_hint(sequence)?;
+            }
         }
         Ok(iterator)
     }
 
     /// A new list of an iterable's items, which is not asked how many there will be.
     pub fn list_of_items(&mut self, iterable: Root) -> Result<Root, Raised> {
-        if !self.tells_length(iterable) {
+        if !self.tells_length(iterable) && !is_over_instance(iterable.get(self)) {
             return self.list_from(iterable);
         }
         let list = List::new(&self.heap, &[]).value().raw();
@@ -220,4 +230,9 @@ fn take_row<'h>(heap: &'h Heap, list: Gc<'h, List>, iterator: Value<'h>) -> Resu
     list.extend_from(heap, slots)?;
     iterator.next.set(at + slots.len());
     Ok(slots.len())
+}
+
+/// Whether it is an iterator over an object of a script's class that has items by number.
+fn is_over_instance(value: Value<'_>) -> bool {
+    value.exact::<SequenceIterator>().is_some_and(|over| over.sequence.get().kind() == Kind::Instance)
 }

@@ -308,7 +308,9 @@ impl Vm {
                     if needed && value.is(Value::NOT_IMPLEMENTED) {
                         return Ok(0);
                     }
-                    return match value.as_int() {
+                    let known = self.payload(value);
+                    let known = known.as_int().or_else(|| known.as_bool().map(i64::from));
+                    return match known {
                         Some(int) if int >= 0 => Ok(int as usize),
                         Some(_) if needed => Err(self.value_error("__length_hint__() should return >= 0")),
                         Some(_) => Err(self.value_error("__len__() should return >= 0")),

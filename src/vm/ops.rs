@@ -435,7 +435,7 @@ impl Vm {
             return Some(bytes.as_bytes().to_vec());
         }
         if let Some(view) = value.exact::<MemoryView>() {
-            return (!view.released.get()).then(|| view.to_vec());
+            return (!view.released.get() && view.is_contiguous()).then(|| view.to_vec());
         }
         if let Some(array) = value.exact::<crate::object::Array>() {
             return Some(array.memory().to_vec());

@@ -326,16 +326,9 @@ impl Vm {
     }
 
     fn write_view(&mut self, out: &mut Vec<u8>, view: Gc<'static, DictView>) -> Result<(), Raised> {
-        let name: &[u8] = match view.part {
-            DictPart::Keys => b"dict_keys([",
-            DictPart::Values => b"dict_values([",
-            DictPart::Items => b"dict_items([",
-        };
-        let ordered = Value::<'static>::adopt(self.library(super::Library::OrderedDict)).exact::<Class>();
-        if ordered.is_some_and(|ordered| self.class_of(view.get().dict.get()).is_subclass(ordered)) {
-            out.push(b'o');
-        }
-        out.extend_from_slice(name);
+        let class = self.class_of(view.value());
+        out.extend_from_slice(class.name().as_bytes());
+        out.extend_from_slice(b"([");
         let dict = self.payload(view.get().dict.get()).raw();
         let dict = Value::adopt(dict).exact::<Dict>();
         let mut first = true;

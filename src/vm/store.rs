@@ -5,9 +5,7 @@ use std::cell::Cell as StdCell;
 use smallvec::smallvec;
 
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{
-    Access, Class, ClassFlags, Exc, Exception, GetSet, Instance, Module, NativeObject, Property, Str,
-};
+use crate::object::{Access, Class, ClassFlags, Exc, Exception, GetSet, Instance, Module, NativeObject, Property, Str};
 
 use super::attribute::{Few, Loaded, cut, nothing, text};
 use super::call::Invoked;

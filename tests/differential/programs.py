@@ -314,13 +314,17 @@ def flow(rng):
 class Generator(Flow):
     """Control flow with yields in it."""
 
+    may_nest = False
+
     def simple(self, loop, function):
         rng = self.rng
         roll = rng.random()
         if roll < 0.35:
             self.add(rng.choice([f"yield {self.mark()}", f"n = yield {self.mark()}", f"log({self.mark()}, (yield {self.mark()}))", "yield n", "i = yield"]))
         elif roll < 0.45:
-            self.add(rng.choice(["yield from gen(1, 2)", "n = yield from inner()", "yield from [7, 8]", "yield from inner()", "log((yield from inner()))", "yield from 5", "yield from Sends()", "yield from iter(())"]))
+            # Each inner generator may call the next; without an end of that the depth would be told.
+            deeper = rng.choice(["yield from inner()", "n = yield from inner()", "log((yield from inner()))"]) if self.may_nest else "yield from gen(3)"
+            self.add(rng.choice(["yield from gen(1, 2)", deeper, "yield from [7, 8]", deeper, deeper, "yield from 5", "yield from Sends()", "yield from iter(())"]))
         else:
             super().simple(loop, function)
 
@@ -350,6 +354,7 @@ def generators(rng):
     w = Generator(rng)
     w.add(f"flip = flipper({rng.getrandbits(30)})")
     w.inside("def inner(n=1, i=2):", w.block, 1, False, True)
+    w.may_nest = True
     if "yield" not in "".join(w.lines):
         w.add("    yield 99")
     w.add("def g(n, i):")

@@ -7,7 +7,7 @@ use crate::native::{complete, library_class, natives};
 use crate::object::{Class, ClassFlags, Dict, Exc, Instance, Tuple};
 use crate::vm::Library;
 use crate::vm::drain::take;
-use crate::vm::native::{Args, Cx, NativeResult, Outcome, Resumed, Root, Then};
+use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Resumed, Root, Then};
 
 natives!(
     /// Functions.
@@ -192,6 +192,24 @@ natives!(
         Ok(Outcome::Value(pair))
     }
 
+    /// Remove a key and return its value, or the default.
+    fn pop(
+        cx: &mut Cx,
+        this: Root,
+        #[either] key: Root,
+        #[either]
+        #[text("<unrepresentable>")]
+        default: Given<Root>,
+    ) -> NativeResult {
+        cx.hash(key)?;
+        let table = cx.payload_root(this);
+        let found = cx.dict_remove(table, key)?;
+        match found.or(default.0) {
+            Some(value) => Ok(value.get(cx).into()),
+            None => Err(cx.key_error(key)),
+        }
+    }
+
     /// Move an existing element to the end, or to the beginning.
     #[quick(Three(moved_to_end))]
     fn move_to_end(
@@ -226,6 +244,10 @@ natives!(
         } else {
             let heap = cx.heap.forever();
             let Some((known, value)) = dict.entry(at) else { return Ok(Outcome::NONE) };
+            if (0..at).all(|before| dict.entry(before).is_none()) {
+                // It is there already: an iteration may go on.
+                return Ok(Outcome::NONE);
+            }
             let hash = dict.entry_hash(at);
             // All others are added again behind it.
             let others = (0..dict.used()).filter(|other| *other != at);

@@ -84,15 +84,21 @@ pub(crate) fn buffer_of(cx: &mut Cx, root: Root) -> Option<Content> {
     }
 }
 
-/// As `buffer_of`, for what hands on what `__buffer__` raises, which is given these flags.
+/// As `buffer_of`, for what hands on what `__buffer__` raises, which is given these flags: with those of a full look at what is there the
+/// bytes need not be next to each other.
 pub(crate) fn shown_bytes(cx: &mut Cx, root: Root, flags: i64) -> Result<Option<Content>, Raised> {
+    if flags == crate::vm::FULL_READ_ONLY
+        && let Some(view) = root.get(cx).exact::<crate::object::MemoryView>().filter(|view| !view.released.get())
+    {
+        return Ok(Some(Cow::Owned(view.to_vec())));
+    }
     match value_bytes(cx, root.get(cx)) {
         Some(content) => Ok(Some(content)),
         None => Ok(cx.bytes_of_scripted(root, flags)?.map(Cow::Owned)),
     }
 }
 
-/// As `buffer_of`, for a value of a builtin class.
+/// As `buffer_of`, for a value of a builtin class. None for views of bytes that are not next to each other.
 pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
     let payload: Value<'static> = Value::adopt(cx.payload(value).raw());
     match payload.kind() {
@@ -100,8 +106,8 @@ pub(crate) fn value_bytes(cx: &Cx, value: Value<'_>) -> Option<Content> {
         Kind::ByteArray => payload.exact::<ByteArray>().map(|b| Cow::Owned(b.to_vec())),
         Kind::Array => payload.exact::<crate::object::Array>().map(|a| Cow::Owned(a.memory().to_vec())),
         Kind::MemoryView => {
-            let view = payload.exact::<crate::object::MemoryView>().filter(|view| !view.released.get());
-            view.map(|v| Cow::Owned(v.to_vec()))
+            let view = payload.exact::<crate::object::MemoryView>();
+            view.filter(|view| !view.released.get() && view.is_contiguous()).map(|v| Cow::Owned(v.to_vec()))
         }
         _ => None,
     }
@@ -112,15 +118,18 @@ pub(crate) fn bytes_like(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     if let Some(bytes) = shown_bytes(cx, root, 0)? {
         return Ok(bytes);
     }
-    check_released(cx, root)?;
+    check_view(cx, root)?;
     let got = cx.type_name_for_error(root.get(cx));
     Err(cx.type_error(format!("a bytes-like object is required, not '{got}'")))
 }
 
-/// A memoryview that was released has no bytes any more.
-pub(super) fn check_released(cx: &mut Cx, root: Root) -> Result<(), Raised> {
+/// A memoryview that was released has no bytes any more; one that passes over some can't be taken for bytes in a row.
+pub(crate) fn check_view(cx: &mut Cx, root: Root) -> Result<(), Raised> {
     match root.get(cx).exact::<crate::object::MemoryView>() {
         Some(view) if view.released.get() => Err(cx.value_error("operation forbidden on released memoryview object")),
+        Some(view) if !view.is_contiguous() => {
+            Err(cx.raise_text(Exc::BufferError, "memoryview: underlying buffer is not C-contiguous"))
+        }
         _ => Ok(()),
     }
 }
@@ -212,7 +221,7 @@ pub(super) fn needle(cx: &mut Cx, root: Root) -> Result<Content, Raised> {
     if is_index(cx, root)? {
         return Ok(Cow::Owned(vec![byte(cx, root)?]));
     }
-    check_released(cx, root)?;
+    check_view(cx, root)?;
     let got = cx.type_name_for_error(root.get(cx));
     Err(cx.type_error(format!("argument should be integer or bytes-like object, not '{got}'")))
 }
@@ -796,8 +805,14 @@ bytes_table! {
                 return Err(cx.type_error("expected iterable of integers; got: 'str'".to_owned()));
             }
             None => {
+                if let Some(view) = iterable_of_ints.get(cx).exact::<crate::object::MemoryView>()
+                    && !view.released.get()
+                    && !view.is_contiguous()
+                {
+                    return Err(cx.type_error("can't set bytearray slice from memoryview".to_owned()));
+                }
                 let refusal = |_, got: &str| format!("can't extend bytearray with {got}");
-                Cow::Owned(bytes_of_items(cx, Of::ByteArray, iterable_of_ints, refusal)?)
+                Cow::Owned(bytes_of_items(cx, Of::ByteArray, iterable_of_ints, refusal, true)?)
             }
         };
         splice(cx, array, array.len(), array.len(), &bytes)

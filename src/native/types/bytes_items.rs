@@ -2,16 +2,14 @@
 
 use crate::heap::{Kind, Value};
 use crate::object::key::as_int_ref;
-use crate::object::{ByteArray, Bytes, ClassFlags, Exc, List, Slice, Tuple};
+use crate::object::{ByteArray, Bytes, Exc, List, Slice, Tuple};
 use crate::text::MAX_LENGTH;
 use crate::vm::native::{Cx, NativeResult, Raised, Root};
 use crate::vm::{FULL_READ_ONLY, Name};
 use std::borrow::Cow;
 
 use super::bounds::{apply_bounds, slice_bounds, slice_range};
-use super::bytes::{
-    Content, Of, array, buffer_of, byte, check_released, done, is_index, receiver, shown_bytes, splice,
-};
+use super::bytes::{Content, Of, array, buffer_of, byte, check_view, done, is_index, receiver, shown_bytes, splice};
 use super::text::{index_too_large, wrong_receiver};
 use super::text_codec::{codec_name, encode_text};
 use super::text_ops::repetitions;
@@ -65,7 +63,7 @@ pub(super) fn constructed(
             Err(raised) if cx.raised_is(Exc::TypeError) => {
                 cx.take_raised(raised);
                 cx.release(mark);
-                return bytes_of_items(cx, of, source, not_converted);
+                return bytes_of_items(cx, of, source, not_converted, matches!(of, Of::Bytes));
             }
             Err(raised) => return Err(raised),
         };
@@ -86,8 +84,8 @@ pub(super) fn constructed(
     if let Some(bytes) = shown_bytes(cx, source, FULL_READ_ONLY)? {
         return Ok(bytes.into_owned());
     }
-    check_released(cx, source)?;
-    bytes_of_items(cx, of, source, not_converted)
+    check_view(cx, source)?;
+    bytes_of_items(cx, of, source, not_converted, matches!(of, Of::Bytes))
 }
 
 pub(super) fn is_exact_buffer(value: Value<'_>) -> bool {
@@ -98,12 +96,14 @@ fn not_converted(of: Of, got: &str) -> String {
     format!("cannot convert '{got}' object to {}", of.name())
 }
 
-/// The bytes of an iterable of integers. Of anything else, `refusal` is what is said of its type.
+/// The bytes of an iterable of integers, which is asked how many there will be where `hinted`. Of anything else, `refusal` is what is said
+/// of its type.
 pub(super) fn bytes_of_items(
     cx: &mut Cx,
     of: Of,
     source: Root,
     refusal: fn(Of, &str) -> String,
+    hinted: bool,
 ) -> Result<Vec<u8>, Raised> {
     let iterable = cx.own_method(source, Name::Iter)?.is_some() || cx.own_method(source, Name::GetItem)?.is_some();
     if !iterable {
@@ -124,8 +124,7 @@ pub(super) fn bytes_of_items(
         return Ok(bytes);
     }
     let mut out = Vec::new();
-    let own = cx.class_of(given.get(cx)).has(ClassFlags::HEAP) && !cx.tells_length(given);
-    let iterator = if own { cx.iter(given) } else { cx.iter_with_hint(given) };
+    let iterator = if hinted { cx.iter_with_hint(given) } else { cx.iter(given) };
     let source = match iterator {
         Ok(iterator) => iterator,
         Err(raised) if cx.raised_is(Exc::TypeError) => {
@@ -247,7 +246,7 @@ pub(super) fn change_item(
                     let text = "can assign only bytes, buffers, or iterables of ints in range(0, 256)";
                     return Err(cx.type_error(text.to_owned()));
                 }
-                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value, not_converted)?)
+                Cow::Owned(bytes_of_items(cx, Of::ByteArray, value, not_converted, false)?)
             }
         },
     };

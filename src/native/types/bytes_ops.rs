@@ -6,13 +6,16 @@ use crate::object::{Bytes, List, Str, Tuple};
 use crate::text::MAX_LENGTH;
 use crate::text::percent::{self, Resolved};
 use crate::text::search::{self, Justify, StripSet};
-use crate::vm::Name;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::{FULL_READ_ONLY, Name};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::bounds::search_range;
-use super::bytes::{BYTES, Content, Of, buffer_of, bytes_like, check, done, is_index, needle, receiver, value_bytes};
+use super::bytes::{
+    BYTES, Content, Of, buffer_of, bytes_like, check, check_view, done, is_index, needle, receiver, shown_bytes,
+    value_bytes,
+};
 use super::text_format::{PercentArgs, percent_number};
 use super::text_ops::{repeat_count, to_be_joined};
 
@@ -50,12 +53,11 @@ pub(super) fn starts_or_ends(
         for item in tuple.items() {
             let mark = cx.mark();
             let root = cx.push_raw(item.raw());
-            let content = buffer_of(cx, root);
-            cx.release(mark);
-            match content {
+            match buffer_of(cx, root) {
                 Some(affix) if matches(&affix) => return Ok(true),
-                Some(_) => {}
+                Some(_) => cx.release(mark),
                 None => {
+                    check_view(cx, root)?;
                     let got = cx.type_name_for_error(item);
                     return Err(cx.type_error(format!("a bytes-like object is required, not '{got}'")));
                 }
@@ -66,6 +68,7 @@ pub(super) fn starts_or_ends(
     match buffer_of(cx, affix) {
         Some(affix) => Ok(matches(&affix)),
         None => {
+            check_view(cx, affix)?;
             let got = cx.type_name_for_error(affix.get(cx));
             Err(cx.type_error(format!("{method} first arg must be bytes or a tuple of bytes, not {got}")))
         }
@@ -278,7 +281,7 @@ pub(super) fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> Nat
         iterable
     } else {
         let iterable = to_be_joined(cx, iterable)?;
-        cx.list_of_items(iterable)?
+        cx.list_from(iterable)?
     };
     let value: Value<'static> = Value::adopt(items.get(cx).raw());
     let values: Vec<Value<'static>> = match (value.exact::<List>(), value.exact::<Tuple>()) {
@@ -346,7 +349,7 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
                 how.format_bytes(&mut out, cx.as_str(text.get(cx)).expect("a text").as_bytes());
             }
             b's' | b'b' => {
-                let bytes = match buffer_of(cx, value) {
+                let bytes = match shown_bytes(cx, value, FULL_READ_ONLY)? {
                     Some(bytes) => bytes,
                     None if cx.own_method(value, Name::Bytes)?.is_some() => {
                         let made = cx.call_special(value, Name::Bytes, &[])?.expect("just found");
@@ -460,6 +463,7 @@ pub(super) fn from_hex(cx: &mut Cx, string: Root) -> Result<Vec<u8>, Raised> {
     } else if let Some(bytes) = buffer_of(cx, string) {
         bytes
     } else {
+        check_view(cx, string)?;
         let got = cx.type_name_for_error(string.get(cx));
         return Err(cx.type_error(format!("fromhex() argument must be str or bytes-like, not {got}")));
     };

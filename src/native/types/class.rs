@@ -30,6 +30,17 @@ natives!(
 
     /// Call self as a function.
     fn __call__(cx: &mut Cx, this: Root, args: Rest, kwds: KeywordRest) -> NativeResult {
+        let most = match this.get(cx).raw() {
+            class if class.same(cx.kind_class(Kind::Int).value().raw()) => 2,
+            class if class.same(cx.kind_class(Kind::Str).value().raw()) => 3,
+            _ => usize::MAX,
+        };
+        let given = args.0.len();
+        if given > most && kwds.0.get(cx).exact::<Dict>().is_none_or(|names| names.is_empty()) {
+            // A call by this way is told otherwise than one of the type itself.
+            let name = class_arg(cx, this, "__call__")?.name().to_str_lossy().into_owned();
+            return Err(cx.type_error(format!("{name}() takes at most {most} arguments ({given} given)")));
+        }
         cx.type_call(this, args.0, kwds.0)
     }
 

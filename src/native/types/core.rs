@@ -40,5 +40,14 @@ pub static VISIBLE: &[&str] = &["object", "type", "property", "staticmethod", "c
 pub static EXCEPTION_ROWS: &[TypeRow] = &[TypeRow::of(Kind::Exception, "BaseException", &[&object::DICT])];
 
 const fn descriptor_row(name: &'static str, methods: &'static [&'static crate::native::Natives]) -> TypeRow {
-    TypeRow { kind: None, name, module: "builtins", base: "object", flags: CLOSED, layout: Kind::Native, methods }
+    TypeRow {
+        kind: None,
+        name,
+        module: "builtins",
+        base: "object",
+        flags: CLOSED,
+        layout: Kind::Native,
+        methods,
+        documented: true,
+    }
 }

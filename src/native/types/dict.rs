@@ -283,6 +283,23 @@ natives!(
 );
 
 natives!(
+    /// A view of an OrderedDict.
+    pub static ORDERED_VIEW: Methods;
+
+    /// Return an iterator over what is viewed.
+    fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
+        let (dict, part) = (dict_of_view(cx, this), view_of(cx, this).part);
+        Ok(iterator(cx, dict, part, false))
+    }
+
+    /// Iterate from the last to the first.
+    fn __reversed__(cx: &mut Cx, this: Root) -> NativeResult {
+        let (dict, part) = (dict_of_view(cx, this), view_of(cx, this).part);
+        Ok(iterator(cx, dict, part, true))
+    }
+);
+
+natives!(
     /// A view of a dict's keys or pairs, which is a set of them.
     pub static SET_VIEW: Methods;
 
@@ -540,8 +557,9 @@ fn iterator(cx: &mut Cx, dict: Root, part: DictPart, backward: bool) -> Outcome 
 }
 
 fn view(cx: &mut Cx, dict: Root, part: DictPart) -> Outcome {
-    let view = cx.heap.alloc(DictView { dict: Slot::new(dict.get(cx)), part });
-    view.set_shape(cx.view_class(part).get().root_shape.get());
+    let dict = dict.get(cx);
+    let view = cx.heap.alloc(DictView { dict: Slot::new(dict), part });
+    view.set_shape(cx.view_class(dict.raw(), part).get().root_shape.get());
     view.into()
 }
 

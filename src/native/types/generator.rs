@@ -246,7 +246,10 @@ pub static TYPES: &[TypeRow] = &[
     row(Kind::NativeCoroutine, "coroutine", &[&COROUTINE, &RESUMABLE, &AWAITED, &NAMED, &SUBSCRIPTED]),
     row(Kind::Coroutine, "coroutine", &[]),
     row(Kind::AsyncGenerator, "async_generator", &[&ASYNC_GENERATOR, &ASYNC_STEPS, &NAMED, &SUBSCRIPTED]),
-    row(Kind::CoroutineWrapper, "coroutine_wrapper", &[&RESUMABLE, &RESUMABLE_ITERATOR]),
+    TypeRow {
+        documented: true,
+        ..row(Kind::CoroutineWrapper, "coroutine_wrapper", &[&RESUMABLE, &RESUMABLE_ITERATOR])
+    },
     row(Kind::AsyncGeneratorStep, "async_generator_asend", &[&RESUMABLE, &RESUMABLE_ITERATOR, &AWAITS_ITSELF]),
     TypeRow {
         kind: None,
@@ -255,7 +258,7 @@ pub static TYPES: &[TypeRow] = &[
 ];
 
 const fn row(kind: Kind, name: &'static str, methods: &'static [&'static Natives]) -> TypeRow {
-    TypeRow::of(kind, name, methods).with(INTERNAL)
+    TypeRow::of(kind, name, methods).with(INTERNAL).undocumented()
 }
 
 /// What is resumed: the coroutine of a wrapper, else the object itself.

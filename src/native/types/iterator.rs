@@ -295,6 +295,7 @@ pub static TYPES: &[TypeRow] = &[
     made(Kind::DictIterator, "dict_reversekeyiterator", &[&ITERATOR, &COUNTED, &COPIED]),
     made(Kind::DictIterator, "dict_reversevalueiterator", &[&ITERATOR, &COUNTED, &COPIED]),
     made(Kind::DictIterator, "dict_reverseitemiterator", &[&ITERATOR, &COUNTED, &COPIED]),
+    made(Kind::DictIterator, "odict_iterator", &[&ITERATOR, &COPIED]),
     made(Kind::SetIterator, "set_iterator", &[&ITERATOR, &COUNTED, &COPIED]).of_kind(Kind::SetIterator),
 ];
 
@@ -306,7 +307,7 @@ const fn shown(name: &'static str, methods: &'static [&'static crate::native::Na
 /// A type whose values are only made by others.
 const fn made(layout: Kind, name: &'static str, methods: &'static [&'static crate::native::Natives]) -> TypeRow {
     let row = TypeRow::of(layout, name, methods);
-    TypeRow { kind: None, ..row }.with(ClassFlags::NO_NEW.union(ClassFlags::FINAL))
+    TypeRow { kind: None, ..row }.with(ClassFlags::NO_NEW.union(ClassFlags::FINAL)).undocumented()
 }
 
 impl TypeRow {

@@ -253,8 +253,8 @@ enum Key {
 fn key_of(cx: &mut Cx, view: View, key: Root) -> Result<Key, Raised> {
     let value: Value<'static> = Value::adopt(key.get(cx).raw());
     if view.dimensions == 0 {
-        let whole = value.raw().same(Raw::ELLIPSIS)
-            || cx.payload(value).exact::<Tuple>().is_some_and(|keys| keys.is_empty());
+        let whole =
+            value.raw().same(Raw::ELLIPSIS) || cx.payload(value).exact::<Tuple>().is_some_and(|keys| keys.is_empty());
         return match whole {
             true => Ok(Key::Whole),
             false => Err(cx.type_error("invalid indexing of 0-dim memory".to_owned())),
@@ -295,9 +295,7 @@ fn check_dimensions(cx: &mut Cx, view: View, got: usize) -> Result<(), Raised> {
     match got.cmp(&have) {
         Ordering::Equal => Ok(()),
         Ordering::Less => Err(cx.raise_text(Exc::NotImplementedError, "sub-views are not implemented")),
-        Ordering::Greater => {
-            Err(cx.type_error(format!("cannot index {have}-dimension view with {got}-element tuple")))
-        }
+        Ordering::Greater => Err(cx.type_error(format!("cannot index {have}-dimension view with {got}-element tuple"))),
     }
 }
 
@@ -802,6 +800,9 @@ natives!(
         if !matches!(view.format, 'B' | 'b' | 'c') {
             return Err(cx.value_error("memoryview: hashing is restricted to formats 'B', 'b' or 'c'"));
         }
+        // What it looks at has a say.
+        let object = cx.push_raw(view.memory.get().raw());
+        cx.hash(object)?;
         let hash = cx.heap.hash_key().hash_bytes(&view.to_vec());
         view.hash.set(hash);
         Ok(hash)

@@ -43,11 +43,14 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::Ellipsis, "ellipsis", &[&none::ELLIPSIS_METHODS]).with(FIXED),
     TypeRow::of(Kind::NotImplemented, "NotImplementedType", &[&none::NOT_IMPLEMENTED_METHODS]).with(FIXED),
     TypeRow::of(Kind::MappingProxy, "mappingproxy", &[&dict::MAPPING_PROXY_METHODS]).with(F::MAPPING).with(FIXED),
-    TypeRow::of(Kind::DictView, "dict_keys", &[&dict::VIEW, &dict::SET_VIEW]).with(INNER),
-    TypeRow::of(Kind::DictView, "dict_values", &[&dict::VIEW]).with(INNER),
-    TypeRow::of(Kind::DictView, "dict_items", &[&dict::VIEW, &dict::SET_VIEW]).with(INNER),
+    TypeRow::of(Kind::DictView, "dict_keys", &[&dict::VIEW, &dict::SET_VIEW]).with(INNER).undocumented(),
+    TypeRow::of(Kind::DictView, "dict_values", &[&dict::VIEW]).with(INNER).undocumented(),
+    TypeRow::of(Kind::DictView, "dict_items", &[&dict::VIEW, &dict::SET_VIEW]).with(INNER).undocumented(),
+    ordered_view("odict_keys", "dict_keys"),
+    ordered_view("odict_values", "dict_values"),
+    ordered_view("odict_items", "dict_items"),
     TypeRow::of(Kind::Code, "code", &[&frame::CODE_METHODS, &super::object::ORDERED]).with(INNER),
-    TypeRow::of(Kind::Frame, "frame", &[&frame::FRAME_METHODS]).with(INNER),
+    TypeRow::of(Kind::Frame, "frame", &[&frame::FRAME_METHODS]).with(INNER).undocumented(),
     TypeRow::of(Kind::Traceback, "traceback", &[&frame::TRACEBACK_METHODS]).with(FIXED),
     TypeRow::native("string.templatelib", "Template", &[&template::TEMPLATE_METHODS]).with(FIXED),
     TypeRow::native("string.templatelib", "Interpolation", &[&template::INTERPOLATION_METHODS]).with(FIXED),
@@ -69,6 +72,11 @@ pub static EXCEPTION_ROWS: &[TypeRow] = &[
     exception_row("UnicodeTranslateError", &[&exception_unicode::UNICODE_TRANSLATE_ERROR_METHODS]),
     exception_row("BaseExceptionGroup", &[&exception_group::EXCEPTION_GROUP_METHODS]),
 ];
+
+const fn ordered_view(name: &'static str, base: &'static str) -> TypeRow {
+    const METHODS: &[&crate::native::Natives] = &[&dict::ORDERED_VIEW];
+    TypeRow { kind: None, base, flags: INNER, ..TypeRow::of(Kind::DictView, name, METHODS) }.undocumented()
+}
 
 const fn exception_row(name: &'static str, methods: &'static [&'static crate::native::Natives]) -> TypeRow {
     TypeRow { layout: Kind::Exception, ..TypeRow::native("builtins", name, methods) }
