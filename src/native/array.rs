@@ -342,7 +342,7 @@ fn is_text(code: u8) -> bool {
 }
 
 /// What `array(...)` is given first: the letter of a kind.
-fn code_of(cx: &mut Cx, code: Root) -> Result<u8, Raised> {
+fn code_of(cx: &mut Cx, code: Root, source: Option<Root>) -> Result<u8, Raised> {
     let Some(text) = cx.as_str(code.get(cx)) else {
         let got = cx.argument_name_for_error(code.get(cx));
         return Err(cx.type_error(format!("array() argument 1 must be a unicode character, not {got}")));
@@ -352,10 +352,27 @@ fn code_of(cx: &mut Cx, code: Root) -> Result<u8, Raised> {
         let text = format!("array() argument 1 must be a unicode character, not a string of length {count}");
         return Err(cx.type_error(text));
     }
-    match text.as_bytes() {
-        [code] if array_item_size(*code).is_some() => Ok(*code),
-        _ => Err(cx.value_error("bad typecode (must be b, B, u, w, h, H, i, I, l, L, q, Q, f or d)")),
+    let known = match text.as_bytes() {
+        [code] if array_item_size(*code).is_some() => Some(*code),
+        _ => None,
+    };
+    let shown = String::from_utf8_lossy(text.as_bytes()).into_owned();
+    // What the items come from is looked at before the letter is.
+    if let Some(source) = source {
+        let value = source.get(cx);
+        let text = |code: Option<u8>| code.is_some_and(is_text);
+        if cx.as_str(value).is_some() && !text(known) {
+            return Err(cx.type_error(format!("cannot use a str to initialize an array with typecode '{shown}'")));
+        }
+        if array_of(cx, value).is_some_and(|other| is_text(other.code)) && !text(known) {
+            let text = "cannot use a unicode array to initialize an array with typecode";
+            return Err(cx.type_error(format!("{text} '{shown}'")));
+        }
+        if known.is_none() {
+            cx.iter(source)?;
+        }
     }
+    known.ok_or_else(|| cx.value_error("bad typecode (must be b, B, u, w, h, H, i, I, l, L, q, Q, f or d)"))
 }
 
 // ---- iteration: the array; the count is the number of items done ----
@@ -422,7 +439,7 @@ natives!(
             1 | 2 => {}
             count => return Err(cx.type_error(format!("array() takes at most 2 arguments ({count} given)"))),
         }
-        let code = code_of(cx, args.root(0))?;
+        let code = code_of(cx, args.root(0), (args.len() == 2).then(|| args.root(1)))?;
         if code == b'u' {
             let text = "The 'u' type code is deprecated and will be removed in Python 3.16";
             cx.warn(Exc::DeprecationWarning, text)?;
@@ -433,17 +450,9 @@ natives!(
             let source = args.root(1);
             let value = source.get(cx);
             if let Some(text) = cx.as_str(value) {
-                if !is_text(code) {
-                    let text = format!("cannot use a str to initialize an array with typecode '{}'", code as char);
-                    return Err(cx.type_error(text));
-                }
                 let bytes = text_bytes(text);
                 append_bytes(cx, made, &bytes)?;
             } else if let Some(other) = array_of(cx, value) {
-                if is_text(other.code) && !is_text(code) {
-                    let text = "cannot use a unicode array to initialize an array with typecode";
-                    return Err(cx.type_error(format!("{text} '{}'", code as char)));
-                }
                 if other.code == code {
                     append_bytes(cx, made, &other.memory().to_vec())?;
                 } else {

@@ -1,11 +1,11 @@
 //! The module `_bisect`: places in sorted sequences, found by halving.
 
-use crate::heap::{Raw, Value};
+use crate::heap::{Kind, Raw, Value};
 use crate::native::natives;
 use crate::native::types::sort::less_without_script;
 use crate::object::{List, Tuple};
-use crate::vm::CompareKind;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
+use crate::vm::{CompareKind, Name};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -86,6 +86,19 @@ fn item_at_once(cx: &Cx, sequence: Root, at: usize) -> Option<Raw> {
     }
 }
 
+/// TypeError for what has a length but no items by place.
+fn sequence(cx: &mut Cx, a: Root) -> Result<(), Raised> {
+    let got = cx.type_name_for_error(a.get(cx));
+    if cx.special_method(a, Name::GetItem)?.is_none() {
+        return Err(cx.type_error(format!("'{got}' object does not support indexing")));
+    }
+    // Classes of one's own have items by whatever key, and may mean places.
+    if matches!(a.get(cx).kind(), Kind::Dict | Kind::MappingProxy) && !a.get(cx).is_subclassed() {
+        return Err(cx.type_error(format!("{got} is not a sequence")));
+    }
+    Ok(())
+}
+
 /// The place of `x`: `RIGHT` of its equals, or left.
 fn place<const RIGHT: bool>(
     cx: &mut Cx,
@@ -103,6 +116,9 @@ fn place<const RIGHT: bool>(
         None => -1,
     };
     let mut high = if hi == -1 { cx.length(a)? as i64 } else { hi };
+    if item_at_once(cx, a, 0).is_none() {
+        sequence(cx, a)?;
+    }
     let mut low = lo;
     let start = cx.mark();
     let mut direct = true;

@@ -146,11 +146,17 @@ natives!(
     /// Return the distance of two points, given as sequences of coordinates.
     fn dist(cx: &mut Cx, p: Root, q: Root) -> NativeResult {
         let (p, q) = (cx.tuple_from(p)?, cx.tuple_from(q)?);
-        let (p, q) = (floats(cx, p)?, floats(cx, q)?);
-        if p.len() != q.len() {
+        let dimensions = cx.length(p)?;
+        if dimensions != cx.length(q)? {
             return Err(cx.value_error("both points must have the same number of dimensions"));
         }
-        let sides: Vec<f64> = p.iter().zip(&q).map(|(a, b)| a - b).collect();
+        // Dimension by dimension: whichever coordinate comes first is the one that is complained of.
+        let mut sides = Vec::with_capacity(dimensions);
+        for at in 0..dimensions {
+            let at = cx.push(Value::int(at as i64));
+            let (a, b) = (cx.item(p, at)?, cx.item(q, at)?);
+            sides.push(cx.to_float(a)? - cx.to_float(b)?);
+        }
         Ok(special::norm(&sides).into())
     }
 
@@ -632,15 +638,6 @@ fn to_whole(cx: &mut Cx, x: Root, name: Name, round: fn(f64) -> f64) -> NativeRe
 fn big(cx: &mut Cx, root: Root) -> Result<Big, Raised> {
     let index = cx.index(root)?;
     Ok(as_int_ref(index.get(cx)).map_or_else(Big::default, |i| i.to_big().into_owned()))
-}
-
-fn floats(cx: &mut Cx, iterable: Root) -> Result<Vec<f64>, Raised> {
-    let mut floats = vec![];
-    cx.for_each(iterable, &mut |cx, item| {
-        floats.push(cx.to_float(item)?);
-        Ok(())
-    })?;
-    Ok(floats)
 }
 
 fn fold(

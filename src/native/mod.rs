@@ -310,7 +310,6 @@ pub const MISSING_WITHIN: &[&str] = &[
     "urllib.robotparser",
     "xml.dom",
     "xml.parsers",
-    "xml.sax",
 ];
 
 /// Installs what every script sees: the builtin types, exceptions and functions, and `sys`.

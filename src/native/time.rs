@@ -180,7 +180,7 @@ natives!(
     /// Return a date as text, as a format says.
     fn strftime(cx: &mut Cx, format: Root, #[text("None")] tuple: Option<Root>) -> NativeResult {
         let Some(text) = cx.as_str(format.get(cx)) else {
-            let got = cx.type_name_for_error(format.get(cx));
+            let got = cx.argument_name_for_error(format.get(cx));
             return Err(cx.type_error(format!("strftime() argument 1 must be str, not {got}")));
         };
         let format = text.held();
@@ -202,6 +202,12 @@ natives!(
                 cx.push_raw(usual)
             }
         };
+        for (at, text) in [data_string, format].into_iter().enumerate() {
+            if cx.as_str(text.get(cx)).is_none() {
+                let got = cx.type_name_for_error(text.get(cx));
+                return Err(cx.type_error(format!("strptime() argument {at} must be str, not <class '{got}'>")));
+            }
+        }
         let read = super::datetime::strptime::read(cx, data_string, format)?;
         let dst = read.daylight;
         let numbers =

@@ -245,8 +245,7 @@ pub fn parse(text: &[u8]) -> Result<Complex, Fault> {
             digit(at.checked_sub(1)) && digit(Some(at + 1))
         };
         if text.iter().enumerate().any(|(at, byte)| *byte == b'_' && !between(at)) {
-            let shown = String::from_utf8_lossy(text);
-            return Fault::value(format!("could not convert string to complex: '{shown}'"));
+            return Fault::value("could not convert string to complex: ");
         }
         Fault::value("complex() arg is a malformed string")
     })

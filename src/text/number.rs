@@ -60,7 +60,13 @@ fn not_a_float(shown: String) -> Fault {
 
 /// `complex(text)`.
 pub fn complex_from_text(text: &[u8]) -> Result<Complex, Fault> {
-    complex::parse(&to_ascii(text))
+    complex::parse(&to_ascii(text)).map_err(|mut fault| {
+        // The message that shows the text is completed here, for the number knows only its digits.
+        if fault.message.ends_with(": ") {
+            fault.message.to_mut().push_str(&repr::text(text));
+        }
+        fault
+    })
 }
 
 #[cfg(test)]

@@ -62,13 +62,15 @@ impl Vm {
         Str::from_parts(&self.heap, &[&wtf8::without_stand_ins(message)]).value().raw()
     }
 
-    /// UnicodeEncodeError for the first lone surrogate of a text.
+    /// UnicodeEncodeError for the first lone surrogates of a text.
     pub fn surrogate_error(&mut self, text: Root) -> Raised {
-        let offset = self.as_str(text.get(self)).map_or(0, |s| {
+        let (offset, count) = self.as_str(text.get(self)).map_or((0, 1), |s| {
             let valid = std::str::from_utf8(s.as_bytes()).map_or_else(|e| e.valid_up_to(), str::len);
-            s.char_index(valid)
+            // Three bytes each, of which the second tells them from other characters that begin with the same byte.
+            let lone = s.as_bytes()[valid..].chunks(3).take_while(|c| c.len() == 3 && c[0] == 0xED && c[1] >= 0xA0);
+            (s.char_index(valid), lone.count().max(1))
         });
-        self.unicode_encode_error(text, "utf-8", offset, offset + 1, "surrogates not allowed")
+        self.unicode_encode_error(text, "utf-8", offset, offset + count, "surrogates not allowed")
     }
 
     /// Raises a builtin exception with a message.

@@ -182,7 +182,7 @@ impl Vm {
 
     /// `a | b` of types: a union without doubles. A text stands for a type that is not known yet.
     pub fn union_of(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
-        let mut args: Vec<Raw> = vec![];
+        let mut args: Vec<Root> = vec![];
         let mut operands = [self.push_raw(a), self.push_raw(b)];
         for operand in &mut operands {
             if operand.get(self).kind() == Kind::Str {
@@ -200,16 +200,20 @@ impl Vm {
                 None if value.is_none() => vec![self.kind_class(Kind::None).value().raw()],
                 None => vec![raw],
             };
-            for part in parts {
-                if !args.iter().any(|known| known.same(part)) {
-                    args.push(part);
+            let parts: Vec<Root> = parts.into_iter().map(|part| self.push_raw(part)).collect();
+            'parts: for part in parts {
+                for known in &args {
+                    if self.equals(*known, part)? {
+                        continue 'parts;
+                    }
                 }
+                args.push(part);
             }
         }
-        if args.len() == 1 {
-            return Ok(args[0]);
+        if let [only] = args[..] {
+            return Ok(only.get(self).raw());
         }
-        let args = Tuple::build(&self.heap, args.len(), |i| Value::adopt(args[i]));
+        let args = Tuple::build(&self.heap, args.len(), |i| args[i].get(self));
         let union = crate::object::Union { args: crate::heap::Slot::new(args.value()) };
         Ok(self.heap.alloc(union).value().raw())
     }

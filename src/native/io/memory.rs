@@ -8,7 +8,8 @@ use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, R
 
 use super::text::{Newline, Seen};
 use super::{
-    bytes_of, bytes_result, copy_into, has, inner, is_own, new_empty, room_of, set_inner, size_of, text_result, with,
+    bytes_of, bytes_result, copy_into, has, inner, is_own, new_empty, room_of, set_inner, signed_size_of, size_of,
+    text_result, with,
 };
 
 /// Text in memory. Positions of scripts count characters, here they are offsets.
@@ -288,8 +289,8 @@ natives!(
     }
 
     /// Cut the text, by default at the position.
-    fn truncate(cx: &mut Cx, this: Root, pos: Option<i64>) -> NativeResult {
-        let size = match pos {
+    fn truncate(cx: &mut Cx, this: Root, pos: Option<Root>) -> NativeResult {
+        let size = match signed_size_of(cx, pos)? {
             Some(pos) if pos < 0 => return Err(cx.value_error(format!("Negative size value {pos}"))),
             Some(pos) => pos as usize,
             None => text(cx, this, |s| s.position())?,

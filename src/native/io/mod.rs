@@ -14,9 +14,9 @@ use crate::native::natives;
 use crate::native::types::exception::io_error;
 use crate::object::{Bytes, ClassFlags, Exc, NativeObject, Payload, Str};
 use crate::text::codec::{Encoding, Handler};
-use crate::vm::TypeRow;
 use crate::vm::host::{OpenMode, StdStream};
 use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
+use crate::vm::{Name, TypeRow};
 
 use buffer::Layer;
 
@@ -222,16 +222,23 @@ fn copy_into(cx: &mut Cx, target: Root, bytes: &[u8]) -> Result<(), Raised> {
 
 /// A size argument: None and negative ones mean everything.
 fn size_of(cx: &mut Cx, size: Option<Root>) -> Result<Option<usize>, Raised> {
-    let Some(size) = size else { return Ok(None) };
-    match size.get(cx).as_int() {
-        Some(size) => Ok(usize::try_from(size).ok()),
-        None => match size.get(cx).kind() {
-            Kind::Str | Kind::Float | Kind::Bytes | Kind::List => {
-                let got = cx.type_name_for_error(size.get(cx));
-                Err(cx.type_error(format!("argument should be integer or None, not '{got}'")))
-            }
-            _ => Ok(usize::try_from(cx.index_as_i64(size)?).ok()),
-        },
+    Ok(signed_size_of(cx, size)?.and_then(|size| usize::try_from(size).ok()))
+}
+
+/// The same, for those that don't take negative ones.
+fn signed_size_of(cx: &mut Cx, size: Option<Root>) -> Result<Option<i64>, Raised> {
+    let Some(size) = size.filter(|size| !size.get(cx).is_none()) else { return Ok(None) };
+    if let Some(size) = size.get(cx).as_int() {
+        return Ok(Some(size));
+    }
+    let got = cx.type_name_for_error(size.get(cx));
+    if cx.special_method(size, Name::Index)?.is_none() {
+        return Err(cx.type_error(format!("argument should be integer or None, not '{got}'")));
+    }
+    let index = cx.index(size)?;
+    match index.get(cx).as_int() {
+        Some(size) => Ok(Some(size)),
+        None => Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer"))),
     }
 }
 

@@ -154,8 +154,9 @@ fn product_step(cx: &mut Cx, window: Args) -> NativeResult {
 
 /// The pool and the number of items to choose.
 fn pool_and_count(cx: &mut Cx, iterable: Root, r: Root) -> Result<(Root, usize), Raised> {
-    let pool = cx.tuple_from(iterable)?;
+    // The number is looked at first, but what it may be only once there is a pool.
     let r = cx.index_as_i64(r)?;
+    let pool = cx.tuple_from(iterable)?;
     match usize::try_from(r) {
         Ok(r) => Ok((pool, r)),
         Err(_) => Err(cx.value_error("r must be non-negative")),

@@ -3,6 +3,7 @@
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::native::natives;
+use crate::native::types::int_ref;
 use crate::object::{List, Tuple};
 use crate::vm::Name;
 use crate::vm::iterate::{Asked, NativeIterator};
@@ -34,6 +35,11 @@ natives!(
                 return Err(cx.type_error("a number is required".into()));
             }
         }
+        // Whole numbers counted by ones come as plain ints, of whatever class the first is.
+        let start = match (is_one(cx, step), int_ref(cx, start.get(cx)).and_then(|start| start.to_i64())) {
+            (true, Some(number)) => cx.push(Value::int(number)),
+            _ => start,
+        };
         let iterator = cx.new_iterator(count_step, "count", &[start, step]).held();
         let small = iterator.slot(0).as_int().is_some() && iterator.slot(1).as_int().is_some();
         cx.step_directly(iterator, count_next, small, &[]);
@@ -47,15 +53,20 @@ natives!(
         out.push(b'(');
         let next = cx.push_raw(iterator.slot(0).raw());
         cx.write_repr(&mut out, next)?;
-        if iterator.slot(1).as_int() != Some(1) {
+        let step = cx.push_raw(iterator.slot(1).raw());
+        if !is_one(cx, step) {
             out.extend_from_slice(b", ");
-            let step = cx.push_raw(iterator.slot(1).raw());
             cx.write_repr(&mut out, step)?;
         }
         out.push(b')');
         cx.checked_text(&out).map(Outcome::Value)
     }
 );
+
+/// Whether it is an int, or of a class of ints, that is 1.
+fn is_one(cx: &Cx, step: Root) -> bool {
+    int_ref(cx, step.get(cx)).and_then(|step| step.to_i64()) == Some(1)
+}
 
 fn is_number(cx: &mut Cx, value: Root) -> Result<bool, Raised> {
     let kind = value.get(cx).kind();

@@ -223,16 +223,37 @@ natives!(
         let pattern = cx.push_raw(pattern);
         let parts = replace::template(cx, pattern, template)?;
         let subject = subject(cx, this)?;
+        let is_text = cx.as_str(template.get(cx)).is_some();
         let mut out = vec![];
+        let mut at = 0;
         for part in parts.iter() {
             match part {
-                crate::text::regex::Part::Literal(bytes) => out.extend(bytes),
+                // The template decides what is made, and text and bytes don't mix.
+                crate::text::regex::Part::Group(group)
+                    if is_text != subject.is_text() && bytes_of(cx, this, *group as usize).is_some() =>
+                {
+                    return Err(cx.type_error(match is_text {
+                        true => format!("sequence item {at}: expected str instance, bytes found"),
+                        false => format!("sequence item {at}: expected a bytes-like object, str found"),
+                    }));
+                }
+                crate::text::regex::Part::Literal(bytes) => {
+                    out.extend(bytes);
+                    at += 1;
+                }
                 crate::text::regex::Part::Group(group) => {
                     if let Some((from, to)) = bytes_of(cx, this, *group as usize) {
                         out.extend(subject.bytes(cx).get(from..to).unwrap_or(&[]));
                     }
                 }
             }
+        }
+        if is_text != subject.is_text() {
+            return if is_text {
+                cx.checked_text(&out).map(Outcome::Value)
+            } else {
+                Ok(crate::object::Bytes::new(&cx.heap, &out).into())
+            };
         }
         let made = subject.made(cx, &out)?;
         Ok(Outcome::Value(made))

@@ -467,7 +467,10 @@ pub(super) fn from_hex(cx: &mut Cx, string: Root) -> Result<Vec<u8>, Raised> {
         let got = cx.type_name_for_error(string.get(cx));
         return Err(cx.type_error(format!("fromhex() argument must be str or bytes-like, not {got}")));
     };
+    // In a text the first character that is no ASCII is what is wrong, wherever it stands.
+    let foreign = cx.as_str(string.get(cx)).and_then(|text| text.as_bytes().iter().position(|b| !b.is_ascii()));
     let wrong = |cx: &mut Cx, at: usize| {
+        let at = foreign.unwrap_or(at);
         // Positions count characters.
         let at = bytes[..at].iter().filter(|b| **b & 0xC0 != 0x80).count();
         cx.value_error(format!("non-hexadecimal number found in fromhex() arg at position {at}"))
