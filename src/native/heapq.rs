@@ -75,7 +75,7 @@ fn heap_of(cx: &mut Cx, name: &str, heap: Root) -> Result<Root, Raised> {
     if list.get(cx).exact::<List>().is_some() {
         return Ok(list);
     }
-    let got = cx.type_name_for_error(heap.get(cx));
+    let got = cx.argument_name_for_error(heap.get(cx));
     // CPython numbers the arguments where there are several.
     let number = if name.starts_with("heapify") || matches!(name, "heappop" | "heappop_max") { "" } else { " 1" };
     Err(cx.type_error(format!("{name}() argument{number} must be list, not {got}")))
