@@ -143,6 +143,10 @@ impl Vm {
                         let label = self.short_label(native);
                         let position = at + 1 - usize::from(has_receiver(def));
                         let name = params[at].name;
+                        if label == "enumerate" {
+                            let text = format!("'{name}' is an invalid keyword argument for {label}()");
+                            return Err(self.type_error(text));
+                        }
                         return Err(self.type_error(format!(
                             "argument for {label}() given by name ('{name}') and position ({position})"
                         )));

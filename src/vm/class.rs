@@ -614,6 +614,7 @@ fn is_dotted(module: &str, name: &str) -> bool {
         "types" => matches!(name, "GenericAlias" | "SimpleNamespace"),
         "typing" => matches!(name, "TypeVar" | "TypeVarTuple" | "ParamSpec" | "TypeAliasType"),
         "weakref" => matches!(name, "ReferenceType" | "ProxyType" | "CallableProxyType"),
+        "zoneinfo" => name == "ZoneInfo",
         _ => false,
     }
 }

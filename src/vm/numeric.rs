@@ -318,9 +318,20 @@ impl Vm {
                             let got = self.type_name_for_error(value);
                             Err(self.type_error(format!("__length_hint__ must be an integer, not {got}")))
                         }
-                        // A length that is none is no answer.
-                        None if as_int_ref(value).is_none() => continue,
-                        None => Ok(0),
+                        None if as_int_ref(value).is_some() => Ok(0),
+                        // What has an index is a length, too; what is none is no answer.
+                        None => {
+                            let root = self.push_raw(raw);
+                            match self.index_as_i64(root) {
+                                Ok(int) if int >= 0 => Ok(int as usize),
+                                Ok(_) => Err(self.value_error("__len__() should return >= 0")),
+                                Err(raised) if self.raised_is(Exc::TypeError) => {
+                                    self.take_raised(raised);
+                                    continue;
+                                }
+                                Err(raised) => Err(raised),
+                            }
+                        }
                     };
                 }
                 Err(raised) => {

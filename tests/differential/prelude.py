@@ -188,6 +188,9 @@ def main():
         out = []
         names = dict(base)
         names["__name__"] = "__main__"
+        if "decimal" in sys.modules:
+            # What one program did to the context is not for the next one.
+            sys.modules["decimal"].setcontext(sys.modules["decimal"].Context())
         try:
             alarm(LIMIT)
             try:

@@ -95,10 +95,14 @@ def differ(ours, theirs):
 PLACED = re.compile(r"\bnan\b|0x\.\.\.|\w\[|<class |<function |<built-in |<method |NotImplemented|Ellipsis")
 
 
+# What 3.14's decimal hands on to Python code, which the build of it for WebAssembly comes without.
+NOT_THERE = "No module named '_pydecimal'"
+
+
 def settled(ours, theirs, newer):
     """Whether each thing told is what the one or the other CPython tells there, or the same set in another order."""
     pieces = itertools.zip_longest(ours.split(" | "), theirs.split(" | "), newer.split(" | "), fillvalue="")
-    return all(changes.same(mine, other) or changes.same(mine, new) or reordered(mine, other) for mine, other, new in pieces)
+    return all(changes.same(mine, other) or changes.same(mine, new) or reordered(mine, other) or NOT_THERE in new for mine, other, new in pieces)
 
 
 def reordered(mine, other):

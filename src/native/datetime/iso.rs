@@ -144,7 +144,9 @@ pub(super) fn time(text: &[u8]) -> Result<Clock, Invalid> {
         return Err(Invalid);
     }
     let direction = if text[sign] == b'-' { -1 } else { 1 };
-    read.offset = Some((direction * (parts[0] * 3600 + parts[1] * 60 + parts[2]), direction * parts[3]));
+    let seconds = direction * (parts[0] * 3600 + parts[1] * 60 + parts[2]);
+    // Without whole seconds it is UTC, whatever the fraction says.
+    read.offset = Some((seconds, if seconds == 0 { 0 } else { direction * parts[3] }));
     Ok(read)
 }
 

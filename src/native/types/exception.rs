@@ -566,12 +566,14 @@ fn keyword_fields(cx: &mut Cx, this: Root, class: Exc, kwargs: KeywordRest, name
         // What an earlier call has set isn't kept.
         set_field(cx, this, class, name, Raw::UNBOUND);
     }
+    let text = |key: Raw| Value::adopt(key).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
+    let pairs: Vec<(String, Raw)> = pairs.into_iter().map(|(key, value)| (text(key), value)).collect();
+    // Nothing is set before all of them are known.
+    if let Some((key, _)) = pairs.iter().find(|(key, _)| !names.contains(&key.as_str())) {
+        let name = class.name();
+        return Err(cx.type_error(format!("{name}() got an unexpected keyword argument '{key}'")));
+    }
     for (key, value) in pairs {
-        let key = Value::adopt(key).exact::<Str>().map_or(String::new(), |s| s.to_str_lossy().into_owned());
-        if !names.contains(&key.as_str()) {
-            let name = class.name();
-            return Err(cx.type_error(format!("{name}() got an unexpected keyword argument '{key}'")));
-        }
         set_field(cx, this, class, &key, value);
     }
     Ok(Outcome::NONE)

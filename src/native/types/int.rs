@@ -217,6 +217,10 @@ with_operators! {
         if length < 0 {
             return Err(cx.value_error("length argument must be non-negative"));
         }
+        // CPython's object has 33 bytes besides.
+        if length > i64::MAX - 33 {
+            return Err(cx.overflow_error("byte string is too large"));
+        }
         if cx.heap.check(length as usize).is_err() {
             return Err(cx.memory_error());
         }
