@@ -617,7 +617,8 @@ impl Eq for ConstKey {}
 
 fn same(a: &Const, b: &Const) -> bool {
     match (a, b) {
-        (Const::Float(a), Const::Float(b)) | (Const::Imaginary(a), Const::Imaginary(b)) => a.to_bits() == b.to_bits(),
+        (Const::Float(a), Const::Float(b)) => a.to_bits() == b.to_bits(),
+        (Const::Complex(a, b), Const::Complex(c, d)) => a.to_bits() == c.to_bits() && b.to_bits() == d.to_bits(),
         (Const::Tuple(a), Const::Tuple(b)) | (Const::FrozenSet(a), Const::FrozenSet(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
@@ -638,7 +639,8 @@ fn hash<H: Hasher>(value: &Const, state: &mut H) {
         Const::Bool(b) => b.hash(state),
         Const::Int(i) => i.hash(state),
         Const::BigInt(i) => i.hash(state),
-        Const::Float(f) | Const::Imaginary(f) => f.to_bits().hash(state),
+        Const::Float(f) => f.to_bits().hash(state),
+        Const::Complex(re, im) => (re.to_bits(), im.to_bits()).hash(state),
         Const::Str(bytes) | Const::Bytes(bytes) => bytes.hash(state),
         Const::Tuple(items) | Const::FrozenSet(items) => items.iter().for_each(|item| hash(item, state)),
     }

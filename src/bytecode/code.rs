@@ -24,8 +24,8 @@ pub enum Const {
     BigInt(num_bigint::BigInt),
     /// A float; compared by bits when constants are shared.
     Float(f64),
-    /// The imaginary part of a complex literal.
-    Imaginary(f64),
+    /// A complex number: its real and its imaginary part.
+    Complex(f64, f64),
     /// Text, as generalised UTF-8: a lone surrogate is three bytes.
     Str(Box<[u8]>),
     /// Bytes.

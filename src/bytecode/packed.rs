@@ -157,9 +157,10 @@ impl Packer {
                 self.out.push(6);
                 self.out.extend(value.to_bits().to_le_bytes());
             }
-            Const::Imaginary(value) => {
+            Const::Complex(re, im) => {
                 self.out.push(7);
-                self.out.extend(value.to_bits().to_le_bytes());
+                self.out.extend(re.to_bits().to_le_bytes());
+                self.out.extend(im.to_bits().to_le_bytes());
             }
             Const::Str(text) => {
                 self.out.push(8);
@@ -248,7 +249,10 @@ impl Reader {
             4 => Const::Int(self.signed()),
             5 => Const::BigInt(BigInt::from_signed_bytes_le(self.sized())),
             6 => Const::Float(f64::from_bits(self.bits())),
-            7 => Const::Imaginary(f64::from_bits(self.bits())),
+            7 => {
+                let [re, im] = [(); 2].map(|()| f64::from_bits(self.bits()));
+                Const::Complex(re, im)
+            }
             8 => Const::Str(self.sized().into()),
             9 => Const::Bytes(self.sized().into()),
             10 => Const::Tuple(self.list(Self::constant)),

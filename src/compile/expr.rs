@@ -266,7 +266,7 @@ impl Compiler<'_> {
                 Constant::Int(i) => Const::Int(*i),
                 Constant::BigInt(i) => Const::BigInt(num_bigint::BigInt::from((**i).clone())),
                 Constant::Float(f) => Const::Float(*f),
-                Constant::Complex(f) => Const::Imaginary(*f),
+                Constant::Complex(f) => Const::Complex(0.0, *f),
                 Constant::Str(text) => Const::Str(text.bytes.clone()),
                 Constant::Bytes(bytes) => Const::Bytes(bytes.clone()),
             }),
@@ -299,7 +299,8 @@ impl Compiler<'_> {
             Const::Ellipsis => true,
             Const::Int(i) => i != 0,
             Const::BigInt(_) => true,
-            Const::Float(f) | Const::Imaginary(f) => f != 0.0,
+            Const::Float(f) => f != 0.0,
+            Const::Complex(re, im) => re != 0.0 || im != 0.0,
             Const::Str(bytes) | Const::Bytes(bytes) => !bytes.is_empty(),
             Const::Tuple(items) | Const::FrozenSet(items) => !items.is_empty(),
         })
@@ -804,7 +805,8 @@ fn fold_unary(op: UnaryOp, value: Const) -> Option<Const> {
             Err(_) => Const::BigInt(-i),
         },
         (UnaryOp::USub, Const::Float(f)) => Const::Float(-f),
-        (UnaryOp::UAdd, value @ (Const::Int(_) | Const::Float(_) | Const::BigInt(_))) => value,
+        (UnaryOp::USub, Const::Complex(re, im)) => Const::Complex(-re, -im),
+        (UnaryOp::UAdd, value @ (Const::Int(_) | Const::Float(_) | Const::BigInt(_) | Const::Complex(..))) => value,
         (UnaryOp::Invert, Const::Int(i)) => Const::Int(!i),
         (UnaryOp::Not, Const::Bool(b)) => Const::Bool(!b),
         (UnaryOp::Not, Const::None) => Const::Bool(true),
@@ -835,6 +837,8 @@ fn fold_binary(left: Const, op: BinaryOp, right: Const) -> Option<Const> {
         (Const::Float(a), Const::Float(b)) => fold_float(a, op, b),
         (Const::Float(a), Const::Int(b)) if b.unsigned_abs() < 1 << 53 => fold_float(a, op, b as f64),
         (Const::Int(a), Const::Float(b)) if a.unsigned_abs() < 1 << 53 => fold_float(a as f64, op, b),
+        (Const::Int(a), Const::Complex(re, im)) if a.unsigned_abs() < 1 << 53 => fold_complex(a as f64, op, re, im),
+        (Const::Float(a), Const::Complex(re, im)) => fold_complex(a, op, re, im),
         _ => None,
     }
 }
@@ -847,4 +851,13 @@ fn fold_float(a: f64, op: BinaryOp, b: f64) -> Option<Const> {
         BinaryOp::Div if b != 0.0 => a / b,
         _ => return None,
     }))
+}
+
+/// `3 - 4j`: a real number has no imaginary part.
+fn fold_complex(real: f64, op: BinaryOp, re: f64, im: f64) -> Option<Const> {
+    match op {
+        BinaryOp::Add => Some(Const::Complex(real + re, im)),
+        BinaryOp::Sub => Some(Const::Complex(real - re, -im)),
+        _ => None,
+    }
 }

@@ -629,7 +629,7 @@ impl Vm {
             Const::Int(i) => Value::int(*i),
             Const::BigInt(big) => int_value(&self.heap, crate::number::int::Int::Big(big.clone())),
             Const::Float(f) => Value::float(*f),
-            Const::Imaginary(f) => complex_value(&self.heap, 0.0, *f).value(),
+            Const::Complex(re, im) => complex_value(&self.heap, *re, *im).value(),
             Const::Str(bytes) => {
                 // Texts that look like names are shared, as CPython does; so `is` agrees for them.
                 if bytes.len() <= 64 && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') {
