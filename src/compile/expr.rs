@@ -817,23 +817,10 @@ fn fold_unary(op: UnaryOp, value: Const) -> Option<Const> {
 
 fn fold_binary(left: Const, op: BinaryOp, right: Const) -> Option<Const> {
     match (left, right) {
-        (Const::Int(a), Const::Int(b)) => Some(Const::Int(match op {
-            BinaryOp::Add => a.checked_add(b)?,
-            BinaryOp::Sub => a.checked_sub(b)?,
-            BinaryOp::Mult => a.checked_mul(b)?,
-            BinaryOp::Pow => a.checked_pow(u32::try_from(b).ok()?)?,
-            BinaryOp::LShift => (0..63).contains(&b).then(|| a.checked_mul(1i64 << b)).flatten()?,
-            BinaryOp::RShift => (0..64).contains(&b).then(|| a >> b)?,
-            BinaryOp::BitOr => a | b,
-            BinaryOp::BitXor => a ^ b,
-            BinaryOp::BitAnd => a & b,
-            BinaryOp::FloorDiv if b > 0 => a.div_euclid(b),
-            BinaryOp::Mod if b > 0 => a.rem_euclid(b),
-            BinaryOp::Div if b != 0 && a.unsigned_abs() < 1 << 53 && b.unsigned_abs() < 1 << 53 => {
-                return Some(Const::Float(a as f64 / b as f64));
-            }
-            _ => return None,
-        })),
+        (Const::Int(a), Const::Int(b)) => fold_int(a, op, b).or_else(|| fold_big(&a.into(), op, &b.into())),
+        (Const::BigInt(a), Const::Int(b)) => fold_big(&a, op, &b.into()),
+        (Const::Int(a), Const::BigInt(b)) => fold_big(&a.into(), op, &b),
+        (Const::BigInt(a), Const::BigInt(b)) => fold_big(&a, op, &b),
         (Const::Float(a), Const::Float(b)) => fold_float(a, op, b),
         (Const::Float(a), Const::Int(b)) if b.unsigned_abs() < 1 << 53 => fold_float(a, op, b as f64),
         (Const::Int(a), Const::Float(b)) if a.unsigned_abs() < 1 << 53 => fold_float(a as f64, op, b),
@@ -841,6 +828,47 @@ fn fold_binary(left: Const, op: BinaryOp, right: Const) -> Option<Const> {
         (Const::Float(a), Const::Complex(re, im)) => fold_complex(a, op, re, im),
         _ => None,
     }
+}
+
+fn fold_int(a: i64, op: BinaryOp, b: i64) -> Option<Const> {
+    Some(Const::Int(match op {
+        BinaryOp::Add => a.checked_add(b)?,
+        BinaryOp::Sub => a.checked_sub(b)?,
+        BinaryOp::Mult => a.checked_mul(b)?,
+        BinaryOp::Pow => a.checked_pow(u32::try_from(b).ok()?)?,
+        BinaryOp::LShift => (0..63).contains(&b).then(|| a.checked_mul(1i64 << b)).flatten()?,
+        BinaryOp::RShift => (0..64).contains(&b).then(|| a >> b)?,
+        BinaryOp::BitOr => a | b,
+        BinaryOp::BitXor => a ^ b,
+        BinaryOp::BitAnd => a & b,
+        BinaryOp::FloorDiv if b > 0 => a.div_euclid(b),
+        BinaryOp::Mod if b > 0 => a.rem_euclid(b),
+        BinaryOp::Div if b != 0 && a.unsigned_abs() < 1 << 53 && b.unsigned_abs() < 1 << 53 => {
+            return Some(Const::Float(a as f64 / b as f64));
+        }
+        _ => return None,
+    }))
+}
+
+/// What doesn't fit in a word; as CPython, nothing that makes code larger than 128 bits of a number.
+fn fold_big(a: &num_bigint::BigInt, op: BinaryOp, b: &num_bigint::BigInt) -> Option<Const> {
+    const MOST: u64 = 128;
+    let small = || u64::try_from(b).ok().filter(|b| *b <= MOST);
+    let value = match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mult if a.bits() + b.bits() <= MOST => a * b,
+        BinaryOp::Pow => small().filter(|b| a.bits() * b <= MOST).map(|b| a.pow(b as u32))?,
+        BinaryOp::LShift => small().filter(|b| a.bits() + b <= MOST).map(|b| a << b)?,
+        BinaryOp::BitOr => a | b,
+        BinaryOp::BitXor => a ^ b,
+        BinaryOp::BitAnd => a & b,
+        _ => return None,
+    };
+    Some(match i64::try_from(&value) {
+        Ok(small) => Const::Int(small),
+        Err(_) => Const::BigInt(value),
+    })
 }
 
 fn fold_float(a: f64, op: BinaryOp, b: f64) -> Option<Const> {

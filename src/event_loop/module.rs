@@ -1,6 +1,7 @@
 //! What scripts see: the modules `asyncio` and `contextvars`, the classes of futures, tasks, handles and loops.
 
 use crate::heap::{Kind, Raw, Value};
+use crate::native::types::object;
 use crate::native::{Install, Natives};
 use crate::object::{Class, ClassFlags, Exc, Tuple};
 use crate::vm::native::{Cx, NativeFunction, Raised, Root};
@@ -74,7 +75,8 @@ pub(super) static EXCEPTION_ROWS: &[TypeRow] = &[
 ];
 
 pub(super) static CONTEXT_ROWS: &[TypeRow] = &[
-    kind_row(Kind::Context, "Context", "_contextvars", &[&context::CONTEXT]).with(ClassFlags::FINAL),
+    kind_row(Kind::Context, "Context", "_contextvars", &[&context::CONTEXT, &object::UNEQUAL, &object::ORDERED])
+        .with(ClassFlags::FINAL),
     kind_row(Kind::ContextVar, "ContextVar", "_contextvars", &[&context::CONTEXT_VAR]).with(ClassFlags::FINAL),
     TypeRow::native("_contextvars", "Token", &[&context::TOKEN]).with(ClassFlags::FINAL.union(ClassFlags::OPEN)),
     TypeRow::native("_contextvars", "Token.MISSING", &[&context::TOKEN_MISSING]).with(ClassFlags::FINAL),

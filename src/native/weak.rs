@@ -2,12 +2,14 @@
 
 use crate::heap::{Gc, Kind, Raw, Value, WeakRef};
 use crate::native::natives;
+use crate::native::types::object;
 use crate::object::{ClassFlags, has_weak_references};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
-static ROWS: &[TypeRow] =
-    &[TypeRow::of(Kind::WeakRef, "ReferenceType", &[&REFERENCE]).in_module("weakref").with(ClassFlags::NO_WEAKREF)];
+static ROWS: &[TypeRow] = &[TypeRow::of(Kind::WeakRef, "ReferenceType", &[&REFERENCE, &object::ORDERED])
+    .in_module("weakref")
+    .with(ClassFlags::NO_WEAKREF)];
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {

@@ -413,7 +413,7 @@ fn format_char(out: &mut Vec<u8>, number: IntRef<'_>, spec: &FormatSpec) -> Resu
 /// Formats a float.
 pub fn format_float(out: &mut Vec<u8>, x: f64, spec: &FormatSpec, type_name: &str) -> Result<(), Fault> {
     let kind = match spec.kind.map(u8::try_from) {
-        None => None,
+        None | Some(Ok(0)) => None,
         Some(Ok(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'n' | b'%'))) => Some(kind),
         Some(_) => return Err(spec.unknown(type_name)),
     };
@@ -453,7 +453,7 @@ fn push_digits(text: &mut String, x: f64, kind: Option<u8>, spec: &FormatSpec, a
 /// Formats a complex number.
 pub fn format_complex(out: &mut Vec<u8>, z: Complex, spec: &FormatSpec, type_name: &str) -> Result<(), Fault> {
     let kind = match spec.kind.map(u8::try_from) {
-        None => None,
+        None | Some(Ok(0)) => None,
         Some(Ok(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'n'))) => Some(kind),
         Some(_) => return Err(spec.unknown(type_name)),
     };

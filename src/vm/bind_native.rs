@@ -212,6 +212,9 @@ impl Vm {
                 if def.scripted && at >= usize::from(has_receiver(def)) {
                     return Err(self.scripted_missing(native, &bound));
                 }
+                if by_name == 1 && self.short_label(native) == "enumerate" {
+                    return Err(self.type_error("'start' is an invalid keyword argument for enumerate()".into()));
+                }
                 return Err(self.native_missing(native, given, at));
             }
         }
@@ -305,6 +308,9 @@ impl Vm {
         if by_name == 0 && !derived && def.name == "__new__" && matches!(&*label, "str" | "int") {
             let s = if total == 1 { "" } else { "s" };
             return Err(self.type_error(format!("{label} expected at most {total} argument{s}, got {given}")));
+        }
+        if given == 0 && label == "enumerate" {
+            return Err(self.type_error("enumerate() missing required argument 'iterable'".into()));
         }
         let keyword = if given == 0 { "keyword " } else { "" };
         let s = if total == 1 { "" } else { "s" };

@@ -171,11 +171,20 @@ impl Vm {
 
     /// TypeError for an attribute of a class that cannot be changed.
     pub(crate) fn check_mutable(&mut self, class: Held<Class>, name: Gc<'_, Str>) -> Result<(), Raised> {
+        let mark = self.mark();
+        let name = self.push_raw(name.value().raw());
+        let checked = self.check_open(class, name);
+        self.release(mark);
+        checked
+    }
+
+    /// TypeError for a class that cannot be changed, whatever the name is.
+    pub(crate) fn check_open(&mut self, class: Held<Class>, name: Root) -> Result<(), Raised> {
         if class.has(ClassFlags::HEAP) || class.has(ClassFlags::OPEN) {
             return Ok(());
         }
-        let (name, class) = (name.to_str_lossy().into_owned(), self.tp_name(class));
-        Err(self.type_error(format!("cannot set '{name}' attribute of immutable type '{class}'")))
+        let (name, class) = (self.repr_text(name)?, self.tp_name(class));
+        Err(self.type_error(format!("cannot set {name} attribute of immutable type '{class}'")))
     }
 
     /// Sets an attribute in a class's own namespace, or deletes it (`value` is UNBOUND; false if it is not there). `name` is interned.

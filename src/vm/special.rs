@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::bytecode::op::Intrinsic;
 use crate::heap::{Gc, Kind, Raw, Value};
-use crate::object::{BoundMethod, CodeObject, Dict, Exc, Exception, Tuple};
+use crate::object::{BoundMethod, Class, ClassFlags, CodeObject, Dict, Exc, Exception, Tuple};
 
 use super::call::Invoked;
 use super::compare::CompareKind;
@@ -48,15 +48,18 @@ impl Vm {
         if fits { Ok(()) } else { Err(self.recursion_error()) }
     }
 
-    /// Whether a call has something else to complain of before it looks whether the names of keywords are texts: what can't be called, and
-    /// operators' methods, which take no keywords.
+    /// Whether a call has something else to complain of before it looks whether the names of keywords are texts: what can't be called,
+    /// operators' methods, which take no keywords, and classes whose instances are made by what they inherit.
     fn is_lenient_callee(&self, callee: Raw) -> bool {
         let value: Value<'static> = Value::adopt(callee);
         let wrapper = |value: Value<'static>| {
             value.exact::<NativeFunction>().is_some_and(|native| super::is_wrapper_of(native.held()))
         };
         match value.kind() {
-            Kind::Function | Kind::Class => false,
+            Kind::Function => false,
+            Kind::Class => value
+                .exact::<Class>()
+                .is_some_and(|class| class.has(ClassFlags::HEAP) || class.value().raw().same(self.types.object)),
             Kind::Native => wrapper(value),
             Kind::BoundMethod => {
                 let method = value.exact::<BoundMethod>().expect("a bound method");

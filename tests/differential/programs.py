@@ -3,6 +3,8 @@
 Each function takes a `random.Random` and returns the text of one program, which says what happens by calling `log`.
 """
 
+import re
+
 NAMES = "abcd"
 
 
@@ -531,6 +533,9 @@ ONE = {"contains": "{o} in x", "getitem": "x[{o}]", "delitem": "del x[{o}]", "ge
 
 def method_body(rng, name):
     text = rng.choice(RESULTS).replace("{name}", name)
+    if name == "dir":
+        # How an argument that it doesn't take is refused depends on how often the call was made.
+        text = text.replace("__dir__(other)", "__dir__()")
     if not text.startswith("raise"):
         text = "return " + text
     return text
@@ -856,6 +861,8 @@ def exceptions(rng):
         w.add("if x is None: x = ValueError('v')")
         for _ in range(rng.randint(2, 6)):
             text = rng.choice(EXCEPTION_USES).replace("{a}", rng.choice(["()", "(1,)", "[1, 2]", "5", "'ab'"])).replace("{a2}", rng.choice(EXCEPTION_ARGS)).replace("{c}", rng.choice(["ValueError", "(KeyError, ValueError)", "lambda e: True", "lambda e: isinstance(e, KeyError)", "5", "TypeError", "ExceptionGroup", "[ValueError]", "None"])).replace("{v}", rng.choice(["None", "5", "'s'", "KeyError('k')", "ValueError", "[1]", "x"])).replace("{t}", rng.choice(EXCEPTION_TYPES)).replace("{{", "{").replace("}}", "}")  # fmt: skip
+            # What shows itself recurses to a depth that is the machine's affair.
+            text = re.sub(r"^(x\.\w+) = x; r = (str|repr)\b", r"\1 = 6; r = \2", text)
             w.add(f"r = None\ntry:\n    {text}\n    log(r)\nexcept BaseException as e:\n    log(chain(e))")
     return w.text()
 

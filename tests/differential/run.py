@@ -117,6 +117,12 @@ def signature(ours, theirs):
     return "", ""
 
 
+def told_apart(ours, theirs):
+    """The kinds of differences between what was told, each once."""
+    pairs = itertools.zip_longest(ours.split(" | "), theirs.split(" | "), fillvalue="")
+    return {signature(mine, other) for mine, other in pairs if not changes.same(mine, other)}
+
+
 class Both:
     """The two interpreters."""
 
@@ -199,16 +205,17 @@ def without(source, numbers):
         return None
 
 
-def shrunk(both, source, seconds):
-    """The smallest program found that still differs, and its two answers."""
+def shrunk(both, source, seconds, changed):
+    """The smallest program found that still differs, and otherwise than by what 3.14 has changed; its two answers."""
     end = time.monotonic() + seconds
     answer = both.answers([source])[0]
     if not differ(*answer):
         return None, answer
     raised = "NameError" in answer[1]
+    own = told_apart(*answer) - changed
 
     def still(found):
-        return differ(*found) and "!! the process" not in found[1] and "SyntaxError" not in found[1] and (raised or "NameError" not in found[1])
+        return differ(*found) and (not own or own & told_apart(*found)) and "!! the process" not in found[1] and "SyntaxError" not in found[1] and (raised or "NameError" not in found[1])
 
     try:
         while time.monotonic() < end:
@@ -282,11 +289,16 @@ def main():
     agreed = [each for each, answer in zip(found, newer) if settled(each[3], each[4], answer)]
     found = [each for each, answer in zip(found, newer) if not settled(each[3], each[4], answer)]
     print(f"seed {options.seed}: {options.cases} programs, {len(found)} differ, {len(agreed)} as 3.14, {slow} slow, {time.monotonic() - begun:.0f} s", flush=True)
-    alike = collections.Counter(signature(ours, theirs) for _, _, _, ours, theirs in found)
+    known = set().union(*(told_apart(each[3], each[4]) for each in agreed))
+
+    def sign_of(each):
+        return min(told_apart(each[3], each[4]) - known, default=signature(each[3], each[4]))
+
+    alike = collections.Counter(map(sign_of, found))
     # The same pair of answers again and again is one difference.
-    kinds = {signature(each[3], each[4]): each for each in reversed(found)}
+    kinds = {sign_of(each): each for each in reversed(found)}
     for sign, (number, kind, source, ours, theirs) in list(kinds.items())[:: -1]:
-        small, answer = shrunk(both, source, options.patience)
+        small, answer = shrunk(both, source, options.patience, known)
         note = ""
         if small is None:
             small, answer, note = source, (ours, theirs), " (only behind others)"

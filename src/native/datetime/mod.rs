@@ -13,6 +13,7 @@ pub(crate) mod strptime;
 mod zone;
 
 use crate::heap::{Gc, Kind, Raw, Value};
+use crate::native::types::object;
 use crate::object::{
     Bytes, Class, ClassFlags, Date, DateTime, Dict, Moment, Span, Str, TimeDelta, TimeOfDay, TimeZone,
 };
@@ -35,7 +36,7 @@ static ROWS: &[TypeRow] = &[
         .derived("date"),
     TypeRow::of(Kind::TimeOfDay, "time", &[&clock::TIME, &clock::COMPARED]).in_module("datetime"),
     TypeRow { kind: None, ..TypeRow::of(Kind::Instance, "tzinfo", &[&zone::TZINFO]).in_module("datetime") },
-    TypeRow::of(Kind::TimeZone, "timezone", &[&zone::TIMEZONE])
+    TypeRow::of(Kind::TimeZone, "timezone", &[&zone::TIMEZONE, &object::ORDERED])
         .in_module("datetime")
         .derived("tzinfo")
         .with(ClassFlags::FINAL),

@@ -59,14 +59,16 @@ natives!(
 
     /// Implement setattr(self, name, value).
     fn __setattr__(cx: &mut Cx, this: Root, name: Root, value: Root) -> NativeResult {
-        class_arg(cx, this, "__setattr__")?;
+        let class = class_arg(cx, this, "__setattr__")?;
+        cx.check_open(class, name)?;
         let value = value.get(cx).raw();
         cx.generic_set(this, name, value)
     }
 
     /// Implement delattr(self, name).
     fn __delattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
-        class_arg(cx, this, "__delattr__")?;
+        let class = class_arg(cx, this, "__delattr__")?;
+        cx.check_open(class, name)?;
         cx.generic_set(this, name, Raw::UNBOUND)
     }
 

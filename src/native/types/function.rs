@@ -499,24 +499,6 @@ natives!(
         Ok(cx.str(&text).into())
     }
 
-    /// Return self==value.
-    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        same_method(cx, this, value, true)
-    }
-
-    /// Return self!=value.
-    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        same_method(cx, this, value, false)
-    }
-
-    /// Return hash(self).
-    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
-        if this.get(cx).kind() != Kind::BoundMethod {
-            return Ok(hash_identity(cx.heap.id(this.get(cx))).into());
-        }
-        method_hash(cx, this)
-    }
-
     /// Helper for pickle.
     fn __reduce__(cx: &mut Cx, this: Root) -> NativeResult {
         if this.get(cx).kind() == Kind::BoundMethod {
@@ -585,6 +567,24 @@ natives!(
     fn __module__(cx: &mut Cx, this: Root) -> NativeResult {
         let (native, _) = native_arg(cx, this, "__module__")?;
         Ok(native.get().module.value().into())
+    }
+
+    /// Return self==value.
+    fn __eq__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        same_method(cx, this, value, true)
+    }
+
+    /// Return self!=value.
+    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        same_method(cx, this, value, false)
+    }
+
+    /// Return hash(self).
+    fn __hash__(cx: &mut Cx, this: Root) -> NativeResult {
+        if this.get(cx).kind() != Kind::BoundMethod {
+            return Ok(hash_identity(cx.heap.id(this.get(cx))).into());
+        }
+        method_hash(cx, this)
     }
 );
 

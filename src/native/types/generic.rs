@@ -2,14 +2,19 @@
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
-use crate::object::{Class, ClassFlags, Exc, GenericAlias, Tuple, Union};
+use crate::object::{Class, ClassFlags, GenericAlias, Tuple, Union};
 use crate::vm::TypeRow;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root, Then};
 
+use super::object;
+
 /// The types of this file.
 pub static ROWS: &[TypeRow] = &[
-    TypeRow::of(Kind::GenericAlias, "GenericAlias", &[&ALIAS_METHODS]).in_module("types"),
-    TypeRow::of(Kind::Union, "Union", &[&UNION_METHODS]).in_module("typing").with(ClassFlags::FINAL),
+    TypeRow::of(Kind::GenericAlias, "GenericAlias", &[&ALIAS_METHODS, &object::UNEQUAL, &object::ORDERED])
+        .in_module("types"),
+    TypeRow::of(Kind::Union, "Union", &[&UNION_METHODS, &object::UNEQUAL, &object::ORDERED])
+        .in_module("typing")
+        .with(ClassFlags::FINAL),
 ];
 
 fn alias(cx: &Cx, this: Root) -> &GenericAlias {
@@ -59,6 +64,14 @@ natives!(
         Ok(alias(cx, this).unpacked.into())
     }
 
+    /// The arguments of an unpacked tuple; None of another alias.
+    #[getter]
+    fn __typing_unpacked_tuple_args__(cx: &mut Cx, this: Root) -> NativeResult {
+        let alias = alias(cx, this);
+        let of_tuple = alias.origin.get().is(cx.kind_class(Kind::Tuple).value());
+        Ok(if alias.unpacked && of_tuple { Outcome::Value(alias.args.get().raw()) } else { Outcome::NONE })
+    }
+
     /// Call the class.
     fn __call__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         let origin = alias(cx, this).origin.get().raw();
@@ -71,14 +84,26 @@ natives!(
         Ok(Outcome::Call { callee, argc: given.len() as u32 + count, keywords, then: Then::Return })
     }
 
-    /// What the class has under this name.
-    fn __getattr__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
-        // What would make it pass for the class itself is not handed on.
-        if let Some(text) = cx.as_str(name.get(cx))
-            && matches!(text.as_bytes(), b"__bases__" | b"__copy__" | b"__deepcopy__")
-        {
-            let text = format!("'types.GenericAlias' object has no attribute '{}'", text.to_str_lossy());
-            return Err(cx.raise_text(Exc::AttributeError, &text));
+    /// What the class has under this name, but for what is the alias's own.
+    fn __getattribute__(cx: &mut Cx, this: Root, name: Root) -> NativeResult {
+        const OWN: &[&str] = &[
+            "__args__",
+            // What would make it pass for the class itself is not handed on.
+            "__bases__",
+            "__class__",
+            "__copy__",
+            "__deepcopy__",
+            "__mro_entries__",
+            "__origin__",
+            "__parameters__",
+            "__reduce__",
+            "__reduce_ex__",
+            "__typing_unpacked_tuple_args__",
+            "__unpacked__",
+        ];
+        let own = cx.as_str(name.get(cx)).is_none_or(|text| OWN.iter().any(|own| own.as_bytes() == text.as_bytes()));
+        if own {
+            return cx.generic_get(this, name, false);
         }
         let origin = alias(cx, this).origin.get().raw();
         let origin = cx.push(Value::adopt(origin));

@@ -106,26 +106,7 @@ natives!(
 
     /// Return self!=value.
     fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        let class = cx.class_of(this.get(cx)).held();
-        let name = cx.name(Name::Eq).held();
-        let Some(eq) = cx.lookup_class(class, name).map(Value::raw) else {
-            return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
-        };
-        let value = value.get(cx).raw();
-        cx.ask_method(
-            eq,
-            this,
-            class,
-            &[value],
-            Then::Continue(|cx, _, resumed| {
-                let crate::vm::native::Resumed::Returned(equal) = resumed else { unreachable!("exceptions pass") };
-                if equal.get(cx).is_not_implemented() {
-                    return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
-                }
-                let truth = cx.truth(equal)?;
-                Ok((!truth).into())
-            }),
-        )
+        unequal(cx, this, value)
     }
 
     /// Return self<value.
@@ -507,9 +488,43 @@ fn reduce(cx: &mut Cx, this: Root, protocol: i64) -> NativeResult {
     Ok(cx.tuple(&parts).into())
 }
 
+/// Asks the class's equality and says the contrary.
+fn unequal(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+    let class = cx.class_of(this.get(cx)).held();
+    let name = cx.name(Name::Eq).held();
+    let Some(eq) = cx.lookup_class(class, name).map(Value::raw) else {
+        return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+    };
+    let value = value.get(cx).raw();
+    cx.ask_method(
+        eq,
+        this,
+        class,
+        &[value],
+        Then::Continue(|cx, _, resumed| {
+            let crate::vm::native::Resumed::Returned(equal) = resumed else { unreachable!("exceptions pass") };
+            if equal.get(cx).is_not_implemented() {
+                return Ok(Outcome::Value(Raw::NOT_IMPLEMENTED));
+            }
+            let truth = cx.truth(equal)?;
+            Ok((!truth).into())
+        }),
+    )
+}
+
+natives!(
+    /// Inequality that types have of their own: what their equality says, the other way round.
+    pub(crate) static UNEQUAL: Methods;
+
+    /// Return self!=value.
+    fn __ne__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
+        unequal(cx, this, value)
+    }
+);
+
 natives!(
     /// Comparisons that types have of their own, although they have no order: a receiver of another type is refused.
-    pub(super) static ORDERED: Methods;
+    pub(crate) static ORDERED: Methods;
 
     /// Return self<value.
     fn __lt__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {

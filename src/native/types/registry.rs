@@ -6,7 +6,7 @@ use crate::vm::TypeRow;
 
 use super::{
     bool, bytes, complex, dict, exception, exception_group, exception_unicode, float, frame, int, list, memoryview,
-    none, range, set, slice, template, text, tuple,
+    none, object, range, set, slice, template, text, tuple,
 };
 
 use ClassFlags as F;
@@ -29,7 +29,7 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::Str, "str", &[&text::TEXT_METHODS]).with(MATCHED),
     TypeRow::of(Kind::Bytes, "bytes", &[&bytes::BYTES_METHODS]).with(MATCHED),
     TypeRow::of(Kind::ByteArray, "bytearray", &[&bytes::BYTEARRAY_METHODS]).with(MATCHED),
-    TypeRow::of(Kind::MemoryView, "memoryview", &[&memoryview::MEMORYVIEW_METHODS, &super::object::ORDERED])
+    TypeRow::of(Kind::MemoryView, "memoryview", &[&memoryview::MEMORYVIEW_METHODS, &object::UNEQUAL, &object::ORDERED])
         .with(SEQUENCE)
         .with(FIXED),
     TypeRow::of(Kind::List, "list", &[&list::LIST_METHODS]).with(MATCHED).with(SEQUENCE),
@@ -39,7 +39,7 @@ pub static ROWS: &[TypeRow] = &[
     TypeRow::of(Kind::FrozenSet, "frozenset", &[&set::FROZENSET_METHODS, &set::SHARED]).with(MATCHED),
     TypeRow::of(Kind::Range, "range", &[&range::RANGE_METHODS]).with(SEQUENCE).with(FIXED),
     TypeRow::of(Kind::Slice, "slice", &[&slice::SLICE_METHODS]).with(FIXED),
-    TypeRow::of(Kind::None, "NoneType", &[&none::NONE_METHODS, &super::object::ORDERED]).with(FIXED),
+    TypeRow::of(Kind::None, "NoneType", &[&none::NONE_METHODS, &object::ORDERED]).with(FIXED),
     TypeRow::of(Kind::Ellipsis, "ellipsis", &[&none::ELLIPSIS_METHODS]).with(FIXED),
     TypeRow::of(Kind::NotImplemented, "NotImplementedType", &[&none::NOT_IMPLEMENTED_METHODS]).with(FIXED),
     TypeRow::of(Kind::MappingProxy, "mappingproxy", &[&dict::MAPPING_PROXY_METHODS]).with(F::MAPPING).with(FIXED),
@@ -49,7 +49,7 @@ pub static ROWS: &[TypeRow] = &[
     ordered_view("odict_keys", "dict_keys"),
     ordered_view("odict_values", "dict_values"),
     ordered_view("odict_items", "dict_items"),
-    TypeRow::of(Kind::Code, "code", &[&frame::CODE_METHODS, &super::object::ORDERED]).with(INNER),
+    TypeRow::of(Kind::Code, "code", &[&frame::CODE_METHODS, &object::ORDERED]).with(INNER),
     TypeRow::of(Kind::Frame, "frame", &[&frame::FRAME_METHODS]).with(INNER).undocumented(),
     TypeRow::of(Kind::Traceback, "traceback", &[&frame::TRACEBACK_METHODS]).with(FIXED),
     TypeRow::native("string.templatelib", "Template", &[&template::TEMPLATE_METHODS]).with(FIXED),
