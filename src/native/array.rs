@@ -190,9 +190,13 @@ fn text_of(cx: &mut Cx, this: Root) -> Result<Raw, Raised> {
     let array = own(cx, this);
     let mut out = vec![];
     for at in 0..array.len() {
-        let raw = value_at(cx, this, at)?;
-        if let Some(text) = Value::<'static>::adopt(raw).exact::<Str>() {
-            out.extend_from_slice(text.as_bytes());
+        let raw = array.value_at(&cx.heap, at);
+        match (Value::<'static>::adopt(raw).exact::<Str>(), array.item(at)) {
+            (Some(text), _) => out.extend_from_slice(text.as_bytes()),
+            (None, Item::Char(point)) => {
+                return Err(cx.value_error(format!("character U+{point:x} is not in range [U+0000; U+10ffff]")));
+            }
+            _ => {}
         }
     }
     Ok(Str::from_parts(&cx.heap, &[&out]).value().raw())
@@ -203,10 +207,18 @@ fn value_at(cx: &mut Cx, this: Root, at: usize) -> Result<Raw, Raised> {
     let array = own(cx, this);
     let raw = array.value_at(&cx.heap, at);
     if raw.is_unbound() {
-        let Item::Char(point) = array.item(at) else { return Ok(raw) };
-        return Err(cx.value_error(format!("character U+{point:x} is not in range [U+0000; U+10ffff]")));
+        return Err(no_character(cx, array, at));
     }
     Ok(raw)
+}
+
+/// What is wrong with an item that there is no value for.
+#[cold]
+fn no_character(cx: &mut Cx, array: Gc<'static, Array>, at: usize) -> Raised {
+    match array.item(at) {
+        Item::Char(_) => cx.value_error("chr() arg not in range(0x110000)"),
+        _ => cx.memory_error(),
+    }
 }
 
 fn list_of(cx: &mut Cx, this: Root) -> Result<Raw, Raised> {
@@ -388,7 +400,10 @@ fn next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Res
     }
     iterator.get().count.set(at as i64 + 1);
     *to = array.value_at(&cx.heap, at);
-    Ok(if to.is_unbound() { Stepped::End } else { Stepped::Item })
+    if to.is_unbound() {
+        return Err(no_character(cx, array.held(), at));
+    }
+    Ok(Stepped::Item)
 }
 
 fn step(cx: &mut Cx, window: Args) -> NativeResult {

@@ -13,15 +13,17 @@ use crate::number::{Fault, FaultKind, int_text};
 pub enum Piece<'a> {
     /// Text that stands for itself (`%%` gives one `%`).
     Literal(&'a [u8]),
+    /// The key in parentheses of the conversion that comes next: it is looked up before the rest is read.
+    Key(&'a [u8]),
+    /// So many `*` of a conversion of which what follows them is wrong: their arguments are looked at before that is said.
+    Stars(usize),
     /// A value to be converted.
-    Conversion(Conversion<'a>),
+    Conversion(Conversion),
 }
 
 /// One `%` specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conversion<'a> {
-    /// The key in parentheses.
-    pub key: Option<&'a [u8]>,
+pub struct Conversion {
     /// Its flags.
     pub flags: Flags,
     /// The least width.
@@ -70,22 +72,34 @@ pub struct Template<'a> {
     text: bool,
     /// Whether there is something that keys are looked up in.
     mapping: bool,
+    /// Whether a key was read, and its conversion is next.
+    keyed: bool,
+    /// How many `*` there were in the conversion that is read.
+    stars: usize,
+    /// What is wrong with it, and comes after [`Piece::Stars`].
+    fault: Option<Fault>,
 }
 
 /// The pieces of a `str` template, for arguments that are a mapping or not.
 pub fn text_template(template: &[u8], mapping: bool) -> Template<'_> {
-    Template { whole: template, at: 0, counted: (0, 0), text: true, mapping }
+    Template { whole: template, at: 0, counted: (0, 0), text: true, mapping, keyed: false, stars: 0, fault: None }
 }
 
 /// The pieces of a `bytes` template, for arguments that are a mapping or not.
 pub fn bytes_template(template: &[u8], mapping: bool) -> Template<'_> {
-    Template { whole: template, at: 0, counted: (0, 0), text: false, mapping }
+    Template { whole: template, at: 0, counted: (0, 0), text: false, mapping, keyed: false, stars: 0, fault: None }
 }
 
 impl<'a> Iterator for Template<'a> {
     type Item = Result<Piece<'a>, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(fault) = self.fault.take() {
+            return Some(Err(fault));
+        }
+        if std::mem::take(&mut self.keyed) {
+            return Some(self.checked(Self::conversion));
+        }
         let rest = &self.whole[self.at..];
         if rest.is_empty() {
             return None;
@@ -103,11 +117,8 @@ impl<'a> Iterator for Template<'a> {
             return Some(Ok(Piece::Literal(&rest[..1])));
         }
         self.at += 1;
-        let piece = self.conversion();
-        if piece.is_err() {
-            self.at = self.whole.len();
-        }
-        Some(piece.map(Piece::Conversion))
+        self.keyed = rest.get(1) == Some(&b'(');
+        Some(self.checked(if self.keyed { Self::key } else { Self::conversion }))
     }
 }
 
@@ -116,8 +127,21 @@ impl<'a> Template<'a> {
         self.whole.get(self.at).copied().ok_or_else(|| Fault::value("incomplete format"))
     }
 
-    fn conversion(&mut self) -> Result<Conversion<'a>, Fault> {
-        let key = if self.whole.get(self.at) == Some(&b'(') { Some(self.key()?) } else { None };
+    /// A piece; nothing comes after one that is wrong.
+    fn checked(&mut self, piece: fn(&mut Self) -> Result<Piece<'a>, Fault>) -> Result<Piece<'a>, Fault> {
+        self.stars = 0;
+        piece(self).or_else(|fault| {
+            self.at = self.whole.len();
+            self.keyed = false;
+            if self.stars == 0 {
+                return Err(fault);
+            }
+            self.fault = Some(fault);
+            Ok(Piece::Stars(self.stars))
+        })
+    }
+
+    fn conversion(&mut self) -> Result<Piece<'a>, Fault> {
         let mut flags = Flags::default();
         loop {
             match self.peek()? {
@@ -150,11 +174,11 @@ impl<'a> Template<'a> {
         self.counted = (self.at, index);
         let kind = if self.text { wtf8::code_points(&self.whole[self.at..]).next().unwrap_or(0) } else { first as u32 };
         self.at += if self.text { wtf8::width(first) } else { 1 };
-        Ok(Conversion { key, flags, width, precision, kind, index })
+        Ok(Piece::Conversion(Conversion { flags, width, precision, kind, index }))
     }
 
     /// Parentheses inside a key are balanced.
-    fn key(&mut self) -> Result<&'a [u8], Fault> {
+    fn key(&mut self) -> Result<Piece<'a>, Fault> {
         if !self.mapping {
             return Err(Fault::type_error("format requires a mapping"));
         }
@@ -168,7 +192,7 @@ impl<'a> Template<'a> {
                 _ => {}
             }
             if depth == 0 {
-                return Ok(&self.whole[start..self.at - 1]);
+                return Ok(Piece::Key(&self.whole[start..self.at - 1]));
             }
         }
         Err(Fault::value("incomplete format key"))
@@ -177,6 +201,7 @@ impl<'a> Template<'a> {
     fn size(&mut self, too_big: &'static str, most: usize) -> Result<Size, Fault> {
         if self.peek()? == b'*' {
             self.at += 1;
+            self.stars += 1;
             return Ok(Size::Argument);
         }
         let mut size = None;
@@ -190,7 +215,7 @@ impl<'a> Template<'a> {
     }
 }
 
-impl Conversion<'_> {
+impl Conversion {
     /// The complaint about a letter that converts nothing.
     pub fn unsupported(&self, text: bool) -> Fault {
         if !text && self.kind >= 0x80 {
@@ -216,7 +241,7 @@ pub struct Resolved {
 
 impl Resolved {
     /// From a conversion and the arguments of its `*`; a negative width means left, a negative precision 0.
-    pub fn new(conversion: &Conversion<'_>, width: Option<i64>, precision: Option<i64>) -> Result<Resolved, Fault> {
+    pub fn new(conversion: &Conversion, width: Option<i64>, precision: Option<i64>) -> Result<Resolved, Fault> {
         let mut flags = conversion.flags;
         let width = match (conversion.width, width) {
             (Size::None, _) => 0,
@@ -368,10 +393,10 @@ impl Resolved {
 mod tests {
     use super::*;
 
-    fn first(template: &str) -> Result<Conversion<'_>, Fault> {
+    fn first(template: &str) -> Result<Conversion, Fault> {
         match text_template(template.as_bytes(), true).next().expect("a piece")? {
             Piece::Conversion(conversion) => Ok(conversion),
-            Piece::Literal(text) => panic!("a literal: {text:?}"),
+            other => panic!("no conversion: {other:?}"),
         }
     }
 
@@ -400,8 +425,8 @@ mod tests {
     fn pieces() {
         let pieces: Vec<_> = text_template("a%%b%(k(e)y)-*.*s".as_bytes(), true).map(Result::unwrap).collect();
         assert_eq!(pieces[..3], [b"a", b"%", b"b"].map(|text| Piece::Literal(text)));
-        let Piece::Conversion(conversion) = pieces[3] else { panic!() };
-        assert_eq!(conversion.key, Some(&b"k(e)y"[..]));
+        assert_eq!(pieces[3], Piece::Key(b"k(e)y"));
+        let Piece::Conversion(conversion) = pieces[4] else { panic!() };
         assert_eq!((conversion.width, conversion.precision), (Size::Argument, Size::Argument));
         let resolved = Resolved::new(&conversion, Some(-5), Some(-1)).unwrap();
         assert_eq!((resolved.width, resolved.precision, resolved.flags.left), (5, Some(0), true));

@@ -79,7 +79,7 @@ impl Vm {
                 return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
             }
             if !bound.first().is_some_and(|receiver| self.keywords_are_of_subclass(native, *receiver)) {
-                let label = self.native_label(native);
+                let label = self.refusing_label(native);
                 return Err(self.type_error(format!("{label}() takes no keyword arguments")));
             }
         }
@@ -242,6 +242,20 @@ impl Vm {
                 _ => name.to_owned(),
             },
         }
+    }
+
+    /// As `native_label`, for keywords where there are none. What CPython gives its arguments as a tuple is shown without its class, a
+    /// method if it was bound before.
+    fn refusing_label(&self, native: Held<NativeFunction>) -> String {
+        const FUNCTIONS: &[&str] = &["time.strftime", "time.gmtime", "time.localtime"];
+        const METHODS: &[&str] = &["Match.group", "datetime.__reduce_ex__", "datetime.strptime", "time.__reduce_ex__"];
+        let (label, name) = (self.native_label(native), native.get().def.name);
+        let bare = match native.get().class.get() {
+            None => FUNCTIONS.contains(&label.as_str()),
+            Some(_) if self.bound_to.is_unbound() => false,
+            Some(_) => name == "__exit__" && label != "IOBase.__exit__" || METHODS.contains(&label.as_str()),
+        };
+        if bare { name.to_owned() } else { label }
     }
 
     /// The class that the errors of a call of a method name, if it was bound before.

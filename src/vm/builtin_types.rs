@@ -369,6 +369,7 @@ impl Vm {
             receiver: Slot::new(Value::adopt(receiver)),
             class: Ref::from_option(class),
             module: AnyRef::new(Value::adopt(module)),
+            target: Ref::none(),
         });
         native.value().raw()
     }
@@ -394,9 +395,9 @@ impl Vm {
         let heap = self.heap.forever();
         for exc in Exc::ALL.iter().copied() {
             let mut bases = vec![];
-            let root = exc.base() == exc;
+            let (root, group) = (exc.base() == exc, exc == Exc::ExceptionGroup);
             bases.push(if root { self.object_class().held() } else { self.exception_class(exc.base()).held() });
-            if exc == Exc::ExceptionGroup {
+            if group {
                 bases.push(self.exception_class(Exc::Exception).held());
             }
             let module = match exc {
@@ -407,9 +408,13 @@ impl Vm {
             if root || !exc.own_fields().is_empty() {
                 flags |= ClassFlags::LAYOUT;
             }
+            if group {
+                // CPython makes it as scripts make classes.
+                flags |= ClassFlags::OPEN;
+            }
             let class = self.builtin_class(exc.name(), module, &bases, flags, Kind::Exception, 0);
             self.types.set_exception(exc, class);
-            let (name, doc) = (self.name(Name::Doc).held(), self.doc_value(exc.doc()));
+            let (name, doc) = (self.name(Name::Doc).held(), self.doc_value(if group { &[] } else { exc.doc() }));
             class.namespace().put_str(heap, name, Value::adopt(doc));
             class.get().inline_slots.set(exc as u8);
             self.types.named.push((exc.name(), class.value().raw()));

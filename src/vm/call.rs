@@ -64,7 +64,9 @@ impl Vm {
                     let receiver = method.receiver.get().raw();
                     self.fiber.registers.set(start, receiver);
                     callee = method.function.get().raw();
-                    if let Some(native) = Value::adopt(callee).exact::<NativeFunction>().map(Gc::held) {
+                    if let Some(native) = Value::adopt(callee).exact::<NativeFunction>().map(Gc::held)
+                        && native.get().target.get().is_none()
+                    {
                         // Errors of the call name the class of what it is bound to.
                         self.bound_to = receiver;
                         let args = self.native_arguments(native, start, argc, keywords);
@@ -237,6 +239,9 @@ impl Vm {
         argc: u32,
         keywords: Option<Raw>,
     ) -> Result<Invoked, Raised> {
+        if let Some(function) = native.get().target.get().map(Gc::held) {
+            return self.enter(function, start, argc, keywords, Raw::UNBOUND);
+        }
         let args = self.native_arguments(native, start, argc, keywords)?;
         self.run_native(native.get().def, args)
     }

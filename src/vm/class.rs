@@ -11,6 +11,7 @@ use crate::object::{Access, Class, ClassFlags, CodeObject, Dict, DictPart, Funct
 use super::builtin_types::Place;
 use super::class_make::Parts;
 use super::frame::Held;
+use super::inspect::is_library_file;
 use super::native::{Args, Raised, Root};
 use super::{Name, Vm};
 
@@ -147,6 +148,11 @@ impl Vm {
         });
         if !annotate.is_unbound() {
             self.set_function_detail(function, Name::Annotate, annotate.raw());
+        }
+        if is_library_file(&code.code.filename)
+            && let Some(native) = self.native_in_front(function)
+        {
+            return native;
         }
         function.value().raw()
     }

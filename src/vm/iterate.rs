@@ -586,6 +586,7 @@ impl Vm {
                 receiver: Slot::new(Value::NONE),
                 class: Ref::none(),
                 module: crate::heap::AnyRef::none(),
+                target: Ref::none(),
             });
             self.coroutines.advance = function.value().raw();
         }

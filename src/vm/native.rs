@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
-use crate::object::{Class, Str};
+use crate::object::{Class, Function, Str};
 
 use super::Vm;
 
@@ -383,6 +383,8 @@ pub struct NativeFunction {
     pub class: Ref<Class>,
     /// `__module__`: a str, or None.
     pub module: AnyRef,
+    /// The function of aio's library that does what CPython does in C, and that a call of this is a call of; none for natives proper.
+    pub target: Ref<Function>,
 }
 
 impl NativeFunction {
@@ -393,7 +395,7 @@ impl NativeFunction {
     }
 }
 
-crate::cell! { NativeFunction: Native { slots: [receiver], refs: [class, module] } }
+crate::cell! { NativeFunction: Native { slots: [receiver], refs: [class, module, target] } }
 
 /// A type whose values natives take as parameters: how an argument becomes one.
 pub trait FromArg<'a>: Sized {

@@ -1,17 +1,23 @@
-//! Errors of calls of functions that stand for what CPython has written in C: worded as for natives. A module of aio's own library says
-//! in its global `__native__` which of its functions and classes those are: `"_operator"` (all that it has; they call themselves
-//! functions of `_operator`) or `"_functools: reduce partial"` (these only).
+//! Functions that stand for what CPython has written in C. A module of aio's own library says in its global `__native__` which of its
+//! functions and classes those are: `"_operator"` (all that it has; they call themselves functions of `_operator`) or
+//! `"_functools: reduce partial"` (these only). Errors of their calls are worded as for natives, and functions are natives to all that
+//! look at them: a native in front of each is what its module has.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::bytecode::code::{Code, CodeFlags};
-use crate::heap::Value;
+use crate::bytecode::code::{Code, CodeFlags, Const};
+use crate::heap::{AnyRef, Gc, Kind, Raw, Ref, Slot, Value};
 use crate::object::{Function, Str, Tuple};
 
 use super::Vm;
 use super::frame::Held;
 use super::inspect::is_library_file;
-use super::native::Raised;
+use super::native::{NativeDef, NativeFunction, NativeKind, Param, ParamKind, Quick, Raised};
+
+fn leak(text: &str) -> &'static str {
+    String::leak(text.to_owned())
+}
 
 const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
@@ -162,6 +168,115 @@ impl Vm {
         match marker.split_once(": ") {
             Some((home, names)) => names.split(' ').any(|name| name == outermost).then(|| home.to_owned()),
             None => Some(marker),
+        }
+    }
+
+    /// A native to be seen in place of a module's function that stands for one written in C; None for others. Calling it calls the
+    /// function.
+    pub(super) fn native_in_front(&mut self, function: Held<Function>) -> Option<Raw> {
+        let code = function.code().code.clone();
+        let other = CodeFlags::NAMESPACE | CodeFlags::GENERATOR | CodeFlags::COROUTINE | CodeFlags::ASYNC_GENERATOR;
+        if code.flags.intersects(other) || code.qualname.contains(['.', '<']) || code.qualname.starts_with('_') {
+            return None;
+        }
+        let home = self.native_home(function)?;
+        let def = self.native_def(&home, function);
+        let receiver = self.modules().get_str(&self.heap, Str::new(&self.heap, &home)).map_or(Raw::NONE, Value::raw);
+        let module = Str::new(&self.heap, &home).held();
+        let native = self.heap.alloc(NativeFunction {
+            def,
+            positional: 0,
+            simple: false,
+            least: u8::MAX,
+            receiver: Slot::new(Value::adopt(receiver)),
+            class: Ref::none(),
+            module: AnyRef::new(module.value()),
+            target: Ref::new(function),
+        });
+        Some(native.value().raw())
+    }
+
+    /// The declaration of such a native: made once in a process, however many machines there are.
+    fn native_def(&mut self, home: &str, function: Held<Function>) -> &'static NativeDef {
+        static MADE: Mutex<BTreeMap<String, &'static NativeDef>> = Mutex::new(BTreeMap::new());
+        let code = function.code().code.clone();
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = format!("{home}.{}", code.qualname);
+        if let Some(def) = made.get(&key) {
+            return def;
+        }
+        let doc = match code.constants.first() {
+            Some(Const::Str(text)) if code.flags.contains(CodeFlags::DOCSTRING) => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => String::new(),
+        };
+        let def = NativeDef {
+            name: leak(&code.qualname),
+            doc: Vec::leak(doc.lines().map(leak).collect()),
+            kind: NativeKind::Function,
+            params: Vec::leak(self.native_params(function)),
+            suspends: false,
+            scripted: false,
+            quick: Quick::No,
+            run: |cx, _| Err(cx.system_error("a function of the library was not called")),
+        };
+        let def = Box::leak(Box::new(def));
+        made.insert(key, def);
+        def
+    }
+
+    fn native_params(&self, function: Held<Function>) -> Vec<Param> {
+        let code = function.code().code.clone();
+        let (positional, only) = (usize::from(code.positional), usize::from(code.positional_only));
+        let names = positional + usize::from(code.keyword_only);
+        let defaults = function.get().defaults.get().map(Gc::held);
+        let first = positional - defaults.map_or(0, |d| d.len());
+        let by_name = function.get().kwdefaults.get().map(Gc::held);
+        let mut params = vec![];
+        let mut locals = code.locals.iter();
+        for (at, name) in locals.by_ref().take(names).enumerate() {
+            let kind = match at {
+                _ if at < only => ParamKind::Positional,
+                _ if at < positional => ParamKind::Either,
+                _ => ParamKind::Keyword,
+            };
+            let default = match kind {
+                ParamKind::Keyword => {
+                    by_name.and_then(|d| d.get_str(&self.heap, Str::new(&self.heap, name)).map(Value::raw))
+                }
+                _ if at >= first => defaults.map(|d| d.item(at - first).raw()),
+                _ => None,
+            };
+            let default = default.map_or(String::new(), |raw| self.default_text(Value::adopt(raw)));
+            params.push(Param { name: leak(name), kind, default: leak(&default) });
+        }
+        let rest = [(CodeFlags::VARARGS, ParamKind::Rest), (CodeFlags::VARKEYWORDS, ParamKind::KeywordRest)];
+        for (_, kind) in rest.into_iter().filter(|(flag, _)| code.flags.contains(*flag)) {
+            let name = locals.next().map_or("", |name| leak(name));
+            // Those before `*args` can't be given by name, as far as anybody is told.
+            let at = params.iter().position(|p: &Param| p.kind == ParamKind::Keyword).unwrap_or(params.len());
+            let at = if kind == ParamKind::Rest { at } else { params.len() };
+            params.insert(at, Param { name, kind, default: "" });
+        }
+        params
+    }
+
+    /// A default as signatures show it.
+    fn default_text(&self, value: Value<'_>) -> String {
+        if let Some(text) = self.as_str(value) {
+            let text = text.to_str_lossy();
+            return if text.contains(['\'', '\\']) { "<unrepresentable>".into() } else { format!("'{text}'") };
+        }
+        match value.kind() {
+            Kind::None => "None".into(),
+            Kind::True => "True".into(),
+            Kind::False => "False".into(),
+            _ => match (value.as_int(), value.as_float()) {
+                (Some(number), _) => number.to_string(),
+                (_, Some(number)) => crate::number::float_repr::repr(number),
+                _ => "<unrepresentable>".into(),
+            },
         }
     }
 

@@ -741,7 +741,11 @@ impl Vm {
             // A class of its own reflected method is asked as numbers are.
             let numeric = find(self, class_a, reflected_name).is_some_and(|m| Value::adopt(m).kind() != Kind::Native);
             let joined = native && !numeric && is_sequence(Value::adopt(a));
-            let first = first || joined && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
+            // Of two sequences the one on the left is repeated.
+            let both = kind == BinaryKind::Mul
+                && reflected.is_some_and(|m| Value::adopt(m).kind() == Kind::Native)
+                && self.repeats(Value::adopt(b));
+            let first = first || joined && !both && matches!(kind, BinaryKind::Add | BinaryKind::Mul);
             let own = own.map(|m| (m, a, b));
             let reflected = reflected.map(|m| (m, b, a));
             if first {
@@ -767,9 +771,10 @@ impl Vm {
             // A sequence's own method would complain of what is no number in its own words.
             let index = self.name(Name::Index).held();
             let only_first = inplace && self.has_sequence_slots(Value::adopt(a)) && !is_sequence(Value::adopt(a));
+            let left = self.repeats(Value::adopt(a));
             tries.retain(|(method, receiver, count)| {
                 let sequences = Value::adopt(*method).kind() == Kind::Native && self.repeats(Value::adopt(*receiver));
-                if only_first && sequences {
+                if sequences && (only_first || left && !receiver.same(a)) {
                     return false;
                 }
                 let class = self.class_of(Value::adopt(*count)).held();

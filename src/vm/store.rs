@@ -473,7 +473,8 @@ impl Vm {
             module.set_ref(&self.heap, |m| &m.class, Some(new));
             return Ok(());
         }
-        let changeable = |c: Held<Class>| c.has(ClassFlags::HEAP);
+        let changeable =
+            |c: Held<Class>| c.has(ClassFlags::HEAP) || c.has(ClassFlags::OPEN) && c.has(ClassFlags::EXCEPTION);
         if !changeable(old) || !changeable(new) {
             return Err(self
                 .type_error("__class__ assignment only supported for mutable types or ModuleType subclasses".into()));

@@ -320,6 +320,7 @@ pub(super) fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> Nat
 /// `%` with a template of bytes.
 pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result<Vec<u8>, Raised> {
     let mut args = PercentArgs::new(cx, values, true)?;
+    let mark = cx.mark();
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
     for piece in percent::bytes_template(pattern, args.is_mapping()) {
         let conversion = match check(cx, piece)? {
@@ -327,13 +328,19 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
                 out.extend_from_slice(text);
                 continue;
             }
+            percent::Piece::Key(key) => {
+                let raw = Bytes::new(&cx.heap, key).value().raw();
+                args.keyed(cx, raw)?;
+                continue;
+            }
+            percent::Piece::Stars(count) => {
+                for number in 0..count {
+                    args.size(cx, percent::Size::Argument, number > 0)?;
+                }
+                continue;
+            }
             percent::Piece::Conversion(conversion) => conversion,
         };
-        let mark = cx.mark();
-        if let Some(key) = conversion.key {
-            let raw = Bytes::new(&cx.heap, key).value().raw();
-            args.keyed(cx, raw)?;
-        }
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
@@ -368,7 +375,9 @@ pub(super) fn percent_bytes(cx: &mut Cx, pattern: &[u8], values: Root) -> Result
                 };
                 how.format_bytes(&mut out, &bytes);
             }
-            b'c' => match buffer_of(cx, value) {
+            b'c' => match value_bytes(cx, value.get(cx))
+                .filter(|_| matches!(value.get(cx).kind(), Kind::Bytes | Kind::ByteArray))
+            {
                 Some(bytes) if bytes.len() == 1 => {
                     let whole = Resolved { precision: None, ..how };
                     whole.format_bytes(&mut out, &bytes);

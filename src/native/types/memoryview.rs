@@ -1,5 +1,6 @@
 //! memoryview: its methods and attributes.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use std::cell::Cell as StdCell;
@@ -370,7 +371,11 @@ fn part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>) -> Result<MemoryView
 
 /// Sets a part of a view of one dimension to what a bytes-like object has.
 fn set_part(cx: &mut Cx, view: View, slice: Gc<'static, Slice>, value: Root) -> Result<(), Raised> {
-    let bytes = bytes_like(cx, value)?;
+    let bytes = match value.get(cx).exact::<MemoryView>().filter(|source| !source.released.get()) {
+        // They need not be next to each other.
+        Some(source) => Cow::Owned(source.to_vec()),
+        None => bytes_like(cx, value)?,
+    };
     let target = part(cx, view, slice)?;
     let source = value.get(cx).exact::<MemoryView>();
     let source_format = source.map_or('B', |v| v.format);
@@ -506,6 +511,17 @@ natives!(
             Some(shape) => Some(cast_shape(cx, view, shape)?),
             None => None,
         };
+        if let Some(start) = text.chars().position(|c| !c.is_ascii()) {
+            let end = start + text.chars().skip(start).take_while(|c| !c.is_ascii()).count();
+            return Err(cx.unicode_error(
+                Exc::UnicodeEncodeError,
+                format,
+                "ascii",
+                start,
+                end,
+                "ordinal not in range(128)",
+            ));
+        }
         let native_mark = text.starts_with('@');
         let mut letters = text.trim_start_matches('@').chars();
         let format = letters.next().filter(|_| letters.next().is_none());

@@ -276,7 +276,7 @@ natives!(
     /// Return a new set with the keys of this and of all others.
     fn union(cx: &mut Cx, this: Root, others: Rest) -> NativeResult {
         let result = self::copy(cx, this)?;
-        for other in others.0.roots() {
+        for other in others.0.roots().filter(|other| !other.get(cx).is(this.get(cx))).collect::<Vec<_>>() {
             self::update(cx, result, other)?;
         }
         Ok(result.get(cx).into())

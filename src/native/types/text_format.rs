@@ -438,6 +438,7 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
         return done(cx.checked_text(&out)?);
     }
     let mut args = PercentArgs::new(cx, values, false)?;
+    let mark = cx.mark();
     let mut out: Vec<u8> = Vec::with_capacity(pattern.len() + 16);
     let mut checked = 0;
     for (number, piece) in percent::text_template(pattern.as_bytes(), args.is_mapping()).enumerate() {
@@ -449,13 +450,19 @@ pub(super) fn percent_format(cx: &mut Cx, pattern: Held, values: Root) -> Native
                 out.extend_from_slice(text);
                 continue;
             }
+            percent::Piece::Key(key) => {
+                let raw = cx.text_raw(key);
+                args.keyed(cx, raw)?;
+                continue;
+            }
+            percent::Piece::Stars(count) => {
+                for number in 0..count {
+                    args.size(cx, percent::Size::Argument, number > 0)?;
+                }
+                continue;
+            }
             percent::Piece::Conversion(conversion) => conversion,
         };
-        let mark = cx.mark();
-        if let Some(key) = conversion.key {
-            let raw = cx.text_raw(key);
-            args.keyed(cx, raw)?;
-        }
         let width = args.size(cx, conversion.width, false)?;
         let precision = args.size(cx, conversion.precision, true)?;
         let how = Resolved::new(&conversion, width, precision);
