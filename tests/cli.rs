@@ -337,6 +337,28 @@ fn an_ignored_ctrl_c_stays_ignored() {
 }
 
 #[test]
+fn profiles_say_where_the_time_goes() {
+    let code = "import asyncio\ndef busy():\n    n = 0\n    while n < 3_000_000: n += 1\nasync def main(): busy()\nasyncio.run(main())\nprint('done')\n";
+    let path = file("profiled", code.as_bytes());
+    let picture = format!("{path}.svg");
+    let flag = format!("--flame-graph={picture}");
+    let output = aio(&["run", "--profile", &flag, &path], "");
+    assert_eq!(stdout(&output), "done\n");
+    let table = stderr(&output);
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].starts_with("profile: "), "{table}");
+    assert!(rows[2].contains("busy (") && rows[2].ends_with(":2)"), "{table}");
+    assert!(rows.iter().any(|row| row.contains("main (") && row.ends_with(":5)")), "{table}");
+    let picture = std::fs::read_to_string(picture).expect("it was written");
+    assert!(
+        picture.starts_with("<svg") && picture.ends_with("</svg>\n") && picture.contains("<title>busy ("),
+        "{picture}"
+    );
+    let refused = aio(&["run", "--flame-graph=/nowhere/at/all.svg", &path], "");
+    assert!(stderr(&refused).contains("cannot write `/nowhere/at/all.svg`"), "{}", stderr(&refused));
+}
+
+#[test]
 fn await_at_the_top_runs_on_a_loop() {
     let code = "print(1)\nimport asyncio\nawait asyncio.sleep(0)\nprint(2, asyncio.current_task().get_name())";
     let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_aio")).args(args).output().expect("the binary starts");

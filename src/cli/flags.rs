@@ -63,6 +63,8 @@ pub const FLAGS: &[Flag] = &[
     python('S', "no-site", "", "Nothing: there is no folder of packages"),
     flag("virtual-time", "Run on a clock that jumps to the next deadline when nothing is ready"),
     flag("top-level-await", "Allow `await` outside functions"),
+    flag("profile", "Say on standard error where the program spent its time"),
+    valued("flame-graph", "FILE", &[], "Draw where the program spent its time, as a picture (SVG)"),
     valued(
         "dump",
         "STAGE",

@@ -4,13 +4,14 @@
 
 pub mod dump;
 pub mod flags;
+mod profile;
 mod run;
 mod switches;
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::compile::Options;
 use crate::diagnostic::{Code, Color, render};
@@ -139,6 +140,8 @@ pub fn main(args: &[String]) -> u8 {
         unbuffered: settings.unbuffered,
         hash_seed: settings.hash_seed,
         transcript: word == "repl",
+        profile: given.is_set("profile"),
+        flame_graph: text("flame-graph").map(PathBuf::from),
         prompt: word == "repl" || alone && text("code").is_none() || switches.inspect,
     };
     run::run(&program, &options, switches, style)

@@ -17,9 +17,10 @@ use crate::text::wtf8::of_system;
 use crate::vm::Vm;
 use crate::vm::host::StdStream;
 use crate::vm::native::Root;
+use crate::vm::profile::Profile;
 use crate::vm::switches::Switches;
 
-use super::{FAILED, Program, Style, say};
+use super::{FAILED, Program, Style, profile, say};
 
 /// Status where output could not be written at the end.
 const OUTPUT_LOST: u8 = 120;
@@ -30,7 +31,7 @@ const RECORD: &str = "AIO_RECORD";
 const REPLAY: &str = "AIO_REPLAY";
 
 /// How a program is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RunOptions {
     /// On a clock that jumps.
     pub(super) virtual_time: bool,
@@ -44,6 +45,10 @@ pub(super) struct RunOptions {
     pub(super) prompt: bool,
     /// What the prompt reads from anything but a terminal is shown as if it had been typed.
     pub(super) transcript: bool,
+    /// A table of where the time went is shown.
+    pub(super) profile: bool,
+    /// The file of a picture of that.
+    pub(super) flame_graph: Option<PathBuf>,
 }
 
 /// How the process ends.
@@ -111,11 +116,18 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
     if program.filename.starts_with('<') {
         vm.register_source(&code, program.source.text());
     }
+    if options.profile || options.flame_graph.is_some() {
+        vm.start_profile();
+    }
     let ending = interpreter::run_main(&mut vm, &program.filename, &program.main, &code);
     let end = match ending {
         Ending::Status(status) => End::Status(status as u8),
         Ending::Uncaught(exception) => uncaught(&mut vm, exception),
     };
+    if let Some(found) = vm.end_profile() {
+        let _ = vm.host_mut().flush(StdStream::Out);
+        report_profile(&found, options);
+    }
     let end = if options.prompt { interact(&mut vm, screen, style, options.transcript) } else { end };
     interpreter::shut_down(&mut vm);
     vm.host_mut().flush_files();
@@ -144,6 +156,19 @@ pub(super) fn run(program: &Program, options: &RunOptions, switches: Switches, s
             std::mem::forget(vm);
             status
         }
+    }
+}
+
+/// Shows a profile in the ways that were asked for.
+#[allow(clippy::disallowed_methods, reason = "a picture is no file of the script's")]
+fn report_profile(found: &Profile, options: &RunOptions) {
+    if options.profile {
+        say(&profile::table(found));
+    }
+    if let Some(path) = &options.flame_graph
+        && let Err(error) = std::fs::write(path, profile::flame_graph(found))
+    {
+        say(&format!("error: cannot write `{}`: {error}", path.display()));
     }
 }
 

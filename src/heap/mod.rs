@@ -78,6 +78,8 @@ pub mod interrupt {
     pub const STRESS: u32 = 64;
     /// Steps are counted: set as long as they are.
     pub const STEP: u32 = 128;
+    /// The program is profiled, and the time of a sample has come.
+    pub const SAMPLE: u32 = 256;
 }
 
 /// What the collector knows of a kind.

@@ -24,7 +24,7 @@ use super::choices::Choices;
 use super::control;
 use super::network::OsNetwork;
 use super::processes::{self, Watch};
-use super::ticker::Ticker;
+use super::ticker::{Tick, Ticker};
 use super::wake::Wake;
 use crate::vm::host::{
     Child, ChildPlan, Choice, Control, FileStatus, FolderEntry, Host, OpenFiles, OpenMode, SignalAction, StdStream,
@@ -56,6 +56,7 @@ pub struct OsHost {
     hears_interrupts: Arc<AtomicBool>,
     choices: Rc<RefCell<Choices>>,
     ticker: Option<Ticker>,
+    sampler: Option<Ticker>,
     network: OsNetwork,
     /// Where output goes while somebody types at the prompt.
     above: Option<Arc<dyn Above>>,
@@ -150,6 +151,7 @@ impl OsHost {
             environment: BTreeMap::new(),
             choices: Rc::default(),
             ticker: None,
+            sampler: None,
             network: OsNetwork::new(wake.clone(), pending.clone()),
             above: None,
             signals: Watch::new(pending, wake),
@@ -307,7 +309,14 @@ impl Host for OsHost {
     }
 
     fn tick(&mut self, word: &Arc<AtomicU32>, on: bool) {
-        self.ticker.get_or_insert_with(|| Ticker::new(word)).set(on);
+        self.ticker.get_or_insert_with(|| Ticker::new(word, Tick::Slice)).set(on);
+    }
+
+    fn sample(&mut self, word: &Arc<AtomicU32>, on: bool) {
+        self.sampler = on.then(|| Ticker::new(word, Tick::Sample));
+        if let Some(sampler) = &self.sampler {
+            sampler.set(true);
+        }
     }
 
     fn stack_size(&self) -> usize {

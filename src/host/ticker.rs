@@ -1,4 +1,5 @@
-//! Ends time slices: a thread that sets a bit of the interrupt word every few milliseconds, while somebody waits for a turn.
+//! A thread that sets a bit of the interrupt word every few milliseconds: to end time slices while somebody waits for a turn, and to sample
+//! a program that is profiled.
 
 #![allow(clippy::disallowed_methods, reason = "this is where the system is asked")]
 
@@ -8,8 +9,31 @@ use std::time::Duration;
 
 use crate::heap::interrupt;
 
-/// CPython's switch interval.
-const SLICE: Duration = Duration::from_millis(5);
+/// What is done now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tick {
+    /// A time slice ends.
+    Slice,
+    /// What runs is noted.
+    Sample,
+}
+
+impl Tick {
+    fn every(self) -> Duration {
+        match self {
+            // CPython's switch interval.
+            Tick::Slice => Duration::from_millis(5),
+            Tick::Sample => Duration::from_millis(1),
+        }
+    }
+
+    fn bit(self) -> u32 {
+        match self {
+            Tick::Slice => interrupt::SWITCH,
+            Tick::Sample => interrupt::SAMPLE,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -22,22 +46,22 @@ struct Shared {
 pub(super) struct Ticker(Arc<Shared>);
 
 impl Ticker {
-    /// Starts the thread for the machine with this interrupt word. Without it fibers switch only where they wait.
-    pub(super) fn new(word: &Arc<AtomicU32>) -> Ticker {
+    /// Starts the thread for the machine with this interrupt word. Without it fibers switch only where they wait, and there are no samples.
+    pub(super) fn new(word: &Arc<AtomicU32>, tick: Tick) -> Ticker {
         let shared = Arc::new(Shared { on: Mutex::new(false), changed: Condvar::new() });
         let (weak, word) = (Arc::downgrade(&shared), word.clone());
-        let _ = std::thread::Builder::new().name("aio slices".into()).spawn(move || run(&weak, &word));
+        let _ = std::thread::Builder::new().name("aio ticks".into()).spawn(move || run(&weak, &word, tick));
         Ticker(shared)
     }
 
-    /// Whether slices end.
+    /// Whether there are ticks.
     pub(super) fn set(&self, on: bool) {
         *self.0.on.lock().unwrap_or_else(PoisonError::into_inner) = on;
         self.0.changed.notify_one();
     }
 }
 
-fn run(shared: &Weak<Shared>, word: &AtomicU32) {
+fn run(shared: &Weak<Shared>, word: &AtomicU32, tick: Tick) {
     super::processes::block_signals();
     while let Some(shared) = shared.upgrade() {
         let mut on = shared.on.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,8 +74,8 @@ fn run(shared: &Weak<Shared>, word: &AtomicU32) {
         drop(on);
         drop(shared);
         if active {
-            std::thread::sleep(SLICE);
-            word.fetch_or(interrupt::SWITCH, Ordering::Relaxed);
+            std::thread::sleep(tick.every());
+            word.fetch_or(tick.bit(), Ordering::Relaxed);
         }
     }
 }

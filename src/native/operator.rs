@@ -32,6 +32,12 @@ natives!(
         Ok(Outcome::NONE)
     }
 
+    /// The name of an object's type as messages have it.
+    fn _type_name(cx: &mut Cx, obj: Root) -> NativeResult {
+        let name = cx.type_name_for_error(obj.get(cx));
+        Ok(cx.str(&name).into())
+    }
+
     /// Same as a < b.
     #[quick(Two(compare_at_once::<{ CompareKind::Lt as usize }>))]
     fn lt(cx: &mut Cx, a: Root, b: Root) -> NativeResult {

@@ -396,7 +396,7 @@ mod tests {
     fn first(template: &str) -> Result<Conversion, Fault> {
         match text_template(template.as_bytes(), true).next().expect("a piece")? {
             Piece::Conversion(conversion) => Ok(conversion),
-            other => panic!("no conversion: {other:?}"),
+            other @ (Piece::Literal(_) | Piece::Key(_) | Piece::Stars(_)) => panic!("no conversion: {other:?}"),
         }
     }
 

@@ -458,6 +458,10 @@ pub trait Host: Debug {
     fn tick(&mut self, word: &Arc<AtomicU32>, on: bool) {
         let _ = (word, on);
     }
+    /// Whether to set the bit `SAMPLE` of an interrupt word every millisecond.
+    fn sample(&mut self, word: &Arc<AtomicU32>, on: bool) {
+        let _ = (word, on);
+    }
     /// Seconds since the epoch.
     fn time(&self) -> f64;
     /// Seconds of a clock that never goes back.

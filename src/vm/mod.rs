@@ -45,6 +45,7 @@ pub mod network;
 mod numeric;
 mod ops;
 mod pattern;
+pub mod profile;
 mod repr;
 mod run;
 mod scripted;
@@ -253,6 +254,8 @@ pub struct Vm {
     steps: u64,
     /// Why the program is being stopped.
     stopped: Option<limits::Stop>,
+    /// What was sampled, if the program is profiled.
+    profile: Option<Box<profile::Profile>>,
 }
 
 impl fmt::Debug for Vm {
@@ -339,6 +342,7 @@ impl Vm {
             prints_directly: true,
             steps: 0,
             stopped: None,
+            profile: None,
         };
         if let Some(every) = vm.host.variable("AIO_GC_STRESS").and_then(|text| text.parse().ok()) {
             let seed = vm.host.variable("AIO_GC_SEED").and_then(|text| text.parse().ok());

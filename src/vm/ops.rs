@@ -826,7 +826,8 @@ impl Vm {
             }
         }
         if kind == BinaryKind::Mul {
-            if self.repeats(x) || inplace && matches!(x.kind(), Kind::List | Kind::ByteArray) {
+            let in_place = inplace && matches!(x.kind(), Kind::List | Kind::ByteArray);
+            if self.repeats(x) || in_place && self.leaves_to_builtin(x, Name::IMul) {
                 return self.type_error(format!("can't multiply sequence by non-int of type '{other}'"));
             }
             if self.repeats(y) && !(inplace && self.has_sequence_slots(x)) {
@@ -835,6 +836,17 @@ impl Vm {
             }
         }
         self.unsupported(kind, inplace, a, b)
+    }
+
+    /// Whether a value can be asked for items by their number: what C code takes for a sequence.
+    pub fn has_numbered_items(&mut self, root: Root) -> Result<bool, Raised> {
+        let value = root.get(self);
+        let numbered = matches!(value.kind(), Kind::Str | Kind::Bytes | Kind::ByteArray | Kind::List | Kind::Tuple)
+            || matches!(value.kind(), Kind::Range | Kind::MemoryView | Kind::Array | Kind::Deque);
+        if numbered || value.kind() == Kind::Dict || !self.class_of(value).has(ClassFlags::HEAP) {
+            return Ok(numbered);
+        }
+        Ok(self.own_method(root, Name::GetItem)?.is_some())
     }
 
     /// Whether a multiplication takes a value for a sequence: not where its class has methods of its own for that.

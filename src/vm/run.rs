@@ -2436,6 +2436,9 @@ impl Vm {
         if let Some(kind) = self.heap.stress_due() {
             self.collect_with_classes(kind);
         }
+        if self.take_interrupt(interrupt::SAMPLE) {
+            self.sample();
+        }
         if self.take_interrupt(interrupt::COLLECT) {
             let kind = self.heap.due();
             self.collect_with_classes(kind);

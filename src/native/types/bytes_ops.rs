@@ -271,8 +271,7 @@ pub(super) fn repeated(cx: &mut Cx, bytes: &[u8], count: Root) -> Result<Vec<u8>
 
 pub(super) fn join_bytes(cx: &mut Cx, of: Of, this: Root, iterable: Root) -> NativeResult {
     let separator = receiver(cx, this, "join", of)?;
-    let iterable_at_all =
-        cx.own_method(iterable, Name::Iter)?.is_some() || cx.own_method(iterable, Name::GetItem)?.is_some();
+    let iterable_at_all = cx.own_method(iterable, Name::Iter)?.is_some() || cx.has_numbered_items(iterable)?;
     if !iterable_at_all {
         return Err(cx.type_error("can only join an iterable".to_owned()));
     }

@@ -393,7 +393,7 @@ natives!(
     fn __new__(cx: &mut Cx, class: Root, #[either] mapping: Root) -> NativeResult {
         cx.check_new_kind(class, Kind::MappingProxy)?;
         let kind = mapping.get(cx).kind();
-        let fits = !matches!(kind, Kind::List | Kind::Tuple)
+        let fits = !matches!(kind, Kind::List | Kind::Tuple | Kind::Deque)
             && (kind == Kind::Dict || cx.special_method(mapping, Name::GetItem)?.is_some());
         if !fits {
             let got = cx.type_name_for_error(mapping.get(cx));

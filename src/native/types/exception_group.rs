@@ -87,11 +87,7 @@ fn new_group(cx: &mut Cx, class: Root, args: Rest) -> Result<Root, Raised> {
         let got = cx.argument_name_for_error(message.get(cx));
         return Err(cx.type_error(format!("BaseExceptionGroup.__new__() argument 1 must be str, not {got}")));
     }
-    let kind = exceptions.get(cx).kind();
-    let sequence = matches!(kind, Kind::List | Kind::Tuple)
-        || !matches!(kind, Kind::Dict | Kind::Set | Kind::FrozenSet)
-            && cx.special_method(exceptions, Name::GetItem)?.is_some();
-    if !sequence {
+    if !cx.has_numbered_items(exceptions)? {
         return Err(cx.type_error("second argument (exceptions) must be a sequence".into()));
     }
     let tuple = cx.tuple_from(exceptions)?;

@@ -452,8 +452,7 @@ natives!(
         if matches!(value.kind(), Kind::List | Kind::Tuple) && !value.is_subclassed() {
             return join_items(cx, separator, iterable);
         }
-        let iterable_at_all =
-            cx.own_method(iterable, Name::Iter)?.is_some() || cx.own_method(iterable, Name::GetItem)?.is_some();
+        let iterable_at_all = cx.own_method(iterable, Name::Iter)?.is_some() || cx.has_numbered_items(iterable)?;
         if !iterable_at_all {
             return Err(cx.type_error("can only join an iterable".to_owned()));
         }

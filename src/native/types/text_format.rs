@@ -256,7 +256,14 @@ pub(super) fn percent_number(
                 || cx.own_method(value, Name::Float)?.is_some()
                 || cx.own_method(value, Name::Index)?.is_some()
             {
-                cx.to_float(value)?
+                match cx.to_float(value) {
+                    Err(raised) if bytes => {
+                        cx.take_raised(raised);
+                        let got = cx.type_name_for_error(value.get(cx));
+                        return Err(cx.type_error(format!("float argument required, not {got}")));
+                    }
+                    number => number?,
+                }
             } else {
                 let got = cx.type_name_for_error(value.get(cx));
                 let wanted = if bytes { "float argument required" } else { "must be real number" };
