@@ -59,6 +59,7 @@ fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
     let mut quad = 0usize;
     let mut left = 0u32;
     let mut pads = 0usize;
+    let mut padded = false;
     if strict && data.first() == Some(&b'=') {
         return Err("Leading padding not allowed".into());
     }
@@ -83,11 +84,10 @@ fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
                     }
                     return Ok(out);
                 }
-            } else if strict {
-                return Err(
-                    if quad == 0 { "Excess padding not allowed" } else { "Discontinuous padding not allowed" }.into()
-                );
+            } else if strict && quad == 0 {
+                return Err("Excess padding not allowed".into());
             }
+            padded = true;
             continue;
         }
         let Some(value) = value64(*byte) else {
@@ -96,7 +96,7 @@ fn decode64(data: &[u8], strict: bool) -> Result<Vec<u8>, String> {
             }
             continue;
         };
-        if strict && pads > 0 {
+        if strict && padded {
             return Err("Discontinuous padding not allowed".into());
         }
         pads = 0;

@@ -626,6 +626,7 @@ fn is_dotted(module: &str, name: &str) -> bool {
         "collections" => matches!(name, "deque" | "defaultdict" | "OrderedDict"),
         "functools" => matches!(name, "partial" | "_lru_cache_wrapper" | "KeyWrapper"),
         "operator" => matches!(name, "itemgetter" | "attrgetter" | "methodcaller"),
+        "time" => name == "struct_time",
         "types" => matches!(name, "GenericAlias" | "SimpleNamespace"),
         "typing" => matches!(name, "TypeVar" | "TypeVarTuple" | "ParamSpec" | "TypeAliasType"),
         "weakref" => matches!(name, "ReferenceType" | "ProxyType" | "CallableProxyType"),
