@@ -75,6 +75,10 @@ pub(super) fn constructed(
                 Err(cx.overflow_error(&format!("cannot fit '{got}' into an index-sized integer")))
             }
             Some(negative) if negative < 0 => Err(cx.value_error("negative count")),
+            // With what CPython keeps beside them, they would be more than there are addresses.
+            Some(count) if count > i64::MAX - 33 && matches!(of, Of::Bytes) => {
+                Err(cx.overflow_error("byte string is too large"))
+            }
             Some(count) if count as usize > MAX_LENGTH || cx.heap.check(2 * count as usize).is_err() => {
                 Err(cx.memory_error())
             }

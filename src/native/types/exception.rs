@@ -211,12 +211,12 @@ natives!(
     /// Request to exit from the interpreter.
     pub static SYSTEM_EXIT_METHODS: Methods;
 
-    /// Keep the arguments; the only one, or the tuple of several, is the code.
+    /// Keep the arguments; the only one, or the tuple of several, is the code, and none leaves it as it is.
     fn __init__(cx: &mut Cx, this: Root, args: Rest, kwargs: KeywordRest) -> NativeResult {
         no_keywords(cx, this, kwargs)?;
         set_args(cx, this, args);
         let code = match args.0.len() {
-            0 => Raw::NONE,
+            0 => return Ok(Outcome::NONE),
             1 => args.0.get(cx, 0).raw(),
             _ => own(cx, this).args().value().raw(),
         };
