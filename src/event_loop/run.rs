@@ -69,6 +69,8 @@ pub(crate) static ENGINE: NativeDef = NativeDef {
     params: &[param("loop"), param("until"), param("phase"), param("outcome"), param("failed"), param("extra")],
     suspends: false,
     scripted: false,
+    counted: false,
+    unnamed: false,
     quick: crate::vm::native::Quick::No,
     run: start,
 };

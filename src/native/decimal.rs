@@ -431,6 +431,8 @@ natives!(
     }
 
     /// Return a text as the specifier asks for it.
+    #[counted]
+    #[unnamed]
     fn __format__(cx: &mut Cx, this: Root, specifier: Root, override_: Option<Root>) -> NativeResult {
         if override_.is_none()
             && let Some(spec) = Value::<'static>::adopt(specifier.get(cx).raw()).exact::<Str>()
@@ -455,6 +457,7 @@ natives!(
     ///
     /// >>> Decimal('3.14159').quantize(Decimal('0.01'))
     /// Decimal('3.14')
+    #[unnamed]
     fn quantize(
         cx: &mut Cx,
         this: Root,

@@ -16,7 +16,8 @@
 //! Parameters are positional-only; `#[either]` makes one positional or keyword, `#[key]` keyword-only. `#[default(x)]`, `Option` and
 //! `Given` make one optional; `Rest` and `KeywordRest` are `*args` and `**kwargs`. In a table of `Methods` the first parameter is
 //! the instance; `#[class]`, `#[fixed]` (a static method), `#[getter]` and `#[setter]` before a function say otherwise. `#[name("x")]` gives a
-//! name that Rust has no identifier for. `#[quick(One(f))]` names what the run loop tries before (see `Quick`). `#[suspends]` marks what can suspend the task. `#[text("x")]` before a parameter gives its default as
+//! name that Rust has no identifier for. `#[quick(One(f))]` names what the run loop tries before (see `Quick`). `#[suspends]` marks what can suspend the task, `#[counted]` what counts its
+//! arguments itself in CPython, `#[unnamed]` what does so without saying its name: errors of such calls are worded otherwise. `#[text("x")]` before a parameter gives its default as
 //! signatures show it, where that is not the Rust text. A table of `ScriptFunctions` or `ScriptMethods` stands for what CPython has written
 //! in the language: errors of its calls are worded as for such functions.
 
@@ -116,6 +117,8 @@ macro_rules! natives {
                     }),*],
                     suspends: $crate::native::natives!(@suspends $([$($fattr)*])*),
                     scripted: $crate::native::natives!(@scripted $what),
+                    counted: $crate::native::natives!(@counted $([$($fattr)*])*),
+                    unnamed: $crate::native::natives!(@unnamed $([$($fattr)*])*),
                     quick: $crate::native::natives!(@quick $([$($fattr)*])*),
                     run,
                 }
@@ -133,6 +136,12 @@ macro_rules! natives {
     (@suspends) => { false };
     (@suspends [suspends] $($more:tt)*) => { true };
     (@suspends $other:tt $($more:tt)*) => { $crate::native::natives!(@suspends $($more)*) };
+    (@counted) => { false };
+    (@counted [counted] $($more:tt)*) => { true };
+    (@counted $other:tt $($more:tt)*) => { $crate::native::natives!(@counted $($more)*) };
+    (@unnamed) => { false };
+    (@unnamed [unnamed] $($more:tt)*) => { true };
+    (@unnamed $other:tt $($more:tt)*) => { $crate::native::natives!(@unnamed $($more)*) };
     (@quick) => { $crate::vm::native::Quick::No };
     (@quick [quick($kind:ident($work:path))] $($more:tt)*) => { $crate::vm::native::Quick::$kind($work) };
     (@quick [quick($kind:ident)] $($more:tt)*) => { $crate::vm::native::Quick::$kind };

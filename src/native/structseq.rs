@@ -39,6 +39,8 @@ pub(crate) const fn getters<const N: usize>(fields: &'static [&'static str; N]) 
         params: SELF,
         suspends: false,
         scripted: false,
+        counted: false,
+        unnamed: false,
         quick: crate::vm::native::Quick::No,
         run: item::<0>,
     };

@@ -128,12 +128,14 @@ natives!(
     }
 
     /// Break seconds since the epoch down in UTC.
+    #[counted]
     fn gmtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
         let seconds = seconds_of(cx, seconds)?;
         broken_down(cx, seconds, &TimeKind { name: "GMT".into(), ..TimeKind::default() })
     }
 
     /// Break seconds since the epoch down in local time.
+    #[counted]
     fn localtime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
         let seconds = seconds_of(cx, seconds)?;
         let zone = local_time::zone(cx);
@@ -170,6 +172,7 @@ natives!(
     }
 
     /// Return seconds since the epoch as text, in local time.
+    #[counted]
     fn ctime(cx: &mut Cx, #[text("None")] seconds: Option<Root>) -> NativeResult {
         let seconds = seconds_of(cx, seconds)?;
         let local = local_time::zone(cx).local(seconds);
@@ -178,6 +181,7 @@ natives!(
     }
 
     /// Return a date as text, as a format says.
+    #[counted]
     fn strftime(cx: &mut Cx, format: Root, #[text("None")] tuple: Option<Root>) -> NativeResult {
         let Some(text) = cx.as_str(format.get(cx)) else {
             let got = cx.argument_name_for_error(format.get(cx));
@@ -239,6 +243,7 @@ natives!(
     }
 
     /// Set one of the clocks, in seconds.
+    #[counted]
     fn clock_settime(cx: &mut Cx, clk_id: i64, time: f64) -> NativeResult {
         if time.is_nan() {
             return Err(cx.value_error("Invalid value NaN (not a number)"));
@@ -250,6 +255,7 @@ natives!(
     }
 
     /// Return how fine one of the clocks is, in seconds.
+    #[counted]
     fn clock_getres(cx: &mut Cx, clk_id: i64) -> NativeResult {
         match clk_id {
             0..=4 | 7 | 11 => Ok(1e-9.into()),
@@ -258,6 +264,7 @@ natives!(
     }
 
     /// Return what is known of a clock, by the name of the function that reads it.
+    #[counted]
     fn get_clock_info(cx: &mut Cx, name: Root) -> NativeResult {
         let given = crate::native::text_argument(cx, name, "get_clock_info", "name")?;
         let (implementation, monotonic, adjustable) = match given.as_str() {

@@ -795,6 +795,8 @@ static NEXT_OR_DEFAULT: NativeDef = NativeDef {
     params: &[],
     suspends: true,
     scripted: false,
+    counted: false,
+    unnamed: false,
     quick: crate::vm::native::Quick::No,
     run: next_or_default,
 };

@@ -75,7 +75,7 @@ impl Vm {
         let ignored = keyword_rest.is_none() && !def.scripted && !params.iter().any(accepts);
         if ignored && by_name > 0 && given >= usize::from(has_receiver(def)) {
             // What takes no keywords says so before it counts.
-            if is_operator(native) {
+            if is_operator(native) && !def.counted {
                 return Err(self.type_error(format!("wrapper {}() takes no keyword arguments", def.name)));
             }
             if !bound.first().is_some_and(|receiver| self.keywords_are_of_subclass(native, *receiver)) {
@@ -147,8 +147,9 @@ impl Vm {
                             let text = format!("'{name}' is an invalid keyword argument for {label}()");
                             return Err(self.type_error(text));
                         }
+                        let label = self.called(native);
                         return Err(self.type_error(format!(
-                            "argument for {label}() given by name ('{name}') and position ({position})"
+                            "argument for {label} given by name ('{name}') and position ({position})"
                         )));
                     }
                     (None, Some(at)) => {
@@ -199,8 +200,9 @@ impl Vm {
                             Some(near) => format!(". Did you mean '{near}'?"),
                             None => String::new(),
                         };
+                        let label = if def.unnamed { "this function".into() } else { format!("{label}()") };
                         return Err(
-                            self.type_error(format!("{label}() got an unexpected keyword argument '{name}'{hint}"))
+                            self.type_error(format!("{label} got an unexpected keyword argument '{name}'{hint}"))
                         );
                     }
                 }
@@ -247,13 +249,17 @@ impl Vm {
     /// As `native_label`, for keywords where there are none. What CPython gives its arguments as a tuple is shown without its class, a
     /// method if it was bound before.
     fn refusing_label(&self, native: Held<NativeFunction>) -> String {
-        const FUNCTIONS: &[&str] = &["time.strftime", "time.gmtime", "time.localtime"];
-        const METHODS: &[&str] = &["Match.group", "datetime.__reduce_ex__", "datetime.strptime", "time.__reduce_ex__"];
+        const METHODS: &[&str] = &["Match.group", "datetime.__reduce_ex__", "time.__reduce_ex__"];
         let (label, name) = (self.native_label(native), native.get().def.name);
         let bare = match native.get().class.get() {
-            None => FUNCTIONS.contains(&label.as_str()),
+            None => native.get().def.counted,
+            Some(_) if native.get().def.counted && native.get().def.kind != NativeKind::Method => true,
             Some(_) if self.bound_to.is_unbound() => false,
-            Some(_) => name == "__exit__" && label != "IOBase.__exit__" || METHODS.contains(&label.as_str()),
+            Some(_) => {
+                native.get().def.counted
+                    || name == "__exit__" && label != "IOBase.__exit__"
+                    || METHODS.contains(&label.as_str())
+            }
         };
         if bare { name.to_owned() } else { label }
     }
@@ -326,10 +332,11 @@ impl Vm {
         if given == 0 && label == "enumerate" {
             return Err(self.type_error("enumerate() missing required argument 'iterable'".into()));
         }
+        let label = self.called(native);
         let keyword = if given == 0 { "keyword " } else { "" };
         let s = if total == 1 { "" } else { "s" };
         let count = given + by_name;
-        Err(self.type_error(format!("{label}() takes at most {total} {keyword}argument{s} ({count} given)")))
+        Err(self.type_error(format!("{label} takes at most {total} {keyword}argument{s} ({count} given)")))
     }
 
     fn native_too_many(&mut self, native: Held<NativeFunction>, given: usize) -> Raised {
@@ -338,8 +345,11 @@ impl Vm {
         let label = if takes_keywords(def) { self.short_label(native) } else { self.native_label(native) };
         let (least, most) = positional_arguments(def);
         let given = given - receiver;
+        if def.counted {
+            return self.counted_arity(native, least, most, given);
+        }
         if is_operator(native) {
-            return self.operator_arity(def.name, least, most, given);
+            return self.type_error(operator_arity(def.name, least, most, given));
         }
         if def.name == "__set_name__" {
             return self.type_error(format!("__set_name__() takes 2 positional arguments but {given} were given"));
@@ -373,22 +383,21 @@ impl Vm {
         })
     }
 
-    /// Complains of the number of arguments of an operator's method: these do not name themselves.
-    fn operator_arity(&mut self, name: &str, least: usize, most: usize, given: usize) -> Raised {
-        let (bound, at) = match given < least {
-            true if least < most => (least, "at least "),
-            false if least < most => (most, "at most "),
-            _ => (most, ""),
+    /// A native as the errors of its calls speak of it, where it takes keywords or counts its arguments.
+    fn called(&self, native: Held<NativeFunction>) -> String {
+        if native.get().def.unnamed { "function".into() } else { format!("{}()", self.short_label(native)) }
+    }
+
+    /// Complains of the number of arguments of a native that counts them itself.
+    fn counted_arity(&mut self, native: Held<NativeFunction>, least: usize, most: usize, given: usize) -> Raised {
+        let name = self.called(native);
+        let (how, bound) = match given < least {
+            _ if least == most => ("exactly", most),
+            true => ("at least", least),
+            false => ("at most", most),
         };
         let s = if bound == 1 { "" } else { "s" };
-        // Some of CPython's wrappers name themselves.
-        if matches!(name, "__setattr__" | "__setitem__" | "__set__" | "__get__") {
-            return self.type_error(format!("{name} expected {at}{bound} argument{s}, got {given}"));
-        }
-        if matches!(name, "__pow__" | "__rpow__") {
-            return self.type_error(format!("expected {least} or {most} arguments, got {given}"));
-        }
-        self.type_error(format!("expected {at}{bound} argument{s}, got {given}"))
+        self.type_error(format!("{name} takes {how} {bound} argument{s} ({given} given)"))
     }
 
     fn native_missing(&mut self, native: Held<NativeFunction>, given: usize, at: usize) -> Raised {
@@ -406,9 +415,12 @@ impl Vm {
         let param = &def.params[at];
         let given = given.saturating_sub(receiver);
         let (least, most) = positional_arguments(def);
+        if def.counted {
+            return self.counted_arity(native, least, most, given);
+        }
         let s = |n: usize| if n == 1 { "" } else { "s" };
         if is_operator(native) {
-            return self.operator_arity(def.name, least, most, given);
+            return self.type_error(operator_arity(def.name, least, most, given));
         }
         if def.name == "__set_name__" {
             return self.type_error(format!("__set_name__() takes 2 positional arguments but {given} were given"));
@@ -418,8 +430,9 @@ impl Vm {
             return self.type_error(format!("enumerate() missing required argument '{}'", param.name));
         }
         if matches!(param.kind, ParamKind::Either | ParamKind::Keyword) {
+            let label = self.called(native);
             return self.type_error(format!(
-                "{label}() missing required argument '{}' (pos {})",
+                "{label} missing required argument '{}' (pos {})",
                 param.name,
                 at + 1 - receiver
             ));
@@ -448,6 +461,24 @@ impl Vm {
             }
         })
     }
+}
+
+/// What is wrong with the number of arguments of an operator's method: these do not name themselves.
+pub(super) fn operator_arity(name: &str, least: usize, most: usize, given: usize) -> String {
+    let (bound, at) = match given < least {
+        true if least < most => (least, "at least "),
+        false if least < most => (most, "at most "),
+        _ => (most, ""),
+    };
+    let s = if bound == 1 { "" } else { "s" };
+    // Some of CPython's wrappers name themselves.
+    if matches!(name, "__setattr__" | "__setitem__" | "__set__" | "__get__") {
+        return format!("{name} expected {at}{bound} argument{s}, got {given}");
+    }
+    if matches!(name, "__pow__" | "__rpow__") {
+        return format!("expected {least} or {most} arguments, got {given}");
+    }
+    format!("expected {at}{bound} argument{s}, got {given}")
 }
 
 /// Whether calls of a method are calls of its class, or of an instance: errors name the class.

@@ -719,6 +719,8 @@ static ADVANCE: NativeDef = NativeDef {
     params: &[Param { name: "iterator", kind: ParamKind::Positional, default: "" }],
     suspends: false,
     scripted: false,
+    counted: false,
+    unnamed: false,
     quick: crate::vm::native::Quick::No,
     run: advance,
 };

@@ -322,6 +322,10 @@ pub struct NativeDef {
     pub suspends: bool,
     /// Whether CPython has it written in the language: then the errors of its calls, and how it is shown, are those of such functions.
     pub scripted: bool,
+    /// Whether CPython has it count its arguments itself, which shows in the errors of its calls.
+    pub counted: bool,
+    /// Whether CPython has it do so without saying its name.
+    pub unnamed: bool,
     /// What the run loop tries first.
     pub quick: Quick,
     /// Runs it.

@@ -2,6 +2,8 @@
 //! functions and classes those are: `"_operator"` (all that it has; they call themselves functions of `_operator`) or
 //! `"_functools: reduce partial"` (these only). Errors of their calls are worded as for natives, and functions are natives to all that
 //! look at them: a native in front of each is what its module has.
+//! Behind a ` | ` the global says what is worded otherwise: `unnamed` that functions taking several arguments don't name themselves,
+//! `unpacked: dst tzname` that these, which take no keywords, count their arguments as those do that take some.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +25,39 @@ const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// What the marker of a module says of one of its functions.
+struct Marked {
+    /// What the module's functions call themselves.
+    home: String,
+    is_unnamed: bool,
+    is_unpacked: bool,
+}
+
+impl Marked {
+    /// Reads a marker, for a function that is called `qualname`.
+    fn read(marker: &str, qualname: &str) -> Option<Marked> {
+        let mut sections = marker.split(" | ");
+        let named = sections.next().unwrap_or_default();
+        let outermost = qualname.split('.').next().unwrap_or_default();
+        let home = match named.split_once(": ") {
+            Some((home, names)) => names.split(' ').any(|name| name == outermost).then_some(home)?,
+            None => named,
+        };
+        let mut found = Marked { home: home.to_owned(), is_unnamed: false, is_unpacked: false };
+        let own = qualname.rsplit('.').next().unwrap_or_default();
+        for section in sections {
+            match section.split_once(": ") {
+                Some(("unpacked", names)) => found.is_unpacked |= names.split(' ').any(|name| name == own),
+                _ => found.is_unnamed |= section == "unnamed",
+            }
+        }
+        Some(found)
+    }
+}
+
 /// What an error says of a function, its receiver left out.
 struct Signature {
-    /// What the module's functions call themselves.
-    module: String,
+    marked: Marked,
     /// The class, of a method.
     class: Option<String>,
     name: String,
@@ -52,7 +83,7 @@ impl Signature {
         match &self.class {
             Some(class) if self.is_call_of_class() => class.clone(),
             Some(class) => format!("{class}.{}", self.name),
-            None => format!("{}.{}", self.module, self.name),
+            None => format!("{}.{}", self.marked.home, self.name),
         }
     }
 
@@ -85,8 +116,28 @@ impl Signature {
     fn complaint(&self, given: usize, names: &[String]) -> String {
         let (least, most) = (self.required(), self.positional());
         let short = self.short();
-        if !self.takes_keywords() {
+        if let Some(class) = &self.class
+            && !self.is_call_of_class()
+            && super::repr::is_slot(&self.name, class)
+        {
+            if !names.is_empty() {
+                return format!("wrapper {}() takes no keyword arguments", self.name);
+            }
+            return super::bind_native::operator_arity(&self.name, least, most, given);
+        }
+        if !self.takes_keywords() && !self.marked.is_unpacked {
             return match (least, most) {
+                _ if self.marked.is_unnamed && most > 0 && (least, most) != (1, 1) => {
+                    if !names.is_empty() {
+                        return format!("{short}() takes no keyword arguments");
+                    }
+                    let (how, bound) = match given < least {
+                        _ if least == most => ("exactly", most),
+                        true => ("at least", least),
+                        false => ("at most", most),
+                    };
+                    format!("function takes {how} {bound} argument{} ({given} given)", plural(bound))
+                }
                 _ if !names.is_empty() && !self.has(CodeFlags::VARKEYWORDS) => {
                     format!("{}() takes no keyword arguments", self.full())
                 }
@@ -108,10 +159,14 @@ impl Signature {
         }
         let all = most + usize::from(self.code.keyword_only);
         let count = given + names.len();
+        let (label, this) = match self.marked.is_unnamed {
+            true => ("function".to_owned(), "this function".to_owned()),
+            false => (format!("{short}()"), format!("{short}()")),
+        };
         let open = self.has(CodeFlags::VARARGS) || self.has(CodeFlags::VARKEYWORDS);
         if count > all && !open {
             let keyword = if given == 0 { "keyword " } else { "" };
-            return format!("{short}() takes at most {all} {keyword}argument{} ({count} given)", plural(all));
+            return format!("{label} takes at most {all} {keyword}argument{} ({count} given)", plural(all));
         }
         let only = self.positional_only().min(least);
         if given > most && !self.has(CodeFlags::VARARGS) || given < only {
@@ -120,15 +175,15 @@ impl Signature {
                 false if least < most => ("at most", most),
                 _ => ("exactly", most),
             };
-            return format!("{short}() takes {how} {bound} positional argument{} ({given} given)", plural(bound));
+            return format!("{label} takes {how} {bound} positional argument{} ({given} given)", plural(bound));
         }
         let is_named = |at: usize| names.iter().any(|name| name == self.parameter(at));
         if let Some(at) = (given..least).find(|at| !is_named(*at)) {
-            return format!("{short}() missing required argument '{}' (pos {})", self.parameter(at), at + 1);
+            return format!("{label} missing required argument '{}' (pos {})", self.parameter(at), at + 1);
         }
         if let Some(at) = (self.positional_only()..given.min(most)).find(|at| is_named(*at)) {
             let name = self.parameter(at);
-            return format!("argument for {short}() given by name ('{name}') and position ({})", at + 1);
+            return format!("argument for {label} given by name ('{name}') and position ({})", at + 1);
         }
         let known: Vec<&str> = (self.positional_only()..all).map(|at| self.parameter(at)).collect();
         let unknown = names.iter().find(|name| !known.contains(&name.as_str())).map_or("", |name| name);
@@ -136,7 +191,7 @@ impl Signature {
             Some(near) => format!(". Did you mean '{near}'?"),
             None => String::new(),
         };
-        format!("{short}() got an unexpected keyword argument '{unknown}'{hint}")
+        format!("{this} got an unexpected keyword argument '{unknown}'{hint}")
     }
 }
 
@@ -155,8 +210,8 @@ impl Vm {
         self.native_home(function).is_some()
     }
 
-    /// The name of the module of CPython that has a function of aio's library written in C.
-    fn native_home(&self, function: Held<Function>) -> Option<String> {
+    /// What is known of a function of aio's library that CPython has written in C.
+    fn native_home(&self, function: Held<Function>) -> Option<Marked> {
         let code = function.code().code.clone();
         if !is_library_file(&code.filename) {
             return None;
@@ -164,11 +219,7 @@ impl Vm {
         let globals = function.get().globals.get()?;
         let marker = globals.get_str(&self.heap, Str::new(&self.heap, "__native__"))?;
         let marker = self.as_str(marker)?.to_str_lossy().into_owned();
-        let outermost = code.qualname.split('.').next().unwrap_or_default();
-        match marker.split_once(": ") {
-            Some((home, names)) => names.split(' ').any(|name| name == outermost).then(|| home.to_owned()),
-            None => Some(marker),
-        }
+        Marked::read(&marker, &code.qualname)
     }
 
     /// A native to be seen in place of a module's function that stands for one written in C; None for others. Calling it calls the
@@ -179,7 +230,7 @@ impl Vm {
         if code.flags.intersects(other) || code.qualname.contains(['.', '<']) || code.qualname.starts_with('_') {
             return None;
         }
-        let home = self.native_home(function)?;
+        let home = self.native_home(function)?.home;
         let def = self.native_def(&home, function);
         let receiver = self.modules().get_str(&self.heap, Str::new(&self.heap, &home)).map_or(Raw::NONE, Value::raw);
         let module = Str::new(&self.heap, &home).held();
@@ -218,6 +269,8 @@ impl Vm {
             params: Vec::leak(self.native_params(function)),
             suspends: false,
             scripted: false,
+            counted: false,
+            unnamed: false,
             quick: Quick::No,
             run: |cx, _| Err(cx.system_error("a function of the library was not called")),
         };
@@ -287,7 +340,7 @@ impl Vm {
         given: usize,
         names: Option<Held<Tuple>>,
     ) -> Option<Raised> {
-        let module = self.native_home(function)?;
+        let marked = self.native_home(function)?;
         let code = function.code().code.clone();
         let qualname: Vec<String> = code.qualname.split('.').map(str::to_owned).collect();
         let (class, name) = match qualname.as_slice() {
@@ -301,7 +354,7 @@ impl Vm {
         let names: Vec<String> = names.map_or(vec![], |names| {
             names.items().filter_map(|n: Value<'_>| n.exact::<Str>().map(|n| n.to_str_lossy().into_owned())).collect()
         });
-        let signature = Signature { module, class, name, code, receiver, defaults };
+        let signature = Signature { marked, class, name, code, receiver, defaults };
         Some(self.type_error(signature.complaint(given, &names)))
     }
 }

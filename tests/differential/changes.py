@@ -19,6 +19,11 @@ REWORDED = [
     ("arrays", r"array item must be a unicode character, not [^|,]*", "array item must be unicode character", "names what was given"),
     ("clock", r"(hour|minute|second|microsecond|month) must be in (\d+\.\.\d+), not -?\d+", r"\1 must be in \2", "shows the value"),
     ("year", r"year must be in 1\.\.9999, not (-?\d+)", r"year \1 is out of range", "names the range"),
+    ("offset", r"(offset must be a timedelta strictly between [^|]*?\))\.?(?=$| \|)", r"\1", "has no full stop"),
+    ("separator", r"argument 1 must be a unicode character, not (?:a string of length \d+|str)", "argument 1 must be a unicode character", "says how long it is"),
+    ("timestamp", r"argument must be int or float, not (\w+)", r"'\1' object cannot be interpreted as an integer", "names both types"),
+    ("constructors", r"TypeError: (?:ZoneInfo\(\)|function) missing required argument 'key'", "TypeError: MISSING-KEY", "says its name"),
+    ("groups", r"(redefinition of group name '\w' as group \d+; was group \d+) at position \d+", r"\1", "strptime reads more for some directives"),
     ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
     ("wrappers", r"TypeError: (?:__\w+__ )?(expected \d arguments?, got \d+)", r"TypeError: \1", "no space before it, and some say their name"),
     ("fromhex", r"fromhex\(\) argument must be str or bytes-like, not (?:(None)Type)?", r"fromhex() argument must be str, not \1", "takes bytes too"),
@@ -29,6 +34,7 @@ REWORDED = [
     ("weekday", r"Invalid weekday: ", "Invalid day: ", "names what it is"),
 ]
 UNREADY = [
+    (r"Year is out of range: (-?\d+)", r"year \1 is out of range"),
     (r"TypeError:  (?=expected \d)", "TypeError: "),
     (r"ValueError: [^|]* is not in (list|deque)(?=$| \||,)", r"ValueError: NOT-IN-\1"),
     (r"ValueError: [^|]* is not in range(?=$| \||,)", "NOT-IN-RANGE"),

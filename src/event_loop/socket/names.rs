@@ -349,6 +349,7 @@ natives!(
     }
 
     /// Return host and service of an address.
+    #[counted]
     fn getnameinfo(cx: &mut Cx, sockaddr: Root, flags: i64) -> NativeResult {
         let question = name_question(cx, sockaddr, flags)?;
         match network(cx).look_up(&question) {
@@ -364,6 +365,7 @@ natives!(
     }
 
     /// Return the IPv4 address of a host.
+    #[counted]
     fn gethostbyname(cx: &mut Cx, hostname: Root) -> NativeResult {
         let name = text_of(cx, hostname, "gethostbyname")?;
         match network(cx).look_up(&Question::Host(name.into_bytes())) {
@@ -377,12 +379,14 @@ natives!(
     }
 
     /// Return name, other names and IPv4 addresses of a host.
+    #[counted]
     fn gethostbyname_ex(cx: &mut Cx, hostname: Root) -> NativeResult {
         let name = text_of(cx, hostname, "gethostbyname_ex")?;
         host_entry(cx, &name)
     }
 
     /// Return name, other names and addresses of the host at an address.
+    #[counted]
     fn gethostbyaddr(cx: &mut Cx, ip_address: Root) -> NativeResult {
         const NAME_REQUIRED: i32 = 8;
         let text = text_of(cx, ip_address, "gethostbyaddr")?;
@@ -402,6 +406,7 @@ natives!(
     }
 
     /// Return the port of a service.
+    #[counted]
     fn getservbyname(cx: &mut Cx, servicename: Root, protocolname: Option<Root>) -> NativeResult {
         let name = text_of(cx, servicename, "getservbyname")?;
         let protocol = match protocolname {
@@ -415,6 +420,7 @@ natives!(
     }
 
     /// Return the service at a port.
+    #[counted]
     fn getservbyport(cx: &mut Cx, port: i64, protocolname: Option<Root>) -> NativeResult {
         let Ok(port) = u16::try_from(port) else {
             return Err(cx.overflow_error("getservbyport: port must be 0-65535."));
@@ -430,6 +436,7 @@ natives!(
     }
 
     /// Return the number of a protocol.
+    #[counted]
     fn getprotobyname(cx: &mut Cx, protocolname: Root) -> NativeResult {
         let name = text_of(cx, protocolname, "getprotobyname")?;
         let number: i64 = match name.as_str() {
@@ -525,6 +532,7 @@ natives!(
     }
 
     /// Convert an address to its bytes.
+    #[counted]
     fn inet_pton(cx: &mut Cx, address_family: i64, ip_string: Root) -> NativeResult {
         let ip_string = text_of(cx, ip_string, "inet_pton")?;
         let bytes = match i32::try_from(address_family) {
@@ -539,6 +547,7 @@ natives!(
     }
 
     /// Convert bytes to an address.
+    #[counted]
     fn inet_ntop(cx: &mut Cx, address_family: i64, packed_ip: Root) -> NativeResult {
         let bytes = bytes_like(cx, packed_ip)?;
         let text = match i32::try_from(address_family) {

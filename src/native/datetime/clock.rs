@@ -252,6 +252,7 @@ natives!(
 
     /// Return the time that a text in a format names.
     #[class]
+    #[counted]
     fn strptime(cx: &mut Cx, class: Root, string: Root, format: Root) -> NativeResult {
         let read = strptime::read(cx, string, format)?;
         let numbers = [read.hour, read.minute, read.second, read.micros, 0];
@@ -266,6 +267,7 @@ natives!(
     }
 
     /// Formats self with strftime.
+    #[counted]
     fn __format__(cx: &mut Cx, this: Root, format: Root) -> NativeResult {
         formatted(cx, this, format)
     }

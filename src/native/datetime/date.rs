@@ -256,6 +256,7 @@ natives!(
 
     /// Return the date with a number: the first of January of the year 1 has 1.
     #[class]
+    #[counted]
     fn fromordinal(cx: &mut Cx, class: Root, ordinal: Root) -> NativeResult {
         let ordinal = int(cx, ordinal)?;
         if ordinal < 1 {
@@ -303,6 +304,7 @@ natives!(
 
     /// Return the date that a text in a format names.
     #[class]
+    #[counted]
     fn strptime(cx: &mut Cx, class: Root, string: Root, format: Root) -> NativeResult {
         let read = strptime::read(cx, string, format)?;
         Ok(date_by(cx, class, (read.year, read.month, read.day))?.get(cx).into())
@@ -320,6 +322,7 @@ natives!(
     }
 
     /// Formats self with strftime.
+    #[counted]
     fn __format__(cx: &mut Cx, this: Root, format: Root) -> NativeResult {
         formatted(cx, this, format)
     }

@@ -10,6 +10,7 @@ mod moment;
 mod moment_class;
 mod strftime;
 pub(crate) mod strptime;
+mod time_format;
 mod zone;
 
 use crate::heap::{Gc, Kind, Raw, Value};

@@ -226,6 +226,7 @@ natives!(
 
     /// Return the time in UTC of a POSIX timestamp, without a zone.
     #[class]
+    #[counted]
     fn utcfromtimestamp(cx: &mut Cx, class: Root, timestamp_: Root) -> NativeResult {
         let text = "datetime.datetime.utcfromtimestamp() is deprecated and scheduled for removal in a future version. \
                     Use timezone-aware objects to represent datetimes in UTC: \
@@ -303,6 +304,7 @@ natives!(
 
     /// Return the time that a text in a format names.
     #[class]
+    #[counted]
     fn strptime(cx: &mut Cx, class: Root, string: Root, format: Root) -> NativeResult {
         let read = strptime::read(cx, string, format)?;
         let numbers = [read.hour, read.minute, read.second, read.micros, 0];

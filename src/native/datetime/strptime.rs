@@ -7,6 +7,7 @@ use crate::vm::native::{Cx, Raised, Root};
 
 use super::calendar::{self, from_iso_calendar, from_ordinal, is_leap, ordinal, weekday};
 use super::strftime::{DAYS, MONTHS};
+use super::time_format::{Fault, Format, Piece};
 use super::zone;
 
 /// What a text said.
@@ -41,48 +42,25 @@ impl Read {
     }
 }
 
-/// The numbers that were found, by directive; names as numbers under `B` and `A`.
-#[derive(Debug)]
+/// What was found in a text.
+#[derive(Debug, Default)]
 struct Found {
-    numbers: [Option<i64>; 128],
+    /// The numbers by directive, the last of the format first. Names count as numbers.
+    numbers: Vec<(char, i64)>,
     offset: Option<(i64, i64)>,
     zone_name: Option<String>,
     end: usize,
 }
 
 impl Found {
-    fn new() -> Found {
-        Found { numbers: [None; 128], offset: None, zone_name: None, end: 0 }
-    }
-
     fn get(&self, code: char) -> Option<i64> {
-        self.numbers[code as usize & 127]
+        self.last_of(&[code]).map(|(_, number)| number)
     }
 
-    fn set(&mut self, code: char, number: i64) {
-        let place = &mut self.numbers[code as usize & 127];
-        *place = place.or(Some(number));
+    /// Of several directives that say the same, the last one and what it found.
+    fn last_of(&self, codes: &[char]) -> Option<(char, i64)> {
+        self.numbers.iter().copied().find(|(code, _)| codes.contains(code))
     }
-}
-
-/// Why a format or text is refused.
-enum Fault {
-    Directive(char),
-    Stray,
-    Deep,
-}
-
-/// A directive that stands for several.
-fn expansion(code: char) -> Option<&'static str> {
-    Some(match code {
-        'D' | 'x' => "%m/%d/%y",
-        'T' | 'X' => "%H:%M:%S",
-        'R' => "%H:%M",
-        'F' => "%Y-%m-%d",
-        'c' => "%a %b %d %H:%M:%S %Y",
-        'r' => "%I:%M:%S %p",
-        _ => return None,
-    })
 }
 
 /// Of a directive that is a number: the most digits, and its bounds.
@@ -95,7 +73,7 @@ fn number_form(code: char) -> Option<(usize, i64, i64)> {
         'M' => (2, 0, 59),
         'S' => (2, 0, 61),
         'U' | 'W' => (2, 0, 53),
-        'V' => (2, 1, 53),
+        'V' => (2, 0, 53),
         'u' => (1, 1, 7),
         'w' => (1, 0, 6),
         'y' => (2, 0, 99),
@@ -107,18 +85,31 @@ fn number_form(code: char) -> Option<(usize, i64, i64)> {
 /// A text and a format side by side.
 struct Matcher<'a> {
     text: &'a [char],
-    format: &'a [char],
+    format: &'a [Piece],
     /// Names of zones: those of UTC, then the local ones of standard time and of summer.
-    zones: [&'a str; 4],
+    zones: &'a [&'a str],
 }
-
-/// As many directives follow each other, each of which stands in a format once.
-const DEEPEST: usize = 100;
 
 impl Matcher<'_> {
     fn digits(&self, at: usize, count: usize) -> Option<i64> {
         let digits = self.text.get(at..at + count)?;
         digits.iter().try_fold(0, |number, c| Some(number * 10 + i64::from(c.to_digit(10)?)))
+    }
+
+    /// The number that a directive finds in so many characters.
+    fn number(&self, code: char, at: usize, count: usize) -> Option<i64> {
+        let (_, low, high) = number_form(code)?;
+        // Where any digit may stand, digits of any script may.
+        let any_first = matches!(code, 'y' | 'Y' | 'G') || count == 1 && low == 0 && !matches!(code, 'u' | 'w');
+        let text = self.text.get(at..at + count)?;
+        let mut number = 0;
+        for (place, c) in text.iter().enumerate() {
+            let is_free = any_first || place > 0 && number > 0 && (number + 1) * 10 <= high;
+            let value = c.to_digit(10).or_else(|| crate::text::unicode::decimal(*c as u32).filter(|_| is_free))?;
+            number = number * 10 + i64::from(value);
+        }
+        let fits = (low..=high).contains(&number) && !(code == 'V' && count == 2 && number == 0);
+        fits.then_some(number)
     }
 
     /// Whether a name stands here, in any case.
@@ -128,131 +119,113 @@ impl Matcher<'_> {
     }
 
     /// One of several names, the longest first.
-    fn names(
-        &self,
-        (at, next, depth): (usize, usize, usize),
-        names: &[&str],
-        key: char,
-        found: &mut Found,
-    ) -> Result<bool, Fault> {
+    fn names(&self, (at, next): (usize, usize), names: &[&str], key: char, found: &mut Found) -> bool {
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_by_key(|number| std::cmp::Reverse(names[*number].len()));
         for number in order {
-            if !names[number].is_empty()
-                && self.has_name(at, names[number])
-                && self.run(at + names[number].len(), next, depth, found)?
-            {
+            let end = at + names[number].len();
+            if !names[number].is_empty() && self.has_name(at, names[number]) && self.run(end, next, found) {
                 if key == 'Z' {
-                    let name = self.text[at..at + names[number].len()].iter().collect();
-                    found.zone_name = found.zone_name.take().or(Some(name));
+                    found.zone_name = Some(self.text[at..end].iter().collect());
                 }
-                found.set(key, number as i64);
-                return Ok(true);
+                found.numbers.push((key, number as i64));
+                return true;
             }
         }
-        Ok(false)
+        false
     }
 
     /// Matches the format from `next` on with the text from `at` on.
-    fn run(&self, mut at: usize, mut next: usize, depth: usize, found: &mut Found) -> Result<bool, Fault> {
-        if depth > DEEPEST {
-            return Err(Fault::Deep);
-        }
-        while let Some(&c) = self.format.get(next) {
+    fn run(&self, mut at: usize, mut next: usize, found: &mut Found) -> bool {
+        while let Some(piece) = self.format.get(next) {
             let here = self.text.get(at).copied();
-            if c.is_whitespace() {
-                while self.format.get(next).is_some_and(|c| c.is_whitespace()) {
-                    next += 1;
+            next += 1;
+            match *piece {
+                Piece::Spaces => {
+                    if !here.is_some_and(char::is_whitespace) {
+                        return false;
+                    }
+                    while self.text.get(at).is_some_and(|c| c.is_whitespace()) {
+                        at += 1;
+                    }
                 }
-                if !here.is_some_and(char::is_whitespace) {
-                    return Ok(false);
-                }
-                while self.text.get(at).is_some_and(|c| c.is_whitespace()) {
+                Piece::Char(c) => {
+                    let fits = |t: char| {
+                        t == c
+                            || t.to_lowercase().eq(c.to_lowercase())
+                            || t.to_uppercase().eq(c.to_uppercase())
+                            || c == '\'' && t == '\u{2bc}'
+                    };
+                    if !here.is_some_and(fits) {
+                        return false;
+                    }
                     at += 1;
                 }
-                continue;
+                // A directive stands in a format once, so this is no deeper than there are directives.
+                Piece::Directive(code) => return self.directive(code, (at, next), found),
             }
-            if c != '%' {
-                if !here.is_some_and(|t| t == c || t.to_lowercase().eq(c.to_lowercase())) {
-                    return Ok(false);
-                }
-                (at, next) = (at + 1, next + 1);
-                continue;
-            }
-            let Some(&code) = self.format.get(next + 1) else { return Err(Fault::Stray) };
-            next += 2;
-            if code == '%' {
-                if here != Some('%') {
-                    return Ok(false);
-                }
-                at += 1;
-                continue;
-            }
-            return self.directive(code, (at, next, depth + 1), found);
         }
         found.end = at;
-        Ok(true)
+        true
     }
 
-    fn directive(&self, code: char, place: (usize, usize, usize), found: &mut Found) -> Result<bool, Fault> {
-        let (at, next, depth) = place;
-        if let Some((most, low, high)) = number_form(code) {
-            if code == 'd' && self.text.get(at) == Some(&' ') {
-                let day = self.digits(at + 1, 1).filter(|day| *day != 0);
-                let Some(day) = day else { return Ok(false) };
-                let matched = self.run(at + 2, next, depth, found)?;
+    fn directive(&self, code: char, place: (usize, usize), found: &mut Found) -> bool {
+        let (at, next) = place;
+        if let Some((most, _, _)) = number_form(code) {
+            if matches!(code, 'd' | 'H' | 'I') && self.text.get(at) == Some(&' ') {
+                let Some(number) = self.number(code, at + 1, 1) else { return false };
+                let matched = self.run(at + 2, next, found);
                 if matched {
-                    found.set('d', day);
+                    found.numbers.push((code, number));
                 }
-                return Ok(matched);
+                return matched;
             }
             let least = if matches!(code, 'y' | 'Y' | 'G') { most } else { 1 };
             for count in (least..=most).rev() {
-                if let Some(number) = self.digits(at, count).filter(|n| (low..=high).contains(n))
-                    && self.run(at + count, next, depth, found)?
+                if let Some(number) = self.number(code, at, count)
+                    && self.run(at + count, next, found)
                 {
-                    found.set(code, number);
-                    return Ok(true);
+                    found.numbers.push((code, number));
+                    return true;
                 }
             }
-            return Ok(false);
+            return false;
         }
         match code {
             'f' => {
                 let most = (1..=6).take_while(|count| self.digits(at, *count).is_some()).last().unwrap_or(0);
                 for count in (1..=most).rev() {
-                    if self.run(at + count, next, depth, found)? {
+                    if self.run(at + count, next, found) {
                         let fraction = self.digits(at, count).unwrap_or(0);
-                        found.set('f', fraction * 10i64.pow(6 - count as u32));
-                        return Ok(true);
+                        found.numbers.push(('f', fraction * 10i64.pow(6 - count as u32)));
+                        return true;
                     }
                 }
-                Ok(false)
+                false
             }
             'B' => self.names(place, &MONTHS, 'B', found),
-            'b' | 'h' => self.names(place, &MONTHS.map(|name| &name[..3]), 'B', found),
+            'b' => self.names(place, &MONTHS.map(|name| &name[..3]), 'b', found),
             'A' => self.names(place, &DAYS, 'A', found),
-            'a' => self.names(place, &DAYS.map(|name| &name[..3]), 'A', found),
+            'a' => self.names(place, &DAYS.map(|name| &name[..3]), 'a', found),
             'p' => self.names(place, &["am", "pm"], 'p', found),
-            'Z' => self.names(place, &self.zones, 'Z', found),
-            'z' => self.offset(place, found),
-            code => Err(Fault::Directive(code)),
+            'Z' => self.names(place, self.zones, 'Z', found),
+            _ => self.offset(place, found),
         }
     }
 
     /// `Z`, or hours and minutes with a sign, seconds and a fraction.
-    fn offset(&self, (at, next, depth): (usize, usize, usize), found: &mut Found) -> Result<bool, Fault> {
+    fn offset(&self, (at, next): (usize, usize), found: &mut Found) -> bool {
         let sign = match self.text.get(at) {
             Some('Z') => {
-                let matched = self.run(at + 1, next, depth, found)?;
+                let matched = self.run(at + 1, next, found);
                 if matched {
                     found.offset = found.offset.or(Some((0, 0)));
                 }
-                return Ok(matched);
+                return matched;
             }
             Some('+') => 1,
             Some('-') => -1,
-            _ => return Ok(false),
+            _ => return false,
         };
         let mut end = at + 1;
         while self.text.get(end).is_some_and(|c| c.is_ascii_digit() || matches!(c, ':' | '.')) {
@@ -260,14 +233,14 @@ impl Matcher<'_> {
         }
         while end > at + 4 {
             if let Some((seconds, micros)) = offset_of(&self.text[at + 1..end])
-                && self.run(end, next, depth, found)?
+                && self.run(end, next, found)
             {
                 found.offset = found.offset.or(Some((sign * seconds, sign * micros)));
-                return Ok(true);
+                return true;
             }
             end -= 1;
         }
-        Ok(false)
+        false
     }
 }
 
@@ -303,20 +276,6 @@ fn offset_of(text: &[char]) -> Option<(i64, i64)> {
     Some((seconds, fraction * 10i64.pow(6 - digits.len() as u32)))
 }
 
-/// The codes in a format.
-fn codes(format: &[char]) -> Vec<char> {
-    let mut found = vec![];
-    let mut at = 0;
-    while at + 1 < format.len() {
-        if format[at] == '%' {
-            found.push(format[at + 1]);
-            at += 1;
-        }
-        at += 1;
-    }
-    found
-}
-
 fn text_of(cx: &mut Cx, root: Root, number: usize) -> Result<Vec<char>, Raised> {
     if let Some(text) = cx.as_str(root.get(cx)) {
         return Ok(text.to_str_lossy().chars().collect());
@@ -342,49 +301,30 @@ fn daylight(name: &str, shown: &local_time::Shown) -> i64 {
 pub(crate) fn read(cx: &mut Cx, string: Root, format_: Root) -> Result<Read, Raised> {
     let text = text_of(cx, string, 1)?;
     let format = text_of(cx, format_, 2)?;
-    let whole: String = format.iter().collect();
-    let mut expanded = Vec::with_capacity(format.len());
-    let mut at = 0;
-    while at < format.len() {
-        let code = format.get(at + 1).filter(|_| format[at] == '%').copied();
-        match code.and_then(expansion) {
-            Some(more) => expanded.extend(more.chars()),
-            None => expanded.extend(&format[at..(at + 1 + usize::from(code.is_some())).min(format.len())]),
+    let read = match Format::read(&format) {
+        Ok(read) => read,
+        Err(fault) => {
+            let whole: String = format.iter().collect();
+            return Err(cx.value_error(match fault {
+                Fault::Directive(code) => format!("'{code}' is a bad directive in format '{whole}'"),
+                Fault::Stray => format!("stray % in format '{whole}'"),
+            }));
         }
-        at += 1 + usize::from(code.is_some());
+    };
+    if read.is_ambiguous {
+        cx.warn(Exc::DeprecationWarning, AMBIGUOUS)?;
     }
-    // What is wrong with the format is said whatever the text is.
-    let mut place = 0;
-    while place < expanded.len() {
-        if expanded[place] == '%' {
-            match expanded.get(place + 1) {
-                None => return Err(cx.value_error(format!("stray % in format '{whole}'"))),
-                Some(code) if "fBbhAapZz%".contains(*code) || number_form(*code).is_some() => {}
-                Some(code) => return Err(bad_directive(cx, *code, &whole)),
-            }
-            place += 1;
-        }
-        place += 1;
-    }
-    let mut found = Found::new();
-    let zoned = expanded.contains(&'Z');
+    let zoned = read.pieces.iter().any(|piece| matches!(piece, Piece::Directive('Z')));
     let local = zoned.then(|| {
         let now = cx.host().time();
         local_time::zone(cx).shown(now)
     });
-    let [standard, summer] = local.as_ref().map_or(["", ""], |shown| [shown.names[0].as_str(), &shown.names[1]]);
-    let matcher = Matcher { text: &text, format: &expanded, zones: ["utc", "gmt", standard, summer] };
-    let matched = match matcher.run(0, 0, 0, &mut found) {
-        Ok(matched) => matched,
-        Err(Fault::Directive(code)) => return Err(bad_directive(cx, code, &whole)),
-        Err(Fault::Stray) => return Err(cx.value_error(format!("stray % in format '{whole}'"))),
-        Err(Fault::Deep) => return Err(cx.recursion_error()),
-    };
-    let codes = codes(&format);
-    let has_year = ['Y', 'y', 'G', 'c', 'x', 'D', 'F'].iter().any(|code| codes.contains(code));
-    if codes.contains(&'d') && !has_year {
-        cx.warn(Exc::DeprecationWarning, AMBIGUOUS)?;
+    let zones = local.as_ref().map_or(vec![], zone_names);
+    if let Some(complaint) = read.repetition(&zones) {
+        return Err(crate::native::re::pattern_error(cx, complaint.as_bytes(), None, None));
     }
+    let mut found = Found::default();
+    let matched = Matcher { text: &text, format: &read.pieces, zones: &zones }.run(0, 0, &mut found);
     if !matched {
         let (text, format) = (cx.repr_text(string)?, cx.repr_text(format_)?);
         return Err(cx.value_error(format!("time data {text} does not match format {format}")));
@@ -400,9 +340,17 @@ pub(crate) fn read(cx: &mut Cx, string: Root, format_: Root) -> Result<Read, Rai
     Ok(read)
 }
 
-fn bad_directive(cx: &mut Cx, code: char, format: &str) -> Raised {
-    let code = if code == '\\' { "\\\\".to_owned() } else { code.to_string() };
-    cx.value_error(format!("'{code}' is a bad directive in format '{format}'"))
+/// The names of zones that `%Z` knows.
+fn zone_names(shown: &local_time::Shown) -> Vec<&str> {
+    let [standard, summer] = &shown.names;
+    let mut names = vec!["utc", "gmt"];
+    if !names.iter().any(|name| name.eq_ignore_ascii_case(standard)) {
+        names.push(standard);
+    }
+    if shown.daylight {
+        names.push(summer);
+    }
+    names
 }
 
 const AMBIGUOUS: &str = "\
@@ -415,22 +363,22 @@ See https://github.com/python/cpython/issues/70647.";
 /// The date and time that the parts found say together.
 fn combine(cx: &mut Cx, found: Found) -> Result<Read, Raised> {
     let get = |code: char| found.get(code);
-    let mut year = get('Y').or_else(|| get('y').map(|y| y + if y <= 68 { 2000 } else { 1900 }));
-    let mut month = get('m').or_else(|| get('B').map(|number| number + 1)).unwrap_or(1);
+    let mut year = found.last_of(&['Y', 'y']).map(|(code, year)| match code {
+        'Y' => year,
+        _ => year + if year <= 68 { 2000 } else { 1900 },
+    });
+    let mut month = found.last_of(&['m', 'B', 'b']).map_or(1, |(code, number)| number + i64::from(code != 'm'));
     let mut day = get('d').unwrap_or(1);
-    let mut hour = get('H').unwrap_or(0);
-    if let Some(of_half) = get('I') {
-        hour = match get('p') {
-            Some(1) => of_half % 12 + 12,
-            Some(_) => of_half % 12,
-            None => of_half,
-        };
-    }
-    let weekday_found = match (get('u'), get('w')) {
-        (Some(day), _) => Some(day - 1),
-        (None, Some(day)) => Some((day + 6) % 7),
-        (None, None) => get('A'),
+    let hour = match found.last_of(&['H', 'I']) {
+        Some(('H', hour)) => hour,
+        Some((_, of_half)) => of_half % 12 + if get('p') == Some(1) { 12 } else { 0 },
+        None => 0,
     };
+    let weekday_found = found.last_of(&['u', 'w', 'A', 'a']).map(|(code, day)| match code {
+        'u' => day - 1,
+        'w' => (day + 6) % 7,
+        _ => day,
+    });
     let mut julian = get('j');
     let iso_year = get('G');
     const NAMES: &str = "and a weekday directive ('%A', '%a', '%w', or '%u').";
@@ -457,9 +405,9 @@ fn combine(cx: &mut Cx, found: Found) -> Result<Read, Raised> {
     let of_year = *year.get_or_insert(if leap_day { 1904 } else { 1900 });
     let mut year = of_year;
     if let (None, Some(weekday_found)) = (julian, weekday_found) {
-        if let Some(week) = get('U').or_else(|| get('W')) {
+        if let Some((code, week)) = found.last_of(&['U', 'W']) {
             let (mut first, mut of_week) = (weekday(ordinal(year, 1, 1)), weekday_found);
-            if get('U').is_some() {
+            if code == 'U' {
                 (first, of_week) = ((first + 1) % 7, (of_week + 1) % 7);
             }
             let mut counted =

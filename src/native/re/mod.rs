@@ -55,7 +55,7 @@ pub fn install(cx: &mut Cx) -> Result<(), Raised> {
 }
 
 /// Raises `PatternError`, which the module in the language has.
-fn pattern_error(cx: &mut Cx, message: &[u8], source: Option<Root>, at: Option<usize>) -> Raised {
+pub(crate) fn pattern_error(cx: &mut Cx, message: &[u8], source: Option<Root>, at: Option<usize>) -> Raised {
     match make_error(cx, message, source, at) {
         Ok(exception) => cx.raise(exception),
         Err(raised) => raised,
