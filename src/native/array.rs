@@ -227,7 +227,9 @@ fn list_of(cx: &mut Cx, this: Root) -> Result<Raw, Raised> {
     let list = cx.fits(list)?;
     let list = cx.push_raw(list);
     for at in 0..len {
-        let raw = value_at(cx, this, at)?;
+        // A character is made, and may be none.
+        let array = own(cx, this);
+        let raw = if is_text(array.code) { value_at(cx, this, at)? } else { array.value_at(&cx.heap, at) };
         let done = list.get(cx).exact::<List>().map_or(Ok(()), |list| list.push(&cx.heap, Value::adopt(raw)));
         cx.fits(done)?;
     }

@@ -86,6 +86,7 @@ natives!(
     }
 
     /// Return the number of ways to choose k of n things, in no order.
+    #[quick(Two(crate::native::quick::comb))]
     fn comb(cx: &mut Cx, n: Root, k: Root) -> NativeResult {
         let (n, k) = (big(cx, n)?, big(cx, k)?);
         let zero = Big::default();
@@ -102,7 +103,7 @@ natives!(
         let Ok(count) = u64::try_from(&k) else {
             return Err(cx.overflow_error(&format!("min(n - k, k) must not exceed {}", i64::MAX)));
         };
-        if count > 400
+        if count > 20
             && let Ok(n) = u64::try_from(&n)
         {
             let result = cx.patiently(|_, watch| {
@@ -191,6 +192,7 @@ natives!(
     }
 
     /// Return the product of the integers from 1 to n.
+    #[quick(One(crate::native::quick::factorial))]
     fn factorial(cx: &mut Cx, n: Root) -> NativeResult {
         let n = cx.index(n)?;
         let int = as_int_ref(n.get(cx)).expect("index gives an int");
@@ -269,6 +271,7 @@ natives!(
     }
 
     /// Return the greatest common divisor.
+    #[quick(Two(crate::native::quick::gcd))]
     fn gcd(cx: &mut Cx, integers: Rest) -> NativeResult {
         fold(cx, integers, Int::Small(0), integer::gcd)
     }
@@ -325,6 +328,7 @@ natives!(
     }
 
     /// The largest integer whose square is not above n.
+    #[quick(One(crate::native::quick::isqrt))]
     fn isqrt(cx: &mut Cx, n: Root) -> NativeResult {
         let n = cx.index(n)?;
         let result =
@@ -333,6 +337,7 @@ natives!(
     }
 
     /// Return the least common multiple.
+    #[quick(Two(crate::native::quick::lcm))]
     fn lcm(cx: &mut Cx, integers: Rest) -> NativeResult {
         fold(cx, integers, Int::Small(1), integer::lcm)
     }
@@ -420,6 +425,7 @@ natives!(
     }
 
     /// Return the number of ways to choose k of n things, in order.
+    #[quick(Two(crate::native::quick::perm))]
     fn perm(cx: &mut Cx, n: Root, #[text("None")] k: Option<Root>) -> NativeResult {
         let count = match k {
             Some(k) => big(cx, k)?,

@@ -1,5 +1,7 @@
 //! What natives that are called often do with arguments of the usual types: see [`Quick`](crate::vm::native::Quick).
 
+use num_integer::Integer;
+
 use crate::heap::{Gc, Kind, Raw, Value};
 use crate::object::{ByteArray, Class, ClassFlags, Dict, List, Set, Str, Tuple};
 use crate::vm::native::Cx;
@@ -151,6 +153,86 @@ pub(super) fn floor(_: &mut Cx, x: Raw) -> Raw {
 /// `math.ceil`.
 pub(super) fn ceil(_: &mut Cx, x: Raw) -> Raw {
     whole(x, f64::ceil)
+}
+
+/// Two small integers.
+fn two_ints(a: Raw, b: Raw) -> Option<(i64, i64)> {
+    let (a, b): (Value<'_>, Value<'_>) = (Value::adopt(a), Value::adopt(b));
+    a.as_int().zip(b.as_int())
+}
+
+/// A number as an int, if it is small.
+fn small(number: Option<u64>) -> Raw {
+    number.and_then(|number| i64::try_from(number).ok()).map_or(ASK, Raw::int)
+}
+
+/// `math.gcd`.
+pub(super) fn gcd(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    small(two_ints(a, b).map(|(a, b)| a.unsigned_abs().gcd(&b.unsigned_abs())))
+}
+
+/// `math.lcm`.
+pub(super) fn lcm(_: &mut Cx, a: Raw, b: Raw) -> Raw {
+    let Some((a, b)) = two_ints(a, b).map(|(a, b)| (a.unsigned_abs(), b.unsigned_abs())) else { return ASK };
+    small(if a == 0 || b == 0 { Some(0) } else { (a / a.gcd(&b)).checked_mul(b) })
+}
+
+/// `math.isqrt`.
+pub(super) fn isqrt(_: &mut Cx, n: Raw) -> Raw {
+    let n: Value<'_> = Value::adopt(n);
+    small(n.as_int().and_then(|n| u64::try_from(n).ok()).map(u64::isqrt))
+}
+
+/// `math.factorial`.
+pub(super) fn factorial(_: &mut Cx, n: Raw) -> Raw {
+    let n: Value<'_> = Value::adopt(n);
+    small(n.as_int().and_then(|n| u64::try_from(n).ok()).and_then(|n| falling(n, n)))
+}
+
+/// `math.perm` of two.
+pub(super) fn perm(_: &mut Cx, n: Raw, k: Raw) -> Raw {
+    small(two_ints(n, k).and_then(|(n, k)| falling(u64::try_from(n).ok()?, u64::try_from(k).ok()?)))
+}
+
+/// The product of the `k` numbers up to `n`, where it fits.
+fn falling(n: u64, k: u64) -> Option<u64> {
+    if k > n {
+        return Some(0);
+    }
+    (n - k + 1..=n).rev().try_fold(1u64, |product, factor| product.checked_mul(factor))
+}
+
+/// `math.comb`.
+pub(super) fn comb(_: &mut Cx, n: Raw, k: Raw) -> Raw {
+    let Some((n, k)) = two_ints(n, k) else { return ASK };
+    let (Ok(n), Ok(k)) = (usize::try_from(n), usize::try_from(k)) else { return ASK };
+    if k > n {
+        return Raw::int(0);
+    }
+    if n >= ODD_FACTORIALS.len() {
+        return ASK;
+    }
+    // Odd numbers have inverses modulo 2**64, below which the result is; the powers of two are counted apart.
+    let [(all, all_twos), (chosen, chosen_twos), (rest, rest_twos)] = [n, k, n - k].map(|n| ODD_FACTORIALS[n]);
+    let odd = all.wrapping_mul(inverse(chosen.wrapping_mul(rest)));
+    small(Some(odd << (all_twos - chosen_twos - rest_twos)))
+}
+
+/// Factorials without their factors of two, modulo 2**64, and how many factors of two these are: as long as all of `comb(n, k)` are below 2**64.
+const ODD_FACTORIALS: [(u64, u32); 68] = {
+    let mut all = [(1u64, 0u32); 68];
+    let mut n = 1;
+    while n < all.len() {
+        let twos = n.trailing_zeros();
+        all[n] = (all[n - 1].0.wrapping_mul((n >> twos) as u64), all[n - 1].1 + twos);
+        n += 1;
+    }
+    all
+};
+
+/// What an odd number gives 1 with, modulo 2**64: each step doubles the bits that are right, of which there are three at first.
+fn inverse(odd: u64) -> u64 {
+    (0..5).fold(odd, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse))))
 }
 
 /// `list.append`.

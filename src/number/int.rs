@@ -222,8 +222,19 @@ impl Ord for IntRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         match (*self, *other) {
             (IntRef::Small(a), IntRef::Small(b)) => a.cmp(&b),
-            (a, b) => a.to_big().as_ref().cmp(b.to_big().as_ref()),
+            (IntRef::Big(a), IntRef::Big(b)) => a.cmp(b),
+            (IntRef::Small(a), IntRef::Big(b)) => compare_small(a, b),
+            (IntRef::Big(a), IntRef::Small(b)) => compare_small(b, a).reverse(),
         }
+    }
+}
+
+/// How a small integer compares with a big one, which may be small too.
+fn compare_small(a: i64, b: &BigInt) -> Ordering {
+    match b.to_i64() {
+        Some(b) => a.cmp(&b),
+        None if b.is_negative() => Ordering::Greater,
+        None => Ordering::Less,
     }
 }
 
@@ -236,10 +247,7 @@ fn top_bits(magnitude: &BigUint) -> (u64, bool, i64) {
 
 /// How two integers compare.
 pub fn compare(a: IntRef<'_>, b: IntRef<'_>) -> Ordering {
-    match (a, b) {
-        (IntRef::Small(a), IntRef::Small(b)) => a.cmp(&b),
-        (a, b) => a.to_big().cmp(&b.to_big()),
-    }
+    a.cmp(&b)
 }
 
 /// An operation by its sign (`+ - * & | ^`, `p` for a power) on integers of which each fits 128 bits, if the result does too: no long
@@ -334,7 +342,13 @@ pub fn modulo(a: IntRef<'_>, b: IntRef<'_>) -> Result<Int, Fault> {
         (IntRef::Small(a), IntRef::Small(b)) => Ok(Int::Small(Integer::mod_floor(&a, &b))),
         (IntRef::Big(a), IntRef::Small(b)) => {
             // The rest after the magnitude is cheap; the floor puts it on the divisor's side.
-            let rest = (a.magnitude() % b.unsigned_abs()).to_i128().expect("below a 64-bit divisor");
+            let divisor = u128::from(b.unsigned_abs());
+            let digits = a.iter_u64_digits();
+            let rest = if digits.len() <= 4 {
+                digits.rev().fold(0, |rest, digit| (rest << 64 | u128::from(digit)) % divisor) as i128
+            } else {
+                (a.magnitude() % b.unsigned_abs()).to_i128().expect("below a 64-bit divisor")
+            };
             let rest = if a.is_negative() { -rest } else { rest };
             Ok(Int::from(Integer::mod_floor(&rest, &(b as i128))))
         }
@@ -355,6 +369,18 @@ pub fn divide_modulo_watched(a: IntRef<'_>, b: IntRef<'_>, watch: &Watch<'_>) ->
     if let (IntRef::Small(a), IntRef::Small(b)) = (a, b) {
         let (quotient, rest) = Integer::div_mod_floor(&(a as i128), &(b as i128));
         return Ok((Int::from(quotient), Int::from(rest)));
+    }
+    if let (Some(a), Some(b)) = (a.to_i128(), b.to_i128()) {
+        // Without signs it takes a fraction of the time, and nothing can overflow.
+        let (quotient, rest) = (a.unsigned_abs() / b.unsigned_abs(), a.unsigned_abs() % b.unsigned_abs());
+        let signed = |negative: bool, size: u128| {
+            let size = size as i128;
+            if negative { -size } else { size }
+        };
+        let apart = (a < 0) != (b < 0);
+        let (quotient, rest) = (signed(apart, quotient), signed(a < 0, rest));
+        let down = apart && rest != 0;
+        return Ok((Int::from(quotient - i128::from(down)), Int::from(if down { rest + b } else { rest })));
     }
     let (quotient, rest) = long::divide_floor(&a.to_big(), &b.to_big(), watch)?;
     Ok((Int::from_big(quotient), Int::from_big(rest)))

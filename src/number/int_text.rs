@@ -73,6 +73,11 @@ pub fn parse_int_watched(text: &[u8], base: i64, max_digits: usize, watch: &Watc
             digits.len()
         ))));
     }
+    // A digit has less than six bits.
+    if digits.len() <= 63 / 6 || radix <= 10 && digits.len() <= 38 {
+        let number = digits.iter().fold(0i128, |number, digit| number * i128::from(radix) + i128::from(*digit));
+        return Ok(Int::from(if negative { -number } else { number }));
+    }
     let magnitude = long::from_digits(&digits, radix, watch).map_err(IntTextError::Fault)?;
     Ok(Int::from_big(BigInt::from_biguint(if negative { Sign::Minus } else { Sign::Plus }, magnitude)))
 }
@@ -172,6 +177,9 @@ pub fn format_int_watched(number: IntRef<'_>, max_digits: usize, watch: &Watch<'
     // A bit is 0.30103 digits: what is far too long isn't converted at all.
     if max_digits != 0 && (big.bits() - 1) as f64 * 0.301 > max_digits as f64 + 1.0 {
         return Err(too_long());
+    }
+    if let Some(number) = number.to_i128() {
+        return Ok(number.to_string());
     }
     let mut text = String::new();
     if big.sign() == Sign::Minus {

@@ -30,9 +30,9 @@ impl Form {
     }
 }
 
-/// A text in a form; None if it is ASCII, which is in all of them.
+/// A text in a form; None if it is ASCII, which is in all of them, or only has characters before U+0300, which are composed already.
 pub fn normalize(text: &[u8], form: Form) -> Option<Vec<u8>> {
-    if text.is_ascii() {
+    if text.is_ascii() || form == Form::Nfc && text.iter().all(|byte| *byte < 0xCC) {
         return None;
     }
     let mut out = Vec::with_capacity(text.len());

@@ -277,6 +277,9 @@ impl Vm {
     }
 
     pub(super) fn ranges_equal(&self, x: Value<'_>, y: Value<'_>) -> bool {
+        if let (Some((a, by, n)), Some((b, step, m))) = (small_range(x), small_range(y)) {
+            return n == m && (n == 0 || (a == b && (n == 1 || by == step)));
+        }
         let parts = |v: Value<'_>| {
             let r = v.exact::<Range>().expect("a range");
             let big = |v: Value<'_>| as_int_ref(v).map_or_else(Big::default, |i| i.to_big().into_owned());
@@ -796,4 +799,25 @@ fn equal_at_once([a, b]: [&[Slot]; 2]) -> usize {
     };
     let len = a.len().min(b.len());
     a.iter().zip(b).position(|pair| !equal(pair)).unwrap_or(len)
+}
+
+/// Start, step and length of a range of small numbers.
+fn small_range(range: Value<'_>) -> Option<(i64, i64, i128)> {
+    let range = range.exact::<Range>()?;
+    let [start, stop, step] = [&range.start, &range.stop, &range.step].map(|slot| slot.get().as_int());
+    let (start, stop, step) = (start?, stop?, step?);
+    let distance = i128::from(stop) - i128::from(start);
+    let span = if step > 0 { distance } else { -distance };
+    let by = i128::from(step.unsigned_abs());
+    Some((
+        start,
+        step,
+        if span <= 0 {
+            0
+        } else if by == 1 {
+            span
+        } else {
+            (span - 1) / by + 1
+        },
+    ))
 }

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use crate::heap::{Gc, Kind, Raw, Slot, Value};
-use crate::object::{Class, ClassFlags, GeneratorState, List, Tuple, any_generator};
+use crate::object::{Bytes, Class, ClassFlags, GeneratorState, List, Range, Str, Tuple, any_generator};
 
 use super::Vm;
 use super::call::Invoked;
 use super::iterate::NativeIterator;
 use super::native::{Raised, Root};
-use super::step::Form;
+use super::step::{Form, character_at};
 
 /// Takes an item for which no script has to be asked. False, with nothing done, for one that is to be handed to the native itself.
 /// The generator it comes from is still running.
@@ -44,6 +44,12 @@ pub(crate) use take;
 
 /// What takes items, and the register with its state.
 pub(super) type Taker = (TakeOne, Root);
+
+/// The most items of a text, bytes or a range that are taken at once.
+const ROW: usize = 64;
+
+/// The first byte of the last characters that the machine keeps: those up to U+00FF.
+const LAST_KEPT: u8 = 0xC3;
 
 /// Polls of the interrupt word are this many items apart.
 const POLL: u32 = 1024;
@@ -159,6 +165,9 @@ impl Vm {
         if is_row(iterable.get(self)) {
             return self.visit_row(iterable, taker, work);
         }
+        if is_run(iterable.get(self)) {
+            return self.visit_run(iterable, taker, work);
+        }
         let mark = self.mark();
         let iterator = self.iter(iterable)?;
         self.visit_iterator(iterator, taker, work)?;
@@ -257,6 +266,88 @@ impl Vm {
         Ok(())
     }
 
+    /// As `visit`, for a text, bytes or a range: no iterator is needed, and items are taken in rows.
+    fn visit_run(
+        &mut self,
+        run: Root,
+        taker: Option<(Take, Root)>,
+        work: &mut dyn FnMut(&mut Vm, Root) -> Result<bool, Raised>,
+    ) -> Result<(), Raised> {
+        let mark = self.mark();
+        let mut at = 0;
+        loop {
+            let mut row: SmallVec<[Slot; ROW]> = SmallVec::new();
+            let value = Value::<'static>::adopt(run.get(self).raw());
+            let made = self.next_of_run(value, &mut at, &mut row).map(|made| self.push_raw(made));
+            let inner = self.mark();
+            let mut next = 0;
+            while next < row.len() {
+                if let Some((take, state)) = taker {
+                    next += (take.row)(self, state, &row[next..]);
+                }
+                let Some(item) = row.get(next) else { break };
+                next += 1;
+                let item = self.push(item.get());
+                let go_on = work(self, item)?;
+                self.release(inner);
+                if !go_on {
+                    self.release(mark);
+                    return Ok(());
+                }
+            }
+            if let Some(item) = made {
+                let taken = match taker {
+                    Some((take, state)) => (take.one)(self, state, item.get(self).raw()),
+                    None => false,
+                };
+                let go_on = taken || work(self, item)?;
+                if !go_on {
+                    self.release(mark);
+                    return Ok(());
+                }
+            } else if row.is_empty() {
+                self.release(mark);
+                return Ok(());
+            }
+            self.release(mark);
+            if self.interrupt().load(Ordering::Relaxed) != 0 {
+                self.safepoint()?;
+            }
+        }
+    }
+
+    /// The next items from a place on, which moves on: those that live on anyway, in a row, and then perhaps one that had to be made.
+    fn next_of_run(&self, run: Value<'static>, at: &mut usize, row: &mut SmallVec<[Slot; ROW]>) -> Option<Raw> {
+        if let Some(bytes) = run.exact::<Bytes>() {
+            let bytes = bytes.as_bytes().get(*at..).unwrap_or_default();
+            row.extend(bytes.iter().take(ROW).map(|byte| Slot::new(Value::int(i64::from(*byte)))));
+            *at += row.len();
+            return None;
+        }
+        if let Some(range) = run.exact::<Range>() {
+            let [start, stop, step] = [&range.start, &range.stop, &range.step].map(|slot| slot.get().as_int());
+            let (mut next, stop, step) = (start? + *at as i64 * step?, stop?, step?);
+            while row.len() < ROW && (if step > 0 { next < stop } else { next > stop }) {
+                row.push(Slot::new(Value::int(next)));
+                next += step;
+            }
+            *at += row.len();
+            return None;
+        }
+        let bytes = run.exact::<Str>()?.as_bytes();
+        while row.len() < ROW
+            && let Some(range) = character_at(bytes, *at)
+        {
+            *at = range.end;
+            let item = self.character_of(&bytes[range.clone()]);
+            if range.len() > 2 || bytes[range.start] > LAST_KEPT {
+                return Some(item);
+            }
+            row.push(Slot::new(Value::adopt(item)));
+        }
+        None
+    }
+
     /// Counts an item, and stops at a safepoint where it is time.
     #[inline]
     fn count_item(&mut self, polls: &mut u32) -> Result<(), Raised> {
@@ -308,6 +399,15 @@ impl Vm {
 /// Whether a value is a list or tuple and no more than that.
 fn is_row(value: Value<'_>) -> bool {
     value.exact::<List>().is_some() || value.exact::<Tuple>().is_some()
+}
+
+/// Whether a value is a text, bytes or a range of small numbers and no more than that: none of them changes, and their items, but for rare
+/// characters, are there without being made.
+fn is_run(value: Value<'_>) -> bool {
+    let small = |slot: &Slot| slot.get().as_int().is_some_and(|int| int.unsigned_abs() < 1 << 48);
+    value.exact::<Str>().is_some()
+        || value.exact::<Bytes>().is_some()
+        || value.exact::<Range>().is_some_and(|range| [&range.start, &range.stop, &range.step].into_iter().all(small))
 }
 
 /// The items of a list or tuple as they are now.

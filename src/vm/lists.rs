@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::heap::{Gc, Heap, Kind, OutOfMemory, Raw, Slot, Value};
-use crate::object::{Bytes, List, Range, RangeIterator, SequenceIterator, Slice, Tuple};
+use crate::heap::{Gc, Kind, OutOfMemory, Raw, Slot, Value};
+use crate::object::{Bytes, List, Range, RangeIterator, SequenceIterator, Slice, Str, Tuple};
 
 use super::Vm;
 use super::drain::{take, take_to_list};
 use super::native::{Raised, Root};
+use super::step::{Stepped, character_at, direct_step};
 
 impl Vm {
     /// Appends to a list (exact or derived).
@@ -63,13 +64,21 @@ impl Vm {
                 loop {
                     let raw = iterator.get(self).raw();
                     let to = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
-                    match take_row(heap, to, Value::adopt(raw)) {
-                        Ok(0) => {}
-                        Ok(_) => {
+                    match self.take_row(to, Value::adopt(raw)) {
+                        Ok(Some(0)) => {}
+                        Ok(Some(_)) => {
                             if self.interrupt().load(Ordering::Relaxed) != 0 {
                                 self.safepoint()?;
                             }
                             continue;
+                        }
+                        Ok(None) => {
+                            if self.take_steps(list, iterator)? {
+                                break;
+                            }
+                            if self.interrupt().load(Ordering::Relaxed) != 0 {
+                                self.safepoint()?;
+                            }
                         }
                         Err(_) => return Err(self.memory_error()),
                     }
@@ -178,58 +187,93 @@ impl Vm {
         Tuple::of_parts(&self.heap, list.len(), std::iter::once(list.slots())).value().raw()
     }
 
+    /// Appends what comes next of an iterator over a range, a list, a tuple, bytes or text, so many items that a signal need not wait for longer. How
+    /// many: none at the end, which is for the iterator's own step to note; None of any other iterator.
+    fn take_row(&self, list: Gc<'_, List>, iterator: Value<'_>) -> Result<Option<usize>, OutOfMemory> {
+        let (heap, list) = (self.heap.forever(), list.held());
+        const MOST: usize = 1 << 16;
+        if let Some(range) = iterator.exact::<RangeIterator>() {
+            let count = range.left.get().min(MOST as u64);
+            for _ in 0..count {
+                let next = range.next.get();
+                list.push(heap, Value::int(next))?;
+                range.next.set(next.wrapping_add(range.step));
+            }
+            range.left.set(range.left.get() - count);
+            return Ok(Some(count as usize));
+        }
+        let Some(iterator) = iterator.exact::<SequenceIterator>() else { return Ok(None) };
+        let (source, at) = (iterator.sequence.get(), iterator.next.get());
+        let slots = match source.kind() {
+            Kind::List => source.exact::<List>().map(|list| list.slots()),
+            Kind::Tuple => source.exact::<Tuple>().map(|tuple| tuple.tail()),
+            Kind::Bytes if !iterator.backward => {
+                let Some(bytes) = source.exact::<Bytes>() else { return Ok(None) };
+                let bytes = bytes.as_bytes().get(at..).unwrap_or_default();
+                let bytes = &bytes[..bytes.len().min(MOST)];
+                for byte in bytes {
+                    list.push(heap, Value::int(i64::from(*byte)))?;
+                }
+                iterator.next.set(at + bytes.len());
+                return Ok(Some(bytes.len()));
+            }
+            Kind::Str if !iterator.backward => {
+                let Some(text) = source.exact::<Str>() else { return Ok(None) };
+                let bytes = text.as_bytes();
+                let end = bytes.len().min(at + MOST);
+                let mut next = at;
+                while next < end {
+                    let Some(range) = character_at(bytes, next) else { break };
+                    next = range.end;
+                    list.push(heap, Value::adopt(self.character_of(&bytes[range])))?;
+                }
+                iterator.next.set(next);
+                return Ok(Some(next - at));
+            }
+            _ => None,
+        };
+        let Some(slots) = slots else { return Ok(None) };
+        if iterator.backward {
+            let slots = slots.get(..at).unwrap_or_default();
+            let slots = &slots[slots.len().saturating_sub(MOST)..];
+            for slot in slots.iter().rev() {
+                list.push(heap, slot.get())?;
+            }
+            iterator.next.set(at - slots.len());
+            return Ok(Some(slots.len()));
+        }
+        let slots = slots.get(at..).unwrap_or_default();
+        let slots = &slots[..slots.len().min(MOST)];
+        list.extend_from(heap, slots)?;
+        iterator.next.set(at + slots.len());
+        Ok(Some(slots.len()))
+    }
+
+    /// Appends items of an iterator that has a direct step, as long as that asks no script, but so many that a signal need not wait for
+    /// longer. Whether it has ended.
+    fn take_steps(&mut self, list: Root, iterator: Root) -> Result<bool, Raised> {
+        const MOST: usize = 1 << 10;
+        let Some((native, direct)) = direct_step(iterator.get(self)) else { return Ok(false) };
+        let heap = self.heap.forever();
+        for _ in 0..MOST {
+            let mut item = Raw::UNBOUND;
+            match direct(self, native, &mut item)? {
+                Stepped::Item | Stepped::Pair => {}
+                Stepped::End => return Ok(true),
+                Stepped::Ask => break,
+            }
+            let target = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
+            if target.push(heap, Value::adopt(item.copied())).is_err() {
+                return Err(self.memory_error());
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn build_slice(&self, start: Raw, stop: Raw, step: Raw) -> Raw {
         let slot = |raw: Raw| Slot::new(Value::adopt(raw));
         self.heap.alloc(Slice { start: slot(start), stop: slot(stop), step: slot(step) }).value().raw()
     }
-}
-
-/// Appends what comes next of an iterator over a range, a list, a tuple or bytes, so many items that a signal need not wait for longer. How
-/// many: none at the end, which is for the iterator's own step to note, and of any other iterator.
-fn take_row<'h>(heap: &'h Heap, list: Gc<'h, List>, iterator: Value<'h>) -> Result<usize, OutOfMemory> {
-    const MOST: usize = 1 << 16;
-    if let Some(range) = iterator.exact::<RangeIterator>() {
-        let count = range.left.get().min(MOST as u64);
-        for _ in 0..count {
-            let next = range.next.get();
-            list.push(heap, Value::int(next))?;
-            range.next.set(next.wrapping_add(range.step));
-        }
-        range.left.set(range.left.get() - count);
-        return Ok(count as usize);
-    }
-    let Some(iterator) = iterator.exact::<SequenceIterator>() else { return Ok(0) };
-    let (source, at) = (iterator.sequence.get(), iterator.next.get());
-    let slots = match source.kind() {
-        Kind::List => source.exact::<List>().map(|list| list.slots()),
-        Kind::Tuple => source.exact::<Tuple>().map(|tuple| tuple.tail()),
-        Kind::Bytes if !iterator.backward => {
-            let Some(bytes) = source.exact::<Bytes>() else { return Ok(0) };
-            let bytes = bytes.as_bytes().get(at..).unwrap_or_default();
-            let bytes = &bytes[..bytes.len().min(MOST)];
-            for byte in bytes {
-                list.push(heap, Value::int(i64::from(*byte)))?;
-            }
-            iterator.next.set(at + bytes.len());
-            return Ok(bytes.len());
-        }
-        _ => None,
-    };
-    let Some(slots) = slots else { return Ok(0) };
-    if iterator.backward {
-        let slots = slots.get(..at).unwrap_or_default();
-        let slots = &slots[slots.len().saturating_sub(MOST)..];
-        for slot in slots.iter().rev() {
-            list.push(heap, slot.get())?;
-        }
-        iterator.next.set(at - slots.len());
-        return Ok(slots.len());
-    }
-    let slots = slots.get(at..).unwrap_or_default();
-    let slots = &slots[..slots.len().min(MOST)];
-    list.extend_from(heap, slots)?;
-    iterator.next.set(at + slots.len());
-    Ok(slots.len())
 }
 
 /// Whether it is an iterator over an object of a script's class that has items by number.

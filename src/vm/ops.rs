@@ -3,6 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::bytecode::op::BinaryKind;
 use crate::heap::{Kind, Raw, Value, interrupt};
 use crate::number::int::{self as integer, Int, IntPower};
@@ -10,7 +12,7 @@ use crate::number::long::{Patience, Watch};
 use crate::number::{Fault, FaultKind, complex, float};
 use crate::object::key::as_int_ref;
 use crate::object::{
-    ByteArray, Bytes, ClassFlags, Complex, Exc, List, MemoryView, Str, Tuple, complex_value, int_value,
+    ByteArray, Bytes, Class, ClassFlags, Complex, Exc, List, MemoryView, Str, Tuple, complex_value, int_value,
 };
 
 use super::call::Invoked;
@@ -180,9 +182,14 @@ impl Vm {
         (x.kind() == Kind::Union && other(y)) || (y.kind() == Kind::Union && other(x))
     }
 
+    /// Whether it is a class whose class is `type` itself: equal to itself alone.
+    fn is_type(&self, value: Value<'_>) -> bool {
+        value.exact::<Class>().is_some() && self.class_of(value) == self.kind_class(Kind::Class)
+    }
+
     /// `a | b` of types: a union without doubles. A text stands for a type that is not known yet.
     pub fn union_of(&mut self, a: Raw, b: Raw) -> Result<Raw, Raised> {
-        let mut args: Vec<Root> = vec![];
+        let mut args: SmallVec<[Root; 8]> = SmallVec::new();
         let mut operands = [self.push_raw(a), self.push_raw(b)];
         for operand in &mut operands {
             if operand.get(self).kind() == Kind::Str {
@@ -193,16 +200,25 @@ impl Vm {
         for operand in operands {
             let raw = operand.get(self).raw();
             let value = Value::adopt(raw);
-            let parts: Vec<Raw> = match value.exact::<crate::object::Union>() {
+            let mut parts: SmallVec<[Root; 8]> = SmallVec::new();
+            match value.exact::<crate::object::Union>() {
                 Some(union) => {
-                    union.get().args.get().exact::<Tuple>().map_or(vec![], |t| t.items().map(|v| v.raw()).collect())
+                    if let Some(of) = union.get().args.get().exact::<Tuple>() {
+                        parts.extend(of.items().map(|part| self.push(part)));
+                    }
                 }
-                None if value.is_none() => vec![self.kind_class(Kind::None).value().raw()],
-                None => vec![raw],
-            };
-            let parts: Vec<Root> = parts.into_iter().map(|part| self.push_raw(part)).collect();
+                None if value.is_none() => {
+                    let none = self.kind_class(Kind::None).value().raw();
+                    parts.push(self.push_raw(none));
+                }
+                None => parts.push(self.push_raw(raw)),
+            }
             'parts: for part in parts {
                 for known in &args {
+                    let (one, other) = (known.get(self), part.get(self));
+                    if !one.is(other) && self.is_type(one) && self.is_type(other) {
+                        continue;
+                    }
                     if self.equals(*known, part)? {
                         continue 'parts;
                     }

@@ -293,7 +293,7 @@ impl Vm {
     fn next_mapped_at_once(&mut self, native: Gc<'static, NativeIterator>, item: &mut Raw) -> Result<Stepped, Raised> {
         let [function, source] = native.tail() else { return Ok(Stepped::Ask) };
         let (function, source) = (function.get(), source.get());
-        let Some(next) = peek(source) else { return Ok(Stepped::Ask) };
+        let Some(next) = self.peek(source) else { return Ok(Stepped::Ask) };
         let made = match function.kind() {
             Kind::Native | Kind::Instance => Ok(self.called_at_once(function.raw(), next)),
             Kind::Class => {
@@ -333,6 +333,28 @@ impl Vm {
         }
     }
 
+    /// The next item of an iterator over a list, a tuple, a range or ASCII characters, which stays where it is; None for any other and at the
+    /// end.
+    #[inline(always)]
+    fn peek(&self, source: Value<'_>) -> Option<Raw> {
+        if let Some(iterator) = source.exact::<SequenceIterator>() {
+            if iterator.backward {
+                return None;
+            }
+            let (sequence, at) = (iterator.sequence.get(), iterator.next.get());
+            if let Some(list) = sequence.exact::<List>() {
+                return list.item(at).map(|item| item.raw());
+            }
+            if let Some(tuple) = sequence.exact::<Tuple>() {
+                return (at < tuple.len()).then(|| tuple.item(at).raw());
+            }
+            let byte = sequence.exact::<Str>()?.as_bytes().get(at).filter(|byte| byte.is_ascii())?;
+            return Some(self.character(*byte).value().raw());
+        }
+        let range = source.exact::<RangeIterator>()?;
+        (range.left.get() > 0).then(|| Raw::int(range.next.get()))
+    }
+
     /// The next item of an object whose `__next__` is native and says at once.
     fn next_of_object(&mut self, object: Raw, item: &mut Raw) -> Stepped {
         let class = self.class_of(Value::<'static>::adopt(object)).held();
@@ -368,14 +390,14 @@ impl Vm {
         match native.form.get() {
             Form::Enumerate => {
                 let Some(number) = second.get().as_int().filter(|n| *n < i64::MAX) else { return false };
-                let Some(item) = peek(first.get()) else { return false };
+                let Some(item) = self.peek(first.get()) else { return false };
                 *items = [Raw::int(number), item];
                 advance(first.get());
                 native.set_tail(&self.heap, 1, Value::int(number + 1));
                 true
             }
             Form::Zip => {
-                let (Some(one), Some(other)) = (peek(first.get()), peek(second.get())) else { return false };
+                let (Some(one), Some(other)) = (self.peek(first.get()), self.peek(second.get())) else { return false };
                 // One iterator twice gives neighbours.
                 if first.get().is(second.get()) {
                     return false;
@@ -589,7 +611,7 @@ impl Vm {
     }
 
     /// The text of one character, given its bytes.
-    fn character_of(&self, bytes: &[u8]) -> Raw {
+    pub(super) fn character_of(&self, bytes: &[u8]) -> Raw {
         match *bytes {
             [byte] => self.character(byte).value().raw(),
             [first @ 0xC2..=0xC3, second] => self.character((first & 3) << 6 | (second & 0x3F)).value().raw(),
@@ -679,21 +701,15 @@ impl Vm {
     }
 }
 
-/// The next item of an iterator over a list, a tuple or a range, which stays where it is; None for any other and at the end.
-#[inline(always)]
-fn peek(source: Value<'_>) -> Option<Raw> {
-    if let Some(iterator) = source.exact::<SequenceIterator>() {
-        if iterator.backward {
-            return None;
-        }
-        let (sequence, at) = (iterator.sequence.get(), iterator.next.get());
-        return match sequence.exact::<List>() {
-            Some(list) => list.item(at).map(|item| item.raw()),
-            None => sequence.exact::<Tuple>().and_then(|tuple| (at < tuple.len()).then(|| tuple.item(at).raw())),
-        };
-    }
-    let range = source.exact::<RangeIterator>()?;
-    (range.left.get() > 0).then(|| Raw::int(range.next.get()))
+/// A native iterator that has a direct step, and that.
+pub(super) fn direct_step(iterator: Value<'_>) -> Option<(Gc<'static, NativeIterator>, Direct)> {
+    let native = iterator.exact::<NativeIterator>()?.held();
+    let direct = match native.form.get() {
+        Form::Direct | Form::Sure => native.direct.get()?,
+        Form::Map => Vm::next_mapped_at_once,
+        _ => return None,
+    };
+    Some((native, direct))
 }
 
 /// Moves an iterator on whose item was looked at by `peek`.
@@ -754,7 +770,7 @@ fn next_of_range(range: Gc<'_, RangeIterator>, to: &mut Raw) -> Stepped {
 }
 
 /// Bytes of the character that begins at a byte offset.
-fn character_at(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+pub(super) fn character_at(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
     let len = match *bytes.get(at)? {
         0..0x80 => 1,
         0x80..0xE0 => 2,
@@ -765,7 +781,7 @@ fn character_at(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
 }
 
 /// Bytes of the character that ends before a byte offset.
-fn character_before(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+pub(super) fn character_before(bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
     let mut from = at.min(bytes.len()).checked_sub(1)?;
     while from > 0 && bytes[from] & 0xC0 == 0x80 {
         from -= 1;

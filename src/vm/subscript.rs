@@ -7,6 +7,7 @@ use crate::object::{
 
 use super::call::Invoked;
 use super::native::{Quick, Raised, Root, Then};
+use super::step::{character_at, character_before};
 use super::{Name, Vm};
 
 impl Vm {
@@ -234,9 +235,26 @@ impl Vm {
                 } else {
                     let bytes = text.as_bytes();
                     let mut picked = Vec::with_capacity(count * 2);
+                    // From one place to the next by steps over characters, which are short where many are picked.
+                    let far = step.unsigned_abs() > 64;
+                    let mut from = text.offset(heap, start as usize);
                     for i in 0..count {
-                        let (from, to) = (text.offset(heap, at(i)), text.offset(heap, at(i) + 1));
-                        picked.extend_from_slice(&bytes[from..to]);
+                        picked.extend_from_slice(&bytes[character_at(bytes, from).unwrap_or(from..from)]);
+                        if i + 1 == count {
+                            break;
+                        }
+                        if far {
+                            from = text.offset(heap, at(i + 1));
+                            continue;
+                        }
+                        for _ in 0..step.unsigned_abs() {
+                            let next = if step < 0 {
+                                character_before(bytes, from).map(|range| range.start)
+                            } else {
+                                character_at(bytes, from).map(|range| range.end)
+                            };
+                            from = next.unwrap_or(from);
+                        }
                     }
                     Str::from_parts(heap, &[&picked]).value().raw()
                 }

@@ -15,6 +15,7 @@ use crate::vm::FULL_READ_ONLY;
 use crate::vm::Name;
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Args, Cx, Given, NativeResult, Outcome, Raised, Rest, Root};
+use crate::vm::step::Stepped;
 
 use super::bounds::slice_range;
 use super::bytes::{bytes_like, is_index};
@@ -223,6 +224,9 @@ fn pack(cx: &mut Cx, view: View, value: Root) -> Result<[u8; 8], Raised> {
 }
 
 fn items(cx: &Cx, view: View) -> Vec<Raw> {
+    if view.format == 'B' {
+        return view.to_vec().into_iter().map(|byte| Raw::int(i64::from(byte))).collect();
+    }
     view.places().map(|at| unpack(cx, view.format, view.item_bytes(at))).collect()
 }
 
@@ -752,14 +756,13 @@ natives!(
         Err(cx.type_error("cannot delete memory".to_owned()))
     }
 
-    /// An iterator over the items as they are now.
+    /// An iterator over the items.
     fn __iter__(cx: &mut Cx, this: Root) -> NativeResult {
         let view = view(cx, this, "__iter__")?;
         one_dimension(cx, view, "invalid indexing of 0-dim memory", "multi-dimensional sub-views are not implemented")?;
-        let items = items(cx, view);
-        let items = list(cx, &items);
-        let items = cx.push_raw(items);
-        Ok(cx.new_iterator(memory_step, "memory_iterator", &[items, this]).into())
+        let iterator = cx.new_iterator(step, "memory_iterator", &[this]).held();
+        cx.step_directly(iterator, next, true, &[]);
+        Ok(iterator.into())
     }
 
     /// Whether the items are equal to those of another bytes-like object.
@@ -833,15 +836,22 @@ natives!(
     }
 );
 
-/// State: the list of items, counted through.
-fn memory_step(cx: &mut Cx, window: Args) -> NativeResult {
-    let iterator = window.get(cx, 0).exact::<NativeIterator>().expect("a native iterator");
+/// State: the view; items are counted through.
+fn next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    let source = iterator.slot(0);
     let at = iterator.count.get();
-    let item = iterator.slot(0).exact::<List>().and_then(|items| items.item(at as usize)).map(Value::raw);
-    iterator.count.set(at + 1);
-    let released = iterator.slot(1).exact::<MemoryView>().is_some_and(|view| view.released.get());
-    if item.is_some() && released {
-        return Err(cx.value_error("operation forbidden on released memoryview object"));
-    }
-    Ok(Outcome::Value(item.unwrap_or(Raw::UNBOUND)))
+    let Some(view) = source.exact::<MemoryView>().filter(|view| at < view.count as i64) else {
+        return Ok(Stepped::End);
+    };
+    not_released(cx, view.held())?;
+    iterator.get().count.set(at + 1);
+    *to = unpack(cx, view.format, view.item_bytes(view.place(at as usize)));
+    Ok(Stepped::Item)
+}
+
+fn step(cx: &mut Cx, window: Args) -> NativeResult {
+    let iterator = window.get(cx, 0).exact::<NativeIterator>().expect("a native iterator").held();
+    let mut item = Raw::UNBOUND;
+    next(cx, iterator, &mut item)?;
+    Ok(Outcome::Value(item))
 }

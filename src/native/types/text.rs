@@ -162,6 +162,38 @@ fn translate_point(cx: &mut Cx, out: &mut Vec<u8>, table: Root, point: u32) -> R
     Ok(())
 }
 
+/// Translates ASCII by a dict that has one ASCII character, or nothing, for each of the characters that it has; whether it is such a dict, as
+/// far as it was asked.
+fn translate_ascii(cx: &Cx, text: &[u8], table: Gc<'static, Dict>, out: &mut Vec<u8>) -> bool {
+    const UNKNOWN: u8 = 0xFF;
+    const GONE: u8 = 0xFE;
+    let mut known = [UNKNOWN; 128];
+    for byte in text {
+        let mut to = known[usize::from(*byte)];
+        if to == UNKNOWN {
+            to = match cx.dict_find_at_once(table, Value::int(i64::from(*byte))) {
+                Some(None) => *byte,
+                Some(Some(number)) => {
+                    let value = table.value_at(number);
+                    match (value.as_int(), value.exact::<Str>().map(|text| text.as_bytes())) {
+                        _ if value.is_none() => GONE,
+                        (Some(point @ 0..0x80), _) => point as u8,
+                        (_, Some([byte @ 0..0x80])) => *byte,
+                        (_, Some([])) => GONE,
+                        _ => return false,
+                    }
+                }
+                None => return false,
+            };
+            known[usize::from(*byte)] = to;
+        }
+        if to != GONE {
+            out.push(to);
+        }
+    }
+    true
+}
+
 natives!(
     /// Text: an immutable sequence of characters.
     pub static TEXT_METHODS: Methods;
@@ -573,6 +605,13 @@ natives!(
     fn translate(cx: &mut Cx, this: Root, table: Root) -> NativeResult {
         let text = receiver(cx, this, "translate")?;
         let mut out = Vec::with_capacity(text.len());
+        if text.is_ascii()
+            && let Some(table) = table.get(cx).exact::<Dict>()
+            && translate_ascii(cx, text.as_bytes(), table.held(), &mut out)
+        {
+            return mapped(cx, text, out);
+        }
+        out.clear();
         let mut checked = 0;
         // What became of each ASCII character, looked up once: start and end in `out`, of which nothing is taken away.
         let known: [StdCell<Option<(usize, usize)>>; 128] = [const { StdCell::new(None) }; 128];
