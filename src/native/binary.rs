@@ -9,7 +9,7 @@ use crate::heap::Value;
 use crate::native::natives;
 use crate::native::types::bytes::bytes_like;
 use crate::object::Bytes;
-use crate::vm::native::{Cx, NativeResult, Raised, Root};
+use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
 /// Makes the module.
 pub fn install(cx: &mut Cx) -> Result<(), Raised> {
@@ -219,6 +219,87 @@ natives!(
             Ok(out) => Ok(Bytes::new(&cx.heap, &out).into()),
             Err(text) => Ok(cx.str(&text).into()),
         }
+    }
+
+    /// Return bytes in an alphabet of 85, in groups of five for each four; the last group is shorter unless `pad` is true. With `zero` four zeros
+    /// are a `z`, with `spaces` four spaces a `y`.
+    fn encode_85(cx: &mut Cx, data: Root, alphabet: Root, pad: bool, zero: bool, spaces: bool) -> NativeResult {
+        let (bytes, alphabet) = (bytes_like(cx, data)?, bytes_like(cx, alphabet)?);
+        let Ok(alphabet) = <&[u8; 85]>::try_from(&alphabet[..]) else {
+            return Err(cx.value_error("an alphabet of 85 has 85 characters"));
+        };
+        cx.check_room(bytes.len().saturating_mul(3))?;
+        let mut out = Vec::with_capacity(bytes.len().div_ceil(4) * 5);
+        for chunk in bytes.chunks(4) {
+            let mut four = [0; 4];
+            four[..chunk.len()].copy_from_slice(chunk);
+            let mut word = u32::from_be_bytes(four);
+            let whole = pad || chunk.len() == 4;
+            if zero && whole && word == 0 {
+                out.push(b'z');
+                continue;
+            }
+            // Four spaces there are only in what is given.
+            if spaces && word == 0x2020_2020 {
+                out.push(b'y');
+                continue;
+            }
+            let mut five = [0; 5];
+            for digit in five.iter_mut().rev() {
+                *digit = alphabet[(word % 85) as usize];
+                word /= 85;
+            }
+            out.extend_from_slice(if whole { &five } else { &five[..chunk.len() + 1] });
+        }
+        Ok(Bytes::new(&cx.heap, &out).into())
+    }
+
+    /// Return what five digits each in an alphabet of 85 stand for, the last ones filled up; None if there is anything wrong with them.
+    fn decode_85(cx: &mut Cx, data: Root, alphabet: Root) -> NativeResult {
+        const NONE: u8 = 85;
+        let (bytes, alphabet) = (bytes_like(cx, data)?, bytes_like(cx, alphabet)?);
+        let mut values = [NONE; 256];
+        for (value, byte) in alphabet.iter().enumerate().take(85) {
+            values[usize::from(*byte)] = value as u8;
+        }
+        cx.check_room(bytes.len().saturating_mul(2))?;
+        let mut out = Vec::with_capacity(bytes.len() / 5 * 4 + 4);
+        for chunk in bytes.chunks(5) {
+            let digit = |at: usize| chunk.get(at).map_or(84, |byte| values[usize::from(*byte)]);
+            if (0..5).any(|at| digit(at) == NONE) {
+                return Ok(Outcome::NONE);
+            }
+            let word = (0..5).fold(0u64, |word, at| word * 85 + u64::from(digit(at)));
+            let Ok(word) = u32::try_from(word) else { return Ok(Outcome::NONE) };
+            out.extend_from_slice(&word.to_be_bytes()[..chunk.len() - 1]);
+        }
+        Ok(Bytes::new(&cx.heap, &out).into())
+    }
+
+    /// Return the bytes that hexadecimal digits stand for; None if there is anything wrong with them.
+    fn decode_hex(cx: &mut Cx, digits: Root) -> NativeResult {
+        let Some(digits) = digits.get(cx).exact::<Bytes>().map(|bytes| bytes.as_bytes()) else {
+            return Ok(Outcome::NONE);
+        };
+        let value = |byte: u8| (byte as char).to_digit(16);
+        let pairs = digits.chunks(2).map(|pair| match *pair {
+            [high, low] => Some((value(high)? << 4 | value(low)?) as u8),
+            _ => None,
+        });
+        Ok(match pairs.collect::<Option<Vec<u8>>>() {
+            Some(bytes) => Bytes::new(&cx.heap, &bytes).into(),
+            None => Outcome::NONE,
+        })
+    }
+
+    /// Return bytes in hexadecimal digits.
+    fn encode_hex(cx: &mut Cx, data: Root) -> NativeResult {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let bytes = bytes_like(cx, data)?;
+        cx.check_room(bytes.len().saturating_mul(3))?;
+        let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        let out: Vec<u8> = bytes.iter().flat_map(digits).collect();
+        Ok(Bytes::new(&cx.heap, &out).into())
     }
 
     /// Return a float's bytes, the lowest first; None if it is too large for so few.

@@ -532,7 +532,7 @@ fn print_to(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], file: Root, flush: 
     let emit = |cx: &mut Cx, bytes: &[u8]| -> Result<(), Raised> {
         let raw = Str::from_parts(&cx.heap, &[bytes]).value().raw();
         let text = cx.push_raw(raw);
-        cx.call(write, &[text])?;
+        cx.call_one(write, text)?;
         Ok(())
     };
     for (number, root) in args.0.roots().enumerate() {
@@ -541,7 +541,7 @@ fn print_to(cx: &mut Cx, args: Rest, sep: &[u8], end: &[u8], file: Root, flush: 
             emit(cx, sep)?;
         }
         let text = cx.str_of(root)?;
-        cx.call(write, &[text])?;
+        cx.call_one(write, text)?;
         cx.release(inner);
     }
     emit(cx, end)?;

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use crate::heap::{Raw, Value, interrupt};
 use crate::native::natives;
-use crate::object::{Dict, List, Str, Tuple};
+use crate::number::int::Int;
+use crate::object::{Dict, List, Str, Tuple, int_value};
 
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
 
@@ -33,14 +34,27 @@ natives!(
         if cx.heap.check(source.len().saturating_mul(4)).is_err() {
             return Ok(Outcome::NONE);
         }
-        let mut reader = Reader { cx, bytes: source.as_bytes(), at: 0, keys: HashMap::new() };
-        reader.blank();
-        let Some(value) = reader.value(0) else { return Ok(Outcome::NONE) };
-        reader.blank();
-        if reader.at != reader.bytes.len() {
+        let mut reader = Reader::new(cx, source, 0);
+        let Some(value) = reader.whole() else { return Ok(Outcome::NONE) };
+        Ok(cx.tuple(&[Value::adopt(value)]).into())
+    }
+
+    /// Return a list with the value of a text, and a list of what hooks are to be asked for, or None. `hooks` has a bit for each: of an object, of
+    /// an object as pairs (lists of two), of a float and of an int (both texts). For each value in turn the list has the number of the hook,
+    /// the container and the key at which its result is to replace it.
+    fn decode_for_hooks(cx: &mut Cx, text: Root, hooks: i64) -> NativeResult {
+        let Some(source) = text.get(cx).exact::<Str>().map(|text| text.held()) else { return Ok(Outcome::NONE) };
+        let Some(source) = source.as_str() else { return Ok(Outcome::NONE) };
+        if cx.heap.check(source.len().saturating_mul(8)).is_err() {
             return Ok(Outcome::NONE);
         }
-        Ok(cx.tuple(&[Value::adopt(value)]).into())
+        let mut reader = Reader::new(cx, source, hooks);
+        let Some(value) = reader.whole() else { return Ok(Outcome::NONE) };
+        let whole = List::new(&reader.cx.heap, &[Value::adopt(value)]).value().raw();
+        reader.note(whole, Raw::int(0));
+        let notes = reader.notes;
+        let notes = List::build(&cx.heap, notes.len(), |at| Value::adopt(notes[at])).value().raw();
+        Ok(cx.tuple(&[Value::adopt(whole), Value::adopt(notes)]).into())
     }
 
     /// Return the text of a value, or None.
@@ -87,9 +101,49 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     keys: HashMap<&'a [u8], Raw>,
+    /// The hooks there are.
+    hooks: i64,
+    /// The hook that the last value is for, if there is one.
+    hook: Option<i64>,
+    /// What is for hooks.
+    notes: Vec<Raw>,
 }
 
+/// The hooks, by number.
+const OBJECT: i64 = 0;
+const PAIRS: i64 = 1;
+const FLOAT: i64 = 2;
+const INT: i64 = 3;
+
 impl<'a> Reader<'a> {
+    fn new(cx: &'a mut Cx, source: &'a str, hooks: i64) -> Reader<'a> {
+        Reader { cx, bytes: source.as_bytes(), at: 0, keys: HashMap::new(), hooks, hook: None, notes: vec![] }
+    }
+
+    /// The only value of the text.
+    fn whole(&mut self) -> Option<Raw> {
+        self.blank();
+        let value = self.value(0)?;
+        self.blank();
+        (self.at == self.bytes.len()).then_some(value)
+    }
+
+    /// Says that the last value is for a hook, if there is such a one.
+    fn is_for(&mut self, hook: i64) -> bool {
+        let given = self.hooks & 1 << hook != 0;
+        if given {
+            self.hook = Some(hook);
+        }
+        given
+    }
+
+    /// Notes where the last value is, if it is for a hook.
+    fn note(&mut self, container: Raw, key: Raw) {
+        if let Some(hook) = self.hook.take() {
+            self.notes.extend([Raw::int(hook), container, key]);
+        }
+    }
+
     fn blank(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
@@ -125,58 +179,108 @@ impl<'a> Reader<'a> {
     fn array(&mut self, depth: usize) -> Option<Raw> {
         self.at += 1;
         self.blank();
+        if self.hooks != 0 {
+            return self.array_for_hooks(depth);
+        }
         let mut items: Vec<Raw> = vec![];
         if self.peek()? == b']' {
             self.at += 1;
         } else {
             loop {
                 items.push(self.value(depth)?);
-                self.blank();
-                let next = self.peek()?;
-                self.at += 1;
-                match next {
-                    b',' => self.blank(),
-                    b']' => break,
-                    _ => return None,
+                if !self.goes_on(b']')? {
+                    break;
                 }
             }
         }
         Some(List::build(&self.cx.heap, items.len(), |at| Value::adopt(items[at])).value().raw())
     }
 
+    /// As `array`, where the list has to be there before its items.
+    fn array_for_hooks(&mut self, depth: usize) -> Option<Raw> {
+        let list = List::new(&self.cx.heap, &[]).value().raw();
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(list);
+        }
+        for index in 0.. {
+            let item = self.value(depth)?;
+            self.push(list, item)?;
+            self.note(list, Raw::int(index));
+            if !self.goes_on(b']')? {
+                break;
+            }
+        }
+        Some(list)
+    }
+
+    /// Appends to a list.
+    fn push(&mut self, list: Raw, item: Raw) -> Option<()> {
+        Value::adopt(list).exact::<List>()?.push(self.cx.heap.forever(), Value::adopt(item)).ok()
+    }
+
+    /// Whether another item follows, or the end does.
+    fn goes_on(&mut self, end: u8) -> Option<bool> {
+        self.blank();
+        let next = self.peek()?;
+        self.at += 1;
+        if next == b',' {
+            self.blank();
+            return Some(true);
+        }
+        (next == end).then_some(false)
+    }
+
     fn object(&mut self, depth: usize) -> Option<Raw> {
         self.at += 1;
         self.blank();
-        let dict = Dict::new(&self.cx.heap).value().raw();
+        let pairs = self.hooks & 1 << PAIRS != 0;
+        let made = match pairs {
+            true => List::new(&self.cx.heap, &[]).value().raw(),
+            false => Dict::new(&self.cx.heap).value().raw(),
+        };
         if self.peek()? == b'}' {
             self.at += 1;
-            return Some(dict);
-        }
-        loop {
-            if self.peek()? != b'"' {
-                return None;
-            }
-            self.at += 1;
-            let key = self.string(true)?;
-            self.blank();
-            if self.peek()? != b':' {
-                return None;
-            }
-            self.at += 1;
-            self.blank();
-            let value = self.value(depth)?;
-            if !self.cx.dict_set_quickly(dict, key, value) {
-                return None;
-            }
-            self.blank();
-            let next = self.peek()?;
-            self.at += 1;
-            match next {
-                b',' => self.blank(),
-                b'}' => return Some(dict),
-                _ => return None,
+        } else {
+            loop {
+                self.entry(made, pairs, depth)?;
+                if !self.goes_on(b'}')? {
+                    break;
+                }
             }
         }
+        let _ = self.is_for(PAIRS) || self.is_for(OBJECT);
+        Some(made)
+    }
+
+    /// A key and its value, of a dict or a list of pairs.
+    fn entry(&mut self, of: Raw, pairs: bool, depth: usize) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.at += 1;
+        let key = self.string(true)?;
+        self.blank();
+        if self.peek()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        self.blank();
+        let value = self.value(depth)?;
+        if pairs {
+            let pair = List::new(&self.cx.heap, &[Value::adopt(key), Value::adopt(value)]).value().raw();
+            self.push(of, pair)?;
+            self.note(pair, Raw::int(1));
+            return Some(());
+        }
+        let len = |dict: Raw| Value::adopt(dict).exact::<Dict>().map_or(0, |dict| dict.len());
+        let before = len(of);
+        if !self.cx.dict_set_quickly(of, key, value) || self.hooks != 0 && len(of) == before {
+            // A key that comes twice has a value that is for a hook and nowhere.
+            return None;
+        }
+        self.note(of, key);
+        Some(())
     }
 
     fn number(&mut self) -> Option<Raw> {
@@ -205,7 +309,14 @@ impl<'a> Reader<'a> {
             }
         }
         let text = std::str::from_utf8(&self.bytes[start..self.at]).ok()?;
-        if whole { text.parse().ok().map(Raw::int) } else { text.parse().ok().map(Raw::float) }
+        if self.is_for(if whole { INT } else { FLOAT }) {
+            return Some(self.cx.text_raw(text.as_bytes()));
+        }
+        if !whole {
+            return text.parse().ok().map(Raw::float);
+        }
+        let small = text.parse().ok().map(Raw::int);
+        small.or_else(|| Some(int_value(&self.cx.heap, Int::from(text.parse::<i128>().ok()?)).raw()))
     }
 
     fn digits(&mut self) {

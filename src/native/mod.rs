@@ -68,6 +68,7 @@ mod tls;
 pub mod traceback;
 pub mod unicodedata;
 pub mod weak;
+mod xml;
 pub mod zlib;
 
 pub use crate::vm::native::Natives;
@@ -256,6 +257,7 @@ pub(crate) static MODULES: &[(&str, Install)] = &[
     ("_bisect", bisect::install),
     ("_collections", collections::install),
     ("_csv_rows", csv::install),
+    ("_xml_tree", xml::install),
     ("_decimal_native", decimal::install),
     ("_enum_native", enums::install),
     ("_functools", functools::install),

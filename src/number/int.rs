@@ -510,6 +510,14 @@ pub fn power_modulo_watched(
         let result = result as i128;
         return Ok(Int::from(if modulus < 0 && result != 0 { result + modulus as i128 } else { result }));
     }
+    if let (IntRef::Small(a), IntRef::Small(-1), IntRef::Small(m)) = (a, b, modulus) {
+        let m = i128::from(m);
+        let found = Integer::mod_floor(&i128::from(a), &m.abs()).extended_gcd(&m.abs());
+        if found.gcd != 1 {
+            return Err(Fault::value("base is not invertible for the given modulus"));
+        }
+        return Ok(Int::from(Integer::mod_floor(&found.x, &m)));
+    }
     let (mut base, mut exponent, modulus) = (a.to_big().into_owned(), b.to_big().into_owned(), modulus.to_big());
     if exponent.is_negative() {
         base = invert_modulo(&base, &modulus)

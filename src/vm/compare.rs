@@ -305,7 +305,7 @@ impl Vm {
         if let Some(holds) = compare_texts(kind, x, y) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
-        if is_closed(x) && is_closed(y) {
+        if is_compared_here(x) && is_compared_here(y) {
             if let Some(result) = self.builtin_compare_value(kind, a, b)? {
                 return Ok(Invoked::Value(result));
             }
@@ -401,7 +401,7 @@ impl Vm {
         if let Some(holds) = compare_texts(kind, x, y) {
             return Ok(Invoked::Value(Raw::bool(holds)));
         }
-        if is_closed(x) && is_closed(y) {
+        if is_compared_here(x) && is_compared_here(y) {
             if let Some(holds) = self.builtin_compare(kind, a, b)? {
                 return Ok(Invoked::Value(Raw::bool(holds)));
             }
@@ -799,6 +799,12 @@ fn equal_at_once([a, b]: [&[Slot]; 2]) -> usize {
     };
     let len = a.len().min(b.len());
     a.iter().zip(b).position(|pair| !equal(pair)).unwrap_or(len)
+}
+
+/// Kinds whose comparisons are all known here.
+fn is_compared_here(value: Value<'_>) -> bool {
+    let more = matches!(value.kind(), Kind::Range | Kind::ByteArray | Kind::Set | Kind::FrozenSet);
+    is_closed(value) || more && !value.is_subclassed()
 }
 
 /// Start, step and length of a range of small numbers.

@@ -3,10 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use crate::heap::{Gc, Kind, OutOfMemory, Raw, Slot, Value};
-use crate::object::{Bytes, List, Range, RangeIterator, SequenceIterator, Slice, Str, Tuple};
+use crate::object::{
+    Bytes, DictIterator, DictPart, List, Range, RangeIterator, SequenceIterator, SetIterator, Slice, Str, Tuple,
+};
 
 use super::Vm;
 use super::drain::{take, take_to_list};
+use super::iterate::{Direct, NativeIterator};
 use super::native::{Raised, Root};
 use super::step::{Stepped, character_at, direct_step};
 
@@ -60,48 +63,7 @@ impl Vm {
                 {
                     return Err(self.memory_error());
                 }
-                let mut polls = 0u32;
-                loop {
-                    let raw = iterator.get(self).raw();
-                    let to = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
-                    match self.take_row(to, Value::adopt(raw)) {
-                        Ok(Some(0)) => {}
-                        Ok(Some(_)) => {
-                            if self.interrupt().load(Ordering::Relaxed) != 0 {
-                                self.safepoint()?;
-                            }
-                            continue;
-                        }
-                        Ok(None) => {
-                            if self.take_steps(list, iterator)? {
-                                break;
-                            }
-                            if self.interrupt().load(Ordering::Relaxed) != 0 {
-                                self.safepoint()?;
-                            }
-                        }
-                        Err(_) => return Err(self.memory_error()),
-                    }
-                    let item = match self.next_direct(raw)? {
-                        Some(item) if item.is_unbound() => break,
-                        Some(item) => item,
-                        None => {
-                            let inner = self.mark();
-                            let Some(item) = self.next(iterator)? else { break };
-                            let item = item.get(self).raw();
-                            self.release(inner);
-                            item
-                        }
-                    };
-                    let list = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
-                    if list.push(heap, Value::adopt(item)).is_err() {
-                        return Err(self.memory_error());
-                    }
-                    polls = polls.wrapping_add(1);
-                    if polls.is_multiple_of(1024) && self.interrupt().load(Ordering::Relaxed) != 0 {
-                        self.safepoint()?;
-                    }
-                }
+                self.take_items(list, iterator)?;
                 self.release(mark);
                 return Ok(());
             }
@@ -249,21 +211,77 @@ impl Vm {
         Ok(Some(slots.len()))
     }
 
-    /// Appends items of an iterator that has a direct step, as long as that asks no script, but so many that a signal need not wait for
-    /// longer. Whether it has ended.
-    fn take_steps(&mut self, list: Root, iterator: Root) -> Result<bool, Raised> {
-        const MOST: usize = 1 << 10;
-        let Some((native, direct)) = direct_step(iterator.get(self)) else { return Ok(false) };
+    /// Appends all items of a builtin iterator; those that no script is asked for in rows, or one after the other.
+    fn take_items(&mut self, list: Root, iterator: Root) -> Result<(), Raised> {
         let heap = self.heap.forever();
+        let target = list.get(self).exact::<List>().expect("a list").held();
+        let steps = Steps::of(iterator.get(self));
+        let mut polls = 0u32;
+        loop {
+            let raw = iterator.get(self).raw();
+            let ended = match steps {
+                Steps::Rows => match self.take_row(target, Value::adopt(raw.copied())) {
+                    Ok(Some(1..)) => {
+                        if self.interrupt().load(Ordering::Relaxed) != 0 {
+                            self.safepoint()?;
+                        }
+                        continue;
+                    }
+                    Ok(_) => false,
+                    Err(_) => return Err(self.memory_error()),
+                },
+                Steps::Direct(native, direct) => self.take_steps(target, |cx, item| direct(cx, native, item))?,
+                Steps::Set(set) => self.take_steps(target, |cx, item| cx.next_of_set(set, item))?,
+                Steps::Dict(dict) => self.take_steps(target, |cx, item| {
+                    let mut items = [Raw::UNBOUND; 2];
+                    let stepped = cx.next_of_dict(dict, &mut items)?;
+                    *item = items[0].copied();
+                    Ok(stepped)
+                })?,
+                Steps::Single => false,
+            };
+            if ended {
+                return Ok(());
+            }
+            let item = match self.next_direct(raw)? {
+                Some(item) if item.is_unbound() => return Ok(()),
+                Some(item) => item,
+                None => {
+                    let inner = self.mark();
+                    let Some(item) = self.next(iterator)? else { return Ok(()) };
+                    let item = item.get(self).raw();
+                    self.release(inner);
+                    item
+                }
+            };
+            if target.push(heap, Value::adopt(item)).is_err() {
+                return Err(self.memory_error());
+            }
+            polls = polls.wrapping_add(1);
+            let look = polls.is_multiple_of(1024) || !matches!(steps, Steps::Single);
+            if look && self.interrupt().load(Ordering::Relaxed) != 0 {
+                self.safepoint()?;
+            }
+        }
+    }
+
+    /// Appends items as long as there are any that no script is asked for, but so many that a signal need not wait for longer. Whether that was
+    /// the end. The list is in a register.
+    #[inline]
+    fn take_steps(
+        &mut self,
+        list: Gc<'static, List>,
+        mut step: impl FnMut(&mut Vm, &mut Raw) -> Result<Stepped, Raised>,
+    ) -> Result<bool, Raised> {
+        const MOST: usize = 1 << 10;
         for _ in 0..MOST {
             let mut item = Raw::UNBOUND;
-            match direct(self, native, &mut item)? {
+            match step(self, &mut item)? {
                 Stepped::Item | Stepped::Pair => {}
                 Stepped::End => return Ok(true),
                 Stepped::Ask => break,
             }
-            let target = Value::adopt(list.get(self).raw()).exact::<List>().expect("a list");
-            if target.push(heap, Value::adopt(item.copied())).is_err() {
+            if list.push(self.heap.forever(), Value::adopt(item.copied())).is_err() {
                 return Err(self.memory_error());
             }
         }
@@ -273,6 +291,39 @@ impl Vm {
     pub(super) fn build_slice(&self, start: Raw, stop: Raw, step: Raw) -> Raw {
         let slot = |raw: Raw| Slot::new(Value::adopt(raw));
         self.heap.alloc(Slice { start: slot(start), stop: slot(stop), step: slot(step) }).value().raw()
+    }
+}
+
+/// How the items of a builtin iterator are taken. It is in a register.
+#[derive(Clone, Copy)]
+enum Steps {
+    /// In rows.
+    Rows,
+    /// By its direct step.
+    Direct(Gc<'static, NativeIterator>, Direct),
+    /// Those of a set.
+    Set(Gc<'static, SetIterator>),
+    /// The keys or values of a dict.
+    Dict(Gc<'static, DictIterator>),
+    /// One at a time.
+    Single,
+}
+
+impl Steps {
+    fn of(iterator: Value<'_>) -> Steps {
+        if let Some((native, direct)) = direct_step(iterator) {
+            return Steps::Direct(native, direct);
+        }
+        if let Some(set) = iterator.exact::<SetIterator>() {
+            return Steps::Set(set.held());
+        }
+        if let Some(dict) = iterator.exact::<DictIterator>() {
+            return if dict.part == DictPart::Items { Steps::Single } else { Steps::Dict(dict.held()) };
+        }
+        if let Some(over) = iterator.exact::<SequenceIterator>() {
+            return if over.sequence.get().is_subclassed() { Steps::Single } else { Steps::Rows };
+        }
+        if iterator.exact::<RangeIterator>().is_some() { Steps::Rows } else { Steps::Single }
     }
 }
 

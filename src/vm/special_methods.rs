@@ -5,7 +5,7 @@
 use crate::bytecode::code::CodeFlags;
 use crate::bytecode::op::Op;
 use crate::heap::{Kind, Raw, Value};
-use crate::object::{Entry, Function, Instance};
+use crate::object::{BoundMethod, Entry, Function, Instance};
 
 use super::call::Invoked;
 use super::frame::{Deliver, Held, Record, RecordKind};
@@ -83,6 +83,15 @@ impl Vm {
     #[inline]
     pub(crate) fn called_at_once(&mut self, callee: Raw, argument: Raw) -> Raw {
         let value = Value::<'static>::adopt(callee);
+        if let Some(bound) = value.exact::<BoundMethod>() {
+            let def = bound.function.get().exact::<NativeFunction>().map(|native| native.get().def);
+            let receiver = bound.receiver.get().raw();
+            return match def.filter(|def| def.kind == NativeKind::Method).map(|def| def.quick) {
+                Some(Quick::Two(quick)) => quick(self, receiver, argument),
+                Some(Quick::Three(quick)) => quick(self, receiver, argument, Raw::UNBOUND),
+                _ => Raw::UNBOUND,
+            };
+        }
         match value.exact::<NativeFunction>().map(|native| native.get().def.quick) {
             Some(Quick::One(quick)) => quick(self, argument),
             Some(_) => Raw::UNBOUND,

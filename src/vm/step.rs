@@ -295,7 +295,7 @@ impl Vm {
         let (function, source) = (function.get(), source.get());
         let Some(next) = self.peek(source) else { return Ok(Stepped::Ask) };
         let made = match function.kind() {
-            Kind::Native | Kind::Instance => Ok(self.called_at_once(function.raw(), next)),
+            Kind::Native | Kind::Instance | Kind::BoundMethod => Ok(self.called_at_once(function.raw(), next)),
             Kind::Class => {
                 let plain =
                     matches!(Value::<'static>::adopt(next.copied()).kind(), Kind::Int | Kind::Float | Kind::Str);
@@ -620,7 +620,11 @@ impl Vm {
     }
 
     /// The next entry: the key, the value, or both.
-    fn next_of_dict(&mut self, iterator: Gc<'static, DictIterator>, items: &mut Items) -> Result<Stepped, Raised> {
+    pub(super) fn next_of_dict(
+        &mut self,
+        iterator: Gc<'static, DictIterator>,
+        items: &mut Items,
+    ) -> Result<Stepped, Raised> {
         let Some(dict) = iterator.dict.get().exact::<Dict>() else { return Ok(Stepped::End) };
         if let Some(version) = iterator.version {
             if dict.version() != version && iterator.left.get() > 0 {
@@ -683,7 +687,7 @@ impl Vm {
         })
     }
 
-    fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
+    pub(super) fn next_of_set(&mut self, iterator: Gc<'static, SetIterator>, to: &mut Raw) -> Result<Stepped, Raised> {
         let Some(set) = AnySet::of(iterator.set.get()) else { return Ok(Stepped::End) };
         if set.len() != iterator.len.get() {
             iterator.get().len.set(usize::MAX);

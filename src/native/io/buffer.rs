@@ -255,6 +255,21 @@ pub(super) fn write(cx: &mut Cx, this: Root, bytes: &[u8]) -> Result<(), Raised>
     Ok(())
 }
 
+/// As `write`, for a writer over an open file of its own where there is room for the bytes: whether they were taken.
+pub(super) fn write_quickly(cx: &Cx, buffer: Raw, bytes: &[u8]) -> bool {
+    let Some(object) = super::memory::own_object(cx, buffer) else { return false };
+    let taken = object.with::<Buffered, _>(|b| {
+        let plain = b.native && !b.detached && b.standard.is_none() && b.layer == Layer::Writer;
+        let mut pending = b.file.pending.borrow_mut();
+        let fits = plain && b.file.fd.get() >= 0 && pending.len() + bytes.len() < b.size;
+        if fits {
+            pending.extend_from_slice(bytes);
+        }
+        fits
+    });
+    taken == Some(true)
+}
+
 /// Goes back by what was read ahead.
 fn drop_ahead(cx: &mut Cx, this: Root) -> Result<(), Raised> {
     let (left, native, fd) = with::<Buffered, _>(cx, this, |_, b| {

@@ -149,6 +149,28 @@ pub(super) fn own_object(cx: &Cx, raw: Raw) -> Option<Gc<'static, NativeObject>>
     (!cx.class_of(object.value()).has(ClassFlags::HEAP)).then_some(object)
 }
 
+/// The most bytes in memory that grow without asking whether there is room.
+const UNCHECKED: usize = 1 << 20;
+
+/// Writes bytes behind what there is: how many.
+fn quick_write_bytes(cx: &mut Cx, this: Raw, bytes: Raw) -> Raw {
+    let value: Value<'static> = Value::adopt(bytes);
+    let (Some(object), Some(given)) = (own_object(cx, this), value.exact::<Bytes>()) else { return Raw::UNBOUND };
+    let given = given.as_bytes();
+    // What views look at is left alone.
+    let written = object.tail()[0].get().exact::<ByteArray>().is_none()
+        && object.with::<BytesIo, _>(|b| {
+            let plain = !b.closed && b.at == b.bytes.len();
+            if !plain || b.bytes.len() + given.len() > UNCHECKED.max(b.bytes.capacity()) {
+                return false;
+            }
+            b.bytes.extend_from_slice(given);
+            b.at = b.bytes.len();
+            true
+        }) == Some(true);
+    if written { Raw::int(given.len() as i64) } else { Raw::UNBOUND }
+}
+
 /// The next line of a StringIO that is open and not at its end.
 fn quick_line(cx: &mut Cx, this: Raw) -> Raw {
     let Some(object) = own_object(cx, this) else { return Raw::UNBOUND };
@@ -172,7 +194,7 @@ fn quick_write(cx: &mut Cx, this: Raw, given: Raw) -> Raw {
     let bytes = text.as_bytes();
     let written = object.with::<StringIo, _>(|s| {
         let plain = !s.closed && s.beyond == 0 && s.newline == Newline::Lf && s.at == s.text.len();
-        if !plain || s.text.capacity() - s.text.len() < bytes.len() {
+        if !plain || s.text.len() + bytes.len() > UNCHECKED.max(s.text.capacity()) {
             return false;
         }
         s.text.extend_from_slice(bytes);
@@ -516,6 +538,7 @@ natives!(
     }
 
     /// Write bytes, and return how many.
+    #[quick(Two(quick_write_bytes))]
     fn write(cx: &mut Cx, this: Root, b: Root) -> NativeResult {
         bytes(cx, this, |_| ())?;
         let new = bytes_of(cx, b)?;

@@ -2,7 +2,7 @@
 
 use crate::heap::{Gc, Raw, Value};
 use crate::native::natives;
-use crate::object::{Exc, Payload, Tuple};
+use crate::object::{Exc, Payload, Str, Tuple};
 use crate::text::codec::{self, Decoder, Encoding, Handler, Stopped};
 use crate::text::wtf8;
 use crate::vm::native::{Cx, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
@@ -508,6 +508,29 @@ fn quick_next(cx: &mut Cx, this: Raw) -> Raw {
     next_decoded(cx, this, true)
 }
 
+/// Writes a text that is UTF-8 as it is, where nothing below has to be asked: its length.
+fn quick_write(cx: &mut Cx, this: Raw, text: Raw) -> Raw {
+    let value: Value<'static> = Value::adopt(text);
+    let (Some(object), Some(given)) = (memory::own_object(cx, this), value.exact::<Str>()) else { return Raw::UNBOUND };
+    if !given.is_ascii() && given.as_str().is_none() {
+        return Raw::UNBOUND;
+    }
+    let bytes = given.as_bytes();
+    let plain = object.with::<Text, _>(|t| {
+        let ends = || memchr::memchr2(b'\n', b'\r', bytes).is_some();
+        t.begun
+            && !t.detached
+            && t.encoding == Encoding::Utf8
+            && t.chunk.is_empty()
+            && !t.write_through
+            && t.newline.for_writing(bytes).is_none()
+            && !(t.line_buffering && ends())
+    });
+    let buffer = object.tail()[0].get().raw();
+    let written = plain == Some(true) && buffer::write_quickly(cx, buffer, bytes);
+    if written { Raw::int(given.chars() as i64) } else { Raw::UNBOUND }
+}
+
 /// A line with its end; empty at the end of the file.
 pub(super) fn read_line(cx: &mut Cx, this: Root, limit: Option<usize>) -> Result<Vec<u8>, Raised> {
     let mark = cx.mark();
@@ -733,6 +756,7 @@ natives!(
     }
 
     /// Write a text, and return its length.
+    #[quick(Two(quick_write))]
     fn write(cx: &mut Cx, this: Root, text: Root) -> NativeResult {
         let Some(given) = cx.as_str(text.get(cx)).map(|s| s.held()) else {
             let got = cx.type_name_for_error(text.get(cx));

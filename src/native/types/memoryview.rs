@@ -845,6 +845,10 @@ fn next(cx: &mut Cx, iterator: Gc<'static, NativeIterator>, to: &mut Raw) -> Res
     };
     not_released(cx, view.held())?;
     iterator.get().count.set(at + 1);
+    if let Some(byte) = view.byte_at(at) {
+        *to = Raw::int(i64::from(byte));
+        return Ok(Stepped::Item);
+    }
     *to = unpack(cx, view.format, view.item_bytes(view.place(at as usize)));
     Ok(Stepped::Item)
 }

@@ -346,23 +346,31 @@ pub(super) fn join_items(cx: &mut Cx, separator: Held, items: Root) -> NativeRes
 fn joined(cx: &Cx, separator: Held, items: Root, watch: &Watch<'_>) -> Result<Result<Raw, (usize, Raw)>, Fault> {
     let too_long = || Fault::new(FaultKind::Memory, "");
     let value: Value<'static> = Value::adopt(items.get(cx).raw());
-    let mut parts: SmallVec<[Held; 16]> = SmallVec::new();
+    let between = separator.as_bytes();
+    let mut slices: SmallVec<[&[u8]; 32]> = SmallVec::new();
+    let mut only = None;
+    let mut count = 0usize;
     let (mut bytes, mut chars, mut flags) = (0usize, 0usize, ASCII | (separator.aux() & SURROGATES));
     if !separator.is_ascii() {
         flags &= !ASCII;
     }
     let mut wrong = None;
     let mut take = |item: Value<'static>| {
-        let Some(text) = cx.as_str(item) else {
-            wrong.get_or_insert((parts.len(), item.raw()));
+        let found = item.exact::<Str>().or_else(|| cx.as_str(item).map(Gc::held));
+        let Some(text) = found else {
+            wrong.get_or_insert((count, item.raw()));
             return Ok(());
         };
-        let text = text.held();
         bytes += text.len();
         chars += text.chars();
         flags = (flags & text.aux() & ASCII) | ((flags | text.aux()) & SURROGATES);
-        parts.push(text);
-        watch.check_at(parts.len())
+        if count > 0 && !between.is_empty() {
+            slices.push(between);
+        }
+        slices.push(text.as_bytes());
+        only = Some(text);
+        count += 1;
+        watch.check_at(count)
     };
     if let Some(list) = value.exact::<List>() {
         list.items().try_for_each(&mut take)?;
@@ -372,26 +380,17 @@ fn joined(cx: &Cx, separator: Held, items: Root, watch: &Watch<'_>) -> Result<Re
     if let Some(wrong) = wrong {
         return Ok(Err(wrong));
     }
-    match parts.as_slice() {
-        [] => return Ok(Ok(cx.text_raw(b""))),
-        [one] => return Ok(Ok(one.value().raw())),
-        _ => {}
-    }
-    let gaps = parts.len() - 1;
+    let gaps = match (count, only) {
+        (1, Some(one)) => return Ok(Ok(one.value().raw())),
+        (2.., _) => count - 1,
+        _ => return Ok(Ok(cx.text_raw(b""))),
+    };
     let total = gaps.checked_mul(separator.len()).and_then(|n| n.checked_add(bytes)).filter(|n| *n <= MAX_LENGTH);
     let total = total.ok_or_else(too_long)?;
     cx.heap.check(total).map_err(|_| too_long())?;
     chars += gaps * separator.chars();
-    if !separator.is_ascii() && gaps > 0 {
+    if !separator.is_ascii() {
         flags &= !ASCII;
-    }
-    let mut slices: SmallVec<[&[u8]; 32]> = SmallVec::with_capacity(2 * parts.len());
-    for (index, text) in parts.iter().enumerate() {
-        watch.check_at(index)?;
-        if index > 0 && !separator.is_empty() {
-            slices.push(separator.as_bytes());
-        }
-        slices.push(text.as_bytes());
     }
     Ok(Ok(Str::known(&cx.heap, &slices, chars, flags).value().raw()))
 }
