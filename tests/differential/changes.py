@@ -23,6 +23,8 @@ REWORDED = [
     ("separator", r"argument 1 must be a unicode character, not (?:a string of length \d+|str)", "argument 1 must be a unicode character", "says how long it is"),
     ("timestamp", r"argument must be int or float, not (\w+)", r"'\1' object cannot be interpreted as an integer", "names both types"),
     ("constructors", r"TypeError: (?:ZoneInfo\(\)|function) missing required argument 'key'", "TypeError: MISSING-KEY", "says its name"),
+    ("variants", r"'([EO])[^'\s]' is a bad directive", r"'\1' is a bad directive", "shows what is behind E and O"),
+    ("stray", r"stray % in format", "'%' is a bad directive in format", "sees that nothing is behind it"),
     ("groups", r"(redefinition of group name '\w' as group \d+; was group \d+) at position \d+", r"\1", "strptime reads more for some directives"),
     ("day", r"day -?\d+ must be in range 1\.\.\d+ for month \d+ in year \d+", "day is out of range for month", "names the range"),
     ("wrappers", r"TypeError: (?:__\w+__ )?(expected \d arguments?, got \d+)", r"TypeError: \1", "no space before it, and some say their name"),

@@ -171,6 +171,7 @@ def log(*values):
 base = {name: value for name, value in globals().items() if name in ("__builtins__", "__name__", "__doc__") or name[:2] != "__"}
 def quiet(text):
     # Where things are in memory or in files, and how many tasks there were before, is not compared.
+    text = re.sub(r"(don't know how to coerce) \w+ and \w+", r"\1 ...", text)
     text = re.sub(r"<[\w.]+ ob\.\.\.x[0-9a-f]{6,}>|<\w+\.\.\.x[0-9a-f]{6,}>", "<...>", text)
     return re.sub(r"(0x)[0-9a-f]{6,}|(Task-)\d+|(<module '\w+' from )'[^']*'", r"\1\2\3...", text.encode("unicode_escape", "backslashreplace").decode("ascii"))
 class Slow(BaseException): pass
