@@ -3,6 +3,8 @@
 
 use std::cell::Cell as StdCell;
 
+use smallvec::SmallVec;
+
 use crate::heap::{AppendBuffer, Gc, Heap, Ref, Value};
 use crate::text::wtf8;
 
@@ -82,6 +84,22 @@ impl Str {
         );
         text.set_aux(flags);
         text
+    }
+
+    /// The text so many times; that there is room for it is for the caller to see to.
+    pub fn repeated<'h>(heap: &'h Heap, text: Gc<'_, Str>, count: usize) -> Gc<'h, Str> {
+        if count == 0 || text.is_empty() {
+            return Str::known(heap, &[], 0, ASCII);
+        }
+        // Copied piece by piece: a longer one is not made first.
+        const PIECE: usize = 1 << 14;
+        let bytes = text.as_bytes();
+        let in_piece = (PIECE / bytes.len()).clamp(1, count);
+        let piece = bytes.repeat(in_piece);
+        let mut pieces: SmallVec<[&[u8]; 2]> = SmallVec::from_elem(piece.as_slice(), count / in_piece);
+        pieces.push(&piece[..count % in_piece * bytes.len()]);
+        let flags = text.aux() & (ASCII | SURROGATES);
+        Str::known(heap, &pieces, text.chars() * count, flags)
     }
 
     /// In place of a text that is too long: lengths are checked by those who let scripts choose them; where one was forgotten the program gets

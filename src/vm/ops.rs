@@ -532,11 +532,7 @@ impl Vm {
                 if check(text.len(), 2) || text.len() * count > Str::LIMIT {
                     return Err(self.memory_error());
                 }
-                if count == 1 {
-                    sequence.raw()
-                } else {
-                    Str::from_parts(heap, &[&text.as_bytes().repeat(count)]).value().raw()
-                }
+                if count == 1 { sequence.raw() } else { Str::repeated(heap, text, count).value().raw() }
             }
             Kind::Bytes => {
                 let bytes = sequence.exact::<Bytes>().expect("bytes");

@@ -19,6 +19,7 @@ use super::bytes_ops::{
     all, cased, compare, find_place, from_hex, hex_of, is_title, join_bytes, list_of, no_concat, pad, partition_at,
     percent_bytes, repeated, split_bytes, starts_or_ends, strip_bytes, title_case,
 };
+use super::list::repeat;
 use super::text::{derived, is_derived, wrong_receiver};
 use super::text_codec::{codec_name, decode_bytes};
 
@@ -561,16 +562,14 @@ macro_rules! bytes_table {
 
             /// The bytes so many times.
             fn __mul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-                let bytes = receiver(cx, this, "__mul__", $of)?;
-                let repeated = repeated(cx, &bytes, value)?;
-                done($of.make(cx, &repeated)?)
+                receiver(cx, this, "__mul__", $of)?;
+                repeat(cx, this, value)
             }
 
             /// The bytes so many times.
             fn __rmul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-                let bytes = receiver(cx, this, "__rmul__", $of)?;
-                let repeated = repeated(cx, &bytes, value)?;
-                done($of.make(cx, &repeated)?)
+                receiver(cx, this, "__rmul__", $of)?;
+                repeat(cx, this, value)
             }
 
             /// With values in place of the conversions.

@@ -106,7 +106,7 @@ natives!(
 
     /// Skip items.
     fn __setstate__(cx: &mut Cx, this: Root, object: Root) -> NativeResult {
-        if as_int_ref(object.get(cx)).is_none() {
+        if !matches!(object.get(cx).kind(), Kind::Int | Kind::BigInt) {
             let got = cx.type_name_for_error(object.get(cx));
             return Err(cx.type_error(format!("state must be an int, not {got}")));
         }

@@ -2,9 +2,10 @@
 
 use std::cell::Cell as StdCell;
 
-use crate::heap::{Gc, Raw, Slot, Value};
+use crate::heap::{Gc, Kind, Raw, Slot, Value};
 use crate::native::natives;
 use crate::number::int::Int;
+use crate::object::key::as_int_ref;
 use crate::object::{DictIterator, Range, RangeIterator, SequenceIterator, SetIterator, Str, int_value};
 use crate::vm::iterate::NativeIterator;
 use crate::vm::native::{Cx, NativeResult, Outcome, Raised, Root};
@@ -89,14 +90,21 @@ natives!(
 
     /// Go on from a place.
     fn __setstate__(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
-        if cx.own_method(state, crate::vm::Name::Index)?.is_none() {
+        let Some(place) = as_int_ref(cx.payload(state.get(cx))).map(|place| place.to_i64()) else {
             return Err(cx.type_error("an integer is required".to_owned()));
-        }
-        let place = cx.index_as_i64(state)?;
+        };
+        let Some(place) = place else {
+            return Err(cx.overflow_error("Python int too large to convert to C ssize_t"));
+        };
         let value: Value<'static> = Value::adopt(cx.payload(this.get(cx)).raw());
         let iterator = value.exact::<SequenceIterator>().expect("a method's receiver");
         let sequence = iterator.sequence.get();
         if sequence.is_none() {
+            return Ok(Outcome::NONE);
+        }
+        // What can grow says it has come to its end by a place before the first.
+        if place < 0 && !iterator.backward && matches!(sequence.kind(), Kind::List | Kind::ByteArray) {
+            iterator.set(&cx.heap, |iterator| &iterator.sequence, Value::NONE);
             return Ok(Outcome::NONE);
         }
         let root = cx.push_raw(sequence.raw());
@@ -194,7 +202,10 @@ natives!(
 
     /// Leave so many numbers out.
     fn __setstate__(cx: &mut Cx, this: Root, state: Root) -> NativeResult {
-        let place = cx.index_as_i64(state)?;
+        let place = cx.index(state)?;
+        let Some(place) = as_int_ref(cx.payload(place.get(cx))).and_then(|place| place.to_i64()) else {
+            return Err(cx.overflow_error("Python int too large to convert to C long"));
+        };
         let value: Value<'static> = Value::adopt(this.get(cx).raw());
         let range = value.exact::<RangeIterator>().expect("a method's receiver");
         let place = (place.max(0) as u64).min(range.left.get());

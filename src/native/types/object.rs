@@ -385,6 +385,12 @@ fn state_of(cx: &mut Cx, this: Root) -> NativeResult {
     let heap = cx.heap.forever();
     let value: Value<'static> = Value::adopt(raw);
     let class = cx.class_of(value).held();
+    if let Some(of) = value.exact::<Class>().filter(|of| of.has(ClassFlags::HEAP)) {
+        return match of.namespace().copy(heap) {
+            Ok(names) => Ok(names.into()),
+            Err(_) => Err(cx.memory_error()),
+        };
+    }
     let attributes = cx.instance_copy(raw).filter(|d| !d.is_empty());
     let slots = Dict::new(heap);
     for base in class.mro() {

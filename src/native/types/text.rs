@@ -17,10 +17,11 @@ use crate::vm::Name;
 use crate::vm::native::{Cx, Given, KeywordRest, NativeResult, Outcome, Raised, Rest, Root};
 
 use super::bounds::slice_range;
+use super::list::repeat;
 use super::text_codec::{codec_name, decode_bytes, encode_text};
 use super::text_format::{Source, format_template, percent_format};
 use super::text_ops::{
-    From, compare, find_place, held_offsets, join_items, pad, partition_at, repeat, repetitions, searched, split_text,
+    From, compare, find_place, held_offsets, join_items, pad, partition_at, repetitions, searched, split_text,
     starts_or_ends, strip_text, test, to_be_joined,
 };
 
@@ -704,12 +705,14 @@ natives!(
 
     /// The text so many times.
     fn __mul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        repeat(cx, this, value, "__mul__")
+        receiver(cx, this, "__mul__")?;
+        repeat(cx, this, value)
     }
 
     /// The text so many times.
     fn __rmul__(cx: &mut Cx, this: Root, value: Root) -> NativeResult {
-        repeat(cx, this, value, "__rmul__")
+        receiver(cx, this, "__rmul__")?;
+        repeat(cx, this, value)
     }
 
     /// With values in place of the conversions.

@@ -263,29 +263,6 @@ pub(super) fn compare(
     })
 }
 
-/// `text * count`.
-pub(crate) fn repeat_text(cx: &mut Cx, text: Held, count: i64) -> Result<Raw, Raised> {
-    let Ok(count) = usize::try_from(count) else { return Ok(cx.text_raw(b"")) };
-    match (count, text.len()) {
-        (0, _) | (_, 0) => return Ok(cx.text_raw(b"")),
-        (1, _) => return Ok(text.value().raw()),
-        _ => {}
-    }
-    let length = text.len().checked_mul(count).filter(|length| *length <= MAX_LENGTH);
-    if length.is_none_or(|length| cx.heap.check(2 * length).is_err()) {
-        return Err(cx.memory_error());
-    }
-    // Copied piece by piece: a longer one is not made first.
-    const PIECE: usize = 1 << 14;
-    let bytes = text.as_bytes();
-    let in_piece = (PIECE / bytes.len()).clamp(1, count);
-    let piece = bytes.repeat(in_piece);
-    let mut pieces: SmallVec<[&[u8]; 2]> = SmallVec::from_elem(piece.as_slice(), count / in_piece);
-    pieces.push(&piece[..count % in_piece * bytes.len()]);
-    let flags = text.aux() & (ASCII | SURROGATES);
-    Ok(Str::known(&cx.heap, &pieces, text.chars() * count, flags).value().raw())
-}
-
 /// The value as an integer; None where it is none.
 pub(super) fn repetitions(cx: &mut Cx, count: Root) -> Result<Option<i64>, Raised> {
     let value = count.get(cx);
@@ -306,12 +283,6 @@ pub(super) fn repeat_count(cx: &mut Cx, count: Root) -> Result<i64, Raised> {
     let number = as_int_ref(cx.payload(index.get(cx))).and_then(|n| n.to_i64());
     cx.release(mark);
     number.ok_or_else(|| cx.overflow_error("cannot fit 'int' into an index-sized integer"))
-}
-
-pub(super) fn repeat(cx: &mut Cx, this: Root, count: Root, method: &'static str) -> NativeResult {
-    let text = receiver(cx, this, method)?;
-    let count = repeat_count(cx, count)?;
-    done(repeat_text(cx, text, count)?)
 }
 
 /// What `join` takes its items from: the iterator, where a script makes one. Whatever type error that ends in, it can't be joined.
