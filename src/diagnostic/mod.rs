@@ -66,6 +66,8 @@ pub struct Diagnostic {
     pub text: String,
     /// What its `lineno`, `offset`, `end_lineno` and `end_offset` describe.
     pub reported: Reported,
+    /// Whether the line that is its `text` ends with a line end, where that is known: CPython's parser shows what it has in its buffer.
+    pub line_end: Option<bool>,
 }
 
 /// How the positions of a `SyntaxError` follow from bytes of the text: CPython's tokenizer doesn't always report the
@@ -116,6 +118,7 @@ impl Diagnostic {
             class: ErrorClass::SyntaxError,
             text,
             reported: Reported::Span(span),
+            line_end: None,
         }
     }
 
@@ -154,11 +157,15 @@ impl Diagnostic {
         match self.reported {
             Reported::Span(span) => {
                 let (start, end) = (source.char_position(span.start), source.char_position(span.end));
+                // CPython counts the columns of the last line on the first, if that is the one it shows.
+                let shown = source.line_text(start.line).trim_end_matches(['\r', '\n']).chars().count() as u32;
+                let clipped = self.line_end.is_some() && end.line > start.line;
+                let end_column = if clipped { end.column.min(shown) } else { end.column };
                 ErrorPosition {
                     line: start.line,
                     offset: start.column + 1,
                     end_line: end.line,
-                    end_offset: end.column as i32 + 1,
+                    end_offset: end_column as i32 + 1,
                 }
             }
             Reported::Point(at) | Reported::LineRest(at) | Reported::Open(at) => {

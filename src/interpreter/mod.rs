@@ -64,7 +64,7 @@ fn raise_syntax_error_in(cx: &mut Cx, source: &SourceFile, mode: Mode, diagnosti
         ErrorClass::RecursionError => return cx.raise_text(Exc::RecursionError, &first.text),
         ErrorClass::MemoryError => return cx.raise_text(Exc::MemoryError, &first.text),
     };
-    let as_it_is = mode == Mode::Expression && !source.text().ends_with('\n');
+    let as_it_is = mode != Mode::Module && !source.text().ends_with('\n');
     let mut at = first.position(source);
     let width = |line| source.line_text(line).trim_end_matches('\n').chars().count() as u32;
     if as_it_is && source.text().is_empty() {
@@ -130,7 +130,7 @@ fn syntax_error_line(cx: &mut Cx, source: &SourceFile, diagnostic: &Diagnostic, 
         DiagnosticCode::InvalidImport => false,
         _ => matches!(diagnostic.reported, Reported::Point(_)) && line == source.line_count(),
     };
-    if found_by_tokenizer {
+    if diagnostic.line_end.map_or(found_by_tokenizer, |line_end| !line_end) {
         text.truncate(text.trim_end_matches('\n').len());
     } else if !text.ends_with('\n') {
         text.push('\n');

@@ -141,21 +141,8 @@ impl Lexer<'_> {
         match end {
             End::Field => self.field_start(at),
             End::Quote => {
-                let fstring = self.fstrings.pop().expect("this text belongs to it");
-                // A quote inside a format spec: its field was never closed.
-                if let Some(field) = fstring.fields.last() {
-                    let open = self.brackets.get(field.depth.wrapping_sub(1)).map_or(at as u32, |bracket| bracket.at);
-                    self.brackets.truncate(fstring.fields.first().map_or(0, |first| first.depth.saturating_sub(1)));
-                    self.error(
-                        Diagnostic::new(
-                            Code::InvalidField,
-                            Span::new(at as u32, at as u32 + 1),
-                            format!("{letter}-string: expecting '}}', or format specs"),
-                        )
-                        .message("the replacement field is not closed before the string ends")
-                        .label(Span::new(open, open + 1), "it begins here"),
-                    );
-                }
+                // Brackets of fields that were never closed stay open, as in CPython: the parser complains.
+                self.fstrings.pop();
                 let width = if triple { 3 } else { 1 };
                 self.resume(at + width);
                 self.push(Token::StringEnd, Span::new(at as u32, (at + width) as u32));
@@ -214,7 +201,8 @@ impl Lexer<'_> {
         if let Some(first) = fstring.fields.first() {
             self.brackets.truncate(first.depth.saturating_sub(1));
         }
-        self.error(complain(&fstring));
+        let text = self.lexed.tokens.last().is_some_and(|last| last.token == Token::StringMiddle);
+        self.error_at(self.lexed.tokens.len() - usize::from(text), complain(&fstring));
         self.push(Token::StringEnd, Span::at(at as u32));
         if fstring.triple {
             self.stopped = true;

@@ -37,6 +37,10 @@ pub struct Lexed {
     pub errors: Vec<Diagnostic>,
     /// What is doubtful.
     pub warnings: Vec<SyntaxWarning>,
+    /// The token at which CPython's tokenizer meets the first error.
+    pub broken: Option<usize>,
+    /// Whether it is within an f- or t-string.
+    pub broken_in_string: bool,
     /// The brackets that were open at the end of the text, outermost first.
     pub unclosed: Vec<Bracket>,
 }
@@ -160,6 +164,17 @@ impl<'s> Lexer<'s> {
     }
 
     pub(super) fn error(&mut self, diagnostic: Diagnostic) {
+        let tokens = &self.lexed.tokens;
+        let at = tokens.iter().rposition(|token| token.span.end <= diagnostic.span.start).map_or(0, |last| last + 1);
+        self.error_at(at, diagnostic);
+    }
+
+    /// An error that shows at one of the tokens there are, or at the next.
+    pub(super) fn error_at(&mut self, token: usize, diagnostic: Diagnostic) {
+        if self.lexed.broken.is_none() {
+            self.lexed.broken = Some(token);
+            self.lexed.broken_in_string = !self.fstrings.is_empty();
+        }
         self.lexed.errors.push(diagnostic);
         if self.lexed.errors.len() >= MAX_ERRORS {
             self.stopped = true;

@@ -20,6 +20,7 @@ pub(crate) mod builder;
 pub mod parser;
 #[allow(clippy::wildcard_enum_match_arm, reason = "single tokens or kinds of nodes are picked out of many")]
 mod explain;
+mod reread;
 pub mod dump;
 pub mod unparse;
 mod encoding;

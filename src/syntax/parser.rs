@@ -6,13 +6,14 @@
 
 use lalrpop_util::ParseError;
 
-use crate::diagnostic::{Code, Diagnostic, ErrorClass};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{SourceFile, Span};
 
 use super::ast::{Ast, Expr, Root};
 use super::builder::{Builder, MAX_HEIGHT, MAX_HEIGHT_DEEP, too_complex};
 use super::explain::{self, Refused};
 use super::layout::{Lexed, SyntaxWarning, lex};
+use super::reread::{self, Fault, met_in_passing};
 use super::token::{Lexeme, Token};
 
 #[allow(
@@ -83,7 +84,12 @@ fn parse_to(source: &SourceFile, mode: Mode, max_height: u32) -> Result<Parsed, 
         warnings.sort_by_key(|warning| warning.span.start);
         return Ok(Parsed { ast, warnings });
     }
-    Err(diagnose(source, lexed, mode, outcome.err(), errors))
+    let reread = reread::reread(source, &lexed, mode);
+    let mut found = diagnose(source, lexed, mode, outcome.err(), errors);
+    if let Some(fault) = reread {
+        put_first(source, &mut found, fault);
+    }
+    Err(found)
 }
 
 /// How many signs and `not`s may follow one another: about what CPython's parser takes.
@@ -178,12 +184,44 @@ pub(super) fn parse_expression(source: &SourceFile, tokens: &[Lexeme]) -> Option
     }
 }
 
+/// What is wrong with an expression that can be parsed.
+pub(super) fn value_errors(source: &SourceFile, tokens: &[Lexeme]) -> Vec<Diagnostic> {
+    let (outcome, builder) = run(source, tokens, Mode::Expression);
+    if outcome.is_ok() { builder.errors } else { Vec::new() }
+}
+
 /// Whether `tokens` begin like an expression that takes all of them, finished or not.
 pub(super) fn reads_all(source: &SourceFile, tokens: &[Lexeme]) -> bool {
     match run(source, tokens, Mode::Expression).0 {
         Ok(()) => true,
         Err((index, _)) => index >= tokens.len(),
     }
+}
+
+/// Make what CPython would say the first of the errors.
+fn put_first(source: &SourceFile, found: &mut Vec<Diagnostic>, fault: Fault) {
+    let mut told =
+        Diagnostic::new(Code::UnexpectedToken, fault.span, fault.text).class(fault.class).reported(fault.reported);
+    told.line_end = Some(fault.line_end);
+    let same = |known: &Diagnostic| {
+        known.text == told.text && known.class == told.class && known.position(source) == told.position(source)
+    };
+    if let Some(at) = found.iter().position(same) {
+        found[..=at].rotate_right(1);
+        found[0].line_end = told.line_end;
+        return;
+    }
+    // What was said of the same line in other words was meant to be this.
+    let line = source.line(told.span.start);
+    if let Some(at) = found.iter().position(|known| source.line(known.span.start) == line) {
+        let known = found.remove(at);
+        if known.text == told.text {
+            (told.code, told.message, told.labels, told.hint) = (known.code, known.message, known.labels, known.hint);
+        }
+        found.retain(|known| source.line(known.span.start) != line);
+    }
+    found.insert(0, told);
+    found.truncate(MAX_ERRORS);
 }
 
 /// Everything that is wrong with a text, first what CPython would say.
@@ -255,12 +293,6 @@ fn diagnose(
     }
     errors.truncate(MAX_ERRORS);
     errors
-}
-
-/// Whether an error of the tokenizer shows only when the parser asks for that token.
-fn met_in_passing(error: &Diagnostic) -> bool {
-    matches!(error.code, Code::UnmatchedDedent | Code::InconsistentTabs | Code::InvalidContinuation)
-        || error.code == Code::TooDeep && error.class == ErrorClass::IndentationError
 }
 
 /// Put a line that always parses in the place of the one with the token `index`; whether there is hope of finding

@@ -34,11 +34,12 @@ if sys.version_info[:2] != (3, 13):
 
 import changes
 import library
+import mistakes
 import prelude
 import programs
 import values
 
-GROUPS = {"language": {**values.KINDS, **programs.KINDS}, "library": library.KINDS}
+GROUPS = {"language": {**values.KINDS, **programs.KINDS}, "library": library.KINDS, "syntax": mistakes.KINDS}
 BATCH = 500
 LIMIT = 2
 MEMORY = 16 << 30
@@ -47,7 +48,7 @@ MEMORY = 16 << 30
 def generate(seed, kinds, number):
     """Program `number` of a seed: the same whatever else is asked for."""
     rng = random.Random(f"{seed}/{'+'.join(kinds)}/{number}")
-    everything = {**GROUPS["language"], **GROUPS["library"]}
+    everything = {kind: how for group in GROUPS.values() for kind, how in group.items()}
     kind = rng.choices(list(kinds), [everything[kind][1] for kind in kinds])[0]
     return kind, everything[kind][0](rng)
 
@@ -257,7 +258,7 @@ def main():
     parser.add_argument("--oracle", default=os.environ.get("AIO_ORACLE_314", ""))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--group", default="language", help="language, library, or kinds: " + ", ".join(kind for group in GROUPS.values() for kind in group))
+    parser.add_argument("--group", default="language", help="language, library, syntax, or kinds: " + ", ".join(kind for group in GROUPS.values() for kind in group))
     parser.add_argument("--show", type=int, default=40, help="how many differences to make small and print")
     parser.add_argument("--patience", type=int, default=20, help="how many seconds to make one smaller")
     parser.add_argument("--print", type=int, default=0, help="print that many programs and end")
