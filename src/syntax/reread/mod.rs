@@ -339,7 +339,11 @@ impl<'a> Reader<'a> {
     fn whole(&mut self) -> Read<()> {
         match self.mode {
             Mode::Module => {
-                while self.attempt(Reader::statement)?.is_some() {}
+                while self.attempt(Reader::statement)?.is_some() {
+                    // Nothing goes back behind it.
+                    self.memo.clear();
+                    self.parts.clear();
+                }
                 self.end_of_text()
             }
             Mode::Expression => {
