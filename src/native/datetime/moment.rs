@@ -9,7 +9,7 @@ use crate::vm::native::{Cx, Given, NativeResult, Outcome, Raised, Root};
 use super::calendar::{Line, Precision, between, moved, ordinal_of, seconds_of_day};
 use super::clock::precision;
 use super::date::{self, c_text, given_or, struct_time};
-use super::moment_class::days_since_epoch;
+use super::moment_class::{days_since_epoch, moment_at};
 use super::{
     check_date, check_time, check_zone, class_root, clock, comparisons, datetime_by, datetime_of, delta, is_zone,
     moment_of, new_date, new_datetime, new_delta, new_time, out_of_range, span_of, zone,
@@ -186,10 +186,15 @@ fn since_epoch(at: Moment, offset: Span) -> Span {
     Span::of(0, seconds, i64::from(at.micros) - i64::from(offset.micros)).expect("dates are not so far apart")
 }
 
-/// Seconds since the epoch of a local time.
-fn local_seconds(cx: &mut Cx, at: Moment) -> i64 {
+/// Seconds since the epoch of a local time. Whether the clock was put back is seen from the day before it or, of a second reading,
+/// the day behind it, which has to be a date too.
+fn local_seconds(cx: &mut Cx, at: Moment) -> Result<i64, Raised> {
     let local = since_epoch(at, Span::default()).whole_seconds();
-    crate::native::local_time::zone(cx).moment(local, at.fold != 0)
+    let zone = crate::native::local_time::zone(cx);
+    let seconds = zone.moment(local, at.fold != 0);
+    let beside = zone.local(seconds + if at.fold != 0 { 86_400 } else { -86_400 });
+    moment_at(cx, (beside, 0))?;
+    Ok(seconds)
 }
 
 natives!(
@@ -254,7 +259,7 @@ natives!(
         match own_offset(cx, this)? {
             Some(offset) => Ok(delta::in_seconds(cx, since_epoch(at, offset))?.into()),
             None => {
-                let seconds = local_seconds(cx, at);
+                let seconds = local_seconds(cx, at)?;
                 Ok((seconds as f64 + f64::from(at.micros) / 1e6).into())
             }
         }
@@ -461,7 +466,9 @@ natives!(
             Some(offset) => offset,
             None => {
                 let at = at(cx, this);
-                let ahead = since_epoch(at, Span::default()).whole_seconds() - local_seconds(cx, at);
+                // Both readings are looked at, to know which one holds.
+                local_seconds(cx, Moment { fold: 1 - at.fold, ..at })?;
+                let ahead = since_epoch(at, Span::default()).whole_seconds() - local_seconds(cx, at)?;
                 Span::of(0, ahead, 0).unwrap_or_default()
             }
         };

@@ -72,7 +72,7 @@ fn timestamp(cx: &mut Cx, root: Root) -> Result<(i64, i64), Raised> {
 }
 
 /// The moment of a timestamp in UTC.
-fn moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment, Raised> {
+pub(super) fn moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment, Raised> {
     // Past this the year would not fit either.
     let seconds = seconds.clamp(-(1 << 56), 1 << 56);
     let date = Date::from_seconds(seconds);
@@ -88,7 +88,9 @@ fn local_moment_at(cx: &mut Cx, (seconds, micros): (i64, i64)) -> Result<Moment,
     let local = zone.local(seconds);
     let mut at = moment_at(cx, (local, micros))?;
     // The clock may have shown this before it was put back.
-    let back = local - zone.local(seconds - DAY) - DAY;
+    let before = zone.local(seconds - DAY);
+    moment_at(cx, (before, 0))?;
+    let back = local - before - DAY;
     at.fold = u8::from(back < 0 && zone.local(seconds + back) == local);
     Ok(at)
 }
