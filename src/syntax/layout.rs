@@ -43,6 +43,8 @@ pub struct Lexed {
     pub broken_in_string: bool,
     /// The brackets that were open at the end of the text, outermost first.
     pub unclosed: Vec<Bracket>,
+    /// Whether the text ends within an f- or t-string.
+    pub unclosed_in_string: bool,
 }
 
 /// An open bracket.
@@ -482,7 +484,9 @@ impl<'s> Lexer<'s> {
                     if matches!(bytes.get(at + 1), Some(b'\n' | b'\r'))
                         && !matches!(&bytes[at + 1..], b"\n" | b"\r" | b"\r\n") =>
                 {
-                    continued.get_or_insert((column, alternate));
+                    if column > 0 {
+                        continued.get_or_insert((column, column));
+                    }
                     at += 1 + usize::from(bytes[at + 1..].starts_with(b"\r\n"));
                     (column, alternate) = (0, 0);
                 }
@@ -569,7 +573,9 @@ impl<'s> Lexer<'s> {
     fn finish(&mut self) {
         let end = Span::at(self.text.len() as u32);
         self.lexed.unclosed = std::mem::take(&mut self.brackets);
-        self.end_line(end);
+        self.lexed.unclosed_in_string = !self.fstrings.is_empty();
+        let comment = self.comment.take();
+        self.end_line(comment.map_or(end, |comment| Span::new(comment, end.end)));
         for _ in 1..self.indents.len() {
             self.push(Token::Dedent, end);
         }

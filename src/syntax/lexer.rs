@@ -178,9 +178,12 @@ impl NumberScan<'_> {
 
     fn check_end(&mut self, kind: &'static str) -> Result<Number, BadToken> {
         let rest = &self.text[self.at..];
-        let keyword = [&b"and"[..], b"else", b"for", b"if", b"in", b"is", b"or", b"not"]
-            .iter()
-            .any(|keyword| rest.starts_with(keyword));
+        // As CPython's tokenizer looks at them: the end of the shortest it doesn't ask for.
+        let ends = |rest: &[u8]| !rest.first().is_some_and(|&byte| is_name_byte(byte));
+        let keyword = [&b"if"[..], b"in", b"is"].iter().any(|keyword| rest.starts_with(keyword))
+            || [&b"and"[..], b"else", b"for", b"or", b"not"]
+                .iter()
+                .any(|keyword| rest.strip_prefix(*keyword).is_some_and(ends));
         if keyword {
             return Ok(Number { end: self.at, touches_keyword: Some(kind) });
         }

@@ -203,6 +203,9 @@ fn put_first(source: &SourceFile, found: &mut Vec<Diagnostic>, fault: Fault) {
     let mut told =
         Diagnostic::new(Code::UnexpectedToken, fault.span, fault.text).class(fault.class).reported(fault.reported);
     told.line_end = Some(fault.line_end);
+    if told.text.starts_with("f-string: ") || told.text.starts_with("t-string: ") {
+        told.code = Code::InvalidField;
+    }
     let same = |known: &Diagnostic| {
         known.text == told.text && known.class == told.class && known.position(source) == told.position(source)
     };

@@ -17,7 +17,10 @@ impl Builder<'_> {
                 self.report(Code::UnreachablePattern, Span::new(start, end), text);
                 PatternKind::MatchValue { value }
             }
-            _ => PatternKind::MatchValue { value },
+            _ => {
+                self.refuse_wildcard(value);
+                PatternKind::MatchValue { value }
+            }
         };
         self.pattern(start, kind, end)
     }
@@ -131,7 +134,19 @@ impl Builder<'_> {
         self.pattern(start, kind, end)
     }
 
+    /// `_` is a pattern of its own: neither attributes nor calls can stand behind it.
+    fn refuse_wildcard(&mut self, mut id: ExprId) {
+        while let ExprKind::Attribute { value, .. } = self.ast.expr(id).kind {
+            id = value;
+        }
+        let span = self.ast.expr(id).span;
+        if self.source.slice(span) == "_" {
+            self.report(Code::InvalidPattern, span, "invalid syntax");
+        }
+    }
+
     pub(crate) fn class_pattern(&mut self, start: u32, cls: ExprId, items: Vec<ClassItem>, end: u32) -> PatternId {
+        self.refuse_wildcard(cls);
         let (mut patterns, mut attrs, mut values) = (Vec::new(), Vec::new(), Vec::new());
         let mut misplaced: Option<Span> = None;
         for item in items {

@@ -182,6 +182,12 @@ impl Builder<'_> {
         let [WithItem { context_expr: group, optional_vars: None }] = items[..] else { return items };
         if let Some(index) = self.with_groups.iter().rposition(|(id, _)| *id == group) {
             let (_, grouped) = self.with_groups.remove(index);
+            for item in &grouped {
+                let node = self.ast.expr(item.value);
+                if let (ExprKind::Starred { .. }, span) = (&node.kind, node.span) {
+                    self.report(Code::UnexpectedToken, span, "invalid syntax");
+                }
+            }
             return grouped
                 .into_iter()
                 .map(|item| match item.target {

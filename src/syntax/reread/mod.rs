@@ -326,7 +326,9 @@ impl<'a> Reader<'a> {
             }
             Some(_) => {}
             None => {
-                if let Some(bracket) = self.lexed.unclosed.last() {
+                if let Some(bracket) = self.lexed.unclosed.last()
+                    && !self.lexed.unclosed_in_string
+                {
                     let line = self.source.line(self.span_of(self.filled.saturating_sub(1)).start);
                     if line > self.source.line(bracket.at) {
                         self.fault = Some(self.never_closed());

@@ -30,32 +30,40 @@ impl Reader<'_> {
                 if found.contains(&Kind::FString) {
                     kind = Kind::FString;
                 }
-                r.check_values(first)?;
+                r.check_mixture(first)?;
                 return Ok(r.node(kind, first));
             }
             r.some(Reader::tstring)?;
-            r.check_values(first)?;
+            r.check_mixture(first)?;
             Ok(r.node(Kind::TString, first))
         })
     }
 
-    /// What is wrong with strings besides where they stand: escapes, prefixes that differ, conversions.
-    fn check_values(&mut self, first: usize) -> Read<()> {
-        let tokens = &self.tokens[first..self.at];
-        let text = self.source.slice(tokens[0].span.to(tokens[tokens.len() - 1].span));
-        if tokens.len() == 1 && text.is_ascii() && !text.contains('\\') {
+    /// What is wrong with a string besides where it stands: what its prefix and escapes ask for.
+    fn check_string(&mut self, token: usize) -> Read<()> {
+        let text = self.text_of(token);
+        if text.is_ascii() && !text.contains('\\') {
             return Ok(());
         }
-        let errors = value_errors(self.source, tokens);
-        let mixed = |error: &Diagnostic| error.text.starts_with("cannot mix");
-        match errors.iter().find(|error| !mixed(error)).or(errors.first()) {
+        match value_errors(self.source, &self.tokens[token..=token]).first() {
             None => Ok(()),
-            Some(error) if mixed(error) => Err(self.raise(error.text.clone())),
             Some(error) => {
                 let line_end = self.line_read() <= self.source.line(error.span.start);
                 self.fault.get_or_insert(Fault { line_end, ..of_tokenizer(error) });
                 Err(No::More)
             }
+        }
+    }
+
+    /// Complains of bytes among texts.
+    fn check_mixture(&mut self, first: usize) -> Read<()> {
+        if self.at - first < 2 {
+            return Ok(());
+        }
+        let errors = value_errors(self.source, &self.tokens[first..self.at]);
+        match errors.iter().find(|error| error.text.starts_with("cannot mix")) {
+            None => Ok(()),
+            Some(error) => Err(self.raise(error.text.clone())),
         }
     }
 
@@ -85,7 +93,8 @@ impl Reader<'_> {
                 Ok(Kind::FString)
             },
             {
-                r.expect(Token::String)?;
+                let token = r.expect(Token::String)?;
+                r.check_string(token)?;
                 Ok(Kind::Literal)
             },
         )
@@ -104,26 +113,42 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, letter: char) -> Read<()> {
-        if self
-            .attempt(|r| {
-                r.expect(Token::FieldStart)?;
-                r.value()?;
-                r.accept(Token::Equal)?;
-                r.attempt(|r| {
-                    r.expect(Token::Bang)?;
-                    r.name()
-                })?;
-                r.attempt(|r| r.format(letter))?;
-                r.expect(Token::FieldEnd)
-            })?
-            .is_some()
-        {
+        let read = self.attempt(|r| {
+            r.expect(Token::FieldStart)?;
+            r.value()?;
+            r.accept(Token::Equal)?;
+            let conversion = r.attempt(|r| r.conversion(letter))?;
+            r.attempt(|r| r.format(letter))?;
+            r.expect(Token::FieldEnd)?;
+            match conversion.filter(|&name| !matches!(r.text_of(name), "s" | "r" | "a")) {
+                None => Ok(()),
+                Some(name) => {
+                    let text = format!(
+                        "{letter}-string: invalid conversion character '{}': expected 's', 'r', or 'a'",
+                        r.text_of(name)
+                    );
+                    Err(r.raise_at(name, name, text))
+                }
+            }
+        })?;
+        if read.is_some() {
             return Ok(());
         }
         if self.second {
             self.invalid_field(letter)?;
         }
         Err(No::Match)
+    }
+
+    /// `!` and a name right behind it.
+    fn conversion(&mut self, letter: char) -> Read<usize> {
+        let mark = self.expect(Token::Bang)?;
+        let name = self.name()?;
+        if self.span_of(mark).end != self.span_of(name).start {
+            let text = format!("{letter}-string: conversion type must come right after the exclamation mark");
+            return Err(self.raise_at(mark, name, text));
+        }
+        Ok(name)
     }
 
     fn format(&mut self, letter: char) -> Read<()> {
@@ -181,10 +206,7 @@ impl Reader<'_> {
             r.expect(Token::FieldStart)?;
             r.value()?;
             r.accept(Token::Equal)?;
-            r.attempt(|r| {
-                r.expect(Token::Bang)?;
-                r.name()
-            })?;
+            r.attempt(|r| r.conversion(letter))?;
             Ok(())
         };
         self.attempt(|r| {
