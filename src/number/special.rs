@@ -231,14 +231,14 @@ pub fn ldexp(x: f64, exponent: i64) -> f64 {
 
 /// The float `steps` after `x` towards `y`.
 pub fn next_after(x: f64, y: f64, steps: u64) -> f64 {
+    if steps == 0 {
+        return x;
+    }
     if x.is_nan() || y.is_nan() {
         return x + y;
     }
     if x == y {
         return y;
-    }
-    if steps == 0 {
-        return x;
     }
     // Floats in order are integers in order, once those with a sign are turned round.
     let place = |f: f64| {

@@ -359,10 +359,10 @@ fn wanted(iterator: Gc<'static, NativeIterator>) -> Wanted {
     if iterator.slot(0).is_none() {
         return Wanted::End;
     }
-    let (until, ends) = if stop >= 0 && next >= stop { (stop, true) } else { (next, false) };
-    match at < until {
+    // What is before the first item is gone through even where the end is before it.
+    match at < next {
         true => Wanted::Skip,
-        false if ends => Wanted::End,
+        false if stop >= 0 && at >= stop => Wanted::End,
         false => Wanted::Item,
     }
 }
@@ -375,7 +375,9 @@ fn number(iterator: Gc<'static, NativeIterator>, slot: usize) -> i64 {
 fn taken(cx: &Cx, iterator: Gc<'static, NativeIterator>, gives: bool) {
     iterator.get().count.set(iterator.count.get() + 1);
     if gives {
-        let next = number(iterator, 1).saturating_add(number(iterator, 3));
+        let stop = number(iterator, 2);
+        let last = if stop >= 0 { stop } else { i64::MAX };
+        let next = number(iterator, 1).saturating_add(number(iterator, 3)).min(last);
         iterator.set_tail(&cx.heap, 1, Value::int(next));
     }
 }
